@@ -1,0 +1,89 @@
+"""Tables that every context has in its own schema: positions and quarantine, claims, intents, effects.
+
+A shape is frozen once released: a change is a new function here and a new revision in each branch.
+"""
+
+POSITION_1 = """
+CREATE TABLE {schema}.position (
+    group_name  text        NOT NULL,
+    topic       text        NOT NULL,
+    partition   integer     NOT NULL,
+    lane        integer     NOT NULL,
+    lanes       integer     NOT NULL CHECK (lanes > lane),
+    incarnation text        NOT NULL,
+    next_offset bigint      NOT NULL,
+    source      text,
+    lsn         bigint,
+    ordinal     integer,
+    fence       bigint      NOT NULL,
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (group_name, topic, partition, lane)
+)"""
+
+# Pointers, not payloads. A row without resolved_at parks later events of the same key behind it.
+QUARANTINE_1 = """
+CREATE TABLE {schema}.quarantine (
+    group_name  text        NOT NULL,
+    topic       text        NOT NULL,
+    incarnation text        NOT NULL,
+    partition   integer     NOT NULL,
+    "offset"    bigint      NOT NULL,
+    key         bytea,
+    reason      text        NOT NULL,
+    parked_at   timestamptz NOT NULL DEFAULT now(),
+    resolved_at timestamptz,
+    PRIMARY KEY (group_name, topic, incarnation, partition, "offset")
+)"""
+
+QUARANTINE_KEY_1 = """
+CREATE INDEX quarantine_open_key ON {schema}.quarantine (group_name, topic, key) WHERE resolved_at IS NULL"""
+
+# Whoever has the row has acted. `tombstone`: handed back, this side must never act.
+CLAIM_1 = """
+CREATE TABLE {schema}.claim (
+    order_ref  text        NOT NULL,
+    step       text        NOT NULL,
+    number     integer     NOT NULL,
+    kind       text        NOT NULL CHECK (kind IN ('applied', 'tombstone')),
+    epoch      bigint      NOT NULL,
+    claimed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_ref, step, number)
+)"""
+
+# What a shadow would have done, for the comparator.
+INTENT_1 = """
+CREATE TABLE {schema}.intent (
+    order_ref   text        NOT NULL,
+    step        text        NOT NULL,
+    version     bigint      NOT NULL,
+    epoch       bigint      NOT NULL,
+    intents     jsonb       NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_ref, step, version)
+)"""
+
+# planned -> sent (committed before the call) -> done | unknown | refused
+EFFECT_1 = """
+CREATE TABLE {schema}.effect (
+    order_ref       text        NOT NULL,
+    step            text        NOT NULL,
+    number          integer     NOT NULL,
+    key             text        NOT NULL UNIQUE,
+    vendor          text        NOT NULL,
+    operation       text        NOT NULL,
+    body            jsonb       NOT NULL,
+    state           text        NOT NULL DEFAULT 'planned'
+                                CHECK (state IN ('planned', 'sent', 'done', 'unknown', 'refused')),
+    attempts        integer     NOT NULL DEFAULT 0,
+    planned_at      timestamptz NOT NULL DEFAULT now(),
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    first_sent_at   timestamptz,
+    ended_at        timestamptz,
+    outcome         jsonb,
+    PRIMARY KEY (order_ref, step, number)
+)"""
+
+EFFECT_DUE_1 = """
+CREATE INDEX effect_due ON {schema}.effect (next_attempt_at) WHERE state IN ('planned', 'sent', 'unknown')"""
+
+CONTEXT_1 = (POSITION_1, QUARANTINE_1, QUARANTINE_KEY_1, CLAIM_1, INTENT_1, EFFECT_1, EFFECT_DUE_1)

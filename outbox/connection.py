@@ -1,0 +1,30 @@
+"""One way in for both kinds of caller: a psycopg connection, or SQLAlchemy's on top of psycopg."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import psycopg
+from sqlalchemy import Connection as SqlalchemyConnection
+from sqlalchemy.orm import Session
+
+PsycopgConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+AnyConnection: TypeAlias = "PsycopgConnection | SqlalchemyConnection | Session"
+
+
+def driver_connection(connection: AnyConnection) -> PsycopgConnection:
+    """The psycopg connection beneath, in the same open transaction; nothing is begun, committed or closed.
+
+    A SQLAlchemy caller must use the psycopg (version 3) driver; a Session is flushed first, so that rows it
+    holds back are in the transaction before ours.
+    """
+    if isinstance(connection, psycopg.Connection):
+        return connection
+    if isinstance(connection, Session):
+        connection.flush()
+        connection = connection.connection()
+    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make sure its transaction is the one we join
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"SQLAlchemy runs on {type(driver).__module__}; use postgresql+psycopg:// (psycopg 3)")
+    return driver

@@ -1,0 +1,33 @@
+"""Errors of the outbox library.
+
+OutboxError
+├── ConfigurationError   the start is refused: a setting, slot, publication or wal_level is wrong
+├── DependencyDown       PostgreSQL or Kafka does not answer
+├── Undecodable          bytes that are not an event; a consumer quarantines them, never skips them
+├── Fenced               another assignment owns this partition: roll back and let go
+└── PositionLost         a stored position lies outside the log: fail closed, a person decides
+"""
+
+
+class OutboxError(Exception):
+    """What happened, the value seen, and the next step."""
+
+
+class ConfigurationError(OutboxError):
+    """The start is refused: a setting, slot, publication or wal_level is wrong."""
+
+
+class DependencyDown(OutboxError):
+    """PostgreSQL or Kafka does not answer."""
+
+
+class Undecodable(OutboxError):
+    """Bytes that are not an event; a consumer quarantines them, never skips them."""
+
+
+class Fenced(OutboxError):
+    """Another assignment owns this partition: roll back and let go."""
+
+
+class PositionLost(OutboxError):
+    """A stored position lies outside the log: fail closed, a person decides."""

@@ -1,0 +1,76 @@
+"""The event: what a producer appends and what a consumer receives."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from outbox.structured import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact about one aggregate.
+
+    `aggregate_version` counts 1, 2, 3 per aggregate and is taken under the aggregate's lock. `payload` is the
+    Kafka value, byte for byte. `context` becomes one RFC 9651 dictionary header (ownership, epoch, tenant,
+    class, deadline). `partition_key` overrides `aggregate_id` as the Kafka key.
+    """
+
+    aggregate_type: str
+    aggregate_id: str
+    aggregate_version: int
+    type: str
+    payload: bytes
+    context: Mapping[str, Item] = field(default_factory=dict)
+    traceparent: str | None = None
+    partition_key: str | None = None
+    id: UUID = field(default_factory=lambda: uuid7())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourcePosition:
+    """Where in a source's WAL an event was committed: stable across relay restarts and duplicates.
+
+    `lsn` is the end LSN of the commit, `ordinal` counts the event within its transaction from 0.
+    """
+
+    source: str
+    lsn: int
+    ordinal: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.lsn:X}:{self.ordinal}"
+
+    @classmethod
+    def parse(cls, text: str) -> SourcePosition:
+        """Read what `str()` wrote; `ValueError` if it did not."""
+        source, lsn, ordinal = text.rsplit(":", 2)
+        return cls(source, int(lsn, 16), int(ordinal))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event as a consumer sees it, with its place in the topic and, from our relay, in the source."""
+
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+    position: SourcePosition | None
+
+
+def uuid7(now_ms: int | None = None) -> UUID:
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then 74 random bits.
+
+    >>> uuid7(0).hex[:12], uuid7().version
+    ('000000000000', 7)
+    """
+    milliseconds = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    random = int.from_bytes(os.urandom(10))
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 7 << 76
+    return UUID(int=value & ~(0b11 << 62) | 0b10 << 62)

@@ -1,0 +1,95 @@
+"""The port to Kafka: what the relay and the consumer runtime need of a client, and nothing more.
+
+Every adapter passes `tests/contracts/test_kafka_port.py`. Partition of a key: murmur2, as Kafka's Java client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Record(NamedTuple):
+    """A record as fetched. `key`, `value` and `headers` are raw bytes, `timestamp_ms` is the broker's or producer's."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int
+
+
+class Delivery(Protocol):
+    """A record on its way."""
+
+    def done(self) -> bool:
+        """True once acknowledged by all in-sync replicas, or failed for good."""
+        ...
+
+    def error(self) -> BaseException | None:
+        """Why it failed; None while under way and when acknowledged."""
+        ...
+
+
+class Producer(Protocol):
+    """Idempotent, acks=all, per-key order kept. After an error it is spent: close it and make a new one."""
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> Delivery: ...
+    def flush(self, timeout_s: float) -> None: ...
+    def close(self, timeout_s: float) -> None: ...
+
+
+Rebalance = Callable[[Sequence[TopicPartition]], None]
+
+
+class Consumer(Protocol):
+    """One member of a group. Not thread-safe but for `wakeup`: one thread polls. Positions are the caller's."""
+
+    def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None: ...
+    def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]: ...
+    def assignment(self) -> Sequence[TopicPartition]: ...
+    def pause(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def resume(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    def log_range(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        """First offset kept and the next to be written, per partition."""
+        ...
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store next offsets at the broker, for lag tools only: the truth is in the database."""
+        ...
+
+    def wakeup(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """`incarnation` changes when a topic is deleted and made again; "" where the broker has no topic ids."""
+
+    partitions: int
+    incarnation: str
+
+
+class Admin(Protocol):
+    """Topic work. Errors are `outbox.errors.DependencyDown` or `ConfigurationError`."""
+
+    def ensure_topics(self, topics: Mapping[str, int]) -> None:
+        """Create what is missing, with so many partitions; a topic with another count is refused."""
+        ...
+
+    def describe(self, topics: Iterable[str]) -> Mapping[str, TopicState]: ...
+    def end_offsets(self, topics: Iterable[str]) -> Mapping[TopicPartition, int]: ...
+    def close(self) -> None: ...

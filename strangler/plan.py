@@ -1,0 +1,182 @@
+"""The plan: what a team declares about its chain, one Python file, checked as a whole when it is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadPlan
+from strangler.reconcile.facts import Fact, LedgerReader, OrderFacts
+from strangler.step.intents import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a step's new side lives: its own Postgres schema, consumer group and topics. `dsn_env` names its address."""
+
+    schema: str
+    group: str
+    topics: tuple[str, ...]
+    dsn_env: str = "STRANGLER_DSN"
+
+
+OrderReader = Callable[[PsycopgConnection], Iterable[OrderFacts]]
+FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
+Identity = Callable[[Mapping[str, Json]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a step is judged. The readers share no code with either side.
+
+    `identity` names an effect within its order from its fields (two mails of one order differ in it).
+    `stateful`: one row per order, replaced by later versions. `expected` is the oracle for orders that the new side
+    owns, read from the legacy database; `actual` reads the new side; `ledger` reads what a vendor was really asked.
+    """
+
+    identity: Identity
+    stateful: bool
+    expected: FactReader
+    actual: FactReader
+    ledger: LedgerReader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A link of the chain. `context` and `check` are None while nobody has built its new side."""
+
+    name: str
+    context: Context | None = None
+    check: Check | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A write that the facade owns. `{name}` in `path` matches one segment.
+
+    `creates_order`: the facade mints the order reference and pins ownership; else the path must hold `{order_ref}`
+    and the order's stored ownership is sent along. Every other request is forwarded untouched.
+    """
+
+    method: str
+    path: str
+    creates_order: bool = False
+
+    def pattern(self) -> re.Pattern[str]:
+        parts = re.split(r"\{(\w+)\}", self.path)
+        names = [f"(?P<{part}>[^/?#]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)]
+        return re.compile("".join(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the application that the local stack starts. `argv` follows `python -m`.
+
+    `port_env` gets a free port when set; it is ready when `ready_path` answers 200, or, without a port, when it
+    prints a line that begins with `ready`.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    port_env: str | None = None
+    ready_path: str = "/healthz"
+    url_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A chain and everything the toolkit must know of it.
+
+    `order_path` answers an order by reference (a stale idempotency claim is resolved by it); `hand_back_path`
+    takes `{step}` and `{order_ref}` and runs the legacy step for an order that was handed back.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    routes: tuple[Route, ...]
+    orders: OrderReader
+    order_path: str = "/orders/{order_ref}"
+    hand_back_path: str = "/internal/steps/{step}/orders/{order_ref}"
+    topics: Mapping[str, int] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+    branches: tuple[str, ...] = ("outbox", "strangler")
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise BadPlan(f"plan {self.name!r} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+    def step(self, name: str) -> Step:
+        """The step of that name, or `BadPlan` that lists the known ones."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        known = ", ".join(step.name for step in self.steps)
+        raise BadPlan(f"no step {name!r} in plan {self.name!r}; known steps: {known}")
+
+    def taken_over(self) -> Sequence[Step]:
+        """The steps that have a new side, in chain order."""
+        return [step for step in self.steps if step.context is not None]
+
+
+def load_plan(path: Path) -> Plan:
+    """Load `plan` from a Python file; anything wrong is a `BadPlan` that says what, where and the fix."""
+    spec = importlib.util.spec_from_file_location("strangler_loaded_plan", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise BadPlan(f"no plan file at {path}; give --plan FILE or set STRANGLER_PLAN")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BadPlan:
+        raise
+    except Exception as error:
+        raise BadPlan(f"{path} does not load: {type(error).__name__}: {error}; fix the file and try again") from error
+    plan = getattr(module, "plan", None)
+    if not isinstance(plan, Plan):
+        raise BadPlan(f"{path} has no `plan = Plan(...)`; found {type(plan).__name__}")
+    return plan
+
+
+def _problems(plan: Plan) -> Iterable[str]:
+    names = [step.name for step in plan.steps]
+    if not names:
+        yield "it has no steps; name the links of the chain in `steps`"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"step {name!r} stands twice; names are unique"
+    for name in names:
+        if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None or name == "epoch":
+            yield f"step {name!r} cannot travel in the ownership header; use lower case letters, digits and _"
+    taken = list(plan.taken_over())
+    for step in taken:
+        if step.check is None:
+            yield f"step {step.name!r} has a new side but no check; what cannot be judged cannot be taken over"
+    yield from _takeover_order(plan.steps)
+    for attribute in ("schema", "group"):
+        values = [getattr(step.context, attribute) for step in taken]
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            yield f"{attribute} {value!r} is shared by two steps; each context has its own"
+    yield from _route_problems(plan.routes)
+
+
+def _takeover_order(steps: Sequence[Step]) -> Iterable[str]:
+    """A legacy step after a taken-over one would need its outcome, and nothing waits for it yet."""
+    seen: str | None = None
+    for step in steps:
+        if step.context is not None:
+            seen = step.name
+        elif seen is not None:
+            yield f"step {step.name!r} stays legacy after {seen!r}, which is taken over; take over from the tail"
+
+
+def _route_problems(routes: Sequence[Route]) -> Iterable[str]:
+    if not any(route.creates_order for route in routes):
+        yield "no route has creates_order=True; without it no order gets an owner"
+    for route in routes:
+        if not route.path.startswith("/"):
+            yield f"route {route.method} {route.path!r} must begin with '/'"
+        if not route.creates_order and "{order_ref}" not in route.path:
+            yield f"route {route.method} {route.path!r} neither creates an order nor names {{order_ref}}"

@@ -1,0 +1,71 @@
+"""Intents: what a step wants to do, as plain data. Ownership decides what happens to them.
+
+Numbers: the event of aggregate version v has the intents v*100, v*100+1, ... (at most 100). The claim (order, step,
+v*100) always exists once a side has acted on the event, also when the step wanted nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any  # what json.loads gives; the only place where the type is this wide
+INTENTS_PER_EVENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A row to write in the context's own schema; its `effects` module knows how to apply it."""
+
+    table: str
+    values: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to make at a vendor: sent from the `effect` table after the commit, with key `order:step:number`."""
+
+    vendor: str
+    operation: str
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An event to append to the context's own outbox."""
+
+    type: str
+    body: Mapping[str, Json]
+
+
+Intent: TypeAlias = Write | Call | Emit
+
+
+def first_number(aggregate_version: int) -> int:
+    """The number of the event's first intent, and of its claim."""
+    return aggregate_version * INTENTS_PER_EVENT
+
+
+def to_json(intents: Sequence[Intent]) -> list[dict[str, Json]]:
+    """The stored form, the same from the seam and from the new side.
+
+    >>> to_json([Call("mail", "send", {"to": "a"})])
+    [{'kind': 'call', 'target': 'mail.send', 'body': {'to': 'a'}}]
+    """
+    return [_one(intent) for intent in intents]
+
+
+def _one(intent: Intent) -> dict[str, Json]:
+    match intent:
+        case Write(table, values):
+            return {"kind": "write", "target": table, "body": dict(values)}
+        case Call(vendor, operation, body):
+            return {"kind": "call", "target": f"{vendor}.{operation}", "body": dict(body)}
+        case Emit(type_, body):
+            return {"kind": "emit", "target": type_, "body": dict(body)}
+
+
+def effect_key(order_ref: str, step: str, number: int) -> str:
+    """The vendor's idempotency key, the same from either side."""
+    return f"{order_ref}:{step}:{number}"
