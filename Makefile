@@ -1,0 +1,42 @@
+# Two commands are all a newcomer needs: make demo, make test. CI calls only these targets.
+.PHONY: help setup demo test check bench faults up
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+KAFKA ?= embedded
+TESTS ?= tests
+export KAFKA
+
+help: ## say what can be typed here
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## make .venv with everything in it
+
+.venv/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $$($(PYTHON) -V) found. Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 3; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@touch $@
+
+demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS="--help")
+	$(BIN)/strangler demo $(DEMO_ARGS)
+
+test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
+	$(BIN)/pytest $(TESTS) $(TEST_ARGS)
+
+check: setup ## lint, types, import contracts, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
+
+bench: setup ## measure beside a peer (BENCH=relay_drain, all by default)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+faults: setup ## kill tests at named points (FAULTS_ARGS="flips --seeds 3")
+	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
+up: setup ## start the local stack and the sample, until Ctrl-C (UP_ARGS="--kafka apache")
+	$(BIN)/strangler up $(UP_ARGS)
