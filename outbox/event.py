@@ -28,7 +28,7 @@ class Event:
     context: Mapping[str, Item] = field(default_factory=dict)
     traceparent: str | None = None
     partition_key: str | None = None
-    id: UUID = field(default_factory=lambda: uuid7())
+    id: UUID = field(default_factory=lambda: uuid7())  # noqa: PLW0108 - uuid7 is defined below
 
 
 @dataclass(frozen=True, slots=True, order=True)

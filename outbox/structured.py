@@ -11,11 +11,13 @@ Item = int | str | bool
 
 _KEY = r"[a-z*][a-z0-9_\-.*]*"
 _TOKEN = r"[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*"  # noqa: S105 - the RFC's word for a bare symbol
-_MEMBER = re.compile(
-    rf"[ \t]*(?P<key>{_KEY})"
-    rf"(?:=(?:(?P<integer>-?\d{{1,15}})(?![\d.])|\?(?P<boolean>[01])|\"(?P<string>(?:[ !#-\[\]-~]|\\[\"\\])*)\"|(?P<token>{_TOKEN})))?"
-    r"[ \t]*(?:,(?P<more>)|$)"
+_VALUES = (
+    r"(?P<integer>-?\d{1,15})(?![\d.])",
+    r"\?(?P<boolean>[01])",
+    r"\"(?P<string>(?:[ !#-\[\]-~]|\\[\"\\])*)\"",
+    rf"(?P<token>{_TOKEN})",
 )
+_MEMBER = re.compile(rf"[ \t]*(?P<key>{_KEY})(?:=(?:{'|'.join(_VALUES)}))?[ \t]*(?:,(?P<more>)|$)")
 _BARE_TOKEN = re.compile(_TOKEN)
 
 

@@ -16,7 +16,7 @@ from strangler.step.intents import Json
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a step's new side lives: its own Postgres schema, consumer group and topics. `dsn_env` names its address."""
+    """Where a step's new side lives: its own schema, consumer group and topics. `dsn_env` names its address."""
 
     schema: str
     group: str

@@ -23,7 +23,7 @@ class Disposition(StrEnum):
     EXPIRED = "expired"
 
 
-class Poison(Exception):  # noqa: N818 - names the event, not the failure
+class Poison(Exception):
     """Raised by a handler for an event that can never succeed; it is parked with its successors of the same key.
 
     `index` is the event's place in the batch; the whole batch is rolled back and tried again without it.

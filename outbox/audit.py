@@ -1,0 +1,68 @@
+"""The relay's own account: every event of the table stands in the topics, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from outbox.connection import PsycopgConnection
+from outbox.errors import DependencyDown
+from outbox.kafka.port import Consumer, TopicPartition
+
+_APPENDED = "SELECT id::text FROM outbox.outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`missing`: ids in the table and in no topic. `repeated`: records beyond the first of an id (at-least-once)."""
+
+    appended: int
+    published: int
+    repeated: int
+    missing: tuple[str, ...]
+
+
+def account(
+    connection: PsycopgConnection, consumer: Consumer, topics: Sequence[str], *, timeout_s: float = 30.0
+) -> Account:
+    """Read the table, then the topics from first to last offset, and compare by event id.
+
+    `consumer` must be a fresh member of a group of its own; it is left subscribed. Events are compared as of the
+    call: one that is appended later may show as published only, which is not counted against anybody.
+    """
+    appended = {row[0] for row in connection.execute(_APPENDED)}
+    published = _published_ids(consumer, topics, time.monotonic() + timeout_s)
+    missing = tuple(sorted(appended - published.keys()))
+    return Account(len(appended), len(published), published.total() - len(published), missing)
+
+
+def _published_ids(consumer: Consumer, topics: Sequence[str], deadline: float) -> Counter[str]:
+    consumer.subscribe(topics, on_assigned=lambda _: None, on_revoked=lambda _: None)
+    ends: dict[TopicPartition, int] | None = None
+    ids: Counter[str] = Counter()
+    while ends is None or ends:
+        if time.monotonic() > deadline:
+            raise DependencyDown(f"the topics {', '.join(topics)} were not read to their end in time: {ends}")
+        records = consumer.poll(0.2, 1000)
+        assigned = consumer.assignment()
+        if ends is None and {partition.topic for partition in assigned} == set(topics):
+            ends = _rewind(consumer, assigned)
+            ids.clear()
+            continue
+        for record in records:
+            ids.update(value.decode() for name, value in record.headers if name == "id")
+            partition = TopicPartition(record.topic, record.partition)
+            if ends is not None and record.offset + 1 >= ends.get(partition, record.offset + 2):
+                ends.pop(partition)
+    return ids
+
+
+def _rewind(consumer: Consumer, assigned: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    ends = {}
+    for partition, (start, end) in consumer.log_range(assigned).items():
+        consumer.seek(partition, start)
+        if end > start:
+            ends[partition] = end
+    return ends
