@@ -1,0 +1,66 @@
+"""The rehearsal's report: one JSON document, and whether all went as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from strangler.step.intents import Json
+
+
+@dataclass(slots=True)
+class StepCounts:
+    """Orders by owner of one step at the end, and how many the new side acted on and the judge compared."""
+
+    stage: str
+    legacy: int = 0
+    shadow: int = 0
+    new: int = 0
+    compared_new: int = 0
+    handed_back: int = 0
+
+
+@dataclass(slots=True)
+class RehearsalReport:
+    """Filled act by act. Counts are of orders unless the name says otherwise; `seconds` excludes set-up."""
+
+    orders: dict[str, int] = field(default_factory=dict)
+    legacy_disease: dict[str, int] = field(default_factory=dict)
+    new_path: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, StepCounts] = field(default_factory=dict)
+    relay: dict[str, int] = field(default_factory=dict)
+    reconciliation: dict[str, int] = field(default_factory=dict)
+    planted: dict[str, Json] = field(default_factory=dict)
+    input: dict[str, Json] = field(default_factory=dict)
+    stack: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    set_up_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Json]:
+        """The document, with the verdict `as_expected` and the reasons against it."""
+        reasons = list(unexpected(self))
+        return {**asdict(self), "as_expected": not reasons, "unexpected": reasons}
+
+
+def unexpected(report: RehearsalReport) -> list[str]:
+    """What must not be, in words; empty when the reconciliation is as expected."""
+    must_be_zero: tuple[tuple[str, Mapping[str, int], tuple[str, ...]], ...] = (
+        ("orders", report.orders, ("lost", "duplicated")),
+        ("relay", report.relay, ("lost", "duplicated_effects")),
+        ("reconciliation", report.reconciliation, ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
+    )
+    reasons = [
+        f"{room}.{name} is {values.get(name, 'not counted')}, not 0"
+        for room, values, names in must_be_zero
+        for name in names
+        if values.get(name) != 0
+    ]
+    if report.planted.get("found") != report.planted.get("of") or not report.planted.get("of"):
+        reasons.append(f"planted faults found: {report.planted.get('found')} of {report.planted.get('of')}")
+    if not report.relay.get("kills"):
+        reasons.append("the relay was never killed")
+    for name, step in report.steps.items():
+        reasons += [f"steps.{name}.{owner} is 0" for owner in ("shadow", "new", "compared_new") if not getattr(step, owner)]
+    if not report.orders.get("accepted"):
+        reasons.append("no order was accepted")
+    return reasons
