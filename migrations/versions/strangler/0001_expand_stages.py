@@ -8,7 +8,7 @@ branch_labels = ("strangler",)
 depends_on = None
 
 TABLES = (
-    "CREATE TABLE strangler.epoch (only boolean PRIMARY KEY DEFAULT true CHECK (only), epoch bigint NOT NULL)",
+    'CREATE TABLE strangler.epoch ("only" boolean PRIMARY KEY DEFAULT true CHECK ("only"), epoch bigint NOT NULL)',
     "INSERT INTO strangler.epoch (epoch) VALUES (1)",
     """CREATE TABLE strangler.stage (
         step    text    PRIMARY KEY,

@@ -1,0 +1,89 @@
+"""Databases of a server: made, migrated, cloned from a migrated template, dropped with their replication slots."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from strangler.errors import DependencyDown
+from strangler.local.migrating import upgrade
+from strangler.local.waiting import wait_until
+
+DROP_WITHIN_S = 10.0
+
+EXISTS = "SELECT 1 FROM pg_database WHERE datname = %s"
+CREATE = sql.SQL("CREATE DATABASE {name} TEMPLATE {template}")
+DROP = sql.SQL("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+STOP_SLOT_READERS = """
+SELECT pg_terminate_backend(active_pid)
+FROM pg_replication_slots WHERE database = %s AND active_pid IS NOT NULL"""
+# A slot in use cannot be dropped; its reader was told to go and may need a moment.
+DROP_SLOTS = """
+SELECT pg_drop_replication_slot(slot_name)
+FROM pg_replication_slots WHERE database = current_database() AND active_pid IS NULL"""
+SLOTS_LEFT = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server and user, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def database_of(dsn: str) -> str:
+    return urlsplit(dsn).path.lstrip("/")
+
+
+class Databases:
+    """Of one server. `admin_dsn` may create databases."""
+
+    def __init__(self, admin_dsn: str) -> None:
+        self._admin_dsn = admin_dsn
+        self._templates: dict[tuple[str, ...], str] = {}
+
+    def ensure(self, name: str) -> str:
+        """The DSN of a database that exists afterwards; nothing in it is changed."""
+        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+            if connection.execute(EXISTS, (name,)).fetchone() is None:
+                connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier("template1")))
+        return with_database(self._admin_dsn, name)
+
+    def clone(self, name: str, branches: Sequence[str]) -> str:
+        """A fresh database with these branches migrated; copied from a template, which is made on first use."""
+        template = self._template(tuple(branches))
+        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+            connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier(template)))
+        return with_database(self._admin_dsn, name)
+
+    def drop(self, name: str) -> None:
+        """Drop it, its connections and its replication slots."""
+        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+            if connection.execute(EXISTS, (name,)).fetchone() is None:
+                return
+            with psycopg.connect(with_database(self._admin_dsn, name), autocommit=True) as inside:
+                if not wait_until(lambda: _slots_dropped(inside, name), within_s=DROP_WITHIN_S):
+                    raise DependencyDown(f"database {name} has replication slots in use; stop their readers")
+            connection.execute(DROP.format(name=sql.Identifier(name)))
+
+    def drop_templates(self) -> None:
+        for template in self._templates.values():
+            self.drop(template)
+        self._templates.clear()
+
+    def _template(self, branches: tuple[str, ...]) -> str:
+        if branches not in self._templates:
+            # A new name per run: one left behind by a run that was killed may be of older migrations.
+            name = f"strangler_template_{secrets.token_hex(4)}"
+            upgrade(self.ensure(name), branches)
+            self._templates[branches] = name
+        return self._templates[branches]
+
+
+def _slots_dropped(inside: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
+    inside.execute(STOP_SLOT_READERS, (name,))
+    inside.execute(DROP_SLOTS)
+    row = inside.execute(SLOTS_LEFT).fetchone()
+    return row is not None and row[0] == 0

@@ -1,0 +1,102 @@
+"""Forks child processes that die with us, from one thread that lives as long as they do.
+
+Linux kills a child that asked for it (PR_SET_PDEATHSIG) when the THREAD that forked it ends, not the process: a child
+forked by a short-lived thread would die at once. Elsewhere children only have a process group of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+WAITING_ORDERS = 16  # more starts at once than that is a mistake
+ORDER_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start. `env` is added to ours; stdout and stderr are appended to `log_path`.
+
+    `user`: run as that user (we must be root). `death_signal`: what the child gets when we die.
+    """
+
+    argv: tuple[str, ...]
+    log_path: Path
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+    user: str | None = None
+    death_signal: signal.Signals = signal.SIGKILL
+
+
+class Spawner:
+    """The one permanent thread. Close it after its children: closing kills what still runs."""
+
+    def __init__(self) -> None:
+        self._orders: queue.Queue[tuple[Command, Future[subprocess.Popen[bytes]]] | None] = queue.Queue(WAITING_ORDERS)
+        self._thread = threading.Thread(target=self._serve, name="spawner", daemon=True)
+        self._thread.start()
+
+    def spawn(self, command: Command) -> subprocess.Popen[bytes]:
+        """Start it; `OSError` if it cannot be executed."""
+        started: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((command, started), timeout=ORDER_TIMEOUT_S)
+        return started.result(timeout=ORDER_TIMEOUT_S)
+
+    def close(self) -> None:
+        self._orders.put(None, timeout=ORDER_TIMEOUT_S)
+        self._thread.join(ORDER_TIMEOUT_S)
+
+    def _serve(self) -> None:
+        while (order := self._orders.get()) is not None:
+            command, started = order
+            try:
+                started.set_result(_fork(command))
+            except Exception as error:  # noqa: BLE001 - the thread's edge: handed to the caller
+                started.set_exception(error)
+
+
+def _fork(command: Command) -> subprocess.Popen[bytes]:
+    group = pwd.getpwnam(command.user).pw_gid if command.user else None
+    # Only we read it: a child's log may hold addresses.
+    log = os.open(command.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        return subprocess.Popen(
+            command.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=command.cwd,
+            env={**os.environ, **command.env},
+            user=command.user,
+            group=group,
+            extra_groups=[] if command.user else None,
+            start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we stop children in order
+            preexec_fn=_dies_with(os.getpid(), command.death_signal),
+        )
+    finally:
+        os.close(log)
+
+
+def _dies_with(parent: int, death_signal: int) -> Callable[[], None] | None:
+    """Runs in the child between fork and exec, after the change of user (which would clear it)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl  # found now: between fork and exec nothing may be imported or locked
+
+    def before_exec() -> None:
+        prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return before_exec

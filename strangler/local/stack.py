@@ -1,0 +1,171 @@
+"""The local stack: PostgreSQL, Kafka and processes of ours on loopback, with one folder for data and logs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from strangler.errors import BadInput, DependencyDown
+from strangler.local.databases import Databases, database_of
+from strangler.local.kafka_apache import apache_kafka
+from strangler.local.kafka_embedded import embedded_kafka
+from strangler.local.kafka_probe import kafka_answers
+from strangler.local.ports import Ports
+from strangler.local.postgres import Postgres
+from strangler.local.process import Running, answers_200
+from strangler.local.spawner import Command, Spawner
+
+DATABASE = "strangler"
+# Children speak to each other on loopback: a proxy from the environment must never come between.
+CHILD_ENVIRON = {"PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+class Stack:
+    """Started by `Stack.start`; a context manager that stops it. What is given by address is used, never stopped."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.dsn = ""
+        self.bootstrap = ""
+        self.postgres: Postgres | None = None
+        self.kafka: Running | None = None
+        self._say = say
+        self._ports = Ports()
+        self._spawner = Spawner()
+        self._spawned: list[Running] = []
+        self._databases: Databases | None = None
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        kafka: str = "embedded",
+        dsn: str | None = None,
+        say: Callable[[str], None],
+        durable: bool = True,
+    ) -> Stack:
+        """Start what is not given. `kafka`: `embedded`, `apache` or `host:port`.
+
+        `durable=False` gives up PostgreSQL's durability for speed: for data that is thrown away only.
+        """
+        (folder / "logs").mkdir(mode=0o755, parents=True, exist_ok=True)
+        stack = cls(folder.resolve(), say)
+        try:
+            stack._start(kafka, dsn, durable=durable)
+        except BaseException:
+            stack.stop()
+            raise
+        return stack
+
+    def _start(self, kafka: str, dsn: str | None, *, durable: bool) -> None:
+        if dsn is not None:
+            check_postgres(dsn)
+        self._launch_kafka(kafka)  # first: it takes longer, and PostgreSQL starts meanwhile
+        if dsn is None:
+            self.postgres = Postgres(self.folder, self._ports, self._spawner, durable=durable)
+            self.postgres.start()
+            self._databases = Databases(self.postgres.dsn("postgres"))
+            self.dsn = self._databases.ensure(DATABASE)
+        else:
+            self.dsn = dsn
+            self._databases = Databases(dsn)
+        if self.kafka is not None:
+            self.kafka.wait_ready()
+
+    def _launch_kafka(self, kafka: str) -> None:
+        if kafka in ("embedded", "apache"):
+            make = embedded_kafka if kafka == "embedded" else apache_kafka
+            self.kafka = make(self.folder, self._ports, self._spawner)
+            self.kafka.launch()
+            self.bootstrap = f"127.0.0.1:{self.kafka.port}"
+        elif ":" in kafka:
+            if not kafka_answers(kafka):
+                raise DependencyDown(f"no Kafka answers at {kafka}; start it, or leave the address out")
+            self.bootstrap = kafka
+        else:
+            raise BadInput(f"unknown Kafka {kafka!r}; say embedded, apache or host:port")
+
+    @property
+    def databases(self) -> Databases:
+        if self._databases is None:
+            raise ValueError("the stack has not been started; use Stack.start")
+        return self._databases
+
+    def database(self, name: str, branches: Sequence[str]) -> str:
+        """The DSN of a fresh, migrated database, with outbox partitions for the next days."""
+        return self.databases.clone(name, branches)
+
+    def take_port(self) -> int:
+        return self._ports.take()
+
+    def spawn(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        port_env: str | None = None,
+        port: int | None = None,
+        ready_path: str | None = None,
+        user: str | None = None,
+        ready_within_s: float = 30.0,
+    ) -> Running:
+        """Start a process of ours and wait until it is ready; stopped with the stack, in reverse order.
+
+        With `port_env` it finds its port there. It is ready when `ready_path` answers 200, or, without one, when
+        it has printed a line that begins with `ready`. `argv` is complete; `python` means this interpreter.
+        """
+        given = dict(CHILD_ENVIRON) | dict(env)
+        if port_env is not None:
+            port = port or self._ports.take()
+            given[port_env] = str(port)
+        program = sys.executable if argv[0] == "python" else argv[0]
+        command = Command((program, *argv[1:]), self.folder / "logs" / f"{name}.log", env=given, user=user)
+        ready = answers_200(ready_path) if ready_path else Running.said_ready
+        running = Running(name, command, self._spawner, ready=ready, port=port, ready_within_s=ready_within_s)
+        self._spawned.append(running)
+        running.start()
+        return running
+
+    def stop(self) -> None:
+        """Stop everything that we started, last first. May be called again."""
+        for running in reversed(self._spawned):
+            if running.alive():
+                self._say(f"stopping {running.name}")
+                running.terminate()
+        self._spawned.clear()
+        for server in (self.kafka, self.postgres.running if self.postgres else None):
+            if server is not None and server.alive():
+                self._say(f"stopping {server.name}")
+                server.terminate()
+        self._spawner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def check_postgres(dsn: str) -> None:
+    """A given PostgreSQL must answer and decode its WAL logically."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as connection:
+            row = connection.execute("SHOW wal_level").fetchone()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DependencyDown(f"PostgreSQL does not answer: {reason}; check STRANGLER_DSN and that it runs") from error
+    level = row[0] if row else None
+    if level != "logical":
+        raise DependencyDown(
+            f"wal_level of database {database_of(dsn)!r} is {level!r}, the relay needs 'logical'; "
+            "run: ALTER SYSTEM SET wal_level = logical; and restart the server"
+        )

@@ -1,0 +1,61 @@
+"""Fixtures: one local stack per session, a fresh migrated database and topic prefix per test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strangler.errors import DependencyDown
+from strangler.local.migrating import branches_found
+from strangler.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def kafka_kind() -> str:
+    """Which Kafka the tests run on: `embedded`, `apache` or `host:port`."""
+    return os.environ.get("KAFKA", "embedded")
+
+
+@pytest.fixture(scope="session")
+def stack(kafka_kind: str) -> Iterator[Stack]:
+    """PostgreSQL and Kafka, thrown away afterwards."""
+    # Not pytest's tmp_path: its parent is closed to others, and root's PostgreSQL runs as somebody else.
+    folder = Path(tempfile.mkdtemp(prefix="strangler-tests-"))
+    folder.chmod(0o755)
+    try:
+        try:
+            stack = Stack.start(folder, kafka=kafka_kind, say=lambda _: None, durable=False)
+        except DependencyDown as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no local stack: {error}")
+        with stack:
+            yield stack
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def bootstrap(stack: Stack) -> str:
+    """Kafka's address."""
+    return stack.bootstrap
+
+
+@pytest.fixture
+def database(stack: Stack) -> Iterator[str]:
+    """The DSN of a fresh database with every branch migrated; gone after the test, replication slots too."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield stack.database(name, branches_found())
+    stack.databases.drop(name)
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """For topics and groups of one test: tests share the broker."""
+    return f"t{secrets.token_hex(5)}."
