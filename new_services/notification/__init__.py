@@ -1,0 +1,1 @@
+"""Notification: the mails that confirm an order and its cancellations."""

@@ -1,0 +1,17 @@
+"""What notification promises under pressure."""
+
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+
+POLICY = FlowPolicy(
+    flow="notification",
+    loss=Loss.LOSSLESS,
+    deadline_s=3600.0,
+    replayable=True,
+    duplicate_impact=DuplicateImpact.HARMFUL,
+    duplicate_guard="claim, then the mail vendor's idempotency key",
+    ordering_scope="order",
+    throttling_unit="mail vendor",
+    degrade_order=None,
+    queue_bound=2_000,
+    queue_reason="about 20 s of mails at 100 a second, the vendor's usual rate",
+)

@@ -1,0 +1,1 @@
+"""Recommendation: which articles are bought together, counted over baskets."""

@@ -1,0 +1,68 @@
+"""Writes baskets, and counts which articles are bought together: each order counts once, however often replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from new_services.recommendation.affinity import Pair, difference
+from outbox.connection import PsycopgConnection
+from strangler.step.apply import NumberedWrite, encode
+
+# Lock order: baskets by reference, then counters by pair, across the whole batch. A popular pair is in one order
+# of ten, so that lanes meet on it all the time.
+OLD_BASKETS = """
+SELECT order_ref, version, skus FROM basket
+WHERE order_ref = ANY(%(order_refs)s)
+ORDER BY order_ref
+FOR UPDATE"""
+
+PUT_BASKETS = """
+INSERT INTO basket (order_ref, version, customer_id, skus)
+SELECT given.order_ref, given.version, given.customer_id, given.skus::jsonb
+FROM unnest(%(order_refs)s::text[], %(versions)s::bigint[], %(customer_ids)s::text[], %(skus)s::text[])
+     AS given (order_ref, version, customer_id, skus)
+ORDER BY given.order_ref
+ON CONFLICT (order_ref) DO UPDATE
+SET version = excluded.version, customer_id = excluded.customer_id, skus = excluded.skus"""
+
+# least and greatest: the table's idea of "smaller" is the database's collation, not Python's.
+COUNT_PAIRS = """
+INSERT INTO affinity (sku_a, sku_b, orders)
+SELECT least(changed.one, changed.other), greatest(changed.one, changed.other), changed.orders
+FROM unnest(%(ones)s::text[], %(others)s::text[], %(orders)s::bigint[]) AS changed (one, other, orders)
+ORDER BY 1, 2
+ON CONFLICT (sku_a, sku_b) DO UPDATE SET orders = affinity.orders + excluded.orders"""
+
+
+def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """Replace the orders' baskets by their newest and move the counters by the difference.
+
+    Two writers of one new order are kept apart by its claim; this takes no lock on a basket that is not there yet.
+    """
+    newest = {each.order_ref: each for each in sorted(writes, key=lambda each: each.version)}
+    rows = connection.execute(OLD_BASKETS, {"order_refs": list(newest)}).fetchall()
+    old = {order_ref: (version, skus) for order_ref, version, skus in rows}
+    changed = [each for each in newest.values() if old.get(each.order_ref, (0, []))[0] < each.version]
+    if not changed:
+        return
+    connection.execute(PUT_BASKETS, _baskets(changed))
+    counts = difference((old.get(each.order_ref, (0, []))[1], each.write.values["skus"]) for each in changed)
+    if counts:
+        connection.execute(COUNT_PAIRS, _counters(counts))
+
+
+def _baskets(changed: Sequence[NumberedWrite]) -> Mapping[str, object]:
+    return {
+        "order_refs": [each.order_ref for each in changed],
+        "versions": [each.version for each in changed],
+        "customer_ids": [each.write.values["customer_id"] for each in changed],
+        "skus": [encode(each.write.values["skus"]) for each in changed],
+    }
+
+
+def _counters(counts: Mapping[Pair, int]) -> Mapping[str, object]:
+    return {
+        "ones": [one for one, _ in counts],
+        "others": [other for _, other in counts],
+        "orders": list(counts.values()),
+    }

@@ -1,0 +1,1 @@
+"""Search: one document per order, for the shop's and the merchants' order search."""

@@ -1,0 +1,17 @@
+"""What search promises under pressure."""
+
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+
+POLICY = FlowPolicy(
+    flow="search",
+    loss=Loss.DEFERRABLE,
+    deadline_s=300.0,
+    replayable=True,
+    duplicate_impact=DuplicateImpact.HARMLESS,
+    duplicate_guard="claim, and a document never goes back to an older version",
+    ordering_scope="order",
+    throttling_unit="tenant",
+    degrade_order=2,
+    queue_bound=2_000,
+    queue_reason="a few seconds of documents; above it the log keeps them, at no loss",
+)

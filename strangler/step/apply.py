@@ -1,0 +1,87 @@
+"""Applying: intents become rows, planned effects and events, in the transaction that holds their claim."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from outbox import Event, append
+from outbox.connection import PsycopgConnection
+from strangler.step.intents import Call, Emit, Intent, Json, Write, effect_key, first_number
+
+PLAN_EFFECT = """
+INSERT INTO effect (order_ref, step, number, key, vendor, operation, body)
+SELECT planned.order_ref, %(step)s, planned.number, planned.key, planned.vendor, planned.operation,
+       planned.body::jsonb
+FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(keys)s::text[], %(vendors)s::text[],
+            %(operations)s::text[], %(bodies)s::text[])
+     AS planned (order_ref, number, key, vendor, operation, body)
+ORDER BY planned.order_ref, planned.number"""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An event that this side has claimed, with what the step wants."""
+
+    order_ref: str
+    version: int
+    intents: Sequence[Intent]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedWrite:
+    """A row that a context is asked to write."""
+
+    order_ref: str
+    version: int
+    number: int
+    write: Write
+
+
+# A whole batch at once, so that a context can take its row locks in one order.
+ApplyWrites = Callable[[PsycopgConnection, Sequence[NumberedWrite]], None]
+
+
+def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> int:
+    """Carry out the intents of claimed events; answers how many effects were planned. Never commits."""
+    writes: list[NumberedWrite] = []
+    calls: list[tuple[str, int, Call]] = []
+    for act in acts:
+        for number, intent in enumerate(act.intents, first_number(act.version)):
+            match intent:
+                case Write():
+                    writes.append(NumberedWrite(act.order_ref, act.version, number, intent))
+                case Call():
+                    calls.append((act.order_ref, number, intent))
+                case Emit(type_, body):
+                    append(connection, Event(step, act.order_ref, number, type_, encode(body).encode()))
+                case _:
+                    assert_never(intent)
+    if writes:
+        apply_writes(connection, writes)
+    if calls:
+        connection.execute(PLAN_EFFECT, _planned(step, calls))
+    return len(calls)
+
+
+def encode(body: Mapping[str, Json] | Sequence[Json]) -> str:
+    """JSON text that PostgreSQL can store, or `ValueError`: no NUL, no lone surrogate, no NaN."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text.encode()  # raises on a lone surrogate
+    if "\\u0000" in text:
+        raise ValueError("a NUL character in a text; PostgreSQL cannot store it")
+    return text
+
+
+def _planned(step: str, calls: Sequence[tuple[str, int, Call]]) -> dict[str, object]:
+    return {
+        "step": step,
+        "order_refs": [order_ref for order_ref, _, _ in calls],
+        "numbers": [number for _, number, _ in calls],
+        "keys": [effect_key(order_ref, step, number) for order_ref, number, _ in calls],
+        "vendors": [call.vendor for _, _, call in calls],
+        "operations": [call.operation for _, _, call in calls],
+        "bodies": [encode(call.body) for _, _, call in calls],
+    }

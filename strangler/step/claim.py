@@ -1,0 +1,114 @@
+"""Claims: whoever has the row has acted. Written in the transaction of the effects that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outbox.connection import PsycopgConnection
+from strangler.step.intents import first_number
+
+FIRST = first_number(1)  # the order's first claim; a tombstone takes its place
+
+# Keys are inserted in one order everywhere: two batches that share orders wait for each other instead of
+# deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
+CLAIM = """
+INSERT INTO claim (order_ref, step, number, kind, epoch)
+SELECT wanted.order_ref, %(step)s, wanted.number, 'applied', wanted.epoch
+FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
+     AS wanted (order_ref, number, epoch)
+WHERE NOT EXISTS (SELECT FROM claim AS handed_back
+                  WHERE (handed_back.order_ref, handed_back.step, handed_back.number)
+                        = (wanted.order_ref, %(step)s, %(first)s)
+                    AND handed_back.kind = 'tombstone')
+ORDER BY wanted.order_ref, wanted.number
+ON CONFLICT (order_ref, step, number) DO NOTHING
+RETURNING order_ref, number"""
+
+# A statement of its own: only a new snapshot sees the row that CLAIM has waited for.
+APPLIED = """
+SELECT claim.order_ref, claim.number
+FROM claim
+JOIN unnest(%(order_refs)s::text[], %(numbers)s::integer[]) AS lost (order_ref, number) USING (order_ref, number)
+WHERE claim.step = %(step)s AND claim.kind = 'applied'"""
+
+TOMBSTONE = """
+INSERT INTO claim (order_ref, step, number, kind, epoch)
+SELECT %(order_ref)s, %(step)s, %(first)s, 'tombstone', %(epoch)s
+WHERE NOT EXISTS (SELECT FROM claim
+                  WHERE order_ref = %(order_ref)s AND step = %(step)s AND kind = 'applied')
+ON CONFLICT (order_ref, step, number) DO NOTHING
+RETURNING number"""
+
+IS_TOMBSTONE = """
+SELECT FROM claim
+WHERE order_ref = %(order_ref)s AND step = %(step)s AND number = %(first)s AND kind = 'tombstone'"""
+
+
+class ClaimResult(StrEnum):
+    """`won`: act now. `applied`: someone has acted. `handed_back`: this side must never act on the order."""
+
+    WON = "won"
+    APPLIED = "applied"
+    HANDED_BACK = "handed_back"
+
+
+class TombstoneResult(StrEnum):
+    """`placed`: the new side will never act. `already`: placed earlier. `started`: too late, it has acted."""
+
+    PLACED = "placed"
+    ALREADY = "already"
+    STARTED = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that is wanted: the first intent number of an event, at the epoch of the order's pinning."""
+
+    order_ref: str
+    number: int
+    epoch: int
+
+
+def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> list[ClaimResult]:
+    """Claim a batch of distinct keys in the caller's transaction; one result each, in the order given.
+
+    First versions go before later ones, in a statement of their own: a later version of the batch must see a
+    tombstone that its first version had to wait for. Runs at READ COMMITTED; waits as long as the lock timeout.
+    """
+    won = _insert(connection, step, [one for one in wanted if one.number == FIRST])
+    won |= _insert(connection, step, [one for one in wanted if one.number != FIRST])
+    lost = [one for one in wanted if (one.order_ref, one.number) not in won]
+    applied = _applied(connection, step, lost) if lost else set()
+    results = dict.fromkeys(applied, ClaimResult.APPLIED) | dict.fromkeys(won, ClaimResult.WON)
+    return [results.get((one.order_ref, one.number), ClaimResult.HANDED_BACK) for one in wanted]
+
+
+def tombstone(connection: PsycopgConnection, *, order_ref: str, step: str, epoch: int) -> TombstoneResult:
+    """Take the order from the new side, unless it has started; the unique key decides the race with a handler.
+
+    Waits for a handler that is at work on the order, as long as the connection's lock timeout.
+    """
+    parameters = {"order_ref": order_ref, "step": step, "epoch": epoch, "first": FIRST}
+    if connection.execute(TOMBSTONE, parameters).fetchone() is not None:
+        return TombstoneResult.PLACED
+    if connection.execute(IS_TOMBSTONE, parameters).fetchone() is not None:
+        return TombstoneResult.ALREADY
+    return TombstoneResult.STARTED
+
+
+def _insert(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> set[tuple[str, int]]:
+    if not wanted:
+        return set()
+    epochs = [one.epoch for one in wanted]
+    return set(connection.execute(CLAIM, {**_keys(step, wanted), "epochs": epochs, "first": FIRST}).fetchall())
+
+
+def _applied(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) -> set[tuple[str, int]]:
+    return set(connection.execute(APPLIED, _keys(step, lost)).fetchall())
+
+
+def _keys(step: str, claims: Sequence[Claim]) -> dict[str, object]:
+    refs, numbers = [one.order_ref for one in claims], [one.number for one in claims]
+    return {"step": step, "order_refs": refs, "numbers": numbers}

@@ -1,0 +1,120 @@
+"""The effect table: planned -> sent (committed before the call) -> done | unknown | refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from psycopg.rows import class_row
+
+from outbox import Event, append
+from outbox.connection import PsycopgConnection
+from strangler.step.apply import encode
+from strangler.step.intents import Json
+
+# One lease per attempt: whoever takes an effect has it until next_attempt_at; a crash lets it fall due again.
+# SKIP LOCKED: senders side by side never wait for each other.
+TAKE = """
+WITH due AS (
+    SELECT order_ref, step, number FROM effect
+    WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
+      AND step = %(step)s AND vendor = ANY(%(vendors)s)
+    ORDER BY next_attempt_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+UPDATE effect
+SET state = 'sent', attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, now()),
+    next_attempt_at = now() + make_interval(secs => %(lease_s)s)
+FROM due
+WHERE (effect.order_ref, effect.step, effect.number) = (due.order_ref, due.step, due.number)
+RETURNING effect.order_ref, effect.step, effect.number, effect.key, effect.vendor, effect.operation, effect.body,
+          effect.attempts, extract(epoch FROM now() - effect.first_sent_at)::float8 AS age_s"""
+
+# The first to end an effect wins; the other one's event is not written.
+END = """
+UPDATE effect SET state = %(state)s, ended_at = now(), outcome = %(outcome)s::jsonb
+WHERE (order_ref, step, number) = (%(order_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""
+
+# Only the holder of the lease may say that it does not know.
+POSTPONE = """
+UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb,
+                  next_attempt_at = now() + make_interval(secs => %(delay_s)s)
+WHERE (order_ref, step, number) = (%(order_ref)s, %(step)s, %(number)s)
+  AND state = 'sent' AND attempts = %(attempts)s"""
+
+
+class Ending(StrEnum):
+    """A state that is never left."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class Place(NamedTuple):
+    """An effect's primary key."""
+
+    order_ref: str
+    step: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A taken effect. `age_s` counts from the first attempt on the database's clock: 0 at the first."""
+
+    order_ref: str
+    step: str
+    number: int
+    key: str
+    vendor: str
+    operation: str
+    body: Mapping[str, Json]
+    attempts: int
+    age_s: float
+
+
+def take(
+    connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int, lease_s: float
+) -> list[Effect]:
+    """Take due effects, marked sent; commits, so that a crash during the call leaves a trace."""
+    parameters = {"step": step, "vendors": list(vendors), "limit": limit, "lease_s": lease_s}
+    with connection.transaction(), connection.cursor(row_factory=class_row(Effect)) as cursor:
+        return cursor.execute(TAKE, parameters).fetchall()
+
+
+def end(connection: PsycopgConnection, effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> bool:
+    """End an effect and append the outcome's event in one transaction; commits. False if it had ended before."""
+    parameters = {**_place(effect), "state": ending.value, "outcome": encode(outcome)}
+    with connection.transaction():
+        ended = connection.execute(END, parameters).rowcount == 1
+        if ended:
+            append(connection, outcome_event(effect, ending, outcome))
+    return ended
+
+
+def postpone(connection: PsycopgConnection, effect: Effect, *, delay_s: float, outcome: Mapping[str, Json]) -> None:
+    """Mark an effect unknown until its next attempt; commits."""
+    parameters = {**_place(effect), "attempts": effect.attempts, "delay_s": delay_s, "outcome": encode(outcome)}
+    with connection.transaction():
+        connection.execute(POSTPONE, parameters)
+
+
+def outcome_event(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Event:
+    """`EffectDone` or `EffectRefused`, of the aggregate type named as the step, versioned by the intent number."""
+    body = {
+        "order_ref": effect.order_ref,
+        "step": effect.step,
+        "number": effect.number,
+        "vendor": effect.vendor,
+        "operation": effect.operation,
+        "state": ending.value,
+        "outcome": dict(outcome),
+    }
+    type_ = {Ending.DONE: "EffectDone", Ending.REFUSED: "EffectRefused"}[ending]
+    return Event(effect.step, effect.order_ref, effect.number, type_, encode(body).encode(), {"class": "effect"})
+
+
+def _place(effect: Effect) -> dict[str, Any]:
+    return Place(effect.order_ref, effect.step, effect.number)._asdict()

@@ -1,0 +1,158 @@
+"""The effect sender: asks vendors for what was planned, with one key for ever, until the outcome is known."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import assert_never
+
+import psycopg
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from strangler.step.effect_table import Effect, Ending, end, postpone, take
+from strangler.step.vendor import Answer, AnswerKind, Vendor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """`poll_s` only catches what no signal announced: retries, other processes' work, leases of the dead."""
+
+    concurrency: int = 8  # calls under way at once, and taken effects held in memory
+    poll_s: float = 0.5
+    backoff_base_s: float = 0.2
+    backoff_cap_s: float = 30.0
+    lease_margin_s: float = 5.0  # beyond the vendor's timeout: connecting, committing
+
+
+@dataclass(slots=True)
+class Slot:
+    """A worker's place and its connection, opened when first needed and again after an error."""
+
+    connection: PsycopgConnection | None = None
+
+
+class EffectSender:
+    """Sends a step's effects. `run` blocks until `stop`; `wake` says that there may be new ones; both from any thread.
+
+    Each call has a key that the vendor recognises for `key_lifetime_s`: within it an effect of unknown outcome is
+    sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[], PsycopgConnection],
+        step: str,
+        vendors: Mapping[str, Vendor],
+        settings: SenderSettings | None = None,
+        rng: random.Random | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self._connect, self._step, self._vendors = connect, step, dict(vendors)
+        self._settings, self._checkpoints = settings or SenderSettings(), checkpoints or Checkpoints()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._idle = deque(Slot() for _ in range(self._settings.concurrency))
+        self._signal, self._stopping = threading.Event(), threading.Event()
+
+    def wake(self) -> None:
+        """Look at once instead of at the next poll."""
+        self._signal.set()
+
+    def stop(self) -> None:
+        """Take nothing new; `run` returns when the calls under way have ended."""
+        self._stopping.set()
+        self._signal.set()
+
+    def run(self) -> None:
+        """Send until stopped. A database that does not answer is tried again; calls under way end first."""
+        slot = Slot()
+        slots = list(self._idle)
+        with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix=f"effect-{self._step}") as pool:
+            while not self._stopping.is_set():
+                self._signal.clear()
+                if not self._dispatch(slot, pool):
+                    self._signal.wait(self._settings.poll_s)
+        for each in (slot, *slots):
+            _close(each)
+
+    def _dispatch(self, slot: Slot, pool: ThreadPoolExecutor) -> int:
+        """Hand at most as many effects out as there are idle workers, so that no lease runs while one waits."""
+        free = len(self._idle)  # only this thread takes slots away
+        if not free:
+            return 0
+        lease_s = max(vendor.timeout_s for vendor in self._vendors.values()) + self._settings.lease_margin_s
+        try:
+            connection = self._connected(slot)
+            taken = take(connection, step=self._step, vendors=list(self._vendors), limit=free, lease_s=lease_s)
+        except psycopg.Error as error:
+            logger.warning("effect_take_failed", extra={"step": self._step, "error": type(error).__name__})
+            _close(slot)
+            return 0
+        for effect in taken:
+            self._checkpoints.reach("effect.sent")
+            pool.submit(self._attempt, self._idle.popleft(), effect)
+        return len(taken)
+
+    def _attempt(self, slot: Slot, effect: Effect) -> None:
+        try:
+            answer = self._ask(effect)
+            self._checkpoints.reach("effect.called")
+            self._keep(self._connected(slot), effect, answer)
+            self._checkpoints.reach("effect.done")
+        except Exception:  # the thread's edge: the effect stays sent, and falls due again when its lease ends
+            logger.exception("effect_outcome_not_kept", extra={"step": self._step, "number": effect.number})
+            _close(slot)
+        finally:
+            self._idle.append(slot)
+            self._signal.set()
+
+    def _ask(self, effect: Effect) -> Answer:
+        """Call the vendor, holding no transaction. What an adapter raises says nothing of the effect: unknown."""
+        vendor = self._vendors[effect.vendor]
+        try:
+            if effect.age_s + vendor.timeout_s < vendor.key_lifetime_s or effect.attempts == 1:
+                return vendor.send(effect.key, effect.operation, effect.body)
+            return vendor.look_up(effect.key)
+        except Exception as error:
+            logger.exception("vendor_adapter_failed", extra={"step": self._step, "vendor": effect.vendor})
+            return Answer(AnswerKind.UNKNOWN, {"reason": type(error).__name__})
+
+    def _keep(self, connection: PsycopgConnection, effect: Effect, answer: Answer) -> None:
+        match answer.kind:
+            case AnswerKind.DONE:
+                end(connection, effect, Ending.DONE, answer.detail)
+            case AnswerKind.REFUSED:
+                end(connection, effect, Ending.REFUSED, answer.detail)
+            case AnswerKind.ABSENT:
+                # Its key is no longer safe to send: it ends here, and the judge reports it missing.
+                end(connection, effect, Ending.REFUSED, {**answer.detail, "reason": "never accepted, key expired"})
+            case AnswerKind.UNKNOWN:
+                delay_s = full_jitter(effect.attempts, self._settings, self._rng)
+                postpone(connection, effect, delay_s=delay_s, outcome=answer.detail)
+            case _:
+                assert_never(answer.kind)
+
+    def _connected(self, slot: Slot) -> PsycopgConnection:
+        if slot.connection is None:
+            slot.connection = self._connect()
+        return slot.connection
+
+
+def full_jitter(attempts: int, settings: SenderSettings, rng: random.Random) -> float:
+    """Seconds to the next attempt: uniform in 0..min(cap, base * 2**attempts)."""
+    ceiling_s = settings.backoff_base_s * 2.0 ** min(attempts, 30)
+    return rng.uniform(0, min(settings.backoff_cap_s, ceiling_s))
+
+
+def _close(slot: Slot) -> None:
+    if slot.connection is not None:
+        slot.connection.close()
+        slot.connection = None

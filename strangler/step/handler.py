@@ -1,0 +1,124 @@
+"""The step's handler: events -> intents -> by ownership applied, recorded or left alone; one disposition each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from outbox.consumer.handler import Disposition, Poison
+from outbox.event import Event, ReceivedEvent
+from strangler.ownership import Owner, Ownership
+from strangler.step.apply import Act, ApplyWrites, apply, encode
+from strangler.step.claim import Claim, ClaimResult, claim
+from strangler.step.intents import INTENTS_PER_EVENT, Intent, first_number, to_json
+from strangler.step.record import Shadowed, record
+
+MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL integers
+
+Decide = Callable[[Event], Sequence[Intent]]
+_Key = tuple[Owner, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the step makes of one event, before anything is touched."""
+
+    order_ref: str
+    version: int
+    epoch: int
+    owner: Owner
+    intents: Sequence[Intent]
+    stored: str
+
+    @property
+    def key(self) -> _Key:
+        return (self.owner, self.order_ref, self.version)
+
+
+class StepHandler:
+    """An `outbox.consumer.Handler` for one step. Safe across threads: it keeps nothing between batches.
+
+    `decide` is pure and raises for an event it does not understand: what fails once always fails, so any error of
+    it is `Poison`, whoever owns the order. `apply_writes` gets all rows of the batch and the context's connection.
+    `on_planned` is called when a batch has planned effects, before its commit: a hint, not a promise.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        decide: Decide,
+        apply_writes: ApplyWrites,
+        *,
+        checkpoints: Checkpoints | None = None,
+        on_planned: Callable[[], None] | None = None,
+    ) -> None:
+        self._step, self._decide, self._apply_writes = step, decide, apply_writes
+        self._checkpoints, self._on_planned = checkpoints or Checkpoints(), on_planned
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        decisions = [self._read(index, received.event) for index, received in enumerate(events)]
+        first: dict[_Key, Decision] = {}  # a relay's repeat may share the batch with its original
+        for decision in decisions:
+            first.setdefault(decision.key, decision)
+        became = self._act(connection, [one for one in first.values() if one.owner is Owner.NEW])
+        became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
+        return [self._disposition(one, first, became) for one in decisions]
+
+    def _read(self, index: int, event: Event) -> Decision:
+        """Pure; anything wrong with the event is `Poison` with the event's place in the batch."""
+        try:
+            ownership = Ownership.from_header(str(event.context.get("ownership", "")))
+            if not 0 < event.aggregate_version <= MAX_VERSION:
+                raise ValueError(f"aggregate version {event.aggregate_version} is not in 1..{MAX_VERSION}")
+            encode([event.aggregate_id])
+            intents = self._decide(event)
+            if len(intents) > INTENTS_PER_EVENT:
+                raise ValueError(f"{len(intents)} intents for one event; {INTENTS_PER_EVENT} is the limit")
+            stored = encode(to_json(intents))
+        except Exception as error:
+            raise Poison(index, f"{self._step}: {type(error).__name__}: {error}"[:500]) from error
+        owner = ownership.of(self._step)
+        return Decision(event.aggregate_id, event.aggregate_version, ownership.epoch, owner, intents, stored)
+
+    def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> dict[_Key, Disposition]:
+        if not decisions:
+            return {}
+        wanted = [Claim(one.order_ref, first_number(one.version), one.epoch) for one in decisions]
+        results = claim(connection, self._step, wanted)
+        self._checkpoints.reach("step.claimed")
+        won = [one for one, result in zip(decisions, results, strict=True) if result is ClaimResult.WON]
+        acts = [Act(one.order_ref, one.version, one.intents) for one in won]
+        planned = apply(connection, self._step, acts, self._apply_writes)
+        if planned and self._on_planned is not None:
+            self._on_planned()
+        pairs = zip(decisions, results, strict=True)
+        return {one.key: _of_claim(result) for one, result in pairs}
+
+    def _record(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> dict[_Key, Disposition]:
+        shadowed = [Shadowed(one.order_ref, one.version, one.epoch, one.stored) for one in decisions]
+        pairs = zip(decisions, record(connection, self._step, shadowed), strict=True)
+        return {one.key: Disposition.RECORDED if stored else Disposition.DUPLICATE for one, stored in pairs}
+
+    @staticmethod
+    def _disposition(one: Decision, first: dict[_Key, Decision], became: dict[_Key, Disposition]) -> Disposition:
+        if one.owner is Owner.LEGACY:
+            return Disposition.NOT_OWNER
+        done = became[one.key]
+        if first[one.key] is not one and done is not Disposition.NOT_OWNER:
+            return Disposition.DUPLICATE
+        return done
+
+
+def _of_claim(result: ClaimResult) -> Disposition:
+    match result:
+        case ClaimResult.WON:
+            return Disposition.APPLIED
+        case ClaimResult.APPLIED:
+            return Disposition.DUPLICATE
+        case ClaimResult.HANDED_BACK:
+            return Disposition.NOT_OWNER
+        case _:
+            assert_never(result)

@@ -1,0 +1,42 @@
+"""A vendor as the effect sender sees it: asked with a key that it remembers for a while, or looked up by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from strangler.step.intents import Json
+
+
+class AnswerKind(StrEnum):
+    """`absent` is an answer to a look-up only: the vendor never accepted the key."""
+
+    DONE = "done"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known after a call. `detail` is kept with the effect: small, no personal data, no secrets."""
+
+    kind: AnswerKind
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Vendor(Protocol):
+    """Every call ends within `timeout_s`. Called from several threads."""
+
+    @property
+    def timeout_s(self) -> float: ...
+
+    @property
+    def key_lifetime_s(self) -> float:
+        """How long after a first call with a key a second one is recognised."""
+        ...
+
+    def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer: ...
+    def look_up(self, key: str) -> Answer: ...
