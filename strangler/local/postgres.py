@@ -95,19 +95,10 @@ class Postgres:
         self._shelter.write_secret(self._password_file, secrets.token_urlsafe(32))
         auth = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(self._password_file)]
         # -N: not synced, the first checkpoint does it.
-        argv = [
-            str(self._server.with_name("initdb")),
-            "-D",
-            str(self._data),
-            *auth,
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-N",
-        ]
+        locale = ["-E", "UTF8", "--locale=C.UTF-8", "-N", "-c", "scram_iterations=1"]
         with self._log.open("ab") as log:
             done = subprocess.run(
-                [*argv, "-c", "scram_iterations=1"],
+                [str(self._server.with_name("initdb")), "-D", str(self._data), *auth, *locale],
                 stdout=log,
                 stderr=log,
                 timeout=INITDB_WITHIN_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -29,7 +30,7 @@ class Running:
         command: Command,
         spawner: Spawner,
         *,
-        ready: Ready,
+        ready: Ready | None,
         port: int | None = None,
         ready_within_s: float = 30.0,
         stop_signal: signal.Signals = signal.SIGTERM,
@@ -74,7 +75,11 @@ class Running:
             raise DependencyDown(f"{self.name} cannot be started: {error}; try: strangler doctor") from error
 
     def wait_ready(self) -> None:
-        if not wait_until(lambda: not self.alive() or self._ready(self), within_s=self._ready_within_s):
+        """Does not wait when nobody said what ready means."""
+        ready = self._ready
+        if ready is None:
+            return
+        if not wait_until(lambda: not self.alive() or ready(self), within_s=self._ready_within_s):
             self.kill()
             raise DependencyDown(f"{self.name} was not ready after {self._ready_within_s:g} s; {self._end_of_log()}")
         if not self.alive():
@@ -95,10 +100,8 @@ class Running:
         popen = self._started()
         if popen.poll() is None:
             popen.send_signal(self._stop_signal)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # asked in vain: what follows does not ask
             popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            pass  # asked in vain: the next line does not ask
         self._signal_group(signal.SIGKILL)
         return popen.wait(STOP_WITHIN_S)
 

@@ -6,20 +6,19 @@ forked by a short-lived thread would die at once. Elsewhere children only have a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
 import queue
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from strangler.local.parent import dies_with_parent
+
 WAITING_ORDERS = 16  # more starts at once than that is a mistake
 ORDER_TIMEOUT_S = 30.0
 
@@ -82,21 +81,7 @@ def _fork(command: Command) -> subprocess.Popen[bytes]:
             group=group,
             extra_groups=[] if command.user else None,
             start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we stop children in order
-            preexec_fn=_dies_with(os.getpid(), command.death_signal),
+            preexec_fn=dies_with_parent(command.death_signal),  # noqa: PLW1509 - it takes no lock
         )
     finally:
         os.close(log)
-
-
-def _dies_with(parent: int, death_signal: int) -> Callable[[], None] | None:
-    """Runs in the child between fork and exec, after the change of user (which would clear it)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl  # found now: between fork and exec nothing may be imported or locked
-
-    def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
-
-    return before_exec

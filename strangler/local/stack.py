@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ from strangler.local.kafka_embedded import embedded_kafka
 from strangler.local.kafka_probe import kafka_answers
 from strangler.local.ports import Ports
 from strangler.local.postgres import Postgres
-from strangler.local.process import Running, answers_200
+from strangler.local.process import Ready, Running, answers_200
 from strangler.local.spawner import Command, Spawner
 
 DATABASE = "strangler"
@@ -113,22 +112,22 @@ class Stack:
         port_env: str | None = None,
         port: int | None = None,
         ready_path: str | None = None,
+        ready: Ready | None = None,
         user: str | None = None,
         ready_within_s: float = 30.0,
     ) -> Running:
-        """Start a process of ours and wait until it is ready; stopped with the stack, in reverse order.
+        """Start a process of ours; stopped with the stack, in reverse order. `argv` is complete.
 
-        With `port_env` it finds its port there. It is ready when `ready_path` answers 200, or, without one, when
-        it has printed a line that begins with `ready`. `argv` is complete; `python` means this interpreter.
+        With `port_env` it finds its port there. Waits until `ready_path` answers 200 or `ready` says so
+        (`Running.said_ready`: a line that begins with `ready`); with neither it does not wait.
         """
         given = dict(CHILD_ENVIRON) | dict(env)
         if port_env is not None:
             port = port or self._ports.take()
             given[port_env] = str(port)
-        program = sys.executable if argv[0] == "python" else argv[0]
-        command = Command((program, *argv[1:]), self.folder / "logs" / f"{name}.log", env=given, user=user)
-        ready = answers_200(ready_path) if ready_path else Running.said_ready
-        running = Running(name, command, self._spawner, ready=ready, port=port, ready_within_s=ready_within_s)
+        command = Command(tuple(argv), self.folder / "logs" / f"{name}.log", env=given, user=user)
+        check = answers_200(ready_path) if ready_path else ready
+        running = Running(name, command, self._spawner, ready=check, port=port, ready_within_s=ready_within_s)
         self._spawned.append(running)
         running.start()
         return running

@@ -14,7 +14,7 @@ def wait_until(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """True as soon as `check()` is; False when `within_s` have passed. It is asked at least once, and once at the end."""
+    """True as soon as `check()` is; False when `within_s` have passed. Asked at the end once more."""
     deadline = clock() + within_s
     while not check():
         if clock() >= deadline:

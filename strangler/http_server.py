@@ -1,0 +1,102 @@
+"""Serve a WSGI application by gunicorn inside this process, on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeAlias
+from wsgiref.types import WSGIApplication as WsgiApp
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
+
+from strangler.local.parent import dies_with_parent
+
+
+class RawRequest(Protocol):
+    """What gunicorn knows of a request before the application does. Names of headers are in upper case."""
+
+    uri: str
+    headers: list[tuple[str, str]]
+
+
+PreRequest: TypeAlias = Callable[[object, RawRequest], None]
+
+BOUNDS = {
+    "limit_request_line": 8190,  # the most that gunicorn can bound
+    "limit_request_fields": 100,
+    "limit_request_field_size": 8190,
+    "backlog": 1024,
+    "worker_connections": 1000,
+}
+
+
+def serve(
+    make_app: Callable[[], WsgiApp],
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    threads: int = 8,
+    timeout_s: int = 30,
+    sync: bool = False,
+    pre_request: PreRequest | None = None,
+) -> None:
+    """Serve until SIGTERM (requests under way are finished) or SIGINT; does not return.
+
+    `make_app` runs in each worker after the fork, so it may open connections; what it imports should be imported
+    by the caller, so that a new worker is cheap. `sync`: one request per worker at a time, and a worker busy for
+    longer than `timeout_s` is killed with the request, as old deployments do. With `threads`, `timeout_s` only
+    bounds a hung worker.
+
+    `pre_request` gets (worker, request) with the raw header list; only such an application gets names with `_` in
+    them: in the WSGI environ they cannot be told from names with `-`, so for every other one they are dropped.
+    """
+    _Embedded(
+        make_app,
+        {
+            **BOUNDS,
+            "bind": f"{host}:{port}",
+            "workers": workers,
+            "threads": 1 if sync else threads,
+            "worker_class": "sync" if sync else "gthread",
+            "timeout": timeout_s,
+            "graceful_timeout": 10,
+            "keepalive": 65,  # longer than our own clients keep an idle connection
+            "header_map": "dangerous" if pre_request else "drop",
+            "forwarded_allow_ips": "",  # no client may set SCRIPT_NAME, PATH_INFO or the scheme
+            "forwarder_headers": "",
+            "accesslog": None,  # it would hold order references
+            "loglevel": "warning",
+            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - heartbeats, no data
+            "control_socket_disable": True,
+            "post_fork": _post_fork(),
+            **({"pre_request": pre_request} if pre_request else {}),
+        },
+    ).run()
+
+
+class _Embedded(BaseApplication):  # type: ignore[misc]  # the same
+    def __init__(self, make_app: Callable[[], WsgiApp], settings: dict[str, object]) -> None:
+        self._make_app = make_app
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._settings.items():
+            if name in self.cfg.settings:  # gunicorn 23 has no control socket to disable
+                self.cfg.set(name, value)
+
+    def load(self) -> WsgiApp:
+        return self._make_app()
+
+
+def _post_fork() -> Callable[[object, object], None]:
+    """Workers die with the master, at once: gunicorn's own look at the parent comes seconds later."""
+    ask = dies_with_parent(signal.SIGKILL)
+
+    def post_fork(_arbiter: object, _worker: object) -> None:
+        if ask is not None:
+            ask()
+
+    return post_fork
