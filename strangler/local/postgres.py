@@ -16,9 +16,11 @@ from strangler.local.ports import Ports
 from strangler.local.process import Running, tail
 from strangler.local.shelter import Shelter
 from strangler.local.spawner import Command, Spawner
+from strangler.local.waiting import wait_until
 
 SERVER = Path("pginstall/bin/postgres")
 INITDB_WITHIN_S = 60.0
+PREDECESSOR_ENDS_WITHIN_S = 10.0
 READY_WITHIN_S = 60.0  # recovery after a kill included
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -71,6 +73,8 @@ class Postgres:
         """Make the data folder if there is none, start, wait until it answers."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
+        # Its predecessor may still be going down, when we were killed and started again at once.
+        wait_until(lambda: not self._predecessor_runs(), within_s=PREDECESSOR_ENDS_WITHIN_S)
         self.running.start()
 
     def answers(self) -> bool:
@@ -78,6 +82,15 @@ class Postgres:
             psycopg.connect(self.dsn("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
+        return True
+
+    def _predecessor_runs(self) -> bool:
+        try:
+            os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), 0)
+        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
+            return False
+        except PermissionError:
+            return True
         return True
 
     def remove_shelter(self) -> None:

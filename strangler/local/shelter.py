@@ -62,7 +62,7 @@ class Shelter:
         """`program` inside `package`, or where the server's user cannot reach it: in a copy, neighbours included."""
         if self.user is None or open_to_others(program):
             return program
-        copies = self.folder / "wheel"
+        copies = self.folder / f"wheel-{int(program.stat().st_mtime)}"  # an upgraded wheel is copied anew
         for name in (package.name, *beside):
             if not (copies / name).exists():
                 shutil.copytree(package.parent / name, copies / name, symlinks=True)

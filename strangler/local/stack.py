@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import psycopg
 
-from strangler.errors import BadInput, DependencyDown
+from strangler.errors import BadInput, DependencyDown, RefusedError
 from strangler.local.databases import Databases, database_of
 from strangler.local.kafka_apache import apache_kafka
 from strangler.local.kafka_embedded import embedded_kafka
@@ -38,6 +39,7 @@ class Stack:
         self._spawner = Spawner()
         self._spawned: list[Running] = []
         self._databases: Databases | None = None
+        self._held: IO[str] | None = None
 
     @classmethod
     def start(
@@ -56,11 +58,20 @@ class Stack:
         (folder / "logs").mkdir(mode=0o755, parents=True, exist_ok=True)
         stack = cls(folder.resolve(), say)
         try:
+            stack._hold_folder()
             stack._start(kafka, dsn, durable=durable)
         except BaseException:
             stack.stop()
             raise
         return stack
+
+    def _hold_folder(self) -> None:
+        """Two stacks on the same data would spoil it. The kernel lets go of the lock however we end."""
+        self._held = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(f"another stack runs from {self.folder}; stop it, or give --folder another") from error
 
     def _start(self, kafka: str, dsn: str | None, *, durable: bool) -> None:
         if dsn is not None:
@@ -132,6 +143,11 @@ class Stack:
         running.start()
         return running
 
+    def servers(self) -> list[Running]:
+        """Those that are ours: PostgreSQL, Kafka."""
+        own = (self.postgres.running if self.postgres else None, self.kafka)
+        return [server for server in own if server is not None]
+
     def stop(self) -> None:
         """Stop everything that we started, last first. May be called again."""
         for running in reversed(self._spawned):
@@ -139,11 +155,13 @@ class Stack:
                 self._say(f"stopping {running.name}")
                 running.terminate()
         self._spawned.clear()
-        for server in (self.kafka, self.postgres.running if self.postgres else None):
-            if server is not None and server.alive():
+        for server in reversed(self.servers()):
+            if server.alive():
                 self._say(f"stopping {server.name}")
                 server.terminate()
         self._spawner.close()
+        if self._held is not None:
+            self._held.close()
 
     def __enter__(self) -> Self:
         return self

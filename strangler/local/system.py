@@ -1,0 +1,148 @@
+"""A whole strangled application on a stack: the plan's processes, the relay and the facade, in their order."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Self
+
+import psycopg
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.partitions import ensure as ensure_partitions
+
+from strangler.local.databases import database_of
+from strangler.local.process import Running
+from strangler.local.stack import DATABASE, Stack
+from strangler.local.stack_file import Place
+from strangler.migrate import upgrade
+from strangler.plan import Plan, Process
+from strangler.store import ensure_steps
+
+TOPIC_PREFIX = "outbox.event."
+RELAY = Process("relay", ("outbox", "relay"))
+FACADE = Process("facade", ("strangler", "facade"), port_env="FACADE_PORT", url_env="FACADE_URL")
+FACADE_THREADS = 32
+STOP_WITHIN_S = 10.0
+
+
+class System:
+    """Started by `System.start`. `environ` has every address and token; `running` every process by name."""
+
+    def __init__(self, stack: Stack, environ: dict[str, str], say: Callable[[str], None]) -> None:
+        self.environ = environ
+        self.running: dict[str, Running] = {}
+        self._stack = stack
+        self._say = say
+
+    @classmethod
+    def start(
+        cls,
+        stack: Stack,
+        plan: Plan,
+        *,
+        database: str,
+        topic_prefix: str = TOPIC_PREFIX,
+        facade_workers: int = 1,
+        only: Collection[str] | None = None,
+        say: Callable[[str], None],
+        plan_path: Path | None = None,
+    ) -> Self:
+        """Prepare database (a DSN) and topics, start the processes (`only` those named), wait until all are ready.
+
+        Slot and consumer groups are the database's and the prefix's own: several systems share a stack. Without
+        `plan_path` the processes find the plan as we did, by STRANGLER_PLAN or its default.
+        """
+        system = cls(stack, addresses(stack.bootstrap, plan, database, topic_prefix), say)
+        if plan_path is not None:
+            system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
+        prepare(plan, system.environ)
+        try:
+            for process in in_order(plan):
+                if only is None or process.name in only:
+                    system._spawn(process, facade_workers)
+        except BaseException:
+            system.stop()
+            raise
+        return system
+
+    def restart(self, name: str) -> Running:
+        """Start a process again that was killed or stopped (it is stopped if it runs); same port, same environment."""
+        running = self.running[name]
+        if running.alive():
+            running.terminate(STOP_WITHIN_S)
+        running.start()
+        return running
+
+    def stop(self) -> None:
+        """Stop the processes, last first; database and topics stay."""
+        for running in reversed(self.running.values()):
+            if running.alive():
+                self._say(f"stopping {running.name}")
+                running.terminate(STOP_WITHIN_S)
+        self.running.clear()
+
+    def places(self) -> list[Place]:
+        """Where everything is."""
+        return [
+            Place(name, running.url if running.port else None, running.pid, str(running.log_path))
+            for name, running in self.running.items()
+        ]
+
+    def _spawn(self, process: Process, facade_workers: int) -> None:
+        self._say(f"starting {process.name}")
+        port = self._stack.take_port() if process.port_env else None
+        argv = [sys.executable, "-m", *process.argv]
+        if process is FACADE:
+            argv += ["--port", str(port), "--workers", str(facade_workers), "--threads", str(FACADE_THREADS)]
+        running = self._stack.spawn(
+            process.name,
+            argv,
+            env=self.environ,
+            port=port,
+            port_env=process.port_env,
+            ready_path=process.ready_path if process.port_env else None,
+            ready=Running.said_ready,
+        )
+        self.running[process.name] = running
+        if process.url_env:
+            self.environ[process.url_env] = running.url
+
+
+def in_order(plan: Plan) -> Iterable[Process]:
+    """What answers (vendors, legacy) before the relay, then what only consumes, the facade last; else as planned."""
+    named = {process.name for process in plan.processes}
+    own = [process for process in (RELAY, FACADE) if process.name not in named]
+    rank = {"relay": 1, "facade": 3}
+    return sorted((*plan.processes, *own), key=lambda process: rank.get(process.name, 0 if process.port_env else 2))
+
+
+def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> dict[str, str]:
+    """The environment of all processes; the tokens are new for every start."""
+    name = database_of(database)
+    contexts = {step.context.dsn_env: database for step in plan.taken_over() if step.context}
+    return contexts | {
+        "STRANGLER_DSN": database,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        # Slots are the whole server's, groups the whole broker's.
+        "OUTBOX_SLOT": "outbox" if name == DATABASE else f"outbox_{name}",
+        "OUTBOX_TOPIC_PREFIX": topic_prefix,
+        "OUTBOX_GROUP_PREFIX": "" if topic_prefix == TOPIC_PREFIX else topic_prefix,
+        "STRANGLER_INTERNAL_TOKEN": secrets.token_urlsafe(32),
+        "VENDORS_ADMIN_TOKEN": secrets.token_urlsafe(32),
+    }
+
+
+def prepare(plan: Plan, environ: dict[str, str]) -> None:
+    """Tables, outbox partitions, the plan's steps and its topics; what is there already stays."""
+    dsn, prefix = environ["STRANGLER_DSN"], environ["OUTBOX_TOPIC_PREFIX"]
+    upgrade(dsn, plan.branches)
+    with psycopg.connect(dsn) as connection:
+        ensure_partitions(connection)
+        ensure_steps(connection, plan)
+    admin = PythonAdmin(environ["KAFKA_BOOTSTRAP"])
+    try:
+        admin.ensure_topics({prefix + name: count for name, count in plan.topics.items()})
+    finally:
+        admin.close()
