@@ -1,0 +1,145 @@
+"""Moving a step forward or back: each call is one transaction of its own, and says how to undo it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from outbox.connection import PsycopgConnection
+from strangler import store
+from strangler.errors import BadInput, Refused, StranglerError
+from strangler.plan import Plan
+from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
+from strangler.undo import undo_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a call moved: neighbour moves in order, the epoch that each began (none in a dry run), how to undo it."""
+
+    step: str
+    moves: Sequence[Move]
+    epochs: Sequence[int]
+    undo: str
+
+
+Planner = Callable[[StageRow], Sequence[Move] | Refused]
+
+
+def advance(
+    connection: PsycopgConnection,
+    plan: Plan,
+    step: str,
+    *,
+    to: Stage | None = None,
+    ramp_bp: int | None = None,
+    actor: str,
+    reason: str,
+    dry_run: bool = False,
+) -> Moved | Refused:
+    """Move one stage forward, or change the ramp; COMMITS a transaction of its own.
+
+    Without `to`: the next stage, or at ramp with `ramp_bp` the ramp. `connection` must not be in a transaction.
+    """
+    return _commit_moves(
+        connection, plan, step, lambda row: _forward(row, to, ramp_bp), actor=actor, reason=reason, dry_run=dry_run
+    )
+
+
+def rollback(
+    connection: PsycopgConnection,
+    plan: Plan,
+    step: str,
+    *,
+    to: Stage | None = None,
+    actor: str,
+    reason: str,
+    dry_run: bool = False,
+) -> Moved | Refused:
+    """Move one stage back, or all the way to `to`; COMMITS a transaction of its own.
+
+    From live the step lands on a ramp of 0: no new order goes to the new side from then on. Stages in between are
+    passed as audited moves, each with its epoch. Orders that are pinned already are not touched: see `hand_back`.
+    """
+    return _commit_moves(
+        connection, plan, step, lambda row: _backward(row, to), actor=actor, reason=reason, dry_run=dry_run
+    )
+
+
+def _forward(row: StageRow, to: Stage | None, ramp_bp: int | None) -> Sequence[Move] | Refused:
+    target = to if to is not None else _next(row, ramp_bp)
+    if isinstance(target, Refused):
+        return target
+    if PLACE[target] < PLACE[row.stage]:
+        return Refused(
+            f"{row.step} is {row.stage}; {target} lies behind it", f"`strangler rollback {row.step} --to {target}`"
+        )
+    planned = plan_move(row, target, ramp_bp)
+    return planned if isinstance(planned, Refused) else [planned]
+
+
+def _next(row: StageRow, ramp_bp: int | None) -> Stage | Refused:
+    if row.stage is Stage.RAMP and ramp_bp is not None:
+        return Stage.RAMP
+    if row.stage is Stage.LIVE:
+        return Refused(
+            f"{row.step} is live; retired has no way back", f"say it: `strangler advance {row.step} --to retired`"
+        )
+    return ORDER[min(PLACE[row.stage] + 1, len(ORDER) - 1)]
+
+
+def _backward(row: StageRow, to: Stage | None) -> Sequence[Move] | Refused:
+    if row.stage is Stage.LEGACY:
+        return Refused(f"{row.step} is legacy: there is nothing behind it", "nothing to do; see `strangler status`")
+    target = to if to is not None else ORDER[PLACE[row.stage] - 1]
+    if PLACE[target] > PLACE[row.stage]:
+        return Refused(
+            f"{row.step} is {row.stage}; {target} lies ahead of it", f"`strangler advance {row.step} --to {target}`"
+        )
+    moves: list[Move] = []
+    while not moves or row.stage is not target:
+        behind = row.stage if row.stage is target else ORDER[PLACE[row.stage] - 1]
+        planned = plan_move(row, behind, 0 if behind is Stage.RAMP else None)
+        if isinstance(planned, Refused):
+            return planned
+        moves.append(planned)
+        row = StageRow(row.step, planned.to_stage, planned.to_bp, row.salt)
+    return moves
+
+
+def _commit_moves(
+    connection: PsycopgConnection, plan: Plan, step: str, planner: Planner, *, actor: str, reason: str, dry_run: bool
+) -> Moved | Refused:
+    if not reason.strip() or not actor.strip():
+        raise BadInput(f"a move needs an actor and a reason for the audit; got {actor!r} and {reason!r}")
+    if plan.step(step).context is None:
+        return Refused(f"nobody has built {step}'s new side", "give the step a context and a check in the plan")
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        raise StranglerError("a move commits its own transaction; commit or roll back the connection's first")
+    try:
+        with connection.transaction():
+            store.lock_stages(connection)
+            moves = _planned(store.read_stages(connection), step, planner)
+            if isinstance(moves, Refused):
+                return moves
+            epochs = [store.move(connection, planned, actor=actor, reason=reason) for planned in moves if not dry_run]
+    except psycopg.errors.LockNotAvailable:
+        return Refused("the stages were not free to move for 5 s", "find the transaction that holds them: pg_locks")
+    for planned, epoch in zip(moves, epochs, strict=False):
+        logger.info(
+            "stage_moved", extra={"step": step, "to_stage": planned.to_stage, "to_bp": planned.to_bp, "epoch": epoch}
+        )
+    return Moved(step, moves, epochs, undo_of(moves))
+
+
+def _planned(table: StageTable, step: str, planner: Planner) -> Sequence[Move] | Refused:
+    row = table.row(step)
+    if row is None:
+        return Refused(f"{step} has no stage in this database", "`strangler migrate` gives each step of the plan one")
+    return planner(row)

@@ -1,0 +1,55 @@
+"""Settings: the addresses and secrets of the toolkit's processes, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Self
+
+from strangler.errors import BadInput
+
+PREFIX = "STRANGLER_"
+DEFAULT_PLAN = "legacy_app/plan.py"  # the sample's
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`STRANGLER_<NAME>` for each field; an unknown `STRANGLER_*` stops the start. Secrets stay out of the repr."""
+
+    dsn: str | None = field(default=None, repr=False)
+    plan: Path = Path(DEFAULT_PLAN)
+    internal_token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """An empty value counts as absent."""
+        known = known_names()
+        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+        if unknown:
+            raise BadInput(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
+        plan = environ.get("STRANGLER_PLAN")
+        return cls(
+            dsn=checked_dsn(environ.get("STRANGLER_DSN")),
+            plan=Path(plan or DEFAULT_PLAN),
+            internal_token=environ.get("STRANGLER_INTERNAL_TOKEN") or None,
+        )
+
+    def required_dsn(self) -> str:
+        if self.dsn is None:
+            raise BadInput("no database is named; give --dsn, set STRANGLER_DSN, or start one by `strangler up`")
+        return self.dsn
+
+
+def known_names() -> list[str]:
+    """What may be set."""
+    return sorted(PREFIX + setting.name.upper() for setting in fields(Settings))
+
+
+def checked_dsn(text: str | None) -> str | None:
+    """A PostgreSQL URL; the value is not shown, it may hold a password."""
+    if not text:
+        return None
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise BadInput(f"the DSN ({len(text)} characters) is no URL; write postgresql://user@host:port/database")
+    return text

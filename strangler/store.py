@@ -1,0 +1,135 @@
+"""The stage table in PostgreSQL: read by every pin, moved under a lock, every move audited."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import StranglerError
+from strangler.plan import Plan
+from strangler.stages import Move, Stage, StageRow, StageTable, stage_of
+from strangler.step.intents import Json
+
+# One advisory key per database, always held to the transaction's end. A pin takes it shared and only then reads the
+# stages (a statement of its own: its snapshot must be younger than the lock); a move takes it exclusive. So when a
+# move has committed, every pin of an earlier epoch has committed too, and no pin reads a stage that is being moved.
+STAGE_LOCK = 0x5354_5241_4E47  # "STRANG"
+SHARE_LOCK: LiteralString = "SELECT pg_advisory_xact_lock_shared(%(key)s)"
+MOVE_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%(key)s)"
+# A waiting move makes later pins wait behind it: it gives up before clients notice.
+MOVE_LOCK_TIMEOUT: LiteralString = "SELECT set_config('lock_timeout', '5s', true)"
+
+# One statement, so one snapshot: epoch and rows belong together.
+READ_STAGES: LiteralString = """
+SELECT current.epoch, stage.step, stage.stage, stage.ramp_bp, stage.salt
+FROM strangler.epoch AS current LEFT JOIN strangler.stage ON true
+ORDER BY stage.step"""
+
+NEXT_EPOCH: LiteralString = "UPDATE strangler.epoch SET epoch = epoch + 1 RETURNING epoch"
+
+# Conditional on what the move was planned from: without the lock it finds no row.
+SET_STAGE: LiteralString = """
+UPDATE strangler.stage SET stage = %(to_stage)s, ramp_bp = %(to_bp)s
+WHERE step = %(step)s AND stage = %(from_stage)s AND ramp_bp = %(from_bp)s"""
+
+AUDIT: LiteralString = """
+INSERT INTO strangler.stage_move (epoch, step, from_stage, to_stage, from_bp, to_bp, actor, reason, evidence)
+VALUES (%(epoch)s, %(step)s, %(from_stage)s, %(to_stage)s, %(from_bp)s, %(to_bp)s, %(actor)s, %(reason)s,
+        %(evidence)s::jsonb)"""
+
+HISTORY: LiteralString = """
+SELECT epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at
+FROM strangler.stage_move ORDER BY epoch DESC LIMIT %(limit)s"""
+
+LAST_MOVES: LiteralString = """
+SELECT DISTINCT ON (step) epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at
+FROM strangler.stage_move ORDER BY step, epoch DESC"""
+
+ADD_STEP: LiteralString = """
+INSERT INTO strangler.stage (step, stage, ramp_bp, salt) VALUES (%(step)s, 'legacy', 0, %(salt)s)
+ON CONFLICT (step) DO NOTHING RETURNING step"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedMove:
+    """A move that was made: it began `epoch`."""
+
+    epoch: int
+    move: Move
+    actor: str
+    reason: str
+    moved_at: datetime
+
+
+def share_stage_lock(connection: PsycopgConnection) -> None:
+    """Keep the stages from moving until the caller's transaction ends. For pins: call it, then `read_stages`."""
+    connection.execute(SHARE_LOCK, {"key": STAGE_LOCK})
+
+
+def lock_stages(connection: PsycopgConnection) -> None:
+    """Let no pin and no other move in until the caller's transaction ends; `LockNotAvailable` after 5 s."""
+    connection.execute(MOVE_LOCK_TIMEOUT)
+    connection.execute(MOVE_LOCK, {"key": STAGE_LOCK})
+
+
+def read_stages(connection: PsycopgConnection) -> StageTable:
+    """The table as of one snapshot."""
+    rows = connection.execute(READ_STAGES).fetchall()
+    if not rows:
+        raise StranglerError("strangler.epoch has no row, so no order can be pinned; restore it from a backup")
+    return StageTable(
+        rows[0][0], [StageRow(step, stage_of(stage), bp, salt) for _, step, stage, bp, salt in rows if step is not None]
+    )
+
+
+def move(
+    connection: PsycopgConnection, planned: Move, *, actor: str, reason: str, evidence: Mapping[str, Json] | None = None
+) -> int:
+    """Make the move in the caller's transaction, which holds `lock_stages`; the epoch that it begins."""
+    values = {
+        "step": planned.step,
+        "from_stage": planned.from_stage.value,
+        "to_stage": planned.to_stage.value,
+        "from_bp": planned.from_bp,
+        "to_bp": planned.to_bp,
+    }
+    if connection.execute(SET_STAGE, values).rowcount != 1:
+        raise StranglerError(
+            f"{planned} was planned on a stage that has moved since; take lock_stages, read and plan again"
+        )
+    (epoch,) = connection.execute(NEXT_EPOCH).fetchone() or (0,)
+    told = {"epoch": epoch, "actor": actor, "reason": reason, "evidence": json.dumps(evidence or {})}
+    connection.execute(AUDIT, {**values, **told})
+    return int(epoch)
+
+
+def stage_moves(connection: PsycopgConnection, limit: int = 50) -> Sequence[AuditedMove]:
+    """The audit, newest first."""
+    return [_audited(row) for row in connection.execute(HISTORY, {"limit": limit})]
+
+
+def last_moves(connection: PsycopgConnection) -> Mapping[str, AuditedMove]:
+    """The newest move of each step that has ever moved."""
+    return {made.move.step: made for made in map(_audited, connection.execute(LAST_MOVES))}
+
+
+def ensure_steps(
+    connection: PsycopgConnection, plan: Plan, *, new_salt: Callable[[], str] = lambda: secrets.token_hex(8)
+) -> Sequence[str]:
+    """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay."""
+    return [step.name for step in plan.taken_over() if _added(connection, step.name, new_salt())]
+
+
+def _added(connection: PsycopgConnection, step: str, salt: str) -> bool:
+    return connection.execute(ADD_STEP, {"step": step, "salt": salt}).fetchone() is not None
+
+
+def _audited(row: tuple[Json, ...]) -> AuditedMove:
+    epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at = row
+    made = Move(step, Stage(from_stage), Stage(to_stage), from_bp, to_bp)
+    return AuditedMove(epoch, made, actor, reason, moved_at)
