@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite, encode
+from strangler.step.apply import NumberedWrite
+from strangler.step.storable import encode
 
 # Rows in key order, so that lanes that repair and apply side by side do not deadlock.
 PUT_DOCUMENTS = """

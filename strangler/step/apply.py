@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from outbox import Event, append
 from outbox.connection import PsycopgConnection
-from strangler.step.intents import Call, Emit, Intent, Json, Write, effect_key, first_number
+from strangler.step.intents import Call, Emit, Intent, Write, effect_key, first_number
+from strangler.step.storable import encode
 
 PLAN_EFFECT = """
 INSERT INTO effect (order_ref, step, number, key, vendor, operation, body)
@@ -44,8 +44,8 @@ class NumberedWrite:
 ApplyWrites = Callable[[PsycopgConnection, Sequence[NumberedWrite]], None]
 
 
-def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> int:
-    """Carry out the intents of claimed events; answers how many effects were planned. Never commits."""
+def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> None:
+    """Carry out the intents of claimed events. Never commits."""
     writes: list[NumberedWrite] = []
     calls: list[tuple[str, int, Call]] = []
     for act in acts:
@@ -63,16 +63,6 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
         apply_writes(connection, writes)
     if calls:
         connection.execute(PLAN_EFFECT, _planned(step, calls))
-    return len(calls)
-
-
-def encode(body: Mapping[str, Json] | Sequence[Json]) -> str:
-    """JSON text that PostgreSQL can store, or `ValueError`: no NUL, no lone surrogate, no NaN."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text.encode()  # raises on a lone surrogate
-    if "\\u0000" in text:
-        raise ValueError("a NUL character in a text; PostgreSQL cannot store it")
-    return text
 
 
 def _planned(step: str, calls: Sequence[tuple[str, int, Call]]) -> dict[str, object]:

@@ -11,10 +11,11 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event, ReceivedEvent
 from strangler.ownership import Owner, Ownership
-from strangler.step.apply import Act, ApplyWrites, apply, encode
+from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim
 from strangler.step.intents import INTENTS_PER_EVENT, Intent, first_number, to_json
 from strangler.step.record import Shadowed, record
+from strangler.step.storable import encode
 
 MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL integers
 
@@ -43,7 +44,6 @@ class StepHandler:
 
     `decide` is pure and raises for an event it does not understand: what fails once always fails, so any error of
     it is `Poison`, whoever owns the order. `apply_writes` gets all rows of the batch and the context's connection.
-    `on_planned` is called when a batch has planned effects, before its commit: a hint, not a promise.
     """
 
     def __init__(
@@ -53,10 +53,9 @@ class StepHandler:
         apply_writes: ApplyWrites,
         *,
         checkpoints: Checkpoints | None = None,
-        on_planned: Callable[[], None] | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
-        self._checkpoints, self._on_planned = checkpoints or Checkpoints(), on_planned
+        self._checkpoints = checkpoints or Checkpoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = [self._read(index, received.event) for index, received in enumerate(events)]
@@ -91,9 +90,7 @@ class StepHandler:
         self._checkpoints.reach("step.claimed")
         won = [one for one, result in zip(decisions, results, strict=True) if result is ClaimResult.WON]
         acts = [Act(one.order_ref, one.version, one.intents) for one in won]
-        planned = apply(connection, self._step, acts, self._apply_writes)
-        if planned and self._on_planned is not None:
-            self._on_planned()
+        apply(connection, self._step, acts, self._apply_writes)
         pairs = zip(decisions, results, strict=True)
         return {one.key: _of_claim(result) for one, result in pairs}
 

@@ -1,0 +1,103 @@
+"""Claims decide every race: between handlers, and between a handler and a hand-back."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from strangler.local.waiting import wait_until
+from strangler.step.claim import Claim, ClaimResult, TombstoneResult, claim, tombstone
+from tests.integration.contexts import connect, rows, waiting_backends
+
+WON, APPLIED, HANDED_BACK = ClaimResult.WON, ClaimResult.APPLIED, ClaimResult.HANDED_BACK
+
+
+def claimed(dsn: str, *wanted: Claim) -> list[ClaimResult]:
+    with connect(dsn, "search") as connection:
+        return claim(connection, "search", wanted)
+
+
+def handed_back(dsn: str, order_ref: str) -> TombstoneResult:
+    with connect(dsn, "search") as connection:
+        return tombstone(connection, order_ref=order_ref, step="search", epoch=8)
+
+
+def test_eight_threads_win_each_claim_once(database: str) -> None:
+    wanted = [Claim(f"o{order}", number, 7) for order in range(20) for number in (100, 200)]
+    start = threading.Barrier(8, timeout=10)
+
+    def compete(turn: int) -> list[tuple[str, int]]:
+        mine = wanted[turn:] + wanted[:turn]
+        start.wait()
+        results = claimed(database, *mine)
+        return [(one.order_ref, one.number) for one, result in zip(mine, results, strict=True) if result is WON]
+
+    with ThreadPoolExecutor(8) as pool:
+        wins = Counter(key for keys in pool.map(compete, range(8)) for key in keys)
+    assert wins == {(one.order_ref, one.number): 1 for one in wanted}
+    assert rows(database, "SELECT count(*), min(epoch), max(kind) FROM search.claim") == [(40, 7, "applied")]
+
+
+def test_a_claim_is_won_once_and_then_known_as_applied(database: str) -> None:
+    assert claimed(database, Claim("o1", 100, 7)) == [WON]
+    assert claimed(database, Claim("o1", 100, 7), Claim("o1", 200, 7)) == [APPLIED, WON]
+
+
+def test_a_rolled_back_claim_leaves_nothing(database: str) -> None:
+    with connect(database, "search") as connection:
+        assert claim(connection, "search", [Claim("o1", 100, 7)]) == [WON]
+        connection.rollback()
+    assert claimed(database, Claim("o1", 100, 7)) == [WON]
+
+
+def test_a_tombstone_refuses_every_version_of_a_zombie(database: str) -> None:
+    assert handed_back(database, "o1") is TombstoneResult.PLACED
+    assert claimed(database, Claim("o1", 100, 7), Claim("o1", 200, 7)) == [HANDED_BACK, HANDED_BACK]
+    assert claimed(database, Claim("o1", 200, 7)) == [HANDED_BACK]
+    assert handed_back(database, "o1") is TombstoneResult.ALREADY
+    assert rows(database, "SELECT order_ref, number, kind, epoch FROM search.claim") == [("o1", 100, "tombstone", 8)]
+
+
+def test_a_started_order_is_not_handed_back(database: str) -> None:
+    claimed(database, Claim("o1", 100, 7))
+    assert handed_back(database, "o1") is TombstoneResult.STARTED
+    assert handed_back(database, "o2") is TombstoneResult.PLACED
+
+
+def test_an_order_of_which_only_a_later_version_was_seen_has_started(database: str) -> None:
+    claimed(database, Claim("o1", 200, 7))
+    assert handed_back(database, "o1") is TombstoneResult.STARTED
+
+
+def test_another_step_of_the_order_is_another_matter(database: str) -> None:
+    with connect(database, "search") as connection:
+        tombstone(connection, order_ref="o1", step="else", epoch=8)
+    assert claimed(database, Claim("o1", 100, 7)) == [WON]
+
+
+def test_a_batch_that_waits_for_a_tombstone_loses_the_later_versions_too(database: str) -> None:
+    with connect(database, "search") as moving, ThreadPoolExecutor(1) as pool:
+        assert tombstone(moving, order_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
+        zombie = pool.submit(claimed, database, Claim("o1", 100, 7), Claim("o1", 200, 7), Claim("o2", 100, 7))
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        moving.commit()
+        assert zombie.result(10) == [HANDED_BACK, HANDED_BACK, WON]
+
+
+def test_a_tombstone_that_waits_for_a_handler_finds_the_order_started(database: str) -> None:
+    with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
+        claim(handler, "search", [Claim("o1", 100, 7)])
+        moving = pool.submit(handed_back, database, "o1")
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        handler.commit()
+        assert moving.result(10) is TombstoneResult.STARTED
+
+
+def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database: str) -> None:
+    with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
+        claim(handler, "search", [Claim("o1", 100, 7)])
+        moving = pool.submit(handed_back, database, "o1")
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        handler.rollback()
+        assert moving.result(10) is TombstoneResult.PLACED

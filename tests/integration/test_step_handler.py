@@ -1,0 +1,152 @@
+"""A step's handler: ownership decides what becomes of the intents, on real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from new_services.services import SERVICES
+from outbox.consumer.handler import Disposition, Poison
+from outbox.event import Event
+from strangler.step.claim import tombstone
+from strangler.step.handler import MAX_VERSION, StepHandler
+from strangler.step.intents import Call, Emit, Intent, Write
+from tests.integration.contexts import connect, rows
+from tests.orders import cancelled, of_type, placed, received
+
+APPLIED, RECORDED = Disposition.APPLIED, Disposition.RECORDED
+NOT_OWNER, DUPLICATE = Disposition.NOT_OWNER, Disposition.DUPLICATE
+
+
+def handle(dsn: str, step: str, *events: Event) -> list[Disposition]:
+    with connect(dsn, step) as connection:
+        return list(SERVICES[step].handler()(connection, received(events)))
+
+
+def deciding(intents: Callable[[Event], Sequence[Intent]]) -> StepHandler:
+    return StepHandler("search", intents, SERVICES["search"].apply_writes)
+
+
+def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:
+    dispositions = handle(
+        database,
+        "search",
+        placed("new", "search=new"),
+        placed("shadow", "search=shadow"),
+        placed("legacy"),
+        placed("elsewhere", "notification=new"),
+    )
+    assert dispositions == [APPLIED, RECORDED, NOT_OWNER, NOT_OWNER]
+    assert rows(database, "SELECT order_ref, version FROM search.document") == [("new", 1)]
+    assert rows(database, "SELECT order_ref, number, kind, epoch FROM search.claim") == [("new", 100, "applied", 7)]
+    recorded = rows(database, "SELECT order_ref, version, epoch, intents -> 0 ->> 'target' FROM search.intent")
+    assert recorded == [("shadow", 1, 7, "document")]
+
+
+def test_a_replay_is_a_duplicate_and_changes_nothing(database: str) -> None:
+    events = [
+        placed("a", "search=new"),
+        cancelled("a", "search=new", whole=False),
+        placed("b", "search=shadow"),
+    ]
+    assert handle(database, "search", *events) == [APPLIED, APPLIED, RECORDED]
+    before = rows(database, "TABLE search.document") + rows(database, "TABLE search.intent")
+    assert handle(database, "search", *events) == [DUPLICATE, DUPLICATE, DUPLICATE]
+    assert rows(database, "TABLE search.document") + rows(database, "TABLE search.intent") == before
+
+
+def test_a_repeat_in_the_same_batch_is_a_duplicate(database: str) -> None:
+    for owner in ("new", "shadow"):
+        event = placed(owner, f"notification={owner}")
+        first, second = handle(database, "notification", event, event)
+        assert (first, second) == (APPLIED if owner == "new" else RECORDED, DUPLICATE)
+    assert rows(database, "SELECT count(*) FROM notification.effect") == [(1,)]
+
+
+def test_a_version_in_which_the_step_wants_nothing_is_claimed_all_the_same(database: str) -> None:
+    event = cancelled("a", "recommendation=new", whole=False)
+    assert handle(database, "recommendation", event) == [APPLIED]
+    assert rows(database, "SELECT number FROM recommendation.claim") == [(200,)]
+
+
+def test_a_tombstone_refuses_a_zombie(database: str) -> None:
+    with connect(database, "notification") as connection:
+        tombstone(connection, order_ref="a", step="notification", epoch=8)
+    events = placed("a", "notification=new"), cancelled("a", "notification=new"), placed("b", "notification=new")
+    assert handle(database, "notification", *events) == [NOT_OWNER, NOT_OWNER, APPLIED]
+    assert rows(database, "SELECT order_ref FROM notification.effect") == [("b",)]
+
+
+def test_a_rollback_takes_claim_and_effects_along(database: str) -> None:
+    with connect(database, "notification") as connection:
+        SERVICES["notification"].handler()(connection, received([placed("a", "notification=new")]))
+        connection.rollback()
+    assert rows(database, "TABLE notification.claim") == rows(database, "TABLE notification.effect") == []
+
+
+def test_a_planned_mail_has_the_key_that_both_sides_use(database: str) -> None:
+    handle(database, "notification", placed("a", "notification=new"), cancelled("a", "notification=new"))
+    planned = rows(database, "SELECT key, vendor, operation, state, body ->> 'template' FROM notification.effect")
+    assert sorted(planned) == [
+        ("a:notification:100", "mail", "send", "planned", "order_confirmation"),
+        ("a:notification:200", "mail", "send", "planned", "cancellation_confirmation"),
+    ]
+
+
+def test_intents_of_every_kind_are_numbered_in_order(database: str) -> None:
+    handler = deciding(
+        lambda event: [
+            Call("mail", "send", {"n": 0}),
+            Write("document", {"order_ref": event.aggregate_id, "version": 1}),
+            Emit("Indexed", {"n": 2}),
+        ]
+    )
+    with connect(database, "search") as connection:
+        assert handler(connection, received([placed("a", "search=new")])) == [APPLIED]
+    assert rows(database, "SELECT number, key FROM search.effect") == [(100, "a:search:100")]
+    emitted = rows(database, "SELECT aggregatetype, aggregateid, aggregate_version, type, payload FROM outbox.readable")
+    assert emitted == [("search", "a", 102, "Indexed", '{"n":2}')]
+    assert rows(database, "SELECT order_ref FROM search.document") == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (of_type(placed("bad"), "OrderShipped"), "unknown event type 'OrderShipped'"),
+        (of_type(placed("bad", "search=new"), "OrderShipped"), "unknown event type"),
+        (replace(placed("bad", "search=new"), payload=b"{"), "not JSON"),
+        (replace(placed("bad"), context={"ownership": "search=new"}), "without a valid epoch"),
+        (replace(placed("bad"), context={"ownership": "epoch=1, search=both"}), "unknown owner"),
+        (replace(placed("bad"), context={"ownership": "=,="}), "not an RFC 9651 dictionary"),
+        (replace(placed("bad", "search=new"), aggregate_version=0), "is not in 1"),
+        (replace(placed("bad", "search=new"), aggregate_version=MAX_VERSION + 1), "is not in 1"),
+        (placed("bad", "search=new", country="nul \0 inside"), "NUL"),
+        (placed("bad", "search=shadow", country="lone \ud800 surrogate"), "UnicodeEncodeError"),
+        (replace(placed("a\0b"), context={}), "NUL"),
+    ],
+)
+def test_an_event_that_can_never_succeed_is_poison_and_touches_nothing(
+    database: str, event: Event, reason: str
+) -> None:
+    with pytest.raises(Poison, match=reason) as caught:
+        handle(database, "search", placed("good", "search=new"), event)
+    assert caught.value.index == 1
+    assert rows(database, "TABLE search.claim") == rows(database, "TABLE search.intent") == []
+
+
+def test_a_mistake_in_decide_is_poison_for_its_event_only(database: str) -> None:
+    def decide(event: Event) -> Sequence[Intent]:
+        if event.aggregate_id == "bad":
+            raise ZeroDivisionError("division by zero")
+        return []
+
+    with connect(database, "search") as connection, pytest.raises(Poison, match="ZeroDivisionError") as caught:
+        deciding(decide)(connection, received([placed("ok"), placed("bad")]))
+    assert caught.value.index == 1
+
+
+def test_more_intents_than_an_event_has_numbers_for_are_poison(database: str) -> None:
+    with connect(database, "search") as connection, pytest.raises(Poison, match="101 intents"):
+        deciding(lambda _: [Emit("E", {})] * 101)(connection, received([placed("a", "search=new")]))

@@ -1,0 +1,49 @@
+"""The mail client understands every answer, over real HTTP."""
+
+import pytest
+
+from new_services.notification.effects import MailVendor
+from strangler.step.vendor import AnswerKind
+from tests.mail_server import mail_server
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (202, AnswerKind.DONE),
+        (400, AnswerKind.REFUSED),
+        (422, AnswerKind.REFUSED),
+        (408, AnswerKind.UNKNOWN),
+        (409, AnswerKind.UNKNOWN),
+        (429, AnswerKind.UNKNOWN),
+        (500, AnswerKind.UNKNOWN),
+        (503, AnswerKind.UNKNOWN),
+    ],
+)
+def test_a_status_is_an_answer(status: int, kind: AnswerKind) -> None:
+    with mail_server() as server:
+        server.answers = [status]
+        answer = MailVendor(server.url, timeout_s=2).send("o:notification:100", "send", {"to": "a"})
+        assert (answer.kind, answer.detail) == (kind, {"status": status})
+        assert server.asked == {"o:notification:100": 1}
+
+
+def test_a_vendor_that_is_not_there_says_nothing() -> None:
+    with mail_server() as server:
+        url = server.url
+    assert MailVendor(url, timeout_s=0.5).send("k", "send", {}).kind is AnswerKind.UNKNOWN
+
+
+def test_an_operation_that_the_vendor_lacks_is_refused_without_asking() -> None:
+    with mail_server() as server:
+        assert MailVendor(server.url).send("k", "recall", {}).kind is AnswerKind.REFUSED
+        assert not server.asked
+
+
+def test_a_look_up_finds_what_was_accepted_and_only_that() -> None:
+    with mail_server() as server:
+        vendor = MailVendor(server.url, timeout_s=2)
+        vendor.send("o:notification:100", "send", {})
+        assert vendor.look_up("o:notification:100").kind is AnswerKind.DONE
+        assert vendor.look_up("o:notification:200").kind is AnswerKind.ABSENT
+        assert server.asked == {"o:notification:100": 1}
