@@ -99,7 +99,7 @@ def _java() -> Finding:
 
 
 def _jars() -> Finding:
-    jars = kafka_apache.default_cache() / f"kafka-{kafka_apache.VERSION}"
+    jars = kafka_apache.jars_folder(kafka_apache.default_cache())
     if jars.is_dir():
         return Finding("Apache Kafka's jars", True, str(jars))
     seen = _said("mvn", "-q", "--version").splitlines()[0]

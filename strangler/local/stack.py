@@ -16,7 +16,7 @@ from strangler.local.kafka_apache import apache_kafka
 from strangler.local.kafka_embedded import embedded_kafka
 from strangler.local.kafka_probe import kafka_answers
 from strangler.local.ports import Ports
-from strangler.local.postgres import Postgres
+from strangler.local.postgres import FORGETFUL, SETTINGS, Postgres
 from strangler.local.process import Ready, Running, answers_200
 from strangler.local.spawner import Command, Spawner
 
@@ -78,7 +78,9 @@ class Stack:
             check_postgres(dsn)
         self._launch_kafka(kafka)  # first: it takes longer, and PostgreSQL starts meanwhile
         if dsn is None:
-            self.postgres = Postgres(self.folder, self._ports, self._spawner, durable=durable)
+            self.postgres = Postgres(
+                self.folder, self._ports, self._spawner, SETTINGS if durable else SETTINGS | FORGETFUL
+            )
             self.postgres.start()
             self._databases = Databases(self.postgres.dsn("postgres"))
             self.dsn = self._databases.ensure(DATABASE)

@@ -1,0 +1,120 @@
+"""Child processes: ready or an error with their log, stopped, killed with their children, started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strangler.errors import DependencyDown
+from strangler.local.process import Ready, Running, tail
+from strangler.local.spawner import Command, Spawner
+from strangler.local.waiting import wait_until
+
+WAITS = "import time; print('ready to serve', flush=True); time.sleep(600)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAITS}"
+PARENT = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {WAITS!r}]).pid, flush=True); {WAITS}"
+
+
+@pytest.fixture
+def spawner() -> Iterator[Spawner]:
+    spawner = Spawner()
+    yield spawner
+    spawner.close()
+
+
+def running(
+    spawner: Spawner, folder: Path, program: str, *, ready: Ready | None = Running.said_ready, within_s: float = 10
+) -> Running:
+    command = Command((sys.executable, "-c", program), folder / "child.log")
+    return Running("child", command, spawner, ready=ready, ready_within_s=within_s)
+
+
+def test_ready_when_it_says_so(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, WAITS)
+    child.start()
+    assert child.alive()
+    assert child.terminate() == -signal.SIGTERM
+    assert not child.alive()
+
+
+def test_started_again_waits_for_the_new_word(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, WAITS)
+    child.start()
+    first = child.pid
+    child.kill()
+    assert not child.said_ready() or not child.alive()
+    child.start()
+    assert child.pid != first
+    assert child.log_path.read_text().count("ready") == 2
+    child.kill()
+
+
+def test_one_that_ends_early_is_an_error_with_its_code_and_log(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, "import sys; print('no such table', flush=True); sys.exit(3)")
+    with pytest.raises(DependencyDown, match=r"(?s)exit code 3.*child\.log.*no such table"):
+        child.start()
+
+
+def test_one_that_is_never_ready_is_killed_and_named(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, WAITS, ready=lambda _: False, within_s=0.2)
+    with pytest.raises(DependencyDown, match=r"not ready after 0\.2 s"):
+        child.start()
+    assert not child.alive()
+
+
+def test_one_that_does_not_exist_is_an_error(spawner: Spawner, tmp_path: Path) -> None:
+    child = Running("ghost", Command(("/no/such/program",), tmp_path / "ghost.log"), spawner, ready=None)
+    with pytest.raises(DependencyDown, match="ghost cannot be started"):
+        child.start()
+
+
+def test_one_that_ignores_the_signal_is_killed(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, DEAF)
+    child.start()
+    assert child.terminate(timeout_s=0.2) == -signal.SIGKILL
+
+
+def test_its_children_are_killed_with_it(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, PARENT)
+    child.start()
+    grandchild = int(child.log_path.read_text().split()[0])
+    child.kill()
+    assert wait_until(lambda: _gone(grandchild), within_s=10)
+
+
+def test_it_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, WAITS)
+    thread = threading.Thread(target=child.start)
+    thread.start()
+    thread.join(15)
+    assert child.alive()
+    assert child.terminate() == -signal.SIGTERM  # by us, not by the thread's end
+
+
+def test_its_log_is_for_us_alone(spawner: Spawner, tmp_path: Path) -> None:
+    child = running(spawner, tmp_path, WAITS)
+    child.start()
+    child.kill()
+    assert child.log_path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_tail_of_a_log_is_short(tmp_path: Path) -> None:
+    log = tmp_path / "long.log"
+    log.write_text("\n".join(f"line {number}" for number in range(10_000)))
+    assert tail(log).splitlines()[-1].strip() == "line 9999"
+    assert len(tail(log).splitlines()) <= 15
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")  # nobody may have reaped it
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
