@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from strangler.errors import DependencyDown
-from strangler.local.migrating import branches_found
 from strangler.local.stack import Stack
+from strangler.migrate import branches_found
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     doctor_parser = subparsers.add_parser("doctor", help="say what is missing on this machine, and the fix")
     doctor_parser.set_defaults(run=doctor)
     for parser in (up_parser, doctor_parser):
+        parser.set_defaults(own_stack=True)
         parser.add_argument("--kafka", help="embedded (default), apache, or host:port of yours")
         parser.add_argument("--folder", type=Path, default=FOLDER, help=f"data and logs (default {FOLDER})")
 
@@ -64,7 +65,12 @@ def doctor(invocation: Invocation) -> int:
 
 def _run(invocation: Invocation, stack: Stack, plan: Plan) -> None:
     system = System.start(
-        stack, plan, database=stack.dsn, facade_workers=invocation.args.facade_workers, say=invocation.talk
+        stack,
+        plan,
+        database=stack.dsn,
+        facade_workers=invocation.args.facade_workers,
+        say=invocation.talk,
+        plan_path=invocation.settings.plan,
     )
     try:
         places = (*_servers(stack), *system.places())

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from outbox.partitions import ensure as ensure_partitions
 from strangler.errors import DependencyDown
-from strangler.local.migrating import upgrade
 from strangler.local.waiting import wait_until
+from strangler.migrate import upgrade
 
 DROP_WITHIN_S = 10.0
 
@@ -52,7 +53,10 @@ class Databases:
         return with_database(self._admin_dsn, name)
 
     def clone(self, name: str, branches: Sequence[str]) -> str:
-        """A fresh database with these branches migrated; copied from a template, which is made on first use."""
+        """A fresh database with these branches migrated, and outbox partitions for the next days.
+
+        It is copied from a template, which is made on first use.
+        """
         template = self._template(tuple(branches))
         with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
             connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier(template)))
@@ -77,8 +81,12 @@ class Databases:
         if branches not in self._templates:
             # A new name per run: one left behind by a run that was killed may be of older migrations.
             name = f"strangler_template_{secrets.token_hex(4)}"
-            upgrade(self.ensure(name), branches)
             self._templates[branches] = name
+            dsn = self.ensure(name)
+            upgrade(dsn, branches)
+            if "outbox" in branches:
+                with psycopg.connect(dsn) as connection:
+                    ensure_partitions(connection)
         return self._templates[branches]
 
 

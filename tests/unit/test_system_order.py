@@ -1,0 +1,51 @@
+"""The order of start: what answers, the relay, what consumes, the facade; addresses of one system never clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from outbox.connection import PsycopgConnection
+from strangler.local.system import addresses, in_order
+from strangler.plan import Plan, Process, Route, Step
+from strangler.reconcile.facts import OrderFacts
+
+
+def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
+    return []
+
+
+def plan(*processes: Process) -> Plan:
+    return Plan(
+        name="small",
+        steps=(Step("mail"),),
+        routes=(Route("POST", "/orders", creates_order=True),),
+        orders=no_orders,
+        processes=processes,
+    )
+
+
+def names(*processes: Process) -> list[str]:
+    return [process.name for process in in_order(plan(*processes))]
+
+
+def test_relay_and_facade_are_added_in_their_places() -> None:
+    mail = Process("mail", ("new_services", "run", "notification"))
+    vendors = Process("vendors", ("legacy_app", "vendors"), port_env="VENDORS_PORT")
+    legacy = Process("legacy", ("legacy_app", "serve"), port_env="LEGACY_PORT")
+    assert names(mail, vendors, legacy) == ["vendors", "legacy", "relay", "mail", "facade"]
+
+
+def test_a_plan_may_bring_its_own_relay() -> None:
+    own = Process("relay", ("debezium",))
+    assert [process for process in in_order(plan(own)) if process.name == "relay"] == [own]
+
+
+def test_the_default_system_has_plain_names() -> None:
+    environ = addresses("127.0.0.1:1", plan(), "postgresql://127.0.0.1:2/strangler", "outbox.event.")
+    assert (environ["OUTBOX_SLOT"], environ["OUTBOX_GROUP_PREFIX"]) == ("outbox", "")
+
+
+def test_another_system_has_its_own_slot_groups_and_tokens() -> None:
+    first, second = (addresses("k:1", plan(), f"postgresql://127.0.0.1:2/{name}", f"{name}.") for name in ("a", "b"))
+    for name in ("OUTBOX_SLOT", "OUTBOX_GROUP_PREFIX", "STRANGLER_INTERNAL_TOKEN", "VENDORS_ADMIN_TOKEN"):
+        assert first[name] != second[name]
