@@ -1,0 +1,79 @@
+"""Where the judge reads: names and addresses from the environment, connections in read-only snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import IsolationLevel
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadInput, DependencyDown
+from strangler.plan import Context
+
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_S = 120  # a whole-table read of one step; longer means that something is wrong
+SEARCH_PATH = "SELECT set_config('search_path', %(schema)s, false)"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The environment as the judge needs it."""
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def slot(self) -> str:
+        return self.environ.get("OUTBOX_SLOT") or "outbox"
+
+    @property
+    def bootstrap(self) -> str:
+        return self._required("KAFKA_BOOTSTRAP")
+
+    def topics(self, context: Context) -> list[str]:
+        prefix = self.environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")
+        return [prefix + aggregate_type for aggregate_type in context.topics]
+
+    def group(self, context: Context) -> str:
+        return self.environ.get("OUTBOX_GROUP_PREFIX", "") + context.group
+
+    def legacy(self) -> PsycopgConnection:
+        """The main database, in autocommit."""
+        return _connect(self._required("STRANGLER_DSN"), "the main database (STRANGLER_DSN)")
+
+    def context(self, context: Context) -> PsycopgConnection:
+        """The context's database and schema, in autocommit."""
+        connection = _connect(self._required(context.dsn_env), f"the database of {context.schema} ({context.dsn_env})")
+        connection.execute(SEARCH_PATH, {"schema": psycopg.sql.Identifier(context.schema).as_string(connection)})
+        return connection
+
+    def _required(self, name: str) -> str:
+        value = self.environ.get(name)
+        if not value:
+            raise BadInput(f"{name} is not set; set it, or name a running stack by --stack FILE")
+        return value
+
+
+@contextmanager
+def snapshot(connection: PsycopgConnection) -> Iterator[PsycopgConnection]:
+    """One REPEATABLE READ, read-only transaction: all reads in it see the same moment."""
+    connection.autocommit = False
+    connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+    try:
+        yield connection
+    finally:
+        if not connection.closed:
+            connection.rollback()
+            connection.isolation_level, connection.read_only = None, None
+            connection.autocommit = True
+
+
+def _connect(dsn: str, what: str) -> PsycopgConnection:
+    options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+    try:
+        return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=options)
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error

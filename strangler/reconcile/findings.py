@@ -1,0 +1,83 @@
+"""From comparisons to judgements: one per effect number, the gravest wins. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from strangler.reconcile.case import Case
+from strangler.reconcile.facts import Fact, Judgement, Verdict
+from strangler.reconcile.pairing import Pair
+from strangler.reconcile.reasons import Reason
+from strangler.step.intents import Json, first_number
+
+# What is wrong beats what cannot be said, which beats what is not due; a match only when nothing else was said.
+GRAVEST_FIRST = (
+    Verdict.ORPHAN,
+    Verdict.EXTRA,
+    Verdict.DUPLICATE,
+    Verdict.MISMATCH,
+    Verdict.MISSING,
+    Verdict.UNKNOWN,
+    Verdict.LATE,
+    Verdict.MATCH,
+)
+FINDINGS = frozenset(GRAVEST_FIRST[:5])
+MAX_VALUE_CHARACTERS = 300  # of a value shown as evidence
+MAX_NUMBER = 2**31 - 1  # numbers are stored as integers, and a vendor's ledger may hold anything
+
+
+def number_of(fact: Fact) -> int:
+    """The effect's number; where the source knows only the version, that event's first; 0 if it cannot be one."""
+    number = fact.number or first_number(fact.version)
+    return number if 0 <= number <= MAX_NUMBER else 0
+
+
+def judgement(case: Case, number: int, verdict: Verdict, reason: Reason, evidence: Mapping[str, Json]) -> Judgement:
+    owner = "none" if case.owner is None else case.owner.value
+    shown = {name: _shown(value) for name, value in evidence.items()}
+    return Judgement(case.rules.step, case.order_ref, number, owner, verdict, reason.value, evidence=shown)
+
+
+def of_fact(
+    case: Case, fact: Fact, verdict: Verdict, reason: Reason, *, side: str, number: int | None = None
+) -> Judgement:
+    """`side`: `expected` or `actual`, whichever the fact is."""
+    return judgement(case, number or number_of(fact), verdict, reason, {side: dict(fact.fields)})
+
+
+def of_pair(case: Case, pair: Pair, reason: Reason) -> Judgement:
+    """MATCH, or MISMATCH with the fields that differ."""
+    number = number_of(pair.expected) or number_of(pair.actual)
+    if not pair.different:
+        return judgement(case, number, Verdict.MATCH, Reason.SAME, {})
+    values = {difference.path: dict(difference.values) for difference in pair.different}
+    found = judgement(case, number, Verdict.MISMATCH, reason, values)
+    return replace(found, fields=tuple(values))
+
+
+def repeated(case: Case, pairs: Sequence[Pair], reason: Reason) -> list[Judgement]:
+    return [
+        of_fact(case, pair.actual, Verdict.DUPLICATE, reason, side="actual", number=number_of(pair.expected))
+        for pair in pairs
+    ]
+
+
+def gravest(judgements: Iterable[Judgement]) -> list[Judgement]:
+    """One judgement per number, in order of numbers; what it outweighs is kept as evidence, matches aside."""
+    by_number: dict[int, list[Judgement]] = {}
+    for one in judgements:
+        by_number.setdefault(one.number, []).append(one)
+    return [_gravest(by_number[number]) for number in sorted(by_number)]
+
+
+def _gravest(judgements: list[Judgement]) -> Judgement:
+    first, *others = sorted(judgements, key=lambda one: GRAVEST_FIRST.index(one.verdict))
+    also = [f"{other.verdict}: {other.reason}" for other in others if other.verdict is not Verdict.MATCH]
+    return replace(first, evidence={**first.evidence, "also": also[:5]}) if also else first
+
+
+def _shown(value: Json) -> Json:
+    text = json.dumps(value, default=str)
+    return json.loads(text) if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"

@@ -1,0 +1,41 @@
+"""The reasons of verdicts, in words that an order's owner understands; the number says of how many orders."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is. Reads on from "n orders' <step>: ..."."""
+
+    SAME = "both sides agree"
+    # late
+    BEHIND = "the new side has not come to this event yet"
+    PARKED = "the event is in quarantine; a person must release or give it up"
+    PENDING = "planned, and the vendor has not accepted it yet"
+    HANDING_BACK = "taken from the new side, and legacy has not run it yet"
+    MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
+    IN_FLIGHT = "the request is still under way at the facade"
+    # missing
+    NOT_IN_LEDGER = "done by our own account, and the vendor never accepted it"
+    NEVER_PLANNED = "the vendor never accepted it, and the new side never planned it"
+    LEGACY_NOT_IN_LEDGER = "legacy says that it asked for it, and the vendor never accepted it"
+    NOT_APPLIED = "the new side owns the order, passed its event and did nothing"
+    OLD_VERSION = "the new side passed the event and still has an older version"
+    NOT_RECORDED = "the shadow passed the event and recorded no decision"
+    SHADOW_WANTS_LESS = "legacy did it, and the shadow would not have"
+    NOBODY = "legacy owns the order, and its seam has no record that it acted"
+    # mismatch
+    OTHER_FIELDS = "done with other content than expected"
+    SHADOW_DIFFERS = "the shadow would have done it with other content"
+    FUTURE_VERSION = "the new side has a version that legacy never had"
+    # extra and duplicate
+    UNWANTED = "done, and nobody wanted it"
+    PLANNED_UNWANTED = "planned by the new side, and nobody wants it"
+    SHADOW_WANTS_MORE = "the shadow would have done it, and legacy did not"
+    BOTH_ACTED = "legacy acted on an order that the new side owns"
+    NEW_ACTED = "the new side acted on an order that it does not own"
+    UNCLAIMED = "in the vendor's ledger, and the new side has not acted on it: somebody else did"
+    REPEATED = "done more often than wanted"
+    PLANNED_TWICE = "planned more often than wanted"
+    NO_ORDER = "done for an order that does not exist"
