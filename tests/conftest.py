@@ -30,7 +30,8 @@ def stack(kafka_kind: str) -> Iterator[Stack]:
     folder.chmod(0o755)
     try:
         try:
-            stack = Stack.start(folder, kafka=kafka_kind, say=lambda _: None, durable=False)
+            dsn = os.environ.get("TEST_DSN")  # a superuser's, of a server to test on; else one of our own
+            stack = Stack.start(folder, kafka=kafka_kind, dsn=dsn, say=lambda _: None, durable=False)
         except DependencyDown as error:
             if os.environ.get("CI"):
                 raise

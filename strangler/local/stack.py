@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -157,6 +158,9 @@ class Stack:
                 self._say(f"stopping {running.name}")
                 running.terminate()
         self._spawned.clear()
+        if self.postgres is None and self._databases is not None:
+            with contextlib.suppress(psycopg.OperationalError):  # a given server may be gone, with its templates
+                self._databases.drop_templates()
         for server in reversed(self.servers()):
             if server.alive():
                 self._say(f"stopping {server.name}")

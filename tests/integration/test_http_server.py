@@ -15,6 +15,7 @@ from strangler.local.ports import Ports
 from strangler.local.process import Running, answers_200
 from strangler.local.spawner import Command, Spawner
 from strangler.local.waiting import wait_until
+from tests.integration.family import runs
 
 PROGRAM = """
 import os, sys, time
@@ -97,16 +98,8 @@ def test_workers_die_with_the_master(server: Running) -> None:
     worker = int(get(server, "/")[2])
     os.kill(server.pid, signal.SIGKILL)
     assert wait_until(lambda: not answers_200("/")(server), within_s=5)
-    assert wait_until(lambda: _gone(worker), within_s=5)
+    assert wait_until(lambda: not runs(worker), within_s=5)
 
 
 def test_sigterm_ends_it_cleanly(server: Running) -> None:
     assert server.terminate() == 0
-
-
-def _gone(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True

@@ -17,6 +17,8 @@ from strangler.local.postgres import SETTINGS, Postgres
 from strangler.local.spawner import Spawner
 from strangler.local.stack import Stack, check_postgres
 
+TEMPLATES = "SELECT count(*) FROM pg_database WHERE datname LIKE 'strangler_template_%'"
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -57,6 +59,8 @@ def test_two_stacks_do_not_share_a_folder(stack: Stack) -> None:
 
 
 def test_given_addresses_are_used_and_left_running(stack: Stack, folder: Path) -> None:
+    with psycopg.connect(stack.dsn) as connection:
+        before = connection.execute(TEMPLATES).fetchone()
     with Stack.start(folder, kafka=stack.bootstrap, dsn=stack.dsn, say=lambda _: None) as second:
         assert (second.dsn, second.bootstrap) == (stack.dsn, stack.bootstrap)
         assert second.servers() == []
@@ -64,6 +68,8 @@ def test_given_addresses_are_used_and_left_running(stack: Stack, folder: Path) -
         with psycopg.connect(dsn) as connection:
             assert connection.execute("SELECT count(*) FROM outbox.outbox").fetchone() == (0,)
         second.databases.drop("by_address")
+    with psycopg.connect(stack.dsn) as connection:
+        assert connection.execute(TEMPLATES).fetchone() == before  # its own went with it
     assert all(server.alive() for server in stack.servers())
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from strangler.local.waiting import wait_until
+from tests.integration.family import descendants, runs
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's end"),
@@ -42,31 +43,6 @@ def test_no_process_outlives_the_parent(program: subprocess.Popen[str], signum: 
     program.send_signal(signum)
     program.wait(30)
     assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=20), [pid for pid in family if runs(pid)]
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below `pid`, from /proc."""
-    parents = {int(path.name): state_of(int(path.name))[1] for path in Path("/proc").glob("[0-9]*")}
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        found, grown = found | more, bool(more)
-    return found - {pid}
-
-
-def runs(pid: int) -> bool:
-    """A zombie that nobody has reaped has ended."""
-    return state_of(pid)[0] not in ("", "Z", "X")
-
-
-def state_of(pid: int) -> tuple[str, int]:
-    """State letter and parent; empty when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return "", 0
-    state, parent = text.rpartition(")")[2].split()[:2]
-    return state, int(parent)
 
 
 def test_the_family_of_a_process_is_found() -> None:

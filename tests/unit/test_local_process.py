@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from strangler.errors import DependencyDown
 from strangler.local.process import Ready, Running, tail
 from strangler.local.spawner import Command, Spawner
 from strangler.local.waiting import wait_until
+from tests.integration.family import runs
 
 WAITS = "import time; print('ready to serve', flush=True); time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAITS}"
@@ -85,7 +85,7 @@ def test_its_children_are_killed_with_it(spawner: Spawner, tmp_path: Path) -> No
     child.start()
     grandchild = int(child.log_path.read_text().split()[0])
     child.kill()
-    assert wait_until(lambda: _gone(grandchild), within_s=10)
+    assert wait_until(lambda: not runs(grandchild), within_s=10)
 
 
 def test_it_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path: Path) -> None:
@@ -109,12 +109,3 @@ def test_the_tail_of_a_log_is_short(tmp_path: Path) -> None:
     log.write_text("\n".join(f"line {number}" for number in range(10_000)))
     assert tail(log).splitlines()[-1].strip() == "line 9999"
     assert len(tail(log).splitlines()) <= 15
-
-
-def _gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")  # nobody may have reaped it
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
