@@ -1,0 +1,98 @@
+"""What every verb shares: its flags, where addresses come from, and how it speaks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadInput, Refused, RefusedError
+from strangler.local.stack_file import NAME, StackFile
+from strangler.plan import Plan, load_plan
+from strangler.settings import Settings
+from strangler.step.intents import Json
+
+STACK = Path(".strangler") / NAME
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT = "-c statement_timeout=60s"
+
+
+class VerbParser(argparse.ArgumentParser):
+    """Every verb takes the shared flags, wherever they stand; a verb's own flag of the same name replaces one."""
+
+    def __init__(self, **settings: Json) -> None:
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(conflict_handler="resolve", **settings)
+        group = self.add_argument_group("shared flags")
+        absent = argparse.SUPPRESS  # a default here would undo what was given before the verb
+        group.add_argument("--plan", metavar="FILE", default=absent, help="the plan (STRANGLER_PLAN)")
+        group.add_argument("--dsn", default=absent, help="the database (STRANGLER_DSN)")
+        group.add_argument("--stack", metavar="FILE", default=absent, help=f"addresses of a stack (default {STACK})")
+        group.add_argument("--json", action="store_true", default=absent, help="print data as JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a verb: its arguments, and the environment with `--stack`, `--plan` and `--dsn` worked in."""
+
+    args: argparse.Namespace
+    environ: Mapping[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_environ(self.environ)
+
+    def plan(self) -> Plan:
+        return load_plan(self.settings.plan)
+
+    def connect(self) -> PsycopgConnection:
+        """To the main database, in no transaction; every statement ends within a minute."""
+        dsn = self.settings.required_dsn()
+        return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=STATEMENT_TIMEOUT)
+
+    def emit(self, data: Json, lines: Iterable[str]) -> None:
+        """Data on stdout: JSON with `--json`, else the lines."""
+        if getattr(self.args, "json", False):
+            print(json.dumps(data, default=str))
+            return
+        for line in lines:
+            print(line)
+
+    def talk(self, text: str) -> None:
+        """Talk on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invocation:
+    """Flags win over the environment, the environment over the default stack file; a named stack file is a flag.
+
+    A verb that starts a stack of its own (`set_defaults(own_stack=True)`) must not find another's addresses.
+    """
+    merged = dict(environ)
+    named = getattr(args, "stack", None)
+    if named is not None:
+        merged |= _addresses(Path(named), required=True)
+    elif not getattr(args, "own_stack", False):
+        merged = {**_addresses(STACK, required=False), **merged}
+    for flag, name in (("plan", "STRANGLER_PLAN"), ("dsn", "STRANGLER_DSN")):
+        if getattr(args, flag, None) is not None:
+            merged[name] = getattr(args, flag)
+    return Invocation(args, merged)
+
+
+def refuse(refused: Refused) -> RefusedError:
+    """A "no" that has reached the command's edge."""
+    return RefusedError(f"refused: {refused.reason}; {refused.next_step}")
+
+
+def _addresses(file: Path, *, required: bool) -> Mapping[str, str]:
+    found = StackFile.read(file.parent) if file.name == NAME else None
+    if found is None and required:
+        raise BadInput(f"no running stack at {file}; start one by `strangler up`, and name its {NAME}")
+    return found.environ if found is not None else {}

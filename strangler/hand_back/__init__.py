@@ -1,0 +1,5 @@
+"""Hand-back: after a demotion, orders that the new side has not started return to legacy, audited and resumable."""
+
+from strangler.hand_back.run import HandBack, count_unstarted, hand_back
+
+__all__ = ["HandBack", "count_unstarted", "hand_back"]

@@ -1,0 +1,118 @@
+"""One order's way back, in four committed parts; after a crash between any two, running it again goes on.
+
+(a) Legacy must have the order. Its request may still be under way, pinned to the new side and not committed: taking
+    it now would ask legacy to run a step for an order that it does not have. It stays with the new side meanwhile,
+    which acts when its event comes, so it is never left to nobody.
+(b) The tombstone on the new side decides, by its unique key, against a handler that acts at the same moment. From
+    then on an event in flight, a replay or a zombie finds it: `not_owner`.
+(c) Owner and audit. Until here the owner still says new, so a run that was interrupted finds the order again.
+(d) Legacy runs the step for every version that it has not run. It answers the same when asked twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote
+
+import psycopg
+import requests
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadInput
+from strangler.hand_back import tables
+from strangler.hand_back.tables import Audit, Order
+from strangler.plan import Plan
+from strangler.step.claim import TombstoneResult, tombstone
+
+logger = logging.getLogger(__name__)
+
+HTTP_TIMEOUT_S = (2.0, 30.0)  # connect, read: legacy calls a vendor within (d)
+
+
+class Outcome(StrEnum):
+    """What became of an order in one attempt."""
+
+    HANDED_BACK = "handed_back"
+    STARTED = "started"
+    NOT_COMMITTED = "not_committed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """The monolith, asked over HTTP."""
+
+    session: requests.Session
+    url: str
+    token: str
+    plan: Plan
+
+    @classmethod
+    def at(cls, environ: Mapping[str, str], plan: Plan, session: requests.Session) -> Legacy:
+        missing = [name for name in ("LEGACY_URL", "STRANGLER_INTERNAL_TOKEN") if not environ.get(name)]
+        if missing:
+            raise BadInput(f"{' and '.join(missing)} must be set for a hand-back; `--stack` knows a running stack's")
+        session.trust_env = False  # neither a proxy nor a .netrc comes between
+        return cls(session, environ["LEGACY_URL"].rstrip("/"), environ["STRANGLER_INTERNAL_TOKEN"], plan)
+
+    def has(self, order_ref: str) -> bool:
+        """`RequestException` when it does not say."""
+        path = self.plan.order_path.format(order_ref=quote(order_ref, safe=""))
+        with self.session.get(self.url + path, timeout=HTTP_TIMEOUT_S, allow_redirects=False) as answer:
+            if answer.status_code not in (200, 404):
+                raise requests.HTTPError(f"{answer.status_code} instead of 200 or 404")
+            return answer.status_code == 200
+
+    def run(self, step: str, order_ref: str) -> None:
+        """`RequestException` unless it says that the step has run."""
+        path = self.plan.hand_back_path.format(step=step, order_ref=quote(order_ref, safe=""))
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with self.session.post(
+            self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False
+        ) as answer:
+            if answer.status_code != 200:
+                raise requests.HTTPError(f"{answer.status_code} instead of 200")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One thread's connections, both in autocommit."""
+
+    main: PsycopgConnection
+    context: PsycopgConnection
+    legacy: Legacy
+    audit: Audit
+    checkpoints: Checkpoints
+
+    def hand_back(self, order: Order) -> Outcome:
+        """All four parts; those that an earlier run has done change nothing."""
+        try:
+            return self._hand_back(order)
+        except (requests.RequestException, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            return self._failed(error)
+
+    def _hand_back(self, order: Order) -> Outcome:
+        ref, step = order.order_ref, self.audit.step
+        if not self.legacy.has(ref):
+            return Outcome.NOT_COMMITTED
+        with self.context.transaction():
+            placed = tombstone(self.context, order_ref=ref, step=step, epoch=order.epoch)
+        if placed is TombstoneResult.STARTED:
+            return Outcome.STARTED
+        self.checkpoints.reach("hand_back.tombstoned")
+        with self.main.transaction():
+            tables.give_to_legacy(self.main, ref, self.audit)
+        self.checkpoints.reach("hand_back.recorded")
+        self.legacy.run(step, ref)
+        self.checkpoints.reach("hand_back.run")
+        tables.finish(self.main, ref, step)
+        return Outcome.HANDED_BACK
+
+    def _failed(self, error: Exception) -> Outcome:
+        said = str(error)[:200] if isinstance(error, requests.HTTPError) else type(error).__name__
+        logger.warning("hand_back_attempt_failed", extra={"step": self.audit.step, "error": said})
+        return Outcome.FAILED

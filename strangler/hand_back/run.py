@@ -1,0 +1,144 @@
+"""Hand back a step's orders: those that the new side has not started and, by the present stage, would not get."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import LiteralString
+
+import psycopg
+import requests
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadInput, RefusedError
+from strangler.hand_back import tables
+from strangler.hand_back.order import Legacy, Outcome, Worker
+from strangler.hand_back.rounds import Rounds
+from strangler.hand_back.tables import Audit, Order
+from strangler.ownership import Owner
+from strangler.plan import Context, Plan
+from strangler.stages import Stage, StageTable
+from strangler.store import read_stages
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4  # legacy serves customers meanwhile
+CONNECT_TIMEOUT_S = 5
+TIMEOUTS = "-c statement_timeout=60s -c lock_timeout=5s"  # a tombstone waits for a handler at work on the order
+SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false)"
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Orders by what became of them. `not_committed`: pinned, and legacy does not have them; if they come, the new
+    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then.
+    """
+
+    step: str
+    stage: Stage
+    handed_back: int
+    started: int
+    not_committed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page: orders to hand back, and how many are not, because they have been started."""
+
+    orders: list[Order]
+    started: int
+
+
+def hand_back(
+    plan: Plan,
+    environ: Mapping[str, str],
+    step: str,
+    *,
+    actor: str,
+    reason: str,
+    timeout_s: float = 30.0,
+    checkpoints: Checkpoints | None = None,
+) -> HandBack:
+    """Roll back first: at live this only finishes what an interrupted run began. Later calls find nothing to do.
+
+    COMMITS, order by order, on connections of its own; stopped anywhere, it goes on when run again. Safe while orders
+    flow and beside another run. `environ` has STRANGLER_DSN, the context's DSN, LEGACY_URL and
+    STRANGLER_INTERNAL_TOKEN. Ends about `timeout_s` after its start at the latest.
+    """
+    if not reason.strip() or not actor.strip():
+        raise BadInput(f"a hand-back needs an actor and a reason for the audit; got {actor!r} and {reason!r}")
+    audit, deadline = Audit(step, actor, reason), time.monotonic() + timeout_s
+    with ExitStack() as resources:
+        workers = [
+            resources.enter_context(_worker(plan, environ, audit, checkpoints or Checkpoints())) for _ in range(THREADS)
+        ]
+        pool = resources.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="hand_back"))
+        rounds = Rounds(pool, workers, deadline)
+        resources.callback(rounds.stop)  # before the pool waits for its threads
+        table = read_stages(workers[0].main)
+        for found in _found(workers[0].main, workers[0].context, table, step):
+            rounds.count_started(found.started)
+            rounds.attempt(found.orders)
+        rounds.retry()
+    row, counts = table.row(step), rounds.counts()
+    result = HandBack(
+        step, row.stage if row else Stage.LEGACY, **{outcome.value: counts[outcome] for outcome in Outcome}
+    )
+    logger.info("hand_back_ended", extra=asdict(result))
+    return result
+
+
+def count_unstarted(plan: Plan, environ: Mapping[str, str], step: str) -> int:
+    """How many orders a hand-back would try now; changes nothing, asks legacy nothing."""
+    with _main(environ) as main, _in_context(_context(plan, step), environ) as context:
+        return sum(len(found.orders) for found in _found(main, context, read_stages(main), step))
+
+
+def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTable, step: str) -> Iterator[Found]:
+    """Orders with a tombstone belong to nobody until they are finished: these at any stage."""
+    yield Found(tables.recorded(main, step), 0)
+    row = table.row(step)
+    for page in tables.pinned_to_new(main, step, table.epoch):
+        claims = tables.claimed(context, step, [order.order_ref for order in page])
+        gone = [order for order in page if row is None or row.owner_of(order.order_ref) is not Owner.NEW]
+        started = sum(1 for order in gone if claims.get(order.order_ref) is True)
+        unstarted = [order for order in gone if order.order_ref not in claims]
+        begun = [order for order in page if claims.get(order.order_ref) is False]
+        yield Found([*begun, *unstarted], started)
+
+
+@contextmanager
+def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, checkpoints: Checkpoints) -> Iterator[Worker]:
+    with requests.Session() as session:
+        legacy = Legacy.at(environ, plan, session)
+        with _main(environ) as main, _in_context(_context(plan, audit.step), environ) as context:
+            yield Worker(main, context, legacy, audit, checkpoints)
+
+
+def _context(plan: Plan, step: str) -> Context:
+    context = plan.step(step).context
+    if context is None:
+        raise RefusedError(f"refused: nobody has built {step}'s new side, so it has no orders; see `strangler status`")
+    return context
+
+
+def _main(environ: Mapping[str, str]) -> PsycopgConnection:
+    return _connect(environ, "STRANGLER_DSN")
+
+
+def _in_context(context: Context, environ: Mapping[str, str]) -> PsycopgConnection:
+    connection = _connect(environ, context.dsn_env)
+    connection.execute(SEARCH_PATH, {"schema": context.schema})
+    return connection
+
+
+def _connect(environ: Mapping[str, str], name: str) -> PsycopgConnection:
+    if not environ.get(name):
+        raise BadInput(f"{name} must be set for a hand-back; `--stack` knows a running stack's")
+    return psycopg.connect(environ[name], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=TIMEOUTS)
