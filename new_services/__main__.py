@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from new_services.plant import KINDS, STUCK, plant
-from new_services.wiring import SERVICES, read_settings, run
+from new_services.services import SERVICES
+from new_services.wiring import read_settings, run
 from outbox.errors import ConfigurationError, OutboxError
 from strangler.errors import StranglerError
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seed=arguments.seed,
                 as_json=arguments.json,
             )
-        run(SERVICES[arguments.name], read_settings(os.environ, lanes=arguments.lanes), as_json=arguments.json)
+        run(SERVICES[arguments.name], read_settings(os.environ, lanes=arguments.lanes))
     except StranglerError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -41,7 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     running = verbs.add_parser("run", help="run a context until SIGTERM; prints `ready NAME`")
     running.add_argument("name", choices=sorted(SERVICES))
     running.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition")
-    running.add_argument("--json", action="store_true", help="logs as JSON lines")
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
     planting.add_argument("kind", choices=[*KINDS, STUCK])
     planting.add_argument("--order-ref", help="instead of a random order; stuck_event needs it")

@@ -1,0 +1,152 @@
+"""Puts a context together and runs it: consumer, step, and the sender of its effects where it has any."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from new_services.services import Service
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from outbox.consumer import ConsumerRuntime, Disposition, Metric, RuntimeSettings
+from outbox.errors import ConfigurationError
+from outbox.kafka.port import Admin
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.telemetry import log_to_stderr
+from strangler.step.effects import EffectSender
+
+logger = logging.getLogger(__name__)
+
+# A member that was killed is missed after the session; the brokers' usual minimum is 6 s.
+TIMING = GroupTiming(session_s=10.0, heartbeat_s=2.0)
+ENDED_WITHIN_S = 30.0  # the calls under way have timeouts below it
+LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Addresses and names, from the environment."""
+
+    dsn: str
+    bootstrap: str
+    vendors_url: str
+    topic_prefix: str
+    group_prefix: str
+    lanes: int | None
+    checkpoints: Checkpoints
+
+
+def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
+    """`ConfigurationError` names every variable that is missing."""
+    missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL") if not environ.get(name)]
+    if missing:
+        raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
+    return Settings(
+        dsn=environ["STRANGLER_DSN"],
+        bootstrap=environ["KAFKA_BOOTSTRAP"],
+        vendors_url=environ["VENDORS_URL"],
+        topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
+        group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
+        lanes=lanes,
+        checkpoints=Checkpoints.from_environ(environ),
+    )
+
+
+def run(service: Service, settings: Settings) -> None:
+    """Run the context until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions."""
+    log_to_stderr()
+    sender = sender_of(service, settings)
+    with closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin:
+        runtime = runtime_of(service, settings, admin, Signals(service.name, sender))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runtime.stop())
+        with _sending(sender, runtime):
+            runtime.run()
+
+
+class Signals:
+    """The runtime's counts as signals: partitions are there, and something was committed. Called from many threads."""
+
+    def __init__(self, name: str, sender: EffectSender | None) -> None:
+        self._name, self._sender = name, sender
+        self._ready, self._lock = False, threading.Lock()
+
+    def __call__(self, name: str, value: int, **labels: str) -> None:
+        if name == Metric.ASSIGNED:
+            self._say_ready()
+        elif name == Metric.DISPOSITION:
+            logger.debug("events_handled", extra={"count": value, **labels})
+            if self._sender is not None and labels.get("disposition") == Disposition.APPLIED:
+                self._sender.wake()
+
+    def _say_ready(self) -> None:
+        with self._lock:
+            first, self._ready = not self._ready, True
+        if first:
+            sys.stdout.write(f"ready {self._name}\n")
+            sys.stdout.flush()
+
+
+def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
+    group = settings.group_prefix + service.name
+    return ConsumerRuntime(
+        consumer=PythonConsumer(settings.bootstrap, group=group, timing=TIMING, client_id=service.name),
+        admin=admin,
+        connect=lambda: connect(settings.dsn, service.name),
+        group=group,
+        topics=[settings.topic_prefix + topic for topic in service.topics],
+        handler=service.handler(settings.checkpoints),
+        settings=RuntimeSettings() if settings.lanes is None else RuntimeSettings(lanes=settings.lanes),
+        checkpoints=settings.checkpoints,
+        observe=signals,
+    )
+
+
+def sender_of(service: Service, settings: Settings) -> EffectSender | None:
+    vendors = service.vendors(settings.vendors_url)
+    if not vendors:
+        return None
+    return EffectSender(
+        connect=lambda: connect(settings.dsn, service.name),
+        step=service.name,
+        vendors=vendors,
+        checkpoints=settings.checkpoints,
+    )
+
+
+def connect(dsn: str, schema: str) -> PsycopgConnection:
+    """A connection in which the context's tables need no schema name; no wait is without end."""
+    options = f"-c search_path={schema} {LIMITS}"
+    return psycopg.connect(dsn, options=options, connect_timeout=10, application_name=schema)
+
+
+@contextmanager
+def _sending(sender: EffectSender | None, runtime: ConsumerRuntime) -> Iterator[None]:
+    """The sender beside the runtime, in a thread; none where there is nothing to send."""
+    if sender is None:
+        yield
+        return
+    thread = threading.Thread(target=_send, args=(sender, runtime), name="effects")
+    thread.start()
+    try:
+        yield
+    finally:
+        sender.stop()
+        thread.join(ENDED_WITHIN_S)
+
+
+def _send(sender: EffectSender, runtime: ConsumerRuntime) -> None:
+    """A sender that dies takes the process along: planned effects must not pile up behind a healthy look."""
+    try:
+        sender.run()
+    except Exception:  # the thread's edge
+        logger.exception("effect_sender_died")
+        runtime.stop()
