@@ -1,0 +1,69 @@
+"""`serve`: the monolith under gunicorn's sync workers, as old deployments are. `vendors`: the three vendors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from flask import Flask
+
+from legacy_app.app import create_app
+from legacy_app.environ import environ, needed
+from legacy_app.vendors.app import create_vendors
+from strangler.errors import BadInput
+from strangler.http_server import serve
+
+VENDOR_THREADS = 64
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both verbs."""
+    monolith = verbs.add_parser("serve", help="serve the monolith (PORT, STRANGLER_DSN, VENDORS_URL)")
+    monolith.add_argument("--workers", type=int, default=8, metavar="N", help="one request each at a time (default 8)")
+    monolith.add_argument(
+        "--timeout-s", type=int, default=2, metavar="S", help="a worker busy for longer is killed (default 2)"
+    )
+    monolith.set_defaults(run=run_monolith)
+    vendors = verbs.add_parser("vendors", help="serve the vendors (PORT, VENDORS_ADMIN_TOKEN, VENDORS_FOLDER)")
+    vendors.set_defaults(run=run_vendors)
+
+
+def run_monolith(args: argparse.Namespace) -> int:
+    dsn, vendors_url = needed("STRANGLER_DSN"), needed("VENDORS_URL")
+
+    def make() -> Flask:
+        return create_app(dsn, vendors_url)
+
+    serve(make, port=_port(), workers=args.workers, timeout_s=args.timeout_s, sync=True)
+    return 0
+
+
+def run_vendors(_args: argparse.Namespace) -> int:
+    token = environ().get("VENDORS_ADMIN_TOKEN", "")
+    if not token:
+        print("VENDORS_ADMIN_TOKEN is not set: nobody can turn the knobs", file=sys.stderr)
+    folder = _ledgers()
+    serve(lambda: create_vendors(folder, token), port=_port(), threads=VENDOR_THREADS)
+    return 0
+
+
+def _ledgers() -> Path:
+    given = environ().get("VENDORS_FOLDER")
+    if not given:
+        folder = Path(tempfile.mkdtemp(prefix="vendors-"))
+        print(f"VENDORS_FOLDER is not set: ledgers are in {folder}", file=sys.stderr)
+        return folder
+    try:
+        Path(given).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"VENDORS_FOLDER {given} cannot be made: {error.strerror}; name another") from error
+    return Path(given)
+
+
+def _port() -> int:
+    text = environ().get("PORT", "")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+        raise BadInput(f"PORT is {text!r}; set it to a free port, as in PORT=8080")
+    return int(text)

@@ -1,0 +1,94 @@
+"""The oracle: what the new side owes for the orders it owns, from the monolith's rows alone.
+
+It shares no code with the seams, the monolith's steps or the new side's: a third opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from outbox.connection import PsycopgConnection
+from strangler.ownership import Owner, Ownership
+from strangler.reconcile.facts import Fact, OrderFacts
+
+ORDERS = "SELECT order_ref, version, ownership FROM legacy.orders ORDER BY order_ref"
+
+# Placing is version 1 at the full price; each cancellation made the version that stands with it.
+MAILS = """
+SELECT o.order_ref, o.ownership, o.customer_id, 1 AS version, 'order_confirmation' AS template,
+       o.order_ref AS subject_ref, sum(l.quantity * l.unit_price_minor)::bigint AS total_minor
+FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
+GROUP BY o.order_ref
+UNION ALL
+SELECT o.order_ref, o.ownership, o.customer_id, c.version, 'cancellation_confirmation', c.cancellation_ref,
+       c.refund_minor
+FROM legacy.orders o JOIN legacy.cancellation c USING (order_ref)
+ORDER BY 1, 4"""
+
+# Arrays keep the lines' order, so that the text can be put together here.
+DOCUMENTS = """
+SELECT o.order_ref, o.ownership, o.version, o.status, o.channel, o.merchant_id, o.customer_id, o.country, o.placed_at,
+       coalesce(sum((l.quantity - l.cancelled) * l.unit_price_minor), 0)::bigint AS total_minor,
+       array_agg(l.sku ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS skus,
+       array_agg(l.description ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS descriptions
+FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
+GROUP BY o.order_ref ORDER BY o.order_ref"""
+
+# Bytes decide between SKUs of one value, not the database's language.
+BASKETS = """
+SELECT ranked.order_ref, o.ownership, o.customer_id, o.status, o.version,
+       array_agg(ranked.sku ORDER BY ranked.rank) AS skus
+FROM (SELECT order_ref, sku, row_number() OVER (PARTITION BY order_ref
+             ORDER BY sum(quantity * unit_price_minor) DESC, sku COLLATE "C") AS rank
+      FROM legacy.order_line GROUP BY order_ref, sku) AS ranked
+JOIN legacy.orders o USING (order_ref)
+WHERE ranked.rank <= 5
+GROUP BY ranked.order_ref, o.order_ref ORDER BY o.order_ref"""
+
+
+def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+    """Every order with its owners; its events have its reference as their key."""
+    for order_ref, version, ownership in connection.execute(ORDERS):
+        yield OrderFacts(order_ref, version, Ownership.from_header(ownership), order_ref)
+
+
+def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
+    """One mail for each version of an order."""
+    for row in _owned(connection, MAILS, "notification"):
+        name = f"customer-{row['customer_id']}" if row["customer_id"] else f"guest-{row['order_ref'][:8]}"
+        mail = {"to": name + "@example.invalid"}
+        mail |= {field: row[field] for field in ("template", "order_ref", "subject_ref", "total_minor")}
+        yield _fact(row, mail)
+
+
+def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
+    """One document for each order, of its newest version."""
+    kept = ("order_ref", "version", "status", "channel", "merchant_id", "customer_id", "country", "placed_at")
+    for row in _owned(connection, DOCUMENTS, "search"):
+        document = {field: row[field] for field in (*kept, "total_minor")}
+        document["skus"] = sorted(set(row["skus"] or ()))
+        document["text"] = " | ".join(row["descriptions"] or ()).lower()
+        yield _fact(row, document)
+
+
+def expected_baskets(connection: PsycopgConnection) -> Iterator[Fact]:
+    """One basket for each order: as placed, or empty since the version that cancelled the last piece."""
+    for row in _owned(connection, BASKETS, "recommendation"):
+        emptied = row["status"] == "cancelled"
+        placed = {**row, "version": row["version"] if emptied else 1, "skus": [] if emptied else row["skus"]}
+        yield _fact(placed, {field: placed[field] for field in ("order_ref", "version", "customer_id", "skus")})
+
+
+def _owned(connection: PsycopgConnection, sql: str, step: str) -> Iterable[dict[str, Any]]:
+    """The rows of orders that the new side owns for that step."""
+    cursor = connection.execute(sql)
+    names = [column.name for column in cursor.description or ()]
+    for values in cursor:
+        row = dict(zip(names, values, strict=True))
+        if Ownership.from_header(row.pop("ownership")).of(step) is Owner.NEW:
+            yield row
+
+
+def _fact(row: Mapping[str, Any], fields: Mapping[str, Any]) -> Fact:
+    return Fact(row["order_ref"], 100 * row["version"], row["version"], fields)

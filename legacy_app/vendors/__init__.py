@@ -1,0 +1,1 @@
+"""Three vendors in one process of their own: payments, fraud, mail; with knobs to misbehave and a ledger to audit."""
