@@ -111,6 +111,7 @@ class Postgres:
         auth = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(self._password_file)]
         # -N: not synced, the first checkpoint does it.
         locale = ["-E", "UTF8", "--locale=C.UTF-8", "-N", "-c", "scram_iterations=1"]
+        self._log.touch(mode=0o600)
         with self._log.open("ab") as log:
             done = subprocess.run(
                 [str(self._server.with_name("initdb")), "-D", str(self._data), *auth, *locale],
