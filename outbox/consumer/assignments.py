@@ -1,0 +1,140 @@
+"""From the group's word to a partition at work: held still, fenced, checked against the log, sought, opened."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from outbox.consumer.board import Board, Clock
+from outbox.consumer.keeper import Answer, Keeper, Request
+from outbox.consumer.lanes import Assigned
+from outbox.consumer.positions import check_range
+from outbox.consumer.report import Report
+from outbox.consumer.settings import Metric, RuntimeSettings
+from outbox.errors import ConfigurationError, DependencyDown, PositionLost
+from outbox.kafka.port import Admin, Consumer, TopicPartition
+
+
+class Assignments:
+    """Belongs to the poll thread. A partition waits (due), is asked for, is open on the board, or is lost."""
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        admin: Admin,
+        keeper: Keeper,
+        board: Board,
+        settings: RuntimeSettings,
+        report: Report,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
+        self._settings, self._report, self._clock, self._rng = settings, report, clock, rng
+        self._due: dict[TopicPartition, float] = {}
+        self._asked: dict[TopicPartition, Request] = {}
+        self._lost: dict[TopicPartition, str] = {}
+
+    def lost(self) -> Mapping[TopicPartition, str]:
+        """Partitions that stand still until a person decides, and why."""
+        return dict(self._lost)
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """The group gave them to us: nothing is read before the database agrees."""
+        self._consumer.pause(partitions)
+        for partition in partitions:
+            self._due[partition] = self._clock()
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """The group took them: stop, give runs under way a moment, forget. The fence guards the rest."""
+        for partition in partitions:
+            self._due.pop(partition, None)
+            self._asked.pop(partition, None)
+            self._lost.pop(partition, None)
+            self._keeper.withdraw(partition)
+            self._report.partition(Metric.REVOKED, partition)
+        self._board.close(partitions, self._settings.grace_s)
+
+    def settle(self) -> None:
+        """Move every partition on that can be moved on. Raises `ConfigurationError`."""
+        for partition in self._board.take_fenced():
+            self._report.partition(Metric.FENCED, partition)
+            # If the group still says it is ours, the other side is on its way out: by then we have heard of it.
+            self._postpone(partition, self._settings.reassign_s)
+        now = self._clock()
+        self._ask([partition for partition, due in self._due.items() if due <= now])
+        for answer in self._keeper.answers():
+            if self._asked.get(answer.request.partition) is answer.request:
+                del self._asked[answer.request.partition]
+                self._accept(answer)
+
+    def recheck(self, error: PositionLost) -> None:
+        """A poll was outside a log: stop the partitions that are. Raises `error` if none is."""
+        held = self._board.held()
+        ranges = self._consumer.log_range(held)
+        outside = [one for one in held if not ranges[one][0] <= self._consumer.position(one) <= ranges[one][1]]
+        if not outside:
+            raise error
+        self._board.close(outside, self._settings.grace_s)
+        for partition in outside:
+            self._lose(partition, error)
+
+    def _ask(self, partitions: Sequence[TopicPartition]) -> None:
+        if not partitions:
+            return
+        try:
+            states = self._admin.describe({partition.topic for partition in partitions})
+            ranges = self._consumer.log_range(partitions)
+        except DependencyDown as error:
+            self._wait(partitions, error)
+            return
+        for partition in partitions:
+            if partition.topic not in states:
+                self._wait([partition], DependencyDown(f"topic {partition.topic} is not described by the broker"))
+                continue
+            del self._due[partition]
+            request = Request(partition, states[partition.topic].incarnation, ranges[partition][0])
+            self._asked[partition] = request
+            self._keeper.ask(request)
+
+    def _accept(self, answer: Answer) -> None:
+        partition, result = answer.request.partition, answer.result
+        if isinstance(result, ConfigurationError):
+            raise result
+        if isinstance(result, PositionLost):
+            self._lose(partition, result)
+        elif isinstance(result, Assigned):
+            self._open(result)
+        else:
+            self._wait([partition], result)
+
+    def _open(self, assigned: Assigned) -> None:
+        partition = assigned.partition
+        try:
+            # Asked again now: positions may have moved after the first answer, the fence holds them since.
+            check_range(assigned, *self._consumer.log_range([partition])[partition])
+        except PositionLost as lost:
+            self._lose(partition, lost)
+        except DependencyDown as error:
+            self._wait([partition], error)
+        else:
+            self._consumer.seek(partition, assigned.lowest)
+            self._board.open(assigned)
+            self._consumer.resume([partition])
+            self._report.partition(Metric.ASSIGNED, partition)
+
+    def _lose(self, partition: TopicPartition, error: PositionLost) -> None:
+        self._consumer.pause([partition])
+        self._lost[partition] = str(error)
+        self._report.count(Metric.POSITION_LOST, topic=partition.topic)
+        self._report.trouble("position_lost", error, partition)
+
+    def _wait(self, partitions: Sequence[TopicPartition], error: Exception) -> None:
+        for partition in partitions:
+            self._report.trouble("assignment_waits", error, partition)
+            self._postpone(partition, self._settings.reassign_s)
+
+    def _postpone(self, partition: TopicPartition, delay_s: float) -> None:
+        self._consumer.pause([partition])
+        self._due[partition] = self._clock() + delay_s * self._rng.uniform(0.5, 1.5)

@@ -1,0 +1,207 @@
+"""What workers may take: the lanes of all assigned partitions behind one lock."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from outbox.consumer.apply import Outcome
+from outbox.consumer.lanes import Assigned, Bound, LanePosition, PartitionLanes, Run, Sweep
+from outbox.kafka.port import Record, TopicPartition
+
+Clock = Callable[[], float]
+
+
+class Board:
+    """Threads meet here: the poll thread offers, workers take runs, the keeper takes sweeps.
+
+    An assignment is known by its fence. Whatever comes back for an assignment that is no longer open is ignored.
+    """
+
+    def __init__(self, bound: Bound, run_records: int, clock: Clock) -> None:
+        self._bound, self._run_records, self._clock = bound, run_records, clock
+        self._partitions: dict[TopicPartition, PartitionLanes] = {}
+        self._closing: dict[TopicPartition, PartitionLanes] = {}
+        self._ready: deque[tuple[Assigned, int]] = deque()
+        self._delayed: list[tuple[float, int, Assigned, int]] = []
+        self._delays = 0
+        self._fenced: list[TopicPartition] = []
+        self._stopped = False
+        self._changed = threading.Condition()
+
+    # The poll thread
+
+    def open(self, assigned: Assigned) -> None:
+        """From now its records are taken."""
+        with self._changed:
+            self._partitions[assigned.partition] = PartitionLanes(assigned, self._bound)
+
+    def offer(self, fetched: Mapping[TopicPartition, tuple[Sequence[Record], int]]) -> None:
+        """Records and the consumer's position after them, per partition; those of unknown partitions are dropped."""
+        with self._changed:
+            ready = 0
+            for partition, (records, position) in fetched.items():
+                lanes = self._partitions.get(partition)
+                if lanes is not None:
+                    numbers = lanes.offer(records, position)
+                    self._ready.extend((lanes.assigned, number) for number in numbers)
+                    ready += len(numbers)
+            self._changed.notify(ready)
+
+    def gates(self) -> tuple[list[TopicPartition], list[TopicPartition]]:
+        """Partitions to pause and to resume, by their bounds."""
+        pause: list[TopicPartition] = []
+        resume: list[TopicPartition] = []
+        with self._changed:
+            for partition, lanes in self._partitions.items():
+                before = lanes.paused
+                if lanes.gate() != before:
+                    (resume if before else pause).append(partition)
+        return pause, resume
+
+    def held(self) -> list[TopicPartition]:
+        with self._changed:
+            return list(self._partitions)
+
+    def lowest(self) -> dict[TopicPartition, int]:
+        """Per partition the offset below which all is done."""
+        with self._changed:
+            return {partition: lanes.lowest() for partition, lanes in self._partitions.items()}
+
+    def load(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Per partition the records and bytes that are queued, running or waiting for a retry."""
+        with self._changed:
+            return {partition: (lanes.records, lanes.bytes) for partition, lanes in self._partitions.items()}
+
+    def take_fenced(self) -> list[TopicPartition]:
+        """Partitions that another assignment took since the last call."""
+        with self._changed:
+            fenced, self._fenced = self._fenced, []
+            return fenced
+
+    def close(self, partitions: Sequence[TopicPartition], grace_s: float) -> bool:
+        """Start no more runs of them, wait for those under way, forget. False: the grace ended first."""
+        deadline = self._clock() + grace_s
+        with self._changed:
+            for partition in partitions:
+                if partition in self._partitions:
+                    self._closing[partition] = self._partitions.pop(partition)
+            quiet = self._wait_quiet([self._closing[one] for one in partitions if one in self._closing], deadline)
+            for partition in partitions:
+                self._closing.pop(partition, None)
+            return quiet
+
+    def stop(self) -> None:
+        """Give out no more runs; `take` answers None from now."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def stopped(self) -> bool:
+        with self._changed:
+            return self._stopped
+
+    def wait_quiet(self, timeout_s: float) -> bool:
+        """Wait until no run is under way."""
+        with self._changed:
+            return self._wait_quiet(list(self._partitions.values()), self._clock() + timeout_s)
+
+    # Workers
+
+    def take(self, timeout_s: float) -> Run | None:
+        """The next run; None after the timeout or when stopped."""
+        deadline = self._clock() + timeout_s
+        with self._changed:
+            while not self._stopped:
+                self._release_due()
+                while self._ready:
+                    assigned, number = self._ready.popleft()
+                    lanes = self._open(assigned)
+                    run = lanes.take(number, self._run_records) if lanes else None
+                    if run is not None:
+                        return run
+                if not self._changed.wait_for(self._something_due, self._until(deadline)) and self._clock() >= deadline:
+                    return None
+        return None
+
+    def done(self, run: Run, outcome: Outcome) -> None:
+        """The run is committed."""
+        with self._changed:
+            lanes = self._open_or_closing(run.assigned)
+            if lanes is not None:
+                more = lanes.done(run, outcome.last, parked=outcome.parked_keys, freed=outcome.freed_keys)
+                self._again(run, more=more)
+
+    def retry(self, run: Run, delay_s: float) -> None:
+        """The run was rolled back; its lane rests for `delay_s`, other lanes go on."""
+        with self._changed:
+            lanes = self._open_or_closing(run.assigned)
+            if lanes is not None:
+                lanes.give_back(run)
+                self._delays += 1  # breaks ties: assignments have no order
+                heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
+                self._changed.notify_all()
+
+    def overtaken(self, run: Run, stored: LanePosition) -> None:
+        """The run, or part of it, had been committed before."""
+        with self._changed:
+            lanes = self._open_or_closing(run.assigned)
+            if lanes is not None:
+                self._again(run, more=lanes.overtaken(run, stored))
+
+    def fenced(self, assigned: Assigned) -> None:
+        """Another assignment took the partition: forget ours."""
+        with self._changed:
+            lanes = self._open_or_closing(assigned)
+            if lanes is not None:
+                lanes.abandon()
+            if self._open(assigned) is not None:
+                del self._partitions[assigned.partition]
+                self._fenced.append(assigned.partition)
+            self._changed.notify_all()
+
+    # The keeper
+
+    def idle(self) -> list[Sweep]:
+        with self._changed:
+            return [sweep for lanes in self._partitions.values() if (sweep := lanes.idle()) is not None]
+
+    def swept(self, sweep: Sweep) -> None:
+        with self._changed:
+            lanes = self._open(sweep.assigned)
+            if lanes is not None:
+                lanes.swept(sweep)
+
+    # Under the lock
+
+    def _open(self, assigned: Assigned) -> PartitionLanes | None:
+        lanes = self._partitions.get(assigned.partition)
+        return lanes if lanes is not None and lanes.assigned.fence == assigned.fence else None
+
+    def _open_or_closing(self, assigned: Assigned) -> PartitionLanes | None:
+        lanes = self._closing.get(assigned.partition)
+        return self._open(assigned) or (lanes if lanes and lanes.assigned.fence == assigned.fence else None)
+
+    def _again(self, run: Run, *, more: bool) -> None:
+        if more:
+            self._ready.append((run.assigned, run.lane))
+        self._changed.notify_all()
+
+    def _release_due(self) -> None:
+        while self._delayed and self._delayed[0][0] <= self._clock():
+            _, _, assigned, number = heapq.heappop(self._delayed)
+            self._ready.append((assigned, number))
+
+    def _something_due(self) -> bool:
+        return self._stopped or bool(self._ready) or (bool(self._delayed) and self._delayed[0][0] <= self._clock())
+
+    def _until(self, deadline: float) -> float:
+        due = min(deadline, self._delayed[0][0]) if self._delayed else deadline
+        return max(0.0, due - self._clock())
+
+    def _wait_quiet(self, partitions: Sequence[PartitionLanes], deadline: float) -> bool:
+        return self._changed.wait_for(
+            lambda: not any(lanes.running() for lanes in partitions), max(0.0, deadline - self._clock())
+        )

@@ -1,0 +1,140 @@
+"""The keeper: the one thread that keeps position rows for the poll thread, which must never wait for a database.
+
+It raises the fence for new assignments and moves idle lanes up to the frontier.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from outbox.consumer import positions
+from outbox.consumer.board import Board
+from outbox.consumer.lanes import Assigned, Sweep
+from outbox.consumer.report import Report
+from outbox.consumer.session import Session
+from outbox.consumer.settings import RuntimeSettings
+from outbox.errors import Fenced
+from outbox.kafka.port import TopicPartition
+
+LOCK_WITHIN_S = 1.0
+REST_AFTER_ERROR_S = 0.5
+
+# A takeover waits for a commit under way, not for a stopped owner: it is tried again.
+_LIMIT_LOCKS = "SELECT set_config('lock_timeout', %s, true)"
+# A sweep lost in a crash is done again after it: no need to wait for the disk.
+_LAZY_COMMIT = "SET LOCAL synchronous_commit TO OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Take over `partition`; lanes without a row begin at `start`. Compared by identity."""
+
+    partition: TopicPartition
+    incarnation: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`result` is the assignment or why there is none."""
+
+    request: Request
+    result: Assigned | Exception
+
+
+class Keeper:
+    """Asked and answered without waiting. At most one request per partition is held."""
+
+    def __init__(self, group: str, board: Board, session: Session, settings: RuntimeSettings, report: Report) -> None:
+        self._group, self._board, self._session = group, board, session
+        self._settings, self._report = settings, report
+        self._lock = threading.Lock()
+        self._requests: dict[TopicPartition, Request] = {}
+        self._answers: dict[TopicPartition, Answer] = {}
+        self._wanted, self._stopping = threading.Event(), threading.Event()
+
+    def ask(self, request: Request) -> None:
+        with self._lock:
+            self._requests[request.partition] = request
+        self._wanted.set()
+
+    def withdraw(self, partition: TopicPartition) -> None:
+        """The partition was revoked: a takeover now would only push its new owner out."""
+        with self._lock:
+            self._requests.pop(partition, None)
+            self._answers.pop(partition, None)
+
+    def answers(self) -> list[Answer]:
+        with self._lock:
+            answers, self._answers = list(self._answers.values()), {}
+        return answers
+
+    def stop(self) -> None:
+        """End after one last sweep."""
+        self._stopping.set()
+        self._wanted.set()
+
+    def run(self) -> None:
+        """Until stopped."""
+        try:
+            while not self._stopping.is_set():
+                self._wanted.wait(self._settings.sweep_s)
+                self._wanted.clear()
+                self._take_over()
+                if not self._sweep():
+                    self._stopping.wait(REST_AFTER_ERROR_S)
+            self._sweep()
+        finally:
+            self._session.close()
+
+    def _take_over(self) -> None:
+        while (request := self._next_request()) is not None:
+            result: Assigned | Exception
+            try:
+                result = self._assign(request)
+            except Exception as error:  # noqa: BLE001 - handed to the poll thread, which decides
+                self._session.recover()
+                result = error
+            with self._lock:
+                self._answers[request.partition] = Answer(request, result)
+
+    def _next_request(self) -> Request | None:
+        with self._lock:
+            return self._requests.pop(next(iter(self._requests))) if self._requests else None
+
+    def _assign(self, request: Request) -> Assigned:
+        connection = self._session.connection()
+        with connection.transaction():
+            connection.execute(_LIMIT_LOCKS, [str(round(LOCK_WITHIN_S * 1000))])
+            return positions.assign(
+                connection,
+                self._group,
+                request.partition,
+                incarnation=request.incarnation,
+                lanes=self._settings.lanes,
+                start=request.start,
+            )
+
+    def _sweep(self) -> bool:
+        """False: an error, rest a moment."""
+        for idle in self._board.idle():
+            try:
+                self._move(idle)
+            except Fenced as fenced:
+                self._report.trouble("sweep_fenced", fenced, idle.assigned.partition)
+                self._board.fenced(idle.assigned)
+            except Exception as error:  # noqa: BLE001 - positions lag until the database is back, nothing is lost
+                self._session.recover()
+                self._report.trouble("sweep_failed", error, idle.assigned.partition)
+                return False
+            else:
+                self._board.swept(idle)
+        return True
+
+    def _move(self, idle: Sweep) -> None:
+        connection = self._session.connection()
+        with connection.transaction():
+            connection.execute(_LAZY_COMMIT)
+            connection.execute(_LIMIT_LOCKS, [str(round(LOCK_WITHIN_S * 1000))])
+            positions.sweep(connection, self._group, idle)

@@ -1,0 +1,46 @@
+"""What a runtime tells the outside: counts to `observe`, events to the log. Never payloads, never keys."""
+
+from __future__ import annotations
+
+import logging
+
+from outbox.consumer.lanes import Run
+from outbox.consumer.settings import Metric, Observe
+from outbox.kafka.port import TopicPartition
+
+_log = logging.getLogger("outbox.consumer")
+
+
+class Report:
+    """Safe from every thread; a failing observer changes nothing."""
+
+    def __init__(self, observe: Observe) -> None:
+        self._observe = observe
+
+    def count(self, metric: Metric, value: int = 1, **labels: str) -> None:
+        try:
+            self._observe(metric.value, value, **labels)
+        except Exception:  # noqa: BLE001 - an observer must never change what becomes of an event
+            _log.exception("observer_failed", extra={"metric": metric.value})
+
+    def retried(self, run: Run, error: Exception, delay_s: float) -> None:
+        self.count(Metric.RETRY, error=type(error).__name__)
+        where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "delay_s": round(delay_s, 3)}
+        _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, "error": type(error).__name__})
+
+    def partition(self, metric: Metric, partition: TopicPartition) -> None:
+        self.count(metric, topic=partition.topic)
+        _log.info(metric.value, extra=_place(partition))
+
+    def trouble(self, event: str, error: BaseException, partition: TopicPartition | None = None) -> None:
+        """Something that a person may have to look at; `error` is ours or a client's, its text holds no payload."""
+        fields = _place(partition) if partition is not None else {}
+        _log.error(event, extra={**fields, "error": type(error).__name__, "detail": str(error)})
+
+
+def _place(partition: TopicPartition) -> dict[str, object]:
+    return {"topic": partition.topic, "partition": partition.partition}
+
+
+def ignore(name: str, value: int, **labels: str) -> None:
+    """Counts nothing."""

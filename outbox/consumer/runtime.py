@@ -1,0 +1,204 @@
+"""The consumer runtime: the poll thread and the threads it starts.
+
+The poll thread fetches, pauses, resumes, commits, and hands records to lanes; it waits for neither a handler nor the
+database. Workers apply runs of a lane, the keeper keeps position rows. Whatever ends one thread ends `run`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from outbox.checkpoints import Checkpoints
+from outbox.consumer.apply import Application
+from outbox.consumer.assignments import Assignments
+from outbox.consumer.board import Board, Clock
+from outbox.consumer.handler import Handler
+from outbox.consumer.keeper import Keeper
+from outbox.consumer.report import Report, ignore
+from outbox.consumer.session import Connect, Session
+from outbox.consumer.settings import Metric, Observe, RuntimeSettings
+from outbox.consumer.triage import Decode
+from outbox.consumer.worker import Worker
+from outbox.errors import DependencyDown, OutboxError, PositionLost
+from outbox.kafka.codec import from_record
+from outbox.kafka.port import Admin, Consumer, Record, TopicPartition
+
+REST_AFTER_ERROR_S = 0.5
+END_THREADS_WITHIN_S = 5.0
+
+
+class ConsumerRuntime:
+    """Applies every event of `topics` once per `group`: effects and position commit together.
+
+    `consumer` is a new member that this runtime subscribes and closes; `admin` stays the caller's. `connect` gives a
+    connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
+    Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        admin: Admin,
+        connect: Connect,
+        group: str,
+        topics: Sequence[str],
+        handler: Handler,
+        settings: RuntimeSettings = RuntimeSettings(),  # noqa: B008 - frozen
+        checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - never stops
+        observe: Observe = ignore,
+        decode: Decode = from_record,
+        clock: Clock = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.Random()  # noqa: S311 - jitter
+        self._consumer, self._topics, self._settings, self._clock = consumer, tuple(topics), settings, clock
+        self._report = Report(observe)
+        self._board = Board(settings.bound, settings.run_records, clock)
+
+        def session() -> Session:
+            return Session(connect, settings.transaction_idle_s)
+
+        self._keeper = Keeper(group, self._board, session(), settings, self._report)
+        self._assignments = Assignments(
+            consumer=consumer,
+            admin=admin,
+            keeper=self._keeper,
+            board=self._board,
+            settings=settings,
+            report=self._report,
+            clock=clock,
+            rng=rng,
+        )
+        application = Application(group, handler, decode, checkpoints)
+        self._workers = [
+            Worker(
+                board=self._board,
+                session=session(),
+                application=application,
+                settings=settings,
+                report=self._report,
+                rng=rng,
+            )
+            for _ in range(settings.workers)
+        ]
+        self._stopping = False  # a plain flag: `stop` may be called from a signal handler
+        self._failed = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._reached_at = self._committed_at = self._answered_at = clock()
+
+    def run(self) -> None:
+        """Poll until `stop`, then finish the runs under way, store positions, leave. Raises what went wrong."""
+        if self._threads:
+            raise OutboxError("a runtime runs once; make a new one with a new consumer")
+        self._start()
+        try:
+            self._consumer.subscribe(
+                self._topics, on_assigned=self._assignments.assigned, on_revoked=self._assignments.revoked
+            )
+            self._answered_at = self._clock()
+            while not (self._stopping or self._failed.is_set()):
+                self._turn()
+        finally:
+            self._finish()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Ask `run` to end; from any thread or a signal handler."""
+        self._stopping = True
+        self._consumer.wakeup()
+
+    def lost(self) -> Mapping[TopicPartition, str]:
+        """Partitions that stopped because their position is outside the log, and why. The others go on."""
+        return self._assignments.lost()
+
+    def load(self) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Records and bytes held in memory, per open partition."""
+        return self._board.load()
+
+    def _turn(self) -> None:
+        records = self._poll()
+        self._dispatch(records)
+        self._assignments.settle()
+        self._apply_gates()
+        now = self._clock()
+        if now - self._committed_at >= self._settings.commit_s:
+            self._committed_at = now
+            self._consumer.commit(self._board.lowest())
+
+    def _poll(self) -> Sequence[Record]:
+        try:
+            records = self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
+        except PositionLost as lost:
+            self._assignments.recheck(lost)
+            return ()
+        except DependencyDown as error:
+            if self._clock() - self._answered_at > self._settings.broker_patience_s:
+                raise
+            self._report.trouble("poll_failed", error)
+            self._failed.wait(REST_AFTER_ERROR_S)
+            return ()
+        self._answered_at = self._clock()
+        return records
+
+    def _dispatch(self, records: Sequence[Record]) -> None:
+        fetched: dict[TopicPartition, tuple[Sequence[Record], int]] = {}
+        batches: dict[TopicPartition, list[Record]] = {}
+        for record in records:
+            batches.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+        for partition, batch in batches.items():
+            fetched[partition] = batch, batch[-1].offset + 1
+        now = self._clock()
+        if now - self._reached_at >= self._settings.sweep_s:
+            # Beyond the last record there may be transaction markers: only the client knows how far it has read.
+            self._reached_at = now
+            for partition in self._board.held():
+                fetched[partition] = batches.get(partition, ()), self._consumer.position(partition)
+        if fetched:
+            self._board.offer(fetched)
+
+    def _apply_gates(self) -> None:
+        pause, resume = self._board.gates()
+        for partitions, act, metric in (
+            (pause, self._consumer.pause, Metric.PAUSED),
+            (resume, self._consumer.resume, Metric.RESUMED),
+        ):
+            if partitions:
+                act(partitions)
+                for partition in partitions:
+                    self._report.partition(metric, partition)
+
+    def _start(self) -> None:
+        bodies = [("keeper", self._keeper.run)]
+        bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
+        for name, body in bodies:
+            thread = threading.Thread(target=self._guarded, args=(body,), name=f"outbox-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _guarded(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001 - a thread's edge: `run` raises it
+            self._failure = error
+            self._failed.set()
+            self._consumer.wakeup()
+
+    def _finish(self) -> None:
+        self._board.stop()
+        within_s = self._settings.grace_s if self._failed.is_set() else self._settings.drain_s
+        if not self._board.wait_quiet(within_s):
+            self._report.trouble("drain_incomplete", TimeoutError("a handler is still at work; its run will be fenced"))
+        self._keeper.stop()
+        for thread in self._threads:
+            thread.join(END_THREADS_WITHIN_S)
+        try:
+            self._consumer.commit(self._board.lowest())
+            self._consumer.close()
+        except OutboxError as error:
+            self._report.trouble("leave_failed", error)

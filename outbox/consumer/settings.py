@@ -1,0 +1,76 @@
+"""Settings of a consumer runtime, and the names under which it counts."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from outbox.consumer.lanes import Bound
+from outbox.errors import ConfigurationError
+
+
+class Metric(StrEnum):
+    """What `observe` is called with; the labels are in brackets."""
+
+    DISPOSITION = "consumer_disposition"  # [disposition]
+    RETRY = "consumer_retry"  # [error]
+    ASSIGNED = "consumer_assigned"  # [topic]
+    REVOKED = "consumer_revoked"  # [topic]
+    FENCED = "consumer_fenced"  # [topic]
+    POSITION_LOST = "consumer_position_lost"  # [topic]
+    PAUSED = "consumer_paused"  # [topic]
+    RESUMED = "consumer_resumed"  # [topic]
+
+
+class Observe(Protocol):
+    """Counts. Called from several threads; what it raises is logged and otherwise ignored."""
+
+    def __call__(self, name: str, value: int, **labels: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """Times in seconds. `lanes` is stored with the positions: another count later is refused.
+
+    `workers` is the number of handlers at work at once; `run_records` the most events that one transaction takes;
+    `fetch_records` the most that one poll hands over, so the most by which `bound` can be passed.
+    `transaction_idle_s`: PostgreSQL ends a transaction that is open and idle for so long. It frees what a stopped
+    process holds, so a handler must not pause longer between two statements.
+    `member_group`: the Kafka group if it is not the name that positions are stored under.
+    """
+
+    lanes: int = 8
+    workers: int = 4
+    run_records: int = 64
+    fetch_records: int = 500
+    bound: Bound = field(default_factory=Bound)
+    poll_s: float = 0.05
+    sweep_s: float = 0.05
+    commit_s: float = 1.0
+    grace_s: float = 0.5
+    drain_s: float = 10.0
+    retry_base_s: float = 0.1
+    retry_cap_s: float = 30.0
+    reassign_s: float = 1.0
+    broker_patience_s: float = 60.0
+    transaction_idle_s: float = 15.0
+    member_group: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("lanes", "workers", "run_records", "fetch_records"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
+
+    def kafka_group(self, group: str) -> str:
+        """The group to join at Kafka when positions are stored under `group`."""
+        return self.member_group or group
+
+    def retry_delay_s(self, attempt: int, rng: random.Random) -> float:
+        """Full jitter: anything up to base x 2^attempt, capped.
+
+        >>> 0 <= RuntimeSettings().retry_delay_s(100, random.Random(1)) <= 30
+        True
+        """
+        return rng.uniform(0, min(self.retry_cap_s, self.retry_base_s * 2 ** min(attempt, 32)))

@@ -1,0 +1,89 @@
+"""Which records of a run reach the handler, which are repeats, which are parked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from outbox.errors import Undecodable
+from outbox.event import ReceivedEvent, SourcePosition
+from outbox.kafka.port import Record
+
+Decode = Callable[[Record], ReceivedEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record for quarantine."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """`events` go to the handler; `last` is the source position after the run; `parked_keys` are blocked from now."""
+
+    events: tuple[ReceivedEvent, ...]
+    parked: tuple[Parked, ...]
+    duplicates: int
+    last: SourcePosition | None
+
+    @property
+    def parked_keys(self) -> frozenset[bytes]:
+        return frozenset(one.record.key for one in self.parked if one.record.key is not None)
+
+
+def triage(
+    records: Sequence[Record],
+    decode: Decode,
+    *,
+    last: SourcePosition | None,
+    blocked: Set[bytes],
+    condemned: Mapping[int, str],
+) -> Triage:
+    """Sort a run. `blocked` keys have an unresolved parked event; `condemned` maps an offset to its reason.
+
+    A repeat is recognised first: it must not be parked a second time behind its own original.
+    """
+    events: list[ReceivedEvent] = []
+    parked: list[Parked] = []
+    waiting = set(blocked)
+    duplicates = 0
+    for record in records:
+        event = _decoded(record, decode)
+        if isinstance(event, ReceivedEvent):
+            if is_repeat(event.position, last):
+                duplicates += 1
+                continue
+            last = event.position or last
+        reason = _reason_to_park(record, event, waiting, condemned)
+        if isinstance(event, ReceivedEvent) and reason is None:
+            events.append(event)
+            continue
+        parked.append(Parked(record, reason or "undecodable"))
+        if record.key is not None:
+            waiting.add(record.key)
+    return Triage(tuple(events), tuple(parked), duplicates, last)
+
+
+def is_repeat(position: SourcePosition | None, last: SourcePosition | None) -> bool:
+    """The relay sent it before: its source has already come as far. Unknown positions are never repeats."""
+    return position is not None and last is not None and position.source == last.source and position <= last
+
+
+def _decoded(record: Record, decode: Decode) -> ReceivedEvent | Undecodable:
+    try:
+        return decode(record)
+    except Undecodable as error:
+        return error
+
+
+def _reason_to_park(
+    record: Record, event: ReceivedEvent | Undecodable, waiting: Set[bytes], condemned: Mapping[int, str]
+) -> str | None:
+    if record.key is not None and record.key in waiting:
+        return "behind an earlier parked event of its key"
+    if isinstance(event, Undecodable):
+        return f"undecodable: {event}"
+    return condemned.get(record.offset)

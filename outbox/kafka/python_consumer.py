@@ -1,0 +1,179 @@
+"""kafka-python behind the `Consumer` port: classic group protocol, range assignor, positions by hand.
+
+Range, because it works on every broker: the embedded one loses partitions in cooperative moves.
+
+kafka-python calls its rebalance listener on the IO thread that also beats for the group, where a network call would
+hang. So the listener only holds the new partitions still and notes what happened; the callbacks of the port run on
+the polling thread, in order, right after the poll that saw them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka import TopicPartition as ClientPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from outbox.errors import DependencyDown, PositionLost
+from outbox.kafka.port import Rebalance, Record, TopicPartition
+
+CLOSE_WITHIN_S = 5.0
+
+
+class _Change(Enum):
+    ASSIGNED = auto()
+    REVOKED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTiming:
+    """How the group notices a dead member, in seconds; `max_poll_s` bounds the time between two polls."""
+
+    session_s: float = 45.0
+    heartbeat_s: float = 3.0
+    max_poll_s: float = 300.0
+
+
+class PythonConsumer:
+    """A group member over kafka-python. One thread polls; only `wakeup` may be called from another."""
+
+    def __init__(
+        self, bootstrap: str, *, group: str, timing: GroupTiming = GroupTiming(), client_id: str = "outbox"
+    ) -> None:
+        try:
+            self._client = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                group_id=group,
+                client_id=client_id,
+                enable_auto_commit=False,
+                auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
+                allow_auto_create_topics=False,
+                partition_assignment_strategy=[RangePartitionAssignor],
+                session_timeout_ms=round(timing.session_s * 1000),
+                heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
+                max_poll_interval_ms=round(timing.max_poll_s * 1000),
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+        self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
+        self._paused: set[TopicPartition] = set()
+        self._sought: set[TopicPartition] = set()
+        self._woken = False  # a plain flag: `wakeup` may be called from a signal handler
+
+    def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None:
+        self._on_assigned, self._on_revoked = on_assigned, on_revoked
+        self._client.subscribe(topics=list(topics), listener=_Listener(self._client, self._changes))
+
+    def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
+        timeout_ms = 0 if self._woken else round(timeout_s * 1000)
+        self._woken = False
+        try:
+            fetched = self._client.poll(timeout_ms=timeout_ms, max_records=max_records)
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            raise PositionLost(f"a partition was read outside its log: {error!r}") from error
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not answer a poll: {error!r}") from error
+        records = [
+            Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
+            for batch in fetched.values()
+            for one in batch
+        ]
+        self._deliver_changes()
+        return records
+
+    def assignment(self) -> Sequence[TopicPartition]:
+        return sorted(_ours(self._client.assignment()))
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        self._paused.update(partitions)
+        self._client.pause(*self._held(partitions))
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        self._paused.difference_update(partitions)
+        self._client.resume(*self._held(partitions))
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._sought.add(partition)
+        for held in self._held([partition]):
+            self._client.seek(held, offset)
+
+    def position(self, partition: TopicPartition) -> int:
+        offset = self._client.position(ClientPartition(*partition), timeout_ms=0)
+        return int(offset)
+
+    def log_range(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        if not partitions:
+            return {}
+        asked = [ClientPartition(*partition) for partition in partitions]
+        try:
+            starts, ends = self._client.beginning_offsets(asked), self._client.end_offsets(asked)
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not tell the range of {len(asked)} partitions: {error!r}") from error
+        return {TopicPartition(*one): (starts[one], ends[one]) for one in asked}
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        held = {ClientPartition(*one): OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
+        self._client.commit_async(held, callback=_ignore_outcome)
+
+    def wakeup(self) -> None:
+        self._woken = True  # kafka-python cannot be interrupted: the poll under way ends by its own timeout
+
+    def close(self) -> None:
+        try:
+            self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
+        except KafkaError as error:
+            raise DependencyDown(f"the group was not left in order: {error!r}") from error
+
+    def _held(self, partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
+        """Those still ours: the IO thread may have taken one away that the caller has not heard of yet."""
+        assigned = self._client.assignment()
+        return [one for one in (ClientPartition(*partition) for partition in partitions) if one in assigned]
+
+    def _deliver_changes(self) -> None:
+        while self._changes:
+            change, partitions = self._changes.popleft()
+            self._paused.difference_update(partitions)
+            self._sought.difference_update(partitions)
+            if not partitions:
+                continue
+            if change is _Change.REVOKED:
+                self._on_revoked(partitions)
+            else:
+                self._on_assigned(partitions)
+                self._start(partitions)
+
+    def _start(self, partitions: Sequence[TopicPartition]) -> None:
+        unsought = [one for one in partitions if one not in self._sought]
+        for partition, (start, _) in self.log_range(unsought).items():
+            self.seek(partition, start)
+        self._client.resume(*self._held(one for one in partitions if one not in self._paused))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has no types
+    def __init__(self, client: KafkaConsumer, changes: deque[tuple[_Change, list[TopicPartition]]]) -> None:
+        self._client, self._changes = client, changes
+
+    def on_partitions_assigned(self, assigned: Iterable[ClientPartition]) -> None:
+        assigned = list(assigned)
+        for partition in assigned:
+            self._client.pause(partition)
+            self._client.seek(partition, 0)  # any position: else the client looks for one by itself, and fails
+        self._changes.append((_Change.ASSIGNED, sorted(_ours(assigned))))
+
+    def on_partitions_revoked(self, revoked: Iterable[ClientPartition]) -> None:
+        self._changes.append((_Change.REVOKED, sorted(_ours(revoked))))
+
+
+def _ours(partitions: Iterable[ClientPartition]) -> list[TopicPartition]:
+    return [TopicPartition(one.topic, one.partition) for one in partitions]
+
+
+def _ignore_outcome(offsets: object, outcome: object) -> None:
+    """Commits at the broker only serve lag tools."""
