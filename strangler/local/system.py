@@ -55,6 +55,8 @@ class System:
         `plan_path` the processes find the plan as we did, by STRANGLER_PLAN or its default.
         """
         system = cls(stack, addresses(stack.bootstrap, plan, database, topic_prefix), say)
+        # Files of the plan's own processes go with the database: a ledger of another one's orders says nothing.
+        system.environ["STRANGLER_STATE"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         prepare(plan, system.environ)
