@@ -1,34 +1,34 @@
-"""The oracle: what the new side owes for the orders it owns, from the monolith's rows alone.
+"""The oracle: what each order calls for, whoever owns it, from the monolith's rows alone.
 
 It shares no code with the seams, the monolith's steps or the new side's: a third opinion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outbox.connection import PsycopgConnection
-from strangler.ownership import Owner, Ownership
+from strangler.ownership import Ownership
 from strangler.reconcile.facts import Fact, OrderFacts
 
 ORDERS = "SELECT order_ref, version, ownership FROM legacy.orders ORDER BY order_ref"
 
 # Placing is version 1 at the full price; each cancellation made the version that stands with it.
 MAILS = """
-SELECT o.order_ref, o.ownership, o.customer_id, 1 AS version, 'order_confirmation' AS template,
+SELECT o.order_ref, o.customer_id, 1 AS version, 'order_confirmation' AS template,
        o.order_ref AS subject_ref, sum(l.quantity * l.unit_price_minor)::bigint AS total_minor
 FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
 GROUP BY o.order_ref
 UNION ALL
-SELECT o.order_ref, o.ownership, o.customer_id, c.version, 'cancellation_confirmation', c.cancellation_ref,
+SELECT o.order_ref, o.customer_id, c.version, 'cancellation_confirmation', c.cancellation_ref,
        c.refund_minor
 FROM legacy.orders o JOIN legacy.cancellation c USING (order_ref)
 ORDER BY 1, 4"""
 
 # Arrays keep the lines' order, so that the text can be put together here.
 DOCUMENTS = """
-SELECT o.order_ref, o.ownership, o.version, o.status, o.channel, o.merchant_id, o.customer_id, o.country, o.placed_at,
+SELECT o.order_ref, o.version, o.status, o.channel, o.merchant_id, o.customer_id, o.country, o.placed_at,
        coalesce(sum((l.quantity - l.cancelled) * l.unit_price_minor), 0)::bigint AS total_minor,
        array_agg(l.sku ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS skus,
        array_agg(l.description ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS descriptions
@@ -37,7 +37,7 @@ GROUP BY o.order_ref ORDER BY o.order_ref"""
 
 # Bytes decide between SKUs of one value, not the database's language.
 BASKETS = """
-SELECT ranked.order_ref, o.ownership, o.customer_id, o.status, o.version,
+SELECT ranked.order_ref, o.customer_id, o.status, o.version,
        array_agg(ranked.sku ORDER BY ranked.rank) AS skus
 FROM (SELECT order_ref, sku, row_number() OVER (PARTITION BY order_ref
              ORDER BY sum(quantity * unit_price_minor) DESC, sku COLLATE "C") AS rank
@@ -55,7 +55,7 @@ def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
 
 def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
     """One mail for each version of an order."""
-    for row in _owned(connection, MAILS, "notification"):
+    for row in _rows(connection, MAILS):
         name = f"customer-{row['customer_id']}" if row["customer_id"] else f"guest-{row['order_ref'][:8]}"
         mail = {"to": name + "@example.invalid"}
         mail |= {field: row[field] for field in ("template", "order_ref", "subject_ref", "total_minor")}
@@ -65,7 +65,7 @@ def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
 def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
     """One document for each order, of its newest version."""
     kept = ("order_ref", "version", "status", "channel", "merchant_id", "customer_id", "country", "placed_at")
-    for row in _owned(connection, DOCUMENTS, "search"):
+    for row in _rows(connection, DOCUMENTS):
         document = {field: row[field] for field in (*kept, "total_minor")}
         document["skus"] = sorted(set(row["skus"] or ()))
         document["text"] = " | ".join(row["descriptions"] or ()).lower()
@@ -74,20 +74,17 @@ def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
 
 def expected_baskets(connection: PsycopgConnection) -> Iterator[Fact]:
     """One basket for each order: as placed, or empty since the version that cancelled the last piece."""
-    for row in _owned(connection, BASKETS, "recommendation"):
+    for row in _rows(connection, BASKETS):
         emptied = row["status"] == "cancelled"
         placed = {**row, "version": row["version"] if emptied else 1, "skus": [] if emptied else row["skus"]}
         yield _fact(placed, {field: placed[field] for field in ("order_ref", "version", "customer_id", "skus")})
 
 
-def _owned(connection: PsycopgConnection, sql: str, step: str) -> Iterable[dict[str, Any]]:
-    """The rows of orders that the new side owns for that step."""
+def _rows(connection: PsycopgConnection, sql: str) -> Iterator[dict[str, Any]]:
     cursor = connection.execute(sql)
     names = [column.name for column in cursor.description or ()]
     for values in cursor:
-        row = dict(zip(names, values, strict=True))
-        if Ownership.from_header(row.pop("ownership")).of(step) is Owner.NEW:
-            yield row
+        yield dict(zip(names, values, strict=True))
 
 
 def _fact(row: Mapping[str, Any], fields: Mapping[str, Any]) -> Fact:

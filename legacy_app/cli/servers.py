@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 from flask import Flask
 
 from legacy_app.app import create_app
-from legacy_app.environ import environ, needed
 from legacy_app.vendors.app import create_vendors
 from strangler.errors import BadInput
 from strangler.http_server import serve
@@ -31,7 +31,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run_monolith(args: argparse.Namespace) -> int:
-    dsn, vendors_url = needed("STRANGLER_DSN"), needed("VENDORS_URL")
+    dsn, vendors_url = _needed("STRANGLER_DSN"), _needed("VENDORS_URL")
 
     def make() -> Flask:
         return create_app(dsn, vendors_url)
@@ -41,7 +41,7 @@ def run_monolith(args: argparse.Namespace) -> int:
 
 
 def run_vendors(_args: argparse.Namespace) -> int:
-    token = environ().get("VENDORS_ADMIN_TOKEN", "")
+    token = os.environ.get("VENDORS_ADMIN_TOKEN", "")
     if not token:
         print("VENDORS_ADMIN_TOKEN is not set: nobody can turn the knobs", file=sys.stderr)
     folder = _ledgers()
@@ -50,20 +50,29 @@ def run_vendors(_args: argparse.Namespace) -> int:
 
 
 def _ledgers() -> Path:
-    given = environ().get("VENDORS_FOLDER")
-    if not given:
+    state, given = os.environ.get("STRANGLER_STATE"), os.environ.get("VENDORS_FOLDER")
+    if not given and not state:
         folder = Path(tempfile.mkdtemp(prefix="vendors-"))
-        print(f"VENDORS_FOLDER is not set: ledgers are in {folder}", file=sys.stderr)
+        print(f"neither VENDORS_FOLDER nor STRANGLER_STATE is set: ledgers are in {folder}", file=sys.stderr)
         return folder
+    folder = Path(given) if given else Path(state or "") / "vendors"
     try:
-        Path(given).mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"VENDORS_FOLDER {given} cannot be made: {error.strerror}; name another") from error
-    return Path(given)
+        raise BadInput(f"the ledgers' folder {folder} cannot be made: {error.strerror}; name another") from error
+    return folder
+
+
+def _needed(name: str) -> str:
+    """Servers take nothing from a stack that happens to run beside them."""
+    value = os.environ.get(name)
+    if not value:
+        raise BadInput(f"{name} is not set; set it, or let `strangler up` start the monolith")
+    return value
 
 
 def _port() -> int:
-    text = environ().get("PORT", "")
+    text = os.environ.get("PORT", "")
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise BadInput(f"PORT is {text!r}; set it to a free port, as in PORT=8080")
     return int(text)
