@@ -14,7 +14,7 @@ from strangler.errors import BadInput, DependencyDown
 from strangler.plan import Context
 
 CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT_S = 120  # a whole-table read of one step; longer means that something is wrong
+STATEMENT_TIMEOUT = "SET statement_timeout = '120s'"  # a step's whole table; longer means that something is wrong
 SEARCH_PATH = "SELECT set_config('search_path', %(schema)s, false)"
 
 
@@ -71,9 +71,10 @@ def snapshot(connection: PsycopgConnection) -> Iterator[PsycopgConnection]:
 
 
 def _connect(dsn: str, what: str) -> PsycopgConnection:
-    options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
     try:
-        return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=options)
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+        connection.execute(STATEMENT_TIMEOUT)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error
+    return connection

@@ -1,0 +1,69 @@
+"""The docket: which judgements are new, which change an earlier verdict, which were said before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from strangler.reconcile.facts import FINAL, Judgement, Verdict
+from strangler.reconcile.findings import FINDINGS
+from strangler.reconcile.report import MAX_CHANGES, Change, Report
+
+Key = tuple[str, int]
+# They tell of something that is there now, and may have come after the verdict; absence is judged once.
+NEW_EVIDENCE = frozenset({Verdict.EXTRA, Verdict.DUPLICATE})
+
+
+class Docket:
+    """Fills the report; `final` is to be stored, `gone` are stored findings that an audit no longer finds."""
+
+    def __init__(self, report: Report, stored: Mapping[str, Mapping[Key, Verdict]], *, everything: bool) -> None:
+        self._report, self._stored, self._everything = report, stored, everything
+        self._seen: set[tuple[str, str, int]] = set()
+        self.final: list[Judgement] = []
+        self.gone: list[tuple[str, str, int]] = []
+
+    def enter(self, by_order: Iterable[list[Judgement]]) -> None:
+        """Take the judgements of orders, each list of one order."""
+        for judged in by_order:
+            self._seen.update((one.step, one.order_ref, one.number) for one in judged)
+            kept = [one for one in judged if self._is_new(one)]
+            if not kept:
+                continue
+            self._report.add(kept)
+            for one in kept:
+                if one.verdict in FINAL:
+                    self._settle(one)
+
+    def close(self) -> None:
+        """Count the findings that stand, or, after an audit, are gone. A step that was not judged keeps its own."""
+        for step, stored in self._stored.items():
+            rejudged = {(one.order_ref, one.number) for one in self.final if one.step == step}
+            for (order_ref, number), verdict in stored.items():
+                if verdict not in FINDINGS or (order_ref, number) in rejudged:
+                    continue
+                if self._everything and not self._report.unknown.get(step) and self._absent(step, order_ref, number):
+                    self.gone.append((step, order_ref, number))
+                    self._change(Change(step, order_ref, number, verdict.value, ""))
+                else:
+                    self._report.standing[step][verdict] += 1
+
+    def _is_new(self, one: Judgement) -> bool:
+        before = self._stored[one.step].get((one.order_ref, one.number))
+        if self._everything or before is None:
+            return True
+        if before is Verdict.ORPHAN:  # its order has come since
+            return one.verdict is not Verdict.ORPHAN
+        return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
+
+    def _settle(self, one: Judgement) -> None:
+        self.final.append(one)
+        before = self._stored[one.step].get((one.order_ref, one.number))
+        if before is not None and before is not one.verdict:
+            self._change(Change(one.step, one.order_ref, one.number, before.value, one.verdict.value))
+
+    def _absent(self, step: str, order_ref: str, number: int) -> bool:
+        return (step, order_ref, number) not in self._seen
+
+    def _change(self, change: Change) -> None:
+        if len(self._report.changes) < MAX_CHANGES:
+            self._report.changes.append(change)

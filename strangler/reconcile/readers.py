@@ -1,0 +1,79 @@
+"""What the judge reads itself, in its own SQL: seam records, hand-backs, claims, recorded intents, quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from outbox.connection import PsycopgConnection
+from strangler.reconcile.canonical import parse
+from strangler.reconcile.case import KIND, TARGET, Acted
+from strangler.reconcile.facts import Fact
+from strangler.step.intents import INTENTS_PER_EVENT, Json
+
+SEAM = """
+SELECT order_ref, version, intents::text FROM strangler.seam_record WHERE step = %(step)s ORDER BY order_ref, version"""
+
+HANDED_BACK = "SELECT order_ref, state FROM strangler.hand_back WHERE step = %(step)s"
+
+# A request that is still under way may yet commit the order that its effects are for.
+IN_FLIGHT = "SELECT DISTINCT order_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
+
+CLAIMS = "SELECT order_ref, number, kind FROM claim WHERE step = %(step)s"
+
+RECORDED = "SELECT order_ref, version, intents::text FROM intent WHERE step = %(step)s ORDER BY order_ref, version"
+
+PARKED = """
+SELECT DISTINCT key FROM quarantine
+WHERE group_name = %(group)s AND topic = ANY(%(topics)s) AND resolved_at IS NULL AND key IS NOT NULL"""
+
+
+def read_seam(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]]:
+    """What legacy did, by order."""
+    return _acted(connection.execute(SEAM, {"step": step}))
+
+
+def read_recorded(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]]:
+    """What the shadow would have done, by order."""
+    return _acted(connection.execute(RECORDED, {"step": step}))
+
+
+def read_hand_backs(connection: PsycopgConnection, step: str) -> dict[str, str]:
+    return dict(connection.execute(HANDED_BACK, {"step": step}))
+
+
+def read_in_flight(connection: PsycopgConnection) -> set[str]:
+    """Orders of which the facade still awaits an answer."""
+    return {order_ref for (order_ref,) in connection.execute(IN_FLIGHT)}
+
+
+def read_claims(connection: PsycopgConnection, step: str) -> dict[str, dict[int, str]]:
+    claims: dict[str, dict[int, str]] = {}
+    for order_ref, number, kind in connection.execute(CLAIMS, {"step": step}):
+        claims.setdefault(order_ref, {})[number] = kind
+    return claims
+
+
+def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]) -> set[bytes]:
+    """Kafka keys with an event in quarantine: what follows it waits."""
+    return {bytes(key) for (key,) in connection.execute(PARKED, {"group": group, "topics": list(topics)})}
+
+
+def facts_of(order_ref: str, version: int, intents: Json) -> tuple[Fact, ...]:
+    """The stored form of intents as facts. What is not of that form is a fact too: it equals nothing."""
+    rows = intents if isinstance(intents, list) else [intents]
+    first = version * INTENTS_PER_EVENT
+    return tuple(Fact(order_ref, number, version, _fields(row)) for number, row in enumerate(rows, first))
+
+
+def _fields(row: Json) -> dict[str, Json]:
+    body = row.get("body") if isinstance(row, dict) else None
+    if not isinstance(body, dict):
+        return {KIND: "unreadable", "row": row}
+    return {**body, KIND: row.get("kind"), TARGET: row.get("target")}
+
+
+def _acted(rows: Iterable[tuple[str, int, str]]) -> dict[str, list[Acted]]:
+    by_order: dict[str, list[Acted]] = {}
+    for order_ref, version, intents in rows:
+        by_order.setdefault(order_ref, []).append(Acted(version, facts_of(order_ref, version, parse(intents))))
+    return by_order

@@ -1,0 +1,141 @@
+"""The report of a run: counts per step and class, findings with evidence, and plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from strangler.reconcile.facts import FINAL, Judgement, Verdict
+from strangler.reconcile.findings import FINDINGS, GRAVEST_FIRST
+from strangler.step.intents import Json
+
+MAX_SHOWN = 1_000  # judgements kept per step and class; the counts have them all, the verdict table the final ones
+MAX_CHANGES = 1_000
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an audit found otherwise than an earlier run; `after` is "" where the finding is gone."""
+
+    step: str
+    order_ref: str
+    number: int
+    before: str
+    after: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Of one run. `counts[step][verdict]` are effects, `by_owner[step][owner]` are orders with a final verdict.
+
+    `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
+    earlier runs that this run had no reason to judge again.
+    """
+
+    scope: str
+    run_id: str
+    steps: tuple[str, ...]
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    by_owner: dict[str, Counter[str]] = field(default_factory=dict)
+    judgements: list[Judgement] = field(default_factory=list)
+    reasons: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    standing: dict[str, Counter[str]] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    frontier: Mapping[str, Json] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            self.counts[step], self.by_owner[step] = Counter(), Counter()
+            self.reasons[step], self.standing[step] = Counter(), Counter()
+
+    def add(self, judged: list[Judgement]) -> None:
+        """The judgements of one step and order."""
+        for one in judged:
+            self.counts[one.step][one.verdict] += 1
+            if one.verdict is not Verdict.MATCH:
+                self.reasons[one.step][one.verdict, one.reason] += 1
+                if self.counts[one.step][one.verdict] <= MAX_SHOWN:
+                    self.judgements.append(one)
+        for step, owner in {(one.step, one.owner) for one in judged if one.verdict in FINAL}:
+            self.by_owner[step][owner] += 1
+
+    @property
+    def exit_code(self) -> int:
+        """1 for findings, of this run or standing; else 3 where something could not be judged; else 0."""
+        counted = [*self.counts.values(), *self.standing.values()]
+        if any(counts[verdict] for counts in counted for verdict in FINDINGS):
+            return 1
+        unknown = any(counts[Verdict.UNKNOWN] for counts in counted) or any(self.unknown.values())
+        return 3 if unknown else 0
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "run_id": self.run_id,
+            "scope": self.scope,
+            "exit": self.exit_code,
+            "counts": {step: _every(counts) for step, counts in self.counts.items()},
+            "by_owner": {step: dict(owners) for step, owners in self.by_owner.items()},
+            "standing": {step: dict(counts) for step, counts in self.standing.items() if counts},
+            "unknown": dict(self.unknown),
+            "frontier": dict(self.frontier),
+            "changes": [_plain(change) for change in self.changes],
+            "judgements": [_plain(one) for one in self.judgements],
+            "judgements_left_out": self._left_out(),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def lines(self) -> list[str]:
+        """For a person: what was compared, and each kind of finding in a sentence."""
+        lines = []
+        for step in self.steps:
+            lines.append(self._summary(step))
+            lines += self._sentences(step)
+            if self.standing[step]:
+                number = self.standing[step].total()
+                lines.append(f"  {number} finding(s) of earlier runs stand; repair them, then audit with --all")
+        if self.changes:
+            lines.append(f"{len(self.changes)} verdict(s) are no longer what an earlier run said")
+        return lines
+
+    def _summary(self, step: str) -> str:
+        counts, owners = self.counts[step], self.by_owner[step]
+        compared = sum(counts[verdict] for verdict in FINAL)
+        by_owner = ", ".join(f"{owner} {number}" for owner, number in sorted(owners.items())) or "none"
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(GRAVEST_FIRST) if counts[verdict])
+        return f"{step}: {compared} effects of {owners.total()} orders compared ({by_owner}): {said or 'nothing new'}"
+
+    def _sentences(self, step: str) -> Iterator[str]:
+        if self.unknown.get(step):
+            yield f"  nothing final can be said of the new side: {self.unknown[step]}"
+        ordered = sorted(self.reasons[step], key=lambda each: GRAVEST_FIRST.index(Verdict(each[0])))
+        for verdict, reason in ordered:
+            alike = [one for one in self.judgements if (one.step, one.verdict, one.reason) == (step, verdict, reason)]
+            number = self.reasons[step][verdict, reason]
+            orders = "1 effect" if number == 1 else f"{number} effects"
+            yield f"  {orders} {verdict.upper()}: {reason}{_examples(alike)}"
+
+    def _left_out(self) -> int:
+        return sum(
+            max(0, number - MAX_SHOWN)
+            for counts in self.counts.values()
+            for verdict, number in counts.items()
+            if verdict != Verdict.MATCH
+        )
+
+
+def _examples(alike: list[Judgement]) -> str:
+    shown = [f"{one.order_ref}{' ' + ', '.join(one.fields[:3]) if one.fields else ''}" for one in alike[:EXAMPLES]]
+    more = ", ..." if len(alike) > EXAMPLES else ""
+    return f" ({'; '.join(shown)}{more})" if shown else ""
+
+
+def _every(counts: Counter[str]) -> dict[str, int]:
+    return {verdict.value: counts[verdict] for verdict in Verdict}
+
+
+def _plain(one: Judgement | Change) -> dict[str, Json]:
+    return {name: getattr(one, name) for name in one.__slots__}

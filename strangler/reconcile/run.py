@@ -1,0 +1,74 @@
+"""A run of the judge: read, judge, store, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+
+from outbox import uuid7
+from strangler.errors import BadInput, DependencyDown
+from strangler.plan import Plan
+from strangler.reconcile import verdicts
+from strangler.reconcile.addresses import Addresses
+from strangler.reconcile.docket import Docket
+from strangler.reconcile.reading import Sources, first_reading, second_reading
+from strangler.reconcile.report import Report
+from strangler.reconcile.sides import JudgedStep, described
+
+__all__ = ["Report", "reconcile"]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def reconcile(
+    plan: Plan,
+    environ: Mapping[str, str],
+    *,
+    steps: Sequence[str] | None = None,
+    everything: bool = False,
+    timeout_s: float = 10.0,
+    now: Callable[[], datetime] = utc_now,
+) -> Report:
+    """Judge what is newly below the frontier, or with `everything` audit all again. COMMITS the final verdicts.
+
+    Waits at most `timeout_s` for relay and lanes, and as long again for open transactions where something is there
+    that nobody seems to want. What was not reached is UNKNOWN or LATE, never MISSING. Safe beside other runs and
+    under load. Raises `DependencyDown` when the main database does not answer, `BadInput` for a bad step or address.
+    """
+    if timeout_s < 0:
+        raise BadInput(f"timeout_s is {timeout_s}; give 0 or more")
+    chosen = [plan.step(name) for name in steps] if steps else plan.taken_over()
+    judged = [JudgedStep.of(step) for step in dict.fromkeys(chosen)]
+    report = Report("everything" if everything else "new", str(uuid7()), tuple(step.name for step in judged))
+    try:
+        with ExitStack() as resources:
+            sources = Sources.open(plan, judged, Addresses(environ), timeout_s, resources)
+            _hold(sources, report, everything=everything, now=now)
+    except psycopg.Error as error:
+        raise DependencyDown(
+            f"the main database failed: {described(error)}; check that it runs and that `strangler migrate` has run"
+        ) from error
+    return report
+
+
+def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[], datetime]) -> None:
+    started_at, begun = now(), time.monotonic()
+    hearings = first_reading(sources, report)
+    stored = {step.name: verdicts.read_verdicts(sources.legacy, step.name) for step in sources.steps}
+    docket = Docket(report, stored, everything=everything)
+    for hearing in hearings:
+        docket.enter(hearing.first_look())
+    second_reading(sources, hearings, docket)
+    docket.close()
+    report.seconds = time.monotonic() - begun
+    document = report.to_json()
+    counts = {"steps": document["counts"], "changes": document["changes"]}
+    run = verdicts.Run(UUID(report.run_id), report.scope, report.frontier, counts, started_at, now())
+    verdicts.store(sources.legacy, run, docket.final, docket.gone)
