@@ -1,5 +1,20 @@
 """Events, both ends: append in the caller's transaction -> relay -> Kafka -> consumer. Knows nothing of orders."""
 
-from outbox.structured import format_dictionary, parse_dictionary
+from outbox.append import append
+from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
+from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
+from outbox.structured import Item, format_dictionary, parse_dictionary
 
-__all__ = ["format_dictionary", "parse_dictionary"]
+__all__ = [
+    "AnyConnection",
+    "Event",
+    "Item",
+    "PsycopgConnection",
+    "ReceivedEvent",
+    "SourcePosition",
+    "append",
+    "driver_connection",
+    "format_dictionary",
+    "parse_dictionary",
+    "uuid7",
+]

@@ -3,6 +3,7 @@
 OutboxError
 ├── ConfigurationError   the start is refused: a setting, slot, publication or wal_level is wrong
 ├── DependencyDown       PostgreSQL or Kafka does not answer
+├── PartitionMissing     the outbox table has no partition for an event's day: it cannot be appended
 ├── Undecodable          bytes that are not an event; a consumer quarantines them, never skips them
 ├── Fenced               another assignment owns this partition: roll back and let go
 └── PositionLost         a stored position lies outside the log: fail closed, a person decides
@@ -19,6 +20,10 @@ class ConfigurationError(OutboxError):
 
 class DependencyDown(OutboxError):
     """PostgreSQL or Kafka does not answer."""
+
+
+class PartitionMissing(OutboxError):
+    """The outbox table has no partition for an event's day: it cannot be appended."""
 
 
 class Undecodable(OutboxError):

@@ -35,7 +35,8 @@ class Event:
 class SourcePosition:
     """Where in a source's WAL an event was committed: stable across relay restarts and duplicates.
 
-    `lsn` is the end LSN of the commit, `ordinal` counts the event within its transaction from 0.
+    `lsn` is the LSN of the commit record (known before the transaction's first row, so nothing need be held back),
+    `ordinal` counts the event within its transaction from 0. Below a confirmed end LSN means: confirmed.
     """
 
     source: str

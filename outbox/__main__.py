@@ -1,0 +1,7 @@
+"""`python -m outbox`."""
+
+import sys
+
+from outbox.cli import main
+
+sys.exit(main())

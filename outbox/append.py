@@ -1,0 +1,73 @@
+"""Put an event into the outbox, in the caller's own transaction: both are committed, or neither."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+
+from outbox.connection import AnyConnection, driver_connection
+from outbox.errors import OutboxError, PartitionMissing
+from outbox.event import Event
+from outbox.structured import format_dictionary
+
+# Kafka's default limit of a record is 1 MiB; one that is larger would stop the relay, so it is refused here.
+MAX_EVENT_BYTES = 1_000_000
+_AGGREGATE_TYPE = re.compile(r"[A-Za-z0-9._-]{1,180}")
+
+# No lock but the row's own; order per aggregate comes from the caller's lock on the aggregate.
+INSERT = """
+INSERT INTO outbox.outbox
+    (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+
+
+def append(connection: AnyConnection, event: Event) -> None:
+    """Insert the event; never commits, never rolls back.
+
+    `ValueError` for an event that could not be published, before anything is written. `PartitionMissing` when no
+    partition covers the id's time; the transaction is then aborted, as after any failed statement.
+
+        with psycopg.connect(dsn) as connection:  # commits at its end
+            connection.execute("UPDATE orders ...")
+            append(connection, Event("order", "o-1", 2, "OrderCancelled", b"{}"))
+    """
+    context = format_dictionary(event.context)
+    _check(event, context)
+    driver = driver_connection(connection)
+    if driver.autocommit and driver.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        raise OutboxError("append needs a transaction, this connection commits every statement; begin one first")
+    row = (
+        event.id,
+        event.aggregate_type,
+        event.aggregate_id,
+        event.aggregate_version,
+        event.type,
+        event.payload,
+        context,
+        event.traceparent,
+        event.partition_key,
+    )
+    try:
+        driver.execute(INSERT, row)
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name is None:  # the row fits no partition
+            raise PartitionMissing(
+                f"outbox.outbox has no partition for the time of id {event.id}; run: outbox partitions"
+            ) from error
+        raise
+
+
+def _check(event: Event, context: str) -> None:
+    if _AGGREGATE_TYPE.fullmatch(event.aggregate_type) is None:
+        raise ValueError(
+            f"aggregate_type {event.aggregate_type!r} cannot name a topic: 1 to 180 letters, digits, '.', '_', '-'"
+        )
+    if event.aggregate_version < 1:
+        raise ValueError(f"aggregate_version is {event.aggregate_version}; the first event of an aggregate has 1")
+    if event.id.version != 7:
+        raise ValueError(f"id {event.id} is not a UUID of version 7, which tells its day; use outbox.uuid7()")
+    texts = (event.aggregate_id, event.type, context, event.traceparent or "", event.partition_key or "")
+    size = len(event.payload) + sum(len(text.encode()) for text in texts)
+    if size > MAX_EVENT_BYTES:
+        raise ValueError(f"the event has {size} bytes, {MAX_EVENT_BYTES} fit; store the large part, send its address")

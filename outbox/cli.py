@@ -1,0 +1,167 @@
+"""`outbox relay | partitions | status`: data on stdout, talk on stderr; exit 0 fine, 1 finding, 2 usage, 3 down."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import psycopg
+
+from outbox import partitions
+from outbox.checkpoints import Checkpoints
+from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from outbox.relay import slot
+from outbox.relay.loop import Kafka, Relay
+from outbox.relay.upkeep import ALARM_BELOW_DAYS
+from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
+from outbox.settings import RelaySettings, days_ahead_of, described, dsn_of
+from outbox.telemetry import log_to_stderr
+
+FINE, FINDING, USAGE, DOWN = 0, 1, 2, 3
+# Flags of the same name as their variable; addresses only come from the environment, others can read our arguments.
+FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCE", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
+Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run a verb; the exit code."""
+    arguments = _parser().parse_args(argv)
+    given = {name: value for name in FLAGS if (value := getattr(arguments, name, None)) is not None}
+    verb: Verb = arguments.run
+    try:
+        return verb(arguments, {**environ, **given})
+    except ConfigurationError as error:
+        return _say(error, USAGE)
+    except DependencyDown as error:
+        return _say(error, DOWN)
+    except psycopg.OperationalError as error:
+        return _say(f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN", DOWN)
+    except OutboxError as error:
+        return _say(error, FINDING)
+
+
+def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = RelaySettings.from_environ(environ)
+    log_to_stderr()
+    clients = Kafka(partial(PythonProducer, settings.bootstrap), partial(PythonAdmin, settings.bootstrap))
+    running = Relay(
+        settings,
+        clients,
+        checkpoints=Checkpoints.from_environ(environ),
+        on_streaming=lambda: print("ready relay", flush=True),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    running.run()
+    return FINE
+
+
+def make_partitions(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    days = days_ahead_of(environ)
+    with psycopg.connect(dsn_of(environ), connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        made = partitions.ensure(connection, days_ahead=days)
+        ahead = partitions.days_ahead(connection)
+        if arguments.dry_run:
+            connection.rollback()
+    verb = "would make" if arguments.dry_run else "made"
+    lines = [f"{verb} outbox.{name}; undo: DROP TABLE outbox.{name}" for name in made]
+    _emit(
+        arguments,
+        {"made": made, "days_ahead": ahead, "dry_run": arguments.dry_run},
+        [*lines, f"days ahead: {ahead}"],
+    )
+    return FINE
+
+
+def status(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    name = environ.get("OUTBOX_SLOT", "outbox")
+    with psycopg.connect(dsn_of(environ), autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        found = slot.inspect(connection, name)
+        ahead = partitions.days_ahead(connection)
+    findings = _findings(name, found, ahead)
+    data = {
+        "slot": name,
+        "exists": found is not None,
+        "active": found is not None and found.active,
+        "wal_status": found.wal_status if found else None,
+        "confirmed_lsn": _lsn_text(found.confirmed_lsn if found else None),
+        "lag_bytes": found.lag_bytes if found else None,
+        "kept_bytes": found.kept_bytes if found else None,
+        "safe_bytes": found.safe_bytes if found else None,
+        "partitions_ahead_days": ahead,
+        "findings": findings,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    _emit(arguments, data, [f"{key}: {value}" for key, value in data.items() if key != "findings"] + findings)
+    return FINDING if findings else FINE
+
+
+def _findings(name: str, found: slot.SlotState | None, ahead: int) -> list[str]:
+    findings = []
+    if found is None:
+        findings.append(f"there is no slot {name!r}; start the relay: outbox relay")
+    elif found.wal_status == "lost":
+        findings.append(f"slot {name!r} is lost: events were thrown away unpublished; outbox relay says what to do")
+    elif not found.active:
+        findings.append(f"nobody reads slot {name!r}; start the relay: outbox relay")
+    if ahead < ALARM_BELOW_DAYS:
+        findings.append(f"partitions exist for {ahead} days ahead; run: outbox partitions")
+    return findings
+
+
+def _lsn_text(lsn: int | None) -> str | None:
+    return None if lsn is None else f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequence[str]) -> None:
+    print(json.dumps(data) if arguments.json else "\n".join(lines))
+
+
+def _say(error: object, code: int) -> int:
+    print(f"outbox: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="outbox",
+        description="Publish the outbox table to Kafka.",
+        epilog=f"Environment:\n{described()}\n\nExit: 0 fine, 1 a finding, 2 usage or configuration, 3 not reachable.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status")
+    _verb(verbs, "relay", relay, "stream the WAL to Kafka until stopped", FLAGS)
+    one = _verb(verbs, "partitions", make_partitions, "make the table's daily partitions ahead", ("OUTBOX_DAYS_AHEAD",))
+    one.add_argument("--dry-run", action="store_true", help="say what would be made, change nothing")
+    _verb(verbs, "status", status, "the slot's lag and the partitions ahead", ("OUTBOX_SLOT",))
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Verb,
+    purpose: str,
+    flags: Sequence[str],
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        name,
+        help=purpose,
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=f"Environment:\n{described()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for variable in flags:
+        flag = "--" + variable.removeprefix("OUTBOX_").lower().replace("_", "-")
+        parser.add_argument(flag, dest=variable, metavar="VALUE", help=f"instead of {variable}")
+    parser.add_argument("--json", action="store_true", help="data as one line of JSON")
+    parser.set_defaults(run=run)
+    return parser

@@ -1,0 +1,90 @@
+"""The outbox table's daily partitions: made days ahead. There is no default partition, so being late fails orders.
+
+Dropping old days belongs here too; it is not offered before the confirmed position can be asked for each day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from psycopg import sql
+
+from outbox.connection import AnyConnection, driver_connection
+
+DAYS_AHEAD = 7
+Now = Callable[[], datetime]
+
+EXISTING = """
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'outbox.outbox'::regclass"""
+# One statement, so one transaction even with autocommit. The advisory lock keeps two makers apart; it is taken
+# before any table lock. CREATE ... PARTITION OF would lock the table against its writers, ATTACH does not.
+CREATE = sql.SQL("""
+DO $make$ BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('outbox.partitions'));
+    PERFORM set_config('lock_timeout', '2s', true);
+    IF to_regclass({name_text}) IS NULL THEN
+        CREATE TABLE {name} (LIKE outbox.outbox INCLUDING ALL);
+        ALTER TABLE outbox.outbox ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end});
+    END IF;
+END $make$""")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def ensure(connection: AnyConnection, *, days_ahead: int = DAYS_AHEAD, now: Now = _now) -> list[str]:
+    """Make the partitions from yesterday to `days_ahead` days after today (UTC); the names of the new ones.
+
+    Yesterday too: an id made just before midnight may be written after it. Never commits. Waits at most 2 s for a
+    lock (`psycopg.errors.LockNotAvailable`).
+    """
+    driver = driver_connection(connection)
+    today = now().astimezone(UTC).date()
+    wanted = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
+    existing = _existing(connection)
+    missing = [day for day in wanted if partition_name(day) not in existing]
+    for day in missing:
+        first, end = bounds(day)
+        name = partition_name(day)
+        statement = CREATE.format(
+            name=sql.Identifier("outbox", name),
+            name_text=sql.Literal(f"outbox.{name}"),
+            first=sql.Literal(str(first)),
+            end=sql.Literal(str(end)),
+        )
+        driver.execute(statement)
+    return [partition_name(day) for day in missing]
+
+
+def days_ahead(connection: AnyConnection, *, now: Now = _now) -> int:
+    """How many days after today can be written without a gap; -1: not even today. Alarm below 2."""
+    existing = _existing(connection)
+    day = now().astimezone(UTC).date()
+    ahead = -1
+    while partition_name(day) in existing:
+        ahead += 1
+        day += timedelta(days=1)
+    return ahead
+
+
+def partition_name(day: date) -> str:
+    return f"outbox_{day:%Y%m%d}"
+
+
+def bounds(day: date) -> tuple[UUID, UUID]:
+    """The lowest UUIDv7 that the day can have, and the next day's."""
+    return _lowest_id(day), _lowest_id(day + timedelta(days=1))
+
+
+def _lowest_id(day: date) -> UUID:
+    milliseconds = int(datetime.combine(day, time(), UTC).timestamp()) * 1000
+    return UUID(int=milliseconds << 80)
+
+
+def _existing(connection: AnyConnection) -> set[str]:
+    with driver_connection(connection).cursor() as cursor:
+        return {row[0] for row in cursor.execute(EXISTING)}

@@ -1,0 +1,84 @@
+"""Records on their way to Kafka, bounded, and the WAL position up to which every one of them is acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from outbox.checkpoints import Checkpoints
+from outbox.errors import ConfigurationError, DependencyDown
+from outbox.kafka.port import Delivery, Producer
+from outbox.relay.rows import Outgoing
+
+MAX_RECORD_BYTES = 1_048_576  # Kafka's default, and our producer's limit
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may be under way: more only costs memory, and repeats after a kill."""
+
+    records: int
+    size_bytes: int
+
+
+class Publisher:
+    """One producer's life. `DependencyDown` from `collect` means that the producer is spent: start anew.
+
+    Marks and records are in the WAL's order. A mark is passed when all records before it are acknowledged.
+    """
+
+    def __init__(self, producer: Producer, bounds: Bounds, checkpoints: Checkpoints) -> None:
+        self._producer, self._bounds, self._checkpoints = producer, bounds, checkpoints
+        self._in_flight: deque[tuple[Delivery, int]] = deque()
+        self._marks: deque[tuple[int, int]] = deque()  # records sent before it, LSN
+        self._bytes = 0
+        self.sent = self.acknowledged = 0
+        self.passed_lsn = 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._in_flight) >= self._bounds.records or self._bytes >= self._bounds.size_bytes
+
+    def publish(self, record: Outgoing) -> None:
+        """Hand it to the producer. Checked first: a record refused by the broker would let later ones overtake it."""
+        if record.size_bytes > MAX_RECORD_BYTES:
+            event_id = dict(record.headers)["id"].decode()
+            raise ConfigurationError(
+                f"event {event_id} has {record.size_bytes} bytes, Kafka takes {MAX_RECORD_BYTES}; the relay stands "
+                "still before it. It was not written by append, which refuses such events: see the runbook"
+            )
+        delivery = self._producer.send(record.topic, record.key, record.value, record.headers)
+        self._in_flight.append((delivery, record.size_bytes))
+        self._bytes += record.size_bytes
+        self.sent += 1
+        self._checkpoints.reach("relay.sent")
+
+    def mark(self, lsn: int) -> None:
+        """Everything before `lsn` has been handed to `publish`."""
+        if self._marks and self._marks[-1][0] == self.sent:
+            self._marks.pop()  # nothing lies between: the later one says it all
+        self._marks.append((self.sent, lsn))
+
+    def collect(self) -> None:
+        """Take in what was acknowledged meanwhile; never waits."""
+        in_flight = self._in_flight
+        while in_flight and in_flight[0][0].done():
+            delivery, size_bytes = in_flight[0]
+            error = delivery.error()
+            if error is not None:
+                raise DependencyDown(f"Kafka did not take a record: {error!r}; starting again before it") from error
+            in_flight.popleft()
+            self._bytes -= size_bytes
+            self.acknowledged += 1
+            self._checkpoints.reach("relay.acknowledged")
+        while self._marks and self._marks[0][0] <= self.acknowledged:
+            self.passed_lsn = max(self.passed_lsn, self._marks.popleft()[1])
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for all that is under way."""
+        self._producer.flush(timeout_s)
+        self.collect()

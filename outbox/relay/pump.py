@@ -1,0 +1,64 @@
+"""Frames of the WAL in, records and marks out: follows the transactions. No I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from outbox.checkpoints import Checkpoints
+from outbox.relay.messages import Begin, Commit, Insert, Relation
+from outbox.relay.pgoutput import decode
+from outbox.relay.publisher import Publisher
+from outbox.relay.rows import OutboxRows
+from outbox.relay.wal import Data, Frame
+
+
+class Pump:
+    """One stream's life. `prepare_topic` is called before the first record of a topic, and may wait."""
+
+    def __init__(
+        self,
+        rows: OutboxRows,
+        publisher: Publisher,
+        prepare_topic: Callable[[str], None],
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._rows, self._publisher, self._checkpoints = rows, publisher, checkpoints
+        self._prepare_topic = prepare_topic
+        self._prepared: set[str] = set()
+        self._commit_lsn: int | None = None  # of the transaction under way
+        self._ordinal = 0
+
+    def take(self, frame: Frame) -> None:
+        """Rows are published as they come: the server only sends transactions that are committed."""
+        if isinstance(frame, Data):
+            self._take_data(frame)
+        elif self._commit_lsn is None:
+            # Foreign WAL passes without a row of ours; unconfirmed, it would fill the server's disk.
+            self._publisher.mark(frame.end_lsn)
+
+    def _take_data(self, frame: Data) -> None:
+        message = decode(frame.frame, frame.at)
+        match message:
+            case Insert():
+                self._insert(message)
+            case Begin():
+                self._commit_lsn, self._ordinal = message.commit_lsn, 0
+            case Commit():
+                self._commit_lsn = None
+                self._publisher.mark(message.end_lsn)
+            case Relation():
+                self._rows.learn(message)
+            case _:
+                pass  # the publication has inserts only; a type or an origin changes nothing for us
+
+    def _insert(self, insert: Insert) -> None:
+        assert self._commit_lsn is not None  # noqa: S101 - the protocol: rows stand between Begin and Commit
+        record = self._rows.record(insert, self._commit_lsn, self._ordinal)
+        if record is None:
+            return
+        self._ordinal += 1
+        if record.topic not in self._prepared:
+            self._prepare_topic(record.topic)
+            self._prepared.add(record.topic)
+        self._checkpoints.reach("relay.read")
+        self._publisher.publish(record)

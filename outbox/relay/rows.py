@@ -1,0 +1,96 @@
+"""Rows of the outbox table as the WAL shows them, turned into Kafka records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import NamedTuple
+
+from outbox.errors import ConfigurationError, Undecodable
+from outbox.event import SourcePosition
+from outbox.kafka.codec import Headers, headers_of
+from outbox.relay.messages import Cell, Cells, Insert, Relation
+
+SCHEMA, TABLE = "outbox", "outbox"
+COLUMNS = (
+    "id",
+    "aggregatetype",
+    "aggregateid",
+    "aggregate_version",
+    "type",
+    "payload",
+    "context",
+    "traceparent",
+    "partition_key",
+)
+RECORD_OVERHEAD_BYTES = 100  # what Kafka adds to a record and its batch, rounded up
+
+
+class Outgoing(NamedTuple):
+    """A record to be sent. `size_bytes` is an upper bound of its size on the wire."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+    size_bytes: int
+
+
+class OutboxRows:
+    """Knows the table's relation messages, which come before its rows; other tables are not ours."""
+
+    def __init__(self, *, topic_prefix: str, source: str) -> None:
+        self._topic_prefix, self._source = topic_prefix, source
+        self._pickers: dict[int, Callable[[Cells], tuple[Cell, ...]]] = {}
+        self._topics: dict[bytes, str] = {}
+
+    def learn(self, relation: Relation) -> None:
+        """Remember where the columns stand; a table that lost one of them is refused."""
+        if (relation.schema, relation.name) != (SCHEMA, TABLE):
+            self._pickers.pop(relation.id, None)
+            return
+        places = {column.name: index for index, column in enumerate(relation.columns)}
+        missing = [name for name in COLUMNS if name not in places]
+        if missing:
+            raise ConfigurationError(
+                f"the WAL shows outbox.outbox without {', '.join(missing)}; migrate the branch 'outbox'"
+            )
+        self._pickers[relation.id] = itemgetter(*(places[name] for name in COLUMNS))
+
+    def record(self, insert: Insert, commit_lsn: int, ordinal: int) -> Outgoing | None:
+        """The record of an inserted row, None for another table's."""
+        pick = self._pickers.get(insert.relation_id)
+        if pick is None:
+            return None
+        cells = pick(insert.new)
+        event_id, kind, aggregate_id, version, event_type, payload, context = (_given(cell) for cell in cells[:7])
+        traceparent, partition_key = (_optional(cell) for cell in cells[7:])
+        value = bytes.fromhex(payload[2:].decode())  # bytea as text: \x and two digits a byte
+        key = aggregate_id if partition_key is None else partition_key
+        headers = headers_of(
+            event_id=event_id,
+            event_type=event_type,
+            version=version,
+            traceparent=traceparent,
+            context=context,
+            position=SourcePosition(self._source, commit_lsn, ordinal),
+            aggregate_id=None if partition_key is None else aggregate_id,
+        )
+        size = len(key) + len(value) + sum(len(name) + len(text) for name, text in headers) + RECORD_OVERHEAD_BYTES
+        return Outgoing(self._topic(kind), key, value, headers, size)
+
+    def _topic(self, kind: bytes) -> str:
+        topic = self._topics.get(kind)
+        if topic is None:
+            topic = self._topics[kind] = self._topic_prefix + kind.decode()
+        return topic
+
+
+def _given(cell: Cell) -> bytes:
+    if not isinstance(cell, bytes):
+        raise Undecodable(f"a row of outbox.outbox has {cell!r} in a column that is never null")
+    return cell
+
+
+def _optional(cell: Cell) -> bytes | None:
+    return None if cell is None else _given(cell)

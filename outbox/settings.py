@@ -1,0 +1,131 @@
+"""The relay's settings, read once from the environment; an unknown or bad one stops the start."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from outbox.errors import ConfigurationError
+from outbox.partitions import DAYS_AHEAD
+
+# Read elsewhere: by the consumers and by the kill tests.
+OTHERS = ("OUTBOX_GROUP_PREFIX", "OUTBOX_STOP_AT")
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """Made by `from_environ`. Addresses are kept out of `repr`: a DSN holds a password."""
+
+    dsn: str = field(repr=False)
+    bootstrap: str
+    slot: str
+    publication: str
+    topic_prefix: str
+    source: str
+    topic_partitions: int
+    days_ahead: int
+    confirm_interval_ms: int
+    in_flight_records: int
+    in_flight_bytes: int
+    start_within_s: int
+    skip_existing: bool
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> RelaySettings:
+        """`ConfigurationError` names the variable, the value and what it may be."""
+        _refuse_unknown(environ)
+        return cls(
+            dsn=_required(
+                environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database"
+            ),
+            bootstrap=_required(environ, "KAFKA_BOOTSTRAP", r"[^\s,:]+:\d+(,[^\s,:]+:\d+)*", "host:port[,host:port]"),
+            slot=_text(environ, "OUTBOX_SLOT", r"[a-z0-9_]{1,63}"),
+            publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
+            topic_prefix=_text(environ, "OUTBOX_TOPIC_PREFIX", r"[A-Za-z0-9._-]{0,60}"),
+            source=_text(environ, "OUTBOX_SOURCE", r"[A-Za-z0-9._-]{1,60}"),
+            topic_partitions=_number(environ, "OUTBOX_TOPIC_PARTITIONS", 1, 1_000),
+            days_ahead=days_ahead_of(environ),
+            confirm_interval_ms=_number(environ, "OUTBOX_CONFIRM_INTERVAL_MS", 1, 10_000),
+            in_flight_records=_number(environ, "OUTBOX_IN_FLIGHT_RECORDS", 1, 1_000_000),
+            in_flight_bytes=_number(environ, "OUTBOX_IN_FLIGHT_BYTES", 1 << 20, 1 << 30),
+            start_within_s=_number(environ, "OUTBOX_START_WITHIN_S", 1, 3_600),
+            skip_existing=_number(environ, "OUTBOX_SKIP_EXISTING", 0, 1) == 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A variable with its default, None when it must be given."""
+
+    name: str
+    default: str | None
+    meaning: str
+
+
+SETTINGS = (
+    Setting("STRANGLER_DSN", None, "the database with the outbox table, postgresql://..."),
+    Setting("KAFKA_BOOTSTRAP", None, "Kafka's address, host:port[,host:port]"),
+    Setting("OUTBOX_SLOT", "outbox", "name of the replication slot; slots are the whole server's"),
+    Setting("OUTBOX_PUBLICATION", "outbox", "name of the publication that the migration made"),
+    Setting("OUTBOX_TOPIC_PREFIX", "outbox.event.", "a topic is this and the aggregate type"),
+    Setting("OUTBOX_SOURCE", "main", "name of this database in the events' positions"),
+    Setting("OUTBOX_TOPIC_PARTITIONS", "4", "partitions of a topic that the relay has to make itself"),
+    Setting("OUTBOX_DAYS_AHEAD", str(DAYS_AHEAD), "how many daily partitions of the table are made ahead"),
+    Setting("OUTBOX_CONFIRM_INTERVAL_MS", "20", "at most so often is a position confirmed; what a kill repeats"),
+    Setting("OUTBOX_IN_FLIGHT_RECORDS", "20000", "records sent and not yet acknowledged"),
+    Setting("OUTBOX_IN_FLIGHT_BYTES", str(32 << 20), "their bytes"),
+    Setting("OUTBOX_START_WITHIN_S", "30", "a first connection that takes longer ends the process with exit 3"),
+    Setting("OUTBOX_SKIP_EXISTING", "0", "1: make a new slot although the table holds events it will never deliver"),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def dsn_of(environ: Mapping[str, str]) -> str:
+    """The database's address alone, for verbs that need no Kafka."""
+    return _required(environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database")
+
+
+def days_ahead_of(environ: Mapping[str, str]) -> int:
+    """How many days of partitions are wanted, for a verb that needs no more."""
+    return _number(environ, "OUTBOX_DAYS_AHEAD", 1, 60)
+
+
+def described() -> str:
+    """For help texts: one line per variable."""
+    return "\n".join(
+        f"  {setting.name:<27} {setting.meaning} ({'required' if setting.default is None else setting.default})"
+        for setting in SETTINGS
+    )
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [*_BY_NAME, *OTHERS]
+    for name in sorted(environ):
+        if name.startswith("OUTBOX_") and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            raise ConfigurationError(f"unknown setting {name}; {hint}")
+
+
+def _required(environ: Mapping[str, str], name: str, pattern: str, shape: str) -> str:
+    value = environ.get(name, "")
+    if re.fullmatch(pattern, value) is None:
+        # Not the value: a DSN holds a password.
+        raise ConfigurationError(f"{name} is {'not of its form' if value else 'not set'}; set it to {shape}")
+    return value
+
+
+def _text(environ: Mapping[str, str], name: str, pattern: str) -> str:
+    value = environ.get(name, _BY_NAME[name].default or "")
+    if re.fullmatch(pattern, value) is None:
+        raise ConfigurationError(f"{name} is {value!r}; it must match {pattern}")
+    return value
+
+
+def _number(environ: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
+    value = environ.get(name, _BY_NAME[name].default or "")
+    if re.fullmatch(r"[0-9]{1,12}", value) is None or not lowest <= int(value) <= highest:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}")
+    return int(value)
