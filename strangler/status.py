@@ -59,7 +59,9 @@ def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
         following = (
             next_command(row, waiting) if step.context is not None else "build its new side, name it in the plan"
         )
-        steps.append(StepStatus(step.name, row.stage, row.ramp_bp, orders, waiting, last.get(step.name), following))
+        steps.append(
+            StepStatus(step.name, row.stage, row.ramp_bp, dict(orders), waiting, last.get(step.name), following)
+        )
     known = {step.name for step in plan.steps}
     strangers = [row.step for row in table.rows if row.step not in known]
     return Status(table.epoch, sum(count for _, count in owned), steps, strangers)

@@ -40,6 +40,7 @@ class Outcome(StrEnum):
     STARTED = "started"
     NOT_COMMITTED = "not_committed"
     FAILED = "failed"
+    ELSEWHERE = "elsewhere"  # another run, at the same time, was first
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,7 @@ class Worker:
         self.checkpoints.reach("hand_back.recorded")
         self.legacy.run(step, ref)
         self.checkpoints.reach("hand_back.run")
-        tables.finish(self.main, ref, step)
-        return Outcome.HANDED_BACK
+        return Outcome.HANDED_BACK if tables.finish(self.main, ref, step) else Outcome.ELSEWHERE
 
     def _failed(self, error: Exception) -> Outcome:
         said = str(error)[:200] if isinstance(error, requests.HTTPError) else type(error).__name__

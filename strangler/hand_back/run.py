@@ -36,7 +36,8 @@ SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false
 @dataclass(frozen=True, slots=True)
 class HandBack:
     """Orders by what became of them. `not_committed`: pinned, and legacy does not have them; if they come, the new
-    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then.
+    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then. `elsewhere`:
+    another run, at the same time, was first.
     """
 
     step: str
@@ -45,6 +46,7 @@ class HandBack:
     started: int
     not_committed: int
     failed: int
+    elsewhere: int
 
 
 @dataclass(frozen=True, slots=True)

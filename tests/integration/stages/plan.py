@@ -1,0 +1,32 @@
+"""A plan small enough to move: one step without a new side, two with one. Also loaded by path, as a user's would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from outbox.connection import PsycopgConnection
+from strangler.plan import Check, Context, Plan, Route, Step
+from strangler.reconcile.facts import Fact, OrderFacts
+
+
+def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
+    return []
+
+
+def no_facts(_connection: PsycopgConnection) -> Iterable[Fact]:
+    return []
+
+
+CHECK = Check(identity=lambda _fields: "", stateful=True, expected=no_facts, actual=no_facts)
+
+plan = Plan(
+    name="small",
+    steps=(
+        Step("payment"),
+        Step("notification", Context("notification", "notification", ("order",)), CHECK),
+        Step("search", Context("search", "search", ("order",)), CHECK),
+    ),
+    routes=(Route("POST", "/orders", creates_order=True),),
+    orders=no_orders,
+    branches=("outbox", "strangler", "notification", "search"),
+)
