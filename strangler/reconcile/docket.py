@@ -26,13 +26,22 @@ class Docket:
         """Take the judgements of orders, each list of one order."""
         for judged in by_order:
             self._seen.update((one.step, one.order_ref, one.number) for one in judged)
-            kept = [one for one in judged if self._is_new(one)]
+            kept = [one for one in judged if self.is_news(one)]
             if not kept:
                 continue
             self._report.add(kept)
             for one in kept:
                 if one.verdict in FINAL:
                     self._settle(one)
+
+    def is_news(self, one: Judgement) -> bool:
+        """Whether the judgement says more than the stored verdict of its number."""
+        before = self._stored[one.step].get((one.order_ref, one.number))
+        if self._everything or before is None:
+            return True
+        if before is Verdict.ORPHAN:  # its order has come since
+            return one.verdict is not Verdict.ORPHAN
+        return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
 
     def close(self) -> None:
         """Count the findings that stand, or, after an audit, are gone. A step that was not judged keeps its own."""
@@ -46,14 +55,6 @@ class Docket:
                     self._change(Change(step, order_ref, number, verdict.value, ""))
                 else:
                     self._report.standing[step][verdict] += 1
-
-    def _is_new(self, one: Judgement) -> bool:
-        before = self._stored[one.step].get((one.order_ref, one.number))
-        if self._everything or before is None:
-            return True
-        if before is Verdict.ORPHAN:  # its order has come since
-            return one.verdict is not Verdict.ORPHAN
-        return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
 
     def _settle(self, one: Judgement) -> None:
         self.final.append(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from strangler.ownership import Owner
@@ -30,11 +30,11 @@ class Hearing:
     why_unknown: str = ""
     again: dict[str, list[Judgement]] = field(default_factory=dict)
 
-    def first_look(self) -> Iterator[list[Judgement]]:
-        """Judgements by order; orders that need a second look are kept in `again` instead."""
+    def first_look(self, is_news: Callable[[Judgement], bool]) -> Iterator[list[Judgement]]:
+        """Judgements by order; orders that need a second look, and are worth one, are kept in `again` instead."""
         for order_ref in self._order_refs():
             found = judge(self.first_case(order_ref))
-            if any(second_look_needed(one) for one in found):
+            if any(second_look_needed(one) and is_news(one) for one in found):
                 self.again[order_ref] = found
             elif found:
                 yield found

@@ -64,7 +64,7 @@ def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[
     stored = {step.name: verdicts.read_verdicts(sources.legacy, step.name) for step in sources.steps}
     docket = Docket(report, stored, everything=everything)
     for hearing in hearings:
-        docket.enter(hearing.first_look())
+        docket.enter(hearing.first_look(docket.is_news))
     second_reading(sources, hearings, docket)
     docket.close()
     report.seconds = time.monotonic() - begun

@@ -87,7 +87,7 @@ def test_a_shadow_that_decides_as_legacy_did_matches() -> None:
     given = case(SHADOW, seam=[acted(1, mail())], recorded=[acted(1, mail())], ledger=[mail()])
 
     assert only(given) == ("match", Reason.SAME, ())
-    assert verdicts(replace(given, rules=DOCUMENT, ledger=None)) == {100: "match"}
+    assert verdicts(replace(given, ledger=None)) == {100: "match"}
 
 
 def test_agreeing_on_nothing_is_a_match() -> None:
