@@ -12,7 +12,7 @@ Item = int | str | bool
 _KEY = r"[a-z*][a-z0-9_\-.*]*"
 _TOKEN = r"[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*"  # noqa: S105 - the RFC's word for a bare symbol
 _VALUES = (
-    r"(?P<integer>-?\d{1,15})(?![\d.])",
+    r"(?P<integer>-?[0-9]{1,15})(?![0-9.])",
     r"\?(?P<boolean>[01])",
     r"\"(?P<string>(?:[ !#-\[\]-~]|\\[\"\\])*)\"",
     rf"(?P<token>{_TOKEN})",
@@ -67,6 +67,8 @@ def _format_item(value: Item) -> str:
     if isinstance(value, bool):
         return f"?{int(value)}"
     if isinstance(value, int):
+        if abs(value) >= 10**15:
+            raise ValueError(f"{value} cannot travel in a structured field: 15 digits at most")
         return str(value)
     if _BARE_TOKEN.fullmatch(value):
         return value
