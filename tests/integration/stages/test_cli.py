@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
+from strangler.cli import main
 from strangler.step.intents import Json
 from tests.integration.stages.conftest import PLAN_FILE, pin
 from tests.integration.stages.legacy import Monolith
@@ -141,13 +142,38 @@ def test_a_dry_run_changes_nothing(environ: Environ, argv: list[str]) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_no_says_why_and_what_to_do(environ: Environ, argv: list[str], code: int, said: str) -> None:
-    ended = strangler(*argv, environ=environ)
+def test_a_no_says_why_and_what_to_do(
+    environ: Environ,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    code: int,
+    said: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
 
-    assert ended.returncode == code
-    assert said in ended.stderr
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
+    assert main(argv) == code
+
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("verb", ["status", "history", "advance", "rollback", "hand-back", "migrate"])
+def test_each_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+
+    said = capsys.readouterr().out
+    assert "--json" in said
+    assert "--plan" in said
+
+
+def test_shared_flags_may_stand_before_the_verb(environ: Environ) -> None:
+    ended = strangler("--json", "--dsn", environ["STRANGLER_DSN"], "history", environ={})
+
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, {"moves": []})
 
 
 def test_an_unknown_setting_stops_the_start(environ: Environ) -> None:

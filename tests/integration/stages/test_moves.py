@@ -207,7 +207,8 @@ def test_a_pin_waits_for_a_move_under_way_and_reads_the_new_stage(shop: str) -> 
         assert waiting.result(timeout=10) == Ownership(2, {"search": Owner.SHADOW})
 
 
-def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str) -> None:
+def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strangler.store.MOVE_LOCK_TIMEOUT", "SELECT set_config('lock_timeout', '200ms', true)")
     with psycopg.connect(shop) as pinning, psycopg.connect(shop) as moving, ThreadPoolExecutor(1) as pool:
         share_stage_lock(pinning)
         move = pool.submit(lambda: advance(moving, plan, "search", **WHO))
