@@ -157,5 +157,7 @@ def _hand_back_lines(outcome: HandBack) -> list[str]:
             f"{outcome.not_committed} are pinned but not placed: if they come, the new side acts; run again to see"
         )
     if outcome.failed:
-        lines.append(f"{outcome.failed} FAILED and wait; see the log, then run again: it goes on where it stopped")
+        lines.append(f"{outcome.failed} FAILED or were not reached in time; run again: it goes on where it stopped")
+    if outcome.stage is Stage.LIVE:
+        lines.append(f"{outcome.step} is live, so only interrupted hand-backs were finished; roll back to return more")
     return [*lines, "undo: none; an order that was handed back stays with legacy"]
