@@ -24,7 +24,7 @@ UNION ALL
 SELECT o.order_ref, o.customer_id, c.version, 'cancellation_confirmation', c.cancellation_ref,
        c.refund_minor
 FROM legacy.orders o JOIN legacy.cancellation c USING (order_ref)
-ORDER BY 1, 4"""
+ORDER BY order_ref, version"""
 
 # Arrays keep the lines' order, so that the text can be put together here.
 DOCUMENTS = """

@@ -1,0 +1,116 @@
+"""The monolith and its vendors as real processes, for tests: started, spoken to, looked into."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import requests
+
+from legacy_app.vendor_ledger import read_ledger
+from outbox.partitions import ensure
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from strangler.migrate import branches_found
+
+ADMIN, INTERNAL = "admin-token", "internal-token"
+MONOLITH = (sys.executable, "-m", "legacy_app", "serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """`environ` has the addresses of both processes."""
+
+    dsn: str
+    environ: Mapping[str, str]
+    vendors: Running
+    monolith: Running
+
+    def place(self, body: Mapping[str, Any], **headers: str) -> requests.Response:
+        return self.post("/orders", body, **headers)
+
+    def cancel(self, order_ref: str, cancellation_ref: str, *pieces: tuple[str, int]) -> requests.Response:
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in pieces]
+        return self.post(f"/orders/{order_ref}/cancellations", {"cancellation_ref": cancellation_ref, "lines": lines})
+
+    def post(self, path: str, body: object, **headers: str) -> requests.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.post(self.monolith.url + path, json=body, headers=named, timeout=10)
+
+    def hand_back(self, step: str, order_ref: str, token: str = INTERNAL) -> requests.Response:
+        return self.post(f"/internal/steps/{step}/orders/{order_ref}", None, Authorization=f"Bearer {token}")
+
+    def turn(self, book: str, **knobs: Any) -> None:
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        answer = requests.put(f"{self.vendors.url}/knobs/{book}", json=knobs, headers=headers, timeout=5)
+        assert answer.status_code == 200, answer.text
+
+    def ledger(self, book: str) -> list[dict[str, Any]]:
+        return list(read_ledger(self.vendors.url, book))
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """`python -m legacy_app ...` against this shop."""
+        return subprocess.run(
+            [sys.executable, "-m", "legacy_app", *argv],
+            env={**os.environ, **self.environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@contextmanager
+def open_shop(
+    stack: Stack, folder: Path, *, workers: int = 3, command: Sequence[str] = MONOLITH, **environ: str
+) -> Iterator[Shop]:
+    """A shop with a database of its own; all of it gone afterwards."""
+    name = f"shop_{secrets.token_hex(6)}"
+    dsn = stack.database(name, branches_found())
+    with psycopg.connect(dsn) as connection:
+        ensure(connection)
+    given = {"STRANGLER_DSN": dsn, "VENDORS_ADMIN_TOKEN": ADMIN, "STRANGLER_INTERNAL_TOKEN": INTERNAL}
+    given |= {"VENDORS_FOLDER": str(folder / name), **environ}
+    vendors = (sys.executable, "-m", "legacy_app", "vendors")
+    started: list[Running] = []
+    spawn: Callable[..., Running] = stack.spawn
+    try:
+        started.append(spawn(f"vendors-{name}", vendors, env=given, port_env="PORT", ready_path="/healthz"))
+        given["VENDORS_URL"] = started[0].url
+        argv = (*command, "--workers", str(workers))
+        started.append(spawn(f"legacy-{name}", argv, env=given, port_env="PORT", ready_path="/healthz"))
+        yield Shop(dsn, {**given, "LEGACY_URL": started[1].url}, *started)
+    finally:
+        for running in reversed(started):
+            running.terminate()
+        stack.databases.drop(name)
+
+
+def order(client_ref: str, *lines: tuple[str, int, int], **fields: Any) -> dict[str, Any]:
+    """A body for POST /orders; lines are (sku, pieces, pence)."""
+    described = [
+        {"sku": sku, "description": f"The {sku}", "quantity": quantity, "unit_price_minor": pence}
+        for sku, quantity, pence in lines
+    ]
+    body = {
+        "client_ref": client_ref,
+        "channel": "web",
+        "merchant_id": None,
+        "customer_id": "17",
+        "country": "United Kingdom",
+        "placed_at": "2011-06-01T08:26:00",
+        "lines": described,
+    }
+    return {**body, **fields}

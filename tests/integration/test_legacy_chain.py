@@ -1,0 +1,357 @@
+"""The chain: an order through all steps, cancellations, refusals, and what the seams and the outbox say of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from legacy_app import oracle
+from outbox.connection import PsycopgConnection
+from strangler.local.stack import Stack
+from strangler.plan import load_plan
+from strangler.reconcile.facts import Fact
+from tests.integration.legacy_shop import Shop, open_shop, order
+
+OWNED = "epoch=3, notification=new, recommendation=new, search=new"
+LINES = (("B", 2, 150), ("A", 1, 500), ("B", 1, 150))
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(stack, tmp_path_factory.mktemp("ledgers")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ref() -> str:
+    """An order reference and client reference of this test alone."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+def placed(shop: Shop, ref: str, ownership: str = "epoch=3, search=shadow", **fields: Any) -> str:
+    body = order(ref, *LINES, **fields)
+    answer = shop.place(body, Strangler_Order_Ref=ref, Strangler_Ownership=ownership)
+    assert answer.status_code == 201, answer.text
+    return ref
+
+
+def events(shop: Shop, ref: str) -> list[tuple[Any, ...]]:
+    sql = "SELECT aggregate_version, type, context, payload FROM outbox.readable WHERE aggregateid = %s ORDER BY 1"
+    return shop.rows(sql, ref)
+
+
+def mails(shop: Shop, ref: str) -> list[tuple[str, str, int]]:
+    """Key, template and amount of the order's mails in the gateway's ledger."""
+    entries = [entry for entry in shop.ledger("mail") if entry["body"]["order_ref"] == ref]
+    return [(entry["key"], entry["body"]["template"], entry["body"]["total_minor"]) for entry in entries]
+
+
+def test_an_order_runs_through_every_step(shop: Shop, ref: str) -> None:
+    answer = shop.place(order(ref, *LINES))
+
+    order_ref = answer.json()["order_ref"]
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {"order_ref": order_ref, "status": "placed", "version": 1, "total_minor": 950},
+    )
+    shown = shop.rows("SELECT amount_minor FROM legacy.payment WHERE order_ref = %s", order_ref)
+    assert shown == [(950,)]
+    assert [entry["key"] for entry in shop.ledger("payments") if entry["body"]["order_ref"] == order_ref] == [
+        f"{order_ref}:payment:100"
+    ]
+    assert mails(shop, order_ref) == [(f"{order_ref}:notification:100", "order_confirmation", 950)]
+    assert shop.rows("SELECT skus FROM legacy.basket WHERE order_ref = %s", order_ref) == [(["A", "B"],)]
+    assert len(shop.rows("SELECT FROM legacy.search_document WHERE order_ref = %s", order_ref)) == 1
+    assert len(shop.rows("SELECT FROM legacy.fraud_score WHERE order_ref = %s", order_ref)) == 1
+
+
+def test_without_a_facade_every_step_is_legacy_and_the_event_says_so(shop: Shop, ref: str) -> None:
+    order_ref = shop.place(order(ref, *LINES)).json()["order_ref"]
+
+    ((version, kind, context, payload),) = events(shop, order_ref)
+    assert (version, kind) == (1, "OrderPlaced")
+    assert context == 'ownership="", epoch=0, tenant=shop, class=order'
+    assert json.loads(payload) == {
+        "order_ref": order_ref,
+        "client_ref": ref,
+        "channel": "web",
+        "merchant_id": None,
+        "customer_id": "17",
+        "country": "United Kingdom",
+        "placed_at": "2011-06-01T08:26:00",
+        "currency": "GBP",
+        "status": "placed",
+        "total_minor": 950,
+        "lines": [
+            {"sku": sku, "description": f"The {sku}", "quantity": pieces, "cancelled": 0, "unit_price_minor": pence}
+            for sku, pieces, pence in LINES
+        ],
+        "cancellation": None,
+    }
+
+
+def test_a_cancellation_makes_the_next_version_and_inherits_the_owners(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED, channel="marketplace", merchant_id="merchant-1")
+
+    first = shop.cancel(ref, "C1", ("B", 2))
+    second = shop.cancel(ref, "C2", ("A", 1), ("B", 1))
+
+    assert first.json() == {"order_ref": ref, "status": "partly_cancelled", "version": 2, "total_minor": 650}
+    assert second.json() == {"order_ref": ref, "status": "cancelled", "version": 3, "total_minor": 0}
+    found = events(shop, ref)
+    assert [(version, kind) for version, kind, _, _ in found] == [
+        (1, "OrderPlaced"),
+        (2, "OrderCancelled"),
+        (3, "OrderCancelled"),
+    ]
+    assert {context for _, _, context, _ in found} == {f'ownership="{OWNED}", epoch=3, tenant=merchant-1, class=order'}
+    assert [json.loads(payload)["cancellation"] for _, _, _, payload in found] == [
+        None,
+        {"cancellation_ref": "C1", "refund_minor": 300},
+        {"cancellation_ref": "C2", "refund_minor": 650},
+    ]
+
+
+def test_the_same_cancellation_again_changes_nothing(shop: Shop, ref: str) -> None:
+    placed(shop, ref)
+
+    answers = [shop.cancel(ref, "C1", ("A", 1)) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["version"]) for answer in answers] == [(201, 2), (201, 2)]
+    assert len(events(shop, ref)) == 2
+
+
+def test_cancelled_pieces_return_to_stock(shop: Shop, ref: str) -> None:
+    sku = f"sku-{ref}"
+    shop.place(order(ref, (sku, 7, 100)), Strangler_Order_Ref=ref)
+    shop.cancel(ref, "C1", (sku, 3))
+
+    assert shop.rows("SELECT on_hand FROM legacy.stock WHERE sku = %s", sku) == [(999_996,)]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"), [(("A", 2), 409), (("Z", 1), 409)], ids=["more than ordered", "never ordered"]
+)
+def test_an_impossible_cancellation_leaves_nothing(shop: Shop, ref: str, pieces: tuple[str, int], status: int) -> None:
+    placed(shop, ref)
+
+    assert shop.cancel(ref, "C1", pieces).status_code == status
+    assert shop.rows("SELECT version FROM legacy.orders WHERE order_ref = %s", ref) == [(1,)]
+    assert len(events(shop, ref)) == 1
+    assert len(mails(shop, ref)) == 1
+
+
+def test_a_failing_vendor_rolls_the_order_and_its_event_back(shop: Shop, ref: str) -> None:
+    shop.turn("mail", error_share=1)
+    try:
+        answer = shop.place(order(ref, *LINES), Strangler_Order_Ref=ref)
+    finally:
+        shop.turn("mail", error_share=0)
+
+    assert answer.status_code == 502
+    assert shop.rows("SELECT FROM legacy.orders WHERE client_ref = %s", ref) == []
+    assert events(shop, ref) == []
+    assert [entry for entry in shop.ledger("payments") if entry["body"]["client_ref"] == ref] != []
+
+
+def test_a_repeated_reference_gets_the_stored_order_and_charges_nobody(shop: Shop, ref: str) -> None:
+    placed(shop, ref)
+
+    again = shop.place(order(ref, *LINES), Strangler_Order_Ref=ref)
+
+    assert (again.status_code, again.json()["total_minor"]) == (201, 950)
+    charges = [entry["requests"] for entry in shop.ledger("payments") if entry["body"]["client_ref"] == ref]
+    assert charges == [1]
+    assert len(events(shop, ref)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "channel"),
+        ([], "JSON object"),
+        (order("x", ("A", 0, 1)), "quantity"),
+        (order("x", ("A", 1, 0)), "unit_price_minor"),
+        (order("x", ("A\x00", 1, 1)), "sku"),
+        (order("x", ("A", 1, 1), channel="fax"), "channel"),
+        (order("x", ("A", 1, 1), placed_at="noon"), "placed_at"),
+        (order("\ud800", ("A", 1, 1)), "client_ref"),
+        (order("x"), "lines"),
+    ],
+)
+def test_a_malformed_order_is_a_400_that_names_the_field(shop: Shop, body: object, says: str) -> None:
+    answer = shop.post("/orders", body)
+
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Strangler_Ownership": "epoch=now"},
+        {"Strangler_Ownership": "search=mine, epoch=1"},
+        {"Strangler_Ownership": "}{"},
+        {"Strangler_Order_Ref": "x" * 129},
+    ],
+)
+def test_headers_of_the_facade_that_cannot_be_read_are_refused(shop: Shop, headers: dict[str, str]) -> None:
+    assert shop.place(order("x", *LINES), **headers).status_code == 400
+
+
+def test_an_unknown_order_is_a_404(shop: Shop) -> None:
+    assert shop.cancel("nobody", "C1", ("A", 1)).status_code == 404
+    assert shop.hand_back("search", "nobody").status_code == 404
+
+
+def test_the_seam_records_what_legacy_did_in_the_plans_words(shop: Shop, ref: str) -> None:
+    placed(shop, ref, "epoch=3, search=shadow, recommendation=new")
+    shop.cancel(ref, "C1", ("A", 1))
+
+    sql = "SELECT step, version, owner, intents FROM strangler.seam_record WHERE order_ref = %s ORDER BY step, version"
+    recorded = shop.rows(sql, ref)
+    assert [(step, version, owner) for step, version, owner, _ in recorded] == [
+        ("notification", 1, "legacy"),
+        ("notification", 2, "legacy"),
+        ("search", 1, "shadow"),
+        ("search", 2, "shadow"),
+    ]
+    assert recorded[3][3] == [
+        {
+            "kind": "write",
+            "target": "document",
+            "body": {
+                "order_ref": ref,
+                "version": 2,
+                "status": "partly_cancelled",
+                "channel": "web",
+                "merchant_id": None,
+                "customer_id": "17",
+                "country": "United Kingdom",
+                "placed_at": "2011-06-01T08:26:00",
+                "total_minor": 450,
+                "skus": ["B"],
+                "text": "the b | the b",
+            },
+        }
+    ]
+
+
+def test_a_step_of_the_new_side_is_left_to_it(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    assert mails(shop, ref) == []
+    for table in ("search_document", "basket", "notification"):
+        assert shop.rows(f"SELECT FROM legacy.{table} WHERE order_ref = %s", ref) == []
+    assert shop.rows("SELECT FROM strangler.seam_record WHERE order_ref = %s", ref) == []
+
+
+def test_a_hand_back_runs_the_step_once_for_all_versions(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    shop.cancel(ref, "C1", ("B", 3))
+
+    answers = [shop.hand_back("notification", ref) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["versions"]) for answer in answers] == [(200, 2), (200, 0)]
+    assert mails(shop, ref) == [
+        (f"{ref}:notification:100", "order_confirmation", 950),
+        (f"{ref}:notification:200", "cancellation_confirmation", 450),
+    ]
+    owners = shop.rows("SELECT ownership FROM legacy.orders WHERE order_ref = %s", ref)
+    assert owners == [("epoch=3, recommendation=new, search=new",)]
+
+
+def test_a_later_cancellation_of_a_handed_back_order_is_legacys(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    for step in ("search", "recommendation"):
+        assert shop.hand_back(step, ref).json()["versions"] == 1
+    assert shop.rows("SELECT skus FROM legacy.basket WHERE order_ref = %s", ref) == [(["A", "B"],)]
+
+    shop.cancel(ref, "C1", ("A", 1), ("B", 3))
+
+    assert shop.rows("SELECT skus FROM legacy.basket WHERE order_ref = %s", ref) == [([],)]
+    state = "SELECT document->>'state' FROM legacy.search_document WHERE order_ref = %s"
+    assert shop.rows(state, ref) == [("cancelled",)]
+
+
+def test_the_hand_back_route_needs_its_token_and_a_known_step(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    assert shop.hand_back("search", ref, token="guess").status_code == 401
+    assert shop.hand_back("payment", ref).status_code == 404
+
+
+def oracle_of(shop: Shop, ref: str) -> dict[str, list[Fact]]:
+    with psycopg.connect(shop.dsn) as connection:
+        return {step: facts_of(connection, step, ref) for step in ("notification", "search", "recommendation")}
+
+
+def facts_of(connection: PsycopgConnection, step: str, ref: str) -> list[Fact]:
+    check = load_plan(Path("legacy_app/plan.py")).step(step).check
+    assert check is not None
+    return [fact for fact in check.expected(connection) if fact.order_ref == ref]
+
+
+def test_the_oracle_says_the_same_as_a_person_with_a_pencil(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED, customer_id=None)
+    shop.cancel(ref, "C1", ("A", 1))
+    mail = {"to": f"guest-{ref[:8]}@example.invalid", "order_ref": ref}
+    placing = {**mail, "template": "order_confirmation", "subject_ref": ref, "total_minor": 950}
+    cancelling = {**mail, "template": "cancellation_confirmation", "subject_ref": "C1", "total_minor": 500}
+
+    assert oracle_of(shop, ref) == {
+        "notification": [
+            Fact(ref, 100, 1, placing),
+            Fact(ref, 200, 2, cancelling),
+        ],
+        "search": [
+            Fact(
+                ref,
+                200,
+                2,
+                {
+                    "order_ref": ref,
+                    "version": 2,
+                    "status": "partly_cancelled",
+                    "channel": "web",
+                    "merchant_id": None,
+                    "customer_id": None,
+                    "country": "United Kingdom",
+                    "placed_at": "2011-06-01T08:26:00",
+                    "total_minor": 450,
+                    "skus": ["B"],
+                    "text": "the b | the b",
+                },
+            )
+        ],
+        "recommendation": [
+            Fact(ref, 100, 1, {"order_ref": ref, "version": 1, "customer_id": None, "skus": ["A", "B"]})
+        ],
+    }
+
+
+def test_the_oracle_expects_an_empty_basket_once_all_is_cancelled(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    shop.cancel(ref, "C1", ("A", 1), ("B", 3))
+
+    found = oracle_of(shop, ref)
+    assert found["recommendation"] == [
+        Fact(ref, 200, 2, {"order_ref": ref, "version": 2, "customer_id": "17", "skus": []})
+    ]
+    assert found["search"][0].fields["text"] == ""
+    assert found["search"][0].fields["skus"] == []
+
+
+def test_the_oracle_knows_every_order_with_its_owners(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    with psycopg.connect(shop.dsn) as connection:
+        (known,) = [facts for facts in oracle.orders(connection) if facts.order_ref == ref]
+
+    assert (known.version, known.key, known.ownership.to_header()) == (1, ref, OWNED)
