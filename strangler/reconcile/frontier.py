@@ -60,13 +60,8 @@ class StepFrontier:
                     return lane
         return Lane(State.PASSED)
 
-    def passed(self) -> bool:
-        return not self.why_unknown and all(
-            lane.state is State.PASSED for lanes in self.lanes.values() for lane in lanes
-        )
-
-    def hopeless(self) -> bool:
-        """Nothing is left that waiting could change."""
+    def decided(self) -> bool:
+        """Whether there is nothing left that waiting could change."""
         states = {lane.state for lanes in self.lanes.values() for lane in lanes}
         return bool(self.why_unknown) or State.BEHIND not in states
 

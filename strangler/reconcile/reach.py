@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg
+
 from outbox.connection import PsycopgConnection
 from outbox.errors import OutboxError
-from outbox.kafka.port import Admin
+from outbox.kafka.port import Admin, TopicPartition
 from strangler.reconcile.frontier import Ends, Mark, StepFrontier, step_frontier
 from strangler.reconcile.waiting import Deadline
 
@@ -39,9 +41,20 @@ class Group:
     name: str
     topics: Sequence[str]
 
-    def marks(self) -> list[Mark]:
-        rows = self.connection.execute(MARKS, {"group": self.name, "topics": list(self.topics)})
+    def marks(self) -> list[Mark] | str:
+        """Where the group's lanes stand, or why the context's database does not say."""
+        try:
+            rows = self.connection.execute(MARKS, {"group": self.name, "topics": list(self.topics)}).fetchall()
+        except psycopg.Error as error:
+            return f"the positions of group {self.name} cannot be read: {type(error).__name__}"
         return [Mark(*row) for row in rows]
+
+    def stand(
+        self, ends: Ends, marks: list[Mark] | str, limits: Mapping[TopicPartition, int] | None = None
+    ) -> StepFrontier:
+        if isinstance(marks, str):
+            return StepFrontier(why_unknown=marks)
+        return step_frontier(self.topics, ends, marks, limits)
 
 
 def insert_lsn(connection: PsycopgConnection) -> str:
@@ -60,39 +73,37 @@ def await_relay(connection: PsycopgConnection, slot: str, lsn: str, deadline: De
     return relay.why
 
 
-def await_lanes(groups: Mapping[str, Group], ends: Ends, deadline: Deadline) -> dict[str, StepFrontier]:
-    """Wait until every lane of every group has passed the ends, or the deadline; say where each stands."""
-    frontiers: dict[str, StepFrontier] = {}
-
-    def passed() -> bool:
-        for step, group in groups.items():
-            if step not in frontiers or not frontiers[step].hopeless():
-                frontiers[step] = step_frontier(group.topics, ends, group.marks())
-        return all(frontier.hopeless() for frontier in frontiers.values())
-
-    deadline.wait(passed)
-    return frontiers
-
-
 def reach_lanes(
     groups: Mapping[str, Group], connect: Callable[[], Admin], deadline: Deadline
 ) -> dict[str, StepFrontier]:
-    """Read the ends of the topics, wait for the lanes, and check that no position lies beyond the log."""
+    """Read the ends of the topics, wait until every lane of every group has passed them or the deadline has.
+
+    At the end the ends are read again: a position beyond them is of a log that has lost its tail.
+    """
+    topics = sorted({topic for group in groups.values() for topic in group.topics})
     try:
         admin = connect()
+        try:
+            ends = Ends(admin.describe(topics), admin.end_offsets(topics))
+            _await_lanes(groups, ends, deadline)
+            marks = {step: group.marks() for step, group in groups.items()}
+            limits = admin.end_offsets(topics)  # after the marks, which may have moved on meanwhile
+        finally:
+            admin.close()
     except OutboxError as error:
         return {step: StepFrontier(why_unknown=str(error)) for step in groups}
-    try:
-        topics = sorted({topic for group in groups.values() for topic in group.topics})
-        ends = Ends(admin.describe(topics), admin.end_offsets(topics))
-        await_lanes(groups, ends, deadline)
-        marks = {step: group.marks() for step, group in groups.items()}
-        limits = admin.end_offsets(topics)
-    except OutboxError as error:
-        return {step: StepFrontier(why_unknown=str(error)) for step in groups}
-    finally:
-        admin.close()
-    return {step: step_frontier(group.topics, ends, marks[step], limits) for step, group in groups.items()}
+    return {step: group.stand(ends, marks[step], limits) for step, group in groups.items()}
+
+
+def _await_lanes(groups: Mapping[str, Group], ends: Ends, deadline: Deadline) -> None:
+    waiting = dict(groups)
+
+    def passed() -> bool:
+        for step in [step for step, group in waiting.items() if group.stand(ends, group.marks()).decided()]:
+            del waiting[step]
+        return not waiting
+
+    deadline.wait(passed)
 
 
 class _Relay:

@@ -21,7 +21,7 @@ def place(key: str) -> tuple[int, int]:
 def test_all_orders_have_passed_when_all_lanes_stand_at_the_ends() -> None:
     frontier = step_frontier([TOPIC], ENDS, PASSED)
 
-    assert frontier.passed()
+    assert frontier.decided()
     assert {frontier.of_key(key).state for key in KEYS} == {State.PASSED}
 
 
@@ -32,8 +32,7 @@ def test_one_lane_behind_holds_back_exactly_its_orders() -> None:
     behind = {key for key in KEYS if frontier.of_key(key).state is State.BEHIND}
     assert behind == {key for key in KEYS if place(key) == (0, 2)}
     assert behind
-    assert not frontier.passed()
-    assert not frontier.hopeless()
+    assert not frontier.decided()
 
 
 def test_a_lane_without_a_row_is_behind() -> None:
@@ -48,14 +47,14 @@ def test_a_partition_that_was_never_assigned_is_behind_also_when_it_is_empty() -
     assert {place(key)[0] for key in KEYS if frontier.of_key(key).state is State.BEHIND} == {1}
 
 
-def test_another_incarnation_is_unknown_and_waiting_is_hopeless() -> None:
+def test_another_incarnation_is_unknown_and_nothing_to_wait_for() -> None:
     marks = [replace(mark, incarnation="made-0") if mark.partition == 0 else mark for mark in PASSED]
     frontier = step_frontier([TOPIC], ENDS, marks)
 
     lanes = [frontier.of_key(key) for key in KEYS if place(key)[0] == 0]
     assert {lane.state for lane in lanes} == {State.UNKNOWN}
     assert "made again" in lanes[0].why
-    assert frontier.hopeless()
+    assert frontier.decided()
 
 
 def test_a_position_beyond_the_end_is_progress_unless_the_log_ends_before_it() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from strangler.ownership import Owner
 from strangler.reconcile.case import KIND, TARGET, UNOBSERVED, Acted, State
 from strangler.reconcile.compare import answered, judge, second_look_needed
-from strangler.reconcile.facts import Fact
+from strangler.reconcile.facts import Fact, Judgement, Verdict
 from strangler.reconcile.reasons import Reason
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail, only, verdicts
 
@@ -208,9 +208,8 @@ def test_a_second_look_confirms_withdraws_and_adds_but_never_speaks_of_absence()
     assert result == {100: "late", 200: "missing", 300: "extra", 500: "extra"}
 
 
-def test_surplus_needs_a_second_look_and_absence_does_not() -> None:
-    (extra,) = judge(case(LEGACY, ledger=[mail()]))
-    (missing,) = judge(case(LEGACY, oracle=[mail()], ledger=[]))
+def test_what_is_there_needs_a_second_look_and_what_is_absent_does_not() -> None:
+    need = {verdict for verdict in Verdict if second_look_needed(Judgement("s", REF, 1, "new", verdict, "why"))}
 
-    assert second_look_needed(extra)
-    assert not second_look_needed(missing)
+    assert need == {Verdict.EXTRA, Verdict.ORPHAN, Verdict.DUPLICATE, Verdict.MISMATCH}
+    assert second_look_needed(Judgement("s", REF, 1, "new", Verdict.LATE, Reason.MOVED_ON))

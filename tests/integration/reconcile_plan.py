@@ -1,0 +1,81 @@
+"""A made-up plan of two steps, for the judge's tests: a mailing with a vendor, an index without; small own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import psycopg
+
+from outbox.connection import PsycopgConnection
+from strangler.ownership import Ownership
+from strangler.plan import Check, Context, Plan, Route, Step
+from strangler.reconcile.facts import Fact, OrderFacts
+from strangler.step.intents import Json
+
+MAILING, INDEXING = "mailing", "indexing"
+TABLES = """
+CREATE SCHEMA town;
+CREATE TABLE town.orders (order_ref text PRIMARY KEY, version bigint NOT NULL, ownership text NOT NULL);
+CREATE TABLE town.ledger (seq bigserial, key text NOT NULL, order_ref text NOT NULL, body jsonb NOT NULL);"""
+
+
+def mail_body(order_ref: str, version: int) -> dict[str, Json]:
+    return {"template": f"mail-{version}", "order_ref": order_ref, "total_minor": 100 * version}
+
+
+def document_body(order_ref: str, version: int) -> dict[str, Json]:
+    return {"order_ref": order_ref, "version": version, "text": "cup and saucer"}
+
+
+def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+    for order_ref, version, ownership in connection.execute("SELECT order_ref, version, ownership FROM town.orders"):
+        yield OrderFacts(order_ref, version, Ownership.from_header(ownership), order_ref)
+
+
+def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
+    for order in orders(connection):
+        for version in range(1, order.version + 1):
+            yield Fact(order.order_ref, 100 * version, version, mail_body(order.order_ref, version))
+
+
+def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
+    for order in orders(connection):
+        body = document_body(order.order_ref, order.version)
+        yield Fact(order.order_ref, 100 * order.version, order.version, body)
+
+
+def planned_mails(connection: PsycopgConnection) -> Iterator[Fact]:
+    for order_ref, number, body, state in connection.execute("SELECT order_ref, number, body, state FROM effect"):
+        yield Fact(order_ref, number, number // 100, body, pending=state != "done")
+
+
+def documents(connection: PsycopgConnection) -> Iterator[Fact]:
+    for order_ref, version, body in connection.execute("SELECT order_ref, version, body FROM document"):
+        yield Fact(order_ref, version * 100, version, body)
+
+
+def ledger(environ: Mapping[str, str]) -> Iterator[Fact]:
+    with psycopg.connect(environ["TOWN_LEDGER_DSN"], connect_timeout=5) as connection:
+        for key, order_ref, body in connection.execute("SELECT key, order_ref, body FROM town.ledger ORDER BY seq"):
+            number = key.rpartition(":")[2]
+            yield Fact(order_ref, int(number) if number.isdecimal() else 0, 0, body)
+
+
+plan = Plan(
+    name="town",
+    steps=(
+        Step(
+            MAILING,
+            Context("notification", "mailing-group", ("order",)),
+            Check(lambda body: str(body["template"]), False, expected_mails, planned_mails, ledger),
+        ),
+        Step(
+            INDEXING,
+            Context("search", "indexing-group", ("order",)),
+            Check(lambda _: "document", True, expected_documents, documents),
+        ),
+    ),
+    routes=(Route("POST", "/orders", creates_order=True),),
+    orders=orders,
+    topics={"order": 2},
+)
