@@ -85,6 +85,7 @@ class PythonConsumer:
             for batch in fetched.values()
             for one in batch
         ]
+        self._finish_join()
         self._deliver_changes()
         return records
 
@@ -130,6 +131,16 @@ class PythonConsumer:
             self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
         except KafkaError as error:
             raise DependencyDown(f"the group was not left in order: {error!r}") from error
+
+    def _finish_join(self) -> None:
+        """Keep kafka-python 3.0.12 from forgetting a join that outlives its poll.
+
+        A rejoin caused by new metadata is not marked as needed; when the poll's timeout ends before the answer comes,
+        no later poll takes it up: no partitions, no heartbeats, and after the session no membership.
+        """
+        coordinator = self._client._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def _held(self, partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
         """Those still ours: the IO thread may have taken one away that the caller has not heard of yet."""

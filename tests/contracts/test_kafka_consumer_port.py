@@ -246,6 +246,16 @@ def test_commits_do_not_move_where_a_new_member_begins(kafka: Kafka) -> None:
     poll_until(lambda: second.values() == [b"1", b"2"], second)
 
 
+def test_a_join_survives_polls_that_are_shorter_than_it(kafka: Kafka) -> None:
+    for _ in range(3):
+        member = kafka.member().subscribe()
+        deadline = time.monotonic() + WITHIN_S
+        while member.numbers() != {0, 1}:
+            assert time.monotonic() < deadline, member.told
+            member.consumer.poll(0.002, 10)
+        member.consumer.close()
+
+
 def test_wakeup_ends_the_next_poll_at_once(kafka: Kafka) -> None:
     member = kafka.member().subscribe()
     poll_until(lambda: member.numbers() == {0, 1}, member)

@@ -1,0 +1,190 @@
+"""A context with a table of effects, runtimes over it, and a topic to feed them. Effects are counted, not guarded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from outbox.consumer import ConsumerRuntime, Disposition, Handler, RuntimeSettings
+from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.kafka.codec import to_headers
+from outbox.kafka.port import Admin, Consumer, Producer
+
+WITHIN_S = 15.0
+SCHEMA = "search"
+EFFECTS = f"CREATE TABLE {SCHEMA}.effects_seen (key text NOT NULL, number bigint NOT NULL, seq bigserial)"
+QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry_base_s=0.01, retry_cap_s=0.1, reassign_s=0.1)
+
+
+def eventually(true: Callable[[], object], why: Callable[[], object] = lambda: "") -> None:
+    """Wait until it is true."""
+    deadline = time.monotonic() + WITHIN_S
+    while not true():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.01)
+
+
+def connect_to(dsn: str) -> PsycopgConnection:
+    return psycopg.connect(dsn, options=f"-csearch_path={SCHEMA}", application_name="consumer-under-test")
+
+
+def write_effects(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+    """One row per event: a second row of the same event is a double effect."""
+    for event in events:
+        connection.execute(
+            "INSERT INTO effects_seen (key, number) VALUES (%s, %s)",
+            [event.event.aggregate_id, event.event.aggregate_version],
+        )
+    return [Disposition.APPLIED] * len(events)
+
+
+@dataclass
+class Running:
+    """A runtime on its thread."""
+
+    runtime: ConsumerRuntime
+    consumer: Consumer
+    counts: Counter[tuple[str, str]]
+    thread: threading.Thread = field(init=False)
+    error: BaseException | None = None
+
+    def start(self) -> Running:
+        self.thread = threading.Thread(target=self._run, name="runtime-under-test")
+        self.thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.runtime.stop()
+        self.ended()
+
+    def ended(self) -> None:
+        self.thread.join(WITHIN_S)
+        assert not self.thread.is_alive(), "the runtime did not end"
+
+    def count(self, metric: str, label: str = "") -> int:
+        return sum(value for (name, seen), value in self.counts.items() if name == metric and label in (seen, ""))
+
+    def _run(self) -> None:
+        try:
+            self.runtime.run()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            self.error = error
+
+
+@dataclass
+class Rig:
+    """`make_consumer` joins a group at the broker under test."""
+
+    dsn: str
+    topic: str
+    group: str
+    admin: Admin
+    producer: Producer
+    make_consumer: Callable[[str], Consumer]
+    sent: list[tuple[str, int]] = field(default_factory=list)
+    open: ExitStack = field(default_factory=ExitStack)
+    lsn: int = 0
+
+    @contextmanager
+    def prepared(self, partitions: int) -> Iterator[Rig]:
+        self.admin.ensure_topics({self.topic: partitions})
+        self.sql(EFFECTS)
+        with self.open:
+            yield self
+        self.producer.close(5.0)
+        self.admin.close()
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with connect_to(self.dsn) as connection:
+            found = connection.execute(statement, values)
+            return found.fetchall() if found.description else []
+
+    def send(self, key: str, number: int, *, lsn: int | None = None) -> None:
+        """An event as the relay sends it; its source position grows unless given."""
+        self.lsn += 1
+        event = Event("order", key, number, "OrderPlaced", b"{}")
+        position = SourcePosition("test", self.lsn if lsn is None else lsn, 0)
+        self.producer.send(self.topic, key.encode(), b"{}", to_headers(event, position))
+        self.sent.append((key, number))
+
+    def send_many(self, keys: int, each: int) -> None:
+        for number in range(1, each + 1):
+            for key in range(keys):
+                self.send(f"order-{key}", number)
+        self.producer.flush(WITHIN_S)
+
+    def runtime(
+        self,
+        handler: Handler = write_effects,
+        *,
+        settings: RuntimeSettings = QUICK,
+        checkpoints: Checkpoints | None = None,
+        group: str | None = None,
+    ) -> Running:
+        counts: Counter[tuple[str, str]] = Counter()
+        counting = threading.Lock()
+
+        def observe(name: str, value: int, **labels: str) -> None:
+            with counting:
+                counts[name, next(iter(labels.values()), "")] += value
+
+        consumer = self.make_consumer(group or self.group)
+        runtime = ConsumerRuntime(
+            consumer=consumer,
+            admin=self.admin,
+            connect=lambda: connect_to(self.dsn),
+            group=self.group,
+            topics=[self.topic],
+            handler=handler,
+            settings=settings,
+            checkpoints=checkpoints or Checkpoints(),
+            observe=observe,
+        )
+        running = Running(runtime, consumer, counts)
+        self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)
+        return running.start()
+
+    def effects(self) -> list[tuple[str, int]]:
+        """In the order in which they were written within a key."""
+        return [(key, number) for key, number in self.sql("SELECT key, number FROM effects_seen ORDER BY seq")]
+
+    def all_applied(self) -> bool:
+        return len(self.effects()) >= len(self.sent)
+
+    def assert_once_and_in_order(self) -> None:
+        effects = self.effects()
+        assert sorted(effects) == sorted(self.sent)
+        for key in {key for key, _ in self.sent}:
+            assert [number for seen, number in effects if seen == key] == [n for seen, n in self.sent if seen == key]
+
+    def positions(self) -> list[tuple[int, int, int]]:
+        """Partition, lane, next offset."""
+        return [
+            (partition, lane, offset)
+            for partition, lane, offset in self.sql(
+                "SELECT partition, lane, next_offset FROM position WHERE group_name = %s ORDER BY 1, 2", self.group
+            )
+        ]
+
+    def caught_up(self) -> bool:
+        """Every lane of every partition stands at its end."""
+        ends = self.admin.end_offsets([self.topic])
+        positions = self.positions()
+        return bool(positions) and all(offset == ends[self.topic, number] for number, _, offset in positions)  # type: ignore[index] # a NamedTuple is its tuple
+
+    def parked(self) -> list[tuple[str, int]]:
+        return [
+            (key, offset)
+            for key, offset in self.sql(
+                """SELECT convert_from(key, 'UTF8'), "offset" FROM quarantine WHERE resolved_at IS NULL ORDER BY 2"""
+            )
+        ]
