@@ -1,0 +1,83 @@
+"""`strangler facade`: serve in front of the application until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+
+import psycopg
+
+from outbox.checkpoints import Checkpoints
+from strangler.cli.common import Invocation
+from strangler.errors import BadInput, RefusedError
+from strangler.facade import server
+from strangler.facade.server import FacadeSettings
+from strangler.facade.upstream import UpstreamSettings
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb. Every flag has an environment variable of the same name, `FACADE_...`."""
+    parser = subparsers.add_parser("facade", help="serve in front of the application: claim, pin, forward")
+    parser.add_argument("--port", type=int, help="default FACADE_PORT, else 8080")
+    parser.add_argument("--host", default="127.0.0.1", help="default loopback only")
+    parser.add_argument("--workers", type=int, default=1, help="processes, about one per core (default 1)")
+    parser.add_argument("--threads", type=int, default=32, help="requests at once per process (default 32)")
+    parser.add_argument("--upstream", metavar="URL", help="the application (default LEGACY_URL)")
+    parser.add_argument("--read-timeout-s", type=float, default=30.0, help="per wait for the application (default 30)")
+    parser.add_argument("--body-limit-bytes", type=int, default=1024 * 1024, help="of owned routes (default 1 MiB)")
+    parser.set_defaults(run=run)
+
+
+def run(invocation: Invocation) -> int:
+    """Does not return before it is told to stop."""
+    plan, settings = invocation.plan(), _settings(invocation)
+    _check(settings)
+    invocation.talk(
+        f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
+    )
+    server.run(plan, settings, Checkpoints.from_environ(invocation.environ))
+    return 0
+
+
+def _settings(invocation: Invocation) -> FacadeSettings:
+    args, environ = invocation.args, invocation.environ
+    upstream = args.upstream or environ.get("LEGACY_URL")
+    if not upstream:
+        raise BadInput("no application to stand in front of; give --upstream http://HOST:PORT or set LEGACY_URL")
+    for name in ("workers", "threads", "read_timeout_s", "body_limit_bytes"):
+        if getattr(args, name) <= 0:
+            raise BadInput(f"--{name.replace('_', '-')} must be above 0, found {getattr(args, name)}")
+    return FacadeSettings(
+        dsn=invocation.settings.required_dsn(),
+        upstream=upstream,
+        port=args.port if args.port is not None else _port(environ.get("FACADE_PORT", "8080")),
+        host=args.host,
+        workers=args.workers,
+        threads=args.threads,
+        read_timeout_s=args.read_timeout_s,
+        body_limit_bytes=args.body_limit_bytes,
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise BadInput(f"FACADE_PORT must be a port number, found {text!r}")
+    return int(text)
+
+
+def _check(settings: FacadeSettings) -> None:
+    """What the workers would only find out one by one. A database that is down is no reason not to forward."""
+    try:
+        psycopg.conninfo.conninfo_to_dict(settings.dsn)
+    except psycopg.ProgrammingError as error:
+        raise BadInput("STRANGLER_DSN cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from error
+    UpstreamSettings(settings.upstream).address()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            place = f"{settings.host}:{settings.port}"
+            raise RefusedError(
+                f"cannot listen on {place}: {error.strerror}; stop what is there, or give --port"
+            ) from error

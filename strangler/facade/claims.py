@@ -1,0 +1,196 @@
+"""Claims in PostgreSQL: made with the order's ownership, ended by the first answer. Connections are in autocommit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import LiteralString
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import DependencyDown, StranglerError
+from strangler.facade.idempotency import Claim, FirstAnswer, Stored
+from strangler.ownership import Ownership
+from strangler.stages import StageTable, ownership_for
+from strangler.step.intents import Json
+from strangler.store import SHARE_LOCK, STAGE_LOCK, read_stages, share_stage_lock
+
+# Under the shared stage lock, taken by the statement before: its snapshot is younger than the lock, so the epoch that
+# it sees cannot be moved before the commit. Nothing is written for another epoch than the one that `owners` is of.
+PIN: LiteralString = """
+WITH current AS (
+    SELECT epoch FROM strangler.epoch WHERE epoch = %(epoch)s
+), claim AS (
+    INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
+    SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(order_ref)s, 'started',
+           now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
+    FROM current
+    ON CONFLICT (tenant, key) DO NOTHING RETURNING order_ref
+), owner AS (
+    INSERT INTO strangler.ownership (order_ref, epoch, owners) SELECT order_ref, %(epoch)s, %(owners)s FROM claim
+    ON CONFLICT (order_ref) DO NOTHING RETURNING order_ref
+)
+SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT count(*) FROM owner),
+       (SELECT owners FROM strangler.ownership WHERE order_ref = %(order_ref)s)"""
+
+# A command of an order that exists: its ownership is read, never written.
+CLAIM: LiteralString = """
+WITH claim AS (
+    INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
+    VALUES (%(tenant)s, %(key)s, %(fingerprint)s, %(order_ref)s, 'started',
+            now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s))
+    ON CONFLICT (tenant, key) DO NOTHING RETURNING order_ref
+)
+SELECT (SELECT count(*) FROM claim),
+       (SELECT owners FROM strangler.ownership WHERE order_ref = %(order_ref)s)"""
+
+OWNERS: LiteralString = "SELECT owners FROM strangler.ownership WHERE order_ref = %(order_ref)s"
+
+FIND: LiteralString = """
+SELECT fingerprint, order_ref, lease_until <= now(), state = 'done', status, headers, body
+FROM strangler.idempotency WHERE tenant = %(tenant)s AND key = %(key)s"""
+
+# Whoever comes first, the original request or one that resolved it, has the first answer.
+FINISH: LiteralString = """
+UPDATE strangler.idempotency
+SET state = 'done', status = %(status)s, headers = %(headers)s::jsonb, body = %(body)s
+WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
+
+END_LEASE: LiteralString = """
+UPDATE strangler.idempotency SET lease_until = now()
+WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
+
+# Only for a request of which nothing was sent. An ownership that was there before the claim stays: so may its order.
+RELEASE: LiteralString = """
+WITH claim AS (
+    DELETE FROM strangler.idempotency
+    WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started' RETURNING order_ref
+)
+DELETE FROM strangler.ownership USING claim
+WHERE ownership.order_ref = claim.order_ref AND %(pinned_now)s"""
+
+TRIES = 3  # a claim that is in the way may be released before it is read
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The claim is ours. `owners`: the ownership header of the order, None if it has none. `pinned_now`: by us."""
+
+    claim: Claim
+    owners: str | None
+    pinned_now: bool = False
+
+
+class Stages:
+    """The stage table as last read. Wrong at worst: then `pin` finds that out and reads it again."""
+
+    def __init__(self) -> None:
+        self.table: StageTable | None = None
+
+
+def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | Stored:
+    """Claim the key and pin the order's ownership, in one transaction, committed; or what was stored before.
+
+    One round trip when the stages have not moved since this process last looked.
+    """
+    for _ in range(TRIES):
+        found = _pin_cached(connection, claim, stages.table) if stages.table else None
+        found = found or _pin_fresh(connection, claim, stages)
+        if found.claimed:
+            return Held(claim, found.owners or owners_of(connection, claim.order_ref), found.pinned)
+        stored = find(connection, claim)
+        if stored is not None:
+            return stored
+    raise _vanished()
+
+
+def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
+    """Claim the key for a command of an order that exists, committed; or what was stored before."""
+    for _ in range(TRIES):
+        claimed, owners = connection.execute(CLAIM, asdict(claim), prepare=True).fetchone() or (0, None)
+        found = Held(claim, owners) if claimed else find(connection, claim)
+        if found is not None:
+            return found
+    raise _vanished()
+
+
+def owners_of(connection: PsycopgConnection, order_ref: str) -> str | None:
+    """The stored ownership header of an order."""
+    row = connection.execute(OWNERS, {"order_ref": order_ref}, prepare=True).fetchone()
+    return row[0] if row else None
+
+
+def find(connection: PsycopgConnection, claim: Claim) -> Stored | None:
+    """The stored claim with the same tenant and key."""
+    row = connection.execute(FIND, _name(claim), prepare=True).fetchone()
+    if row is None:
+        return None
+    fingerprint, order_ref, lease_over, done, status, headers, body = row
+    answer = None
+    if done:
+        fields = [(name, value) for name, value in headers["fields"]]
+        answer = FirstAnswer(status, headers["reason"], fields, None if body is None else bytes(body))
+    return Stored(bytes(fingerprint), order_ref, lease_over, answer)
+
+
+def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> bool:
+    """Store the first answer, committed. False: there is one already, and that one counts."""
+    headers = json.dumps({"reason": answer.reason, "fields": list(answer.headers)})
+    values = {**_name(claim), "status": answer.status, "headers": headers, "body": answer.body}
+    return connection.execute(FINISH, values, prepare=True).rowcount == 1
+
+
+def end_lease(connection: PsycopgConnection, claim: Claim) -> None:
+    """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed."""
+    connection.execute(END_LEASE, _name(claim))
+
+
+def release(connection: PsycopgConnection, held: Held) -> None:
+    """Nothing was sent: the key is free again, committed."""
+    connection.execute(RELEASE, {**_name(held.claim), "pinned_now": held.pinned_now})
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """What `PIN` did. An order that was pinned when its key was claimed long ago keeps its owner."""
+
+    claimed: bool
+    pinned: bool
+    owners: str | None
+
+
+def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) -> _Pinned | None:
+    """None: the stages have moved, and nothing was written."""
+    owners = ownership_for(table, claim.order_ref)
+    with connection.pipeline(), connection.transaction():
+        connection.execute(SHARE_LOCK, {"key": STAGE_LOCK}, prepare=True)
+        cursor = connection.execute(PIN, _values(claim, owners), prepare=True)
+    return _pinned(cursor.fetchone(), owners)
+
+
+def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _Pinned:
+    with connection.transaction():
+        share_stage_lock(connection)
+        stages.table = read_stages(connection)
+        owners = ownership_for(stages.table, claim.order_ref)
+        row = connection.execute(PIN, _values(claim, owners)).fetchone()
+    pinned = _pinned(row, owners)
+    if pinned is None:
+        raise StranglerError("the stages moved under the shared lock; a move must hold it exclusively (lock_stages)")
+    return pinned
+
+
+def _pinned(row: tuple[Json, ...] | None, owners: Ownership) -> _Pinned | None:
+    current, claimed, pinned, kept = row or (0, 0, 0, None)
+    return _Pinned(bool(claimed), bool(pinned), owners.to_header() if pinned else kept) if current else None
+
+
+def _vanished() -> DependencyDown:
+    return DependencyDown(f"the claim in the way vanished {TRIES} times while it was read; try again")
+
+
+def _name(claim: Claim) -> dict[str, object]:
+    return {"tenant": claim.tenant, "key": claim.key}
+
+
+def _values(claim: Claim, owners: Ownership) -> dict[str, object]:
+    return {**asdict(claim), "epoch": owners.epoch, "owners": owners.to_header()}

@@ -1,0 +1,93 @@
+"""Which header fields pass the facade, in both directions. Pure: order, duplicates and names stay."""
+
+from __future__ import annotations
+
+from strangler.facade.message import Framing, Headers, values
+
+# RFC 9110 section 7.6.1; what `Connection` names is for one hop as well.
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"}
+    | {"transfer-encoding", "upgrade"}
+)
+# `Connection: host` must not take away what the next hop cannot do without.
+NEVER_HOP_BY_HOP = frozenset({"host", "content-length", "content-type"})
+# Ours to set, or settled here: the server has answered `Expect` by then.
+_SET_HERE = frozenset({"content-length", "expect", "x-forwarded-for"})
+CONTROL_PREFIX = "strangler-"
+# A WSGI server reads `X_Y` as `X-Y`: such a twin of a field that we set or drop would pass for the real one.
+_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
+_NO_TWIN = HOP_BY_HOP | _SET_HERE | _FORWARDED | {"host", "content-type", "idempotency-key"}
+
+# For looking up an order on a client's behalf: who asks and what it can read, nothing of the write itself.
+_OF_THE_ASKER = frozenset(
+    {"host", "authorization", "cookie", "accept", "accept-language", "user-agent", "traceparent", "tracestate"}
+    | _FORWARDED
+)
+
+
+def to_upstream(headers: Headers, *, peer: str, scheme: str, authority: str) -> list[tuple[str, str]]:
+    """The request's fields for the next hop, without framing, which belongs to whoever sends the body.
+
+    `X-Forwarded-For` is appended to; `-Proto` and `-Host` that are there already are kept, so that the application
+    sees what it would have seen without us. `authority` stands in for the Host of a client that sent none.
+    """
+    hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
+    kept = [(name, value) for name, value in headers if _passes(name.lower(), hop)]
+    present = {name.lower() for name, _ in kept}
+    hosts = values(headers, "host")
+    if not hosts:
+        kept.insert(0, ("Host", authority))
+    kept.append(("X-Forwarded-For", ", ".join([*values(headers, "x-forwarded-for"), peer])))
+    if "x-forwarded-proto" not in present:
+        kept.append(("X-Forwarded-Proto", scheme))
+    if "x-forwarded-host" not in present and hosts:
+        kept.append(("X-Forwarded-Host", hosts[0]))
+    return kept
+
+
+def to_client(headers: Headers) -> list[tuple[str, str]]:
+    """The response's fields for the client. A chunked body has no length of its own (RFC 9112 section 6.3)."""
+    hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
+    if any(name.lower() == "transfer-encoding" for name, _ in headers):
+        hop |= {"content-length"}
+    return [(name, value) for name, value in headers if name.lower() not in hop]
+
+
+def to_look_up(headers: Headers) -> list[tuple[str, str]]:
+    """Of fields for the upstream, those with which the same client may ask for its order."""
+    return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER]
+
+
+def request_framing(headers: Headers) -> Framing:
+    """How the body is framed; the server has refused contradictions (length and chunks, two lengths) before."""
+    if any(name.lower() == "transfer-encoding" for name, _ in headers):
+        return Framing(chunked=True)
+    lengths = values(headers, "content-length")
+    return Framing(length=int(lengths[0])) if lengths else Framing()
+
+
+def bad_response_framing(headers: Headers) -> str | None:
+    """Why the end of a response cannot be told for sure; a guess would hand one client's bytes to another."""
+    codings = values(headers, "transfer-encoding")
+    lengths = values(headers, "content-length")
+    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
+        return f"Transfer-Encoding {codings!r}"
+    if codings and lengths:
+        return "both Content-Length and Transfer-Encoding"
+    if len(set(lengths)) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+        return f"Content-Length {lengths!r}"
+    return None
+
+
+def _named_by_connection(headers: Headers) -> frozenset[str]:
+    named = values(headers, "connection")
+    return frozenset(option.strip().lower() for value in named for option in value.split(",")) if named else frozenset()
+
+
+def _passes(name: str, hop: frozenset[str]) -> bool:
+    if name in hop or name in _SET_HERE or name.startswith(CONTROL_PREFIX):
+        return False
+    if "_" not in name:
+        return True
+    twin = name.replace("_", "-")
+    return twin not in _NO_TWIN and not twin.startswith(CONTROL_PREFIX)

@@ -1,0 +1,104 @@
+"""The Idempotency-Key (IETF draft-07): its value, the order minted from it, what a repeated one means. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from strangler.facade.message import Headers
+
+KEY_HEADER = "idempotency-key"
+REPLAYED = ("Idempotency-Replayed", "?1")
+
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # the draft's form: an RFC 9651 string
+_BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")  # what most clients send
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to carry a request out once. Until `lease_s` have passed, repeats are told that it is under way."""
+
+    tenant: str
+    key: str
+    fingerprint: bytes
+    order_ref: str
+    lease_s: float
+    retention_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What the first request was answered; `body` is None when it was too large to keep."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A claim as the database has it; `answer` is None until it is done."""
+
+    fingerprint: bytes
+    order_ref: str
+    lease_over: bool
+    answer: FirstAnswer | None
+
+
+class Repeat(StrEnum):
+    """What a key means that was claimed before and has no answer to give again."""
+
+    IN_PROGRESS = "in_progress"
+    OTHER_REQUEST = "other_request"
+    STALE = "stale"
+
+
+def judge(stored: Stored, fingerprint: bytes) -> FirstAnswer | Repeat:
+    """The first answer if there is one. Another payload is refused, whatever became of the first one."""
+    if stored.fingerprint != fingerprint:
+        return Repeat.OTHER_REQUEST
+    if stored.answer is not None:
+        return stored.answer
+    return Repeat.STALE if stored.lease_over else Repeat.IN_PROGRESS
+
+
+def parse_key(values: Sequence[str]) -> str | None:
+    """The key of the header's values; None when they are no single valid key. `"a"` and `a` are the same key."""
+    if len(values) != 1:
+        return None
+    text = values[0].strip(" \t")
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is not None:
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
+    elif _BARE.fullmatch(text) is not None:
+        key = text
+    else:
+        return None
+    return key if 1 <= len(key) <= 255 else None
+
+
+def mint_order_ref(tenant: str, key: str) -> str:
+    """The order's reference, the same for each retry wherever and whenever it lands: a UUIDv8 (RFC 9562) of both.
+
+    >>> mint_order_ref("shop", "k-1") == mint_order_ref("shop", "k-1") != mint_order_ref("shop", "k-2")
+    True
+    """
+    named = f"{len(tenant)}:{tenant}{key}".encode()  # the length keeps ("a", "bc") and ("ab", "c") apart
+    number = int.from_bytes(hashlib.blake2b(named, digest_size=16, person=b"strangler-order").digest())
+    number = number & ~(0xF << 76) | 8 << 76  # version
+    return str(uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62))  # variant
+
+
+def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
+    """Tells requests apart: SHA-256 of method, raw target and body."""
+    return hashlib.sha256(f"{method} {target}\n".encode("latin-1") + body).digest()
+
+
+def not_taken(status: int) -> bool:
+    """The application says that it did not take the request on: 401, 407, 408, 421, 425, 429."""
+    return status in (401, 407, 408, 421, 425, 429)

@@ -1,0 +1,143 @@
+"""What became of a claimed request: stored once, given again, or found out by asking the application for the order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import DependencyDown
+from strangler.facade import claims
+from strangler.facade.claims import Held
+from strangler.facade.database import Database
+from strangler.facade.exchange import Broke, NotSent, TooSlow
+from strangler.facade.headers import to_client, to_look_up
+from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored
+from strangler.facade.message import Answer, Outgoing
+from strangler.facade.problem import OUTCOME_UNKNOWN
+from strangler.facade.upstream import Upstream
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed request as it goes, or went, to the application. `creates`: it makes the order that it names."""
+
+    held: Held
+    sent: Outgoing
+    creates: bool
+
+    @property
+    def claim(self) -> Claim:
+        return self.held.claim
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream)."""
+
+    order_path: str
+    answer_bytes: int
+    answer_within_s: float
+
+
+class Outcomes:
+    """Ends claims. Nothing here sends the write again. Safe across threads."""
+
+    def __init__(
+        self, database: Database, upstream: Upstream, bounds: Bounds, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database, self._upstream = database, upstream
+        self._bounds = bounds
+        self._clock = clock
+
+    def settle(self, claim: Claim, answer: FirstAnswer) -> FirstAnswer:
+        """Store the answer; the one that counts, which is another's if that came first."""
+
+        def store(connection: PsycopgConnection) -> Stored | None:
+            return None if claims.finish(connection, claim, answer) else claims.find(connection, claim)
+
+        try:
+            stored = self._database.run(store)
+        except DependencyDown as error:  # the write is done: the client must hear of it; a repeat will look it up
+            logger.warning("answer_not_stored", extra={"reason": str(error)})
+            return answer
+        return stored.answer if stored is not None and stored.answer is not None else answer
+
+    def release(self, held: Held) -> None:
+        """The application has not taken the request on: its key is free again."""
+        self._quietly("claim_not_released", lambda connection: claims.release(connection, held))
+
+    def replay(self, attempt: Attempt, first: FirstAnswer) -> Answer:
+        """The first answer, byte for byte, and said to be a replay. One that was too large to keep is looked up."""
+        if first.body is None:
+            found = self._look_up(attempt) if attempt.creates else None
+            if found is None:
+                return OUTCOME_UNKNOWN.to_answer()
+            first = found
+        return Answer(first.status, first.reason, [*first.headers, REPLAYED], first.body or b"")
+
+    def lost(self, attempt: Attempt, reason: str) -> Answer:
+        """Our own attempt has ended without an answer that counts: whoever asks next need not wait for the lease."""
+        logger.warning("answer_lost", extra={"reason": reason})
+        self._quietly("lease_not_ended", lambda connection: claims.end_lease(connection, attempt.claim))
+        found = self._resolved(attempt)
+        return OUTCOME_UNKNOWN.to_answer() if found is None else given(found)
+
+    def resolve(self, attempt: Attempt) -> Answer:
+        """A claim that nobody works on any more."""
+        found = self._resolved(attempt)
+        return OUTCOME_UNKNOWN.to_answer() if found is None else self.replay(attempt, found)
+
+    def read(self, pieces: Iterator[bytes]) -> tuple[bytes, bool]:
+        """The body, or what of it may be kept; whether that is all. `TooSlow` when it trickles."""
+        deadline = self._clock() + self._bounds.answer_within_s
+        head = bytearray()
+        for piece in pieces:
+            head += piece
+            if len(head) > self._bounds.answer_bytes:
+                return bytes(head), False
+            if self._clock() > deadline:
+                raise TooSlow(f"the answer was not complete after {self._bounds.answer_within_s:g} s")
+        return bytes(head), True
+
+    def _resolved(self, attempt: Attempt) -> FirstAnswer | None:
+        """An order is found or it is not; of a command of an order nothing is found out by that."""
+        found = self._look_up(attempt) if attempt.creates else None
+        if found is None:
+            logger.warning("outcome_unknown")
+            return None
+        logger.info("outcome_found")
+        return self.settle(attempt.claim, found)
+
+    def _look_up(self, attempt: Attempt) -> FirstAnswer | None:
+        """The order as the application has it, as if it were created now; None when it cannot say so."""
+        target = self._bounds.order_path.format(order_ref=quote(attempt.claim.order_ref, safe=""))
+        try:
+            exchange = self._upstream.exchange(Outgoing("GET", target, to_look_up(attempt.sent.headers)))
+            with closing(exchange):
+                body, whole = self.read(iter(exchange))
+        except (NotSent, Broke) as error:
+            logger.warning("look_up_failed", extra={"reason": str(error)})
+            return None
+        if exchange.status != HTTPStatus.OK or not whole:
+            return None
+        return FirstAnswer(HTTPStatus.CREATED, HTTPStatus.CREATED.phrase, to_client(exchange.headers), body)
+
+    def _quietly(self, event: str, work: Callable[[PsycopgConnection], None]) -> None:
+        """The client's answer does not depend on it: the lease ends by itself."""
+        try:
+            self._database.run(work)
+        except DependencyDown as error:
+            logger.warning(event, extra={"reason": str(error)})
+
+
+def given(first: FirstAnswer) -> Answer:
+    """The first answer, given for the first time."""
+    return Answer(first.status, first.reason, first.headers, first.body or b"")

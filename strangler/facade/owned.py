@@ -1,0 +1,176 @@
+"""Writes that the plan owns: claimed and pinned, forwarded once, and answered the same from then on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import assert_never
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from strangler.errors import DependencyDown
+from strangler.facade import claims
+from strangler.facade.claims import Held, Stages
+from strangler.facade.client_body import ClientBody, read_all
+from strangler.facade.database import Database
+from strangler.facade.exchange import Broke, Exchange, NotSent
+from strangler.facade.forward import Streamed, failed, outgoing, passed_on
+from strangler.facade.headers import request_framing, to_client
+from strangler.facade.idempotency import (
+    KEY_HEADER,
+    Claim,
+    FirstAnswer,
+    Repeat,
+    Stored,
+    fingerprint_of,
+    judge,
+    mint_order_ref,
+    not_taken,
+    parse_key,
+)
+from strangler.facade.message import Answer, Framing, Outgoing, Request, values
+from strangler.facade.outcome import Attempt, Outcomes, given
+from strangler.facade.problem import DATABASE_DOWN, IN_PROGRESS, KEY_MALFORMED, KEY_MISSING, OTHER_REQUEST, Problem
+from strangler.facade.routes import Match
+from strangler.facade.upstream import Upstream
+from strangler.ownership import HEADER, ORDER_REF_HEADER
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSettings:
+    """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order."""
+
+    lease_s: float
+    tenant: str = "shop"
+    retention_s: float = 24 * 3600.0
+    body_limit_bytes: int = 1024 * 1024
+
+
+class OwnedWrites:
+    """Answers requests on owned routes. Safe across threads.
+
+    A key is forwarded once, and again only when it is certain that the application has not taken it on. Whatever
+    came in between (a lost answer, a killed facade) is resolved by looking for the order.
+    """
+
+    def __init__(
+        self,
+        settings: ClaimSettings,
+        database: Database,
+        upstream: Upstream,
+        outcomes: Outcomes,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._upstream = upstream
+        self._outcomes = outcomes
+        self._checkpoints = checkpoints
+        self._stages = Stages()
+
+    def answer(self, request: Request, match: Match) -> Answer:
+        """The first answer, a replay of it, or a problem that says whether anything was done."""
+        body = read_all(ClientBody(request.body), request_framing(request.headers), self._settings.body_limit_bytes)
+        if isinstance(body, Problem):
+            return body.to_answer()
+        claim = self._claim_of(request, match, body)
+        if isinstance(claim, Problem):
+            return claim.to_answer()
+        try:
+            if claim is None:
+                return self._unclaimed(request, match, body)
+            held = self._database.run(lambda connection: self._claim(connection, claim, match))
+        except DependencyDown as error:
+            logger.warning("claim_not_stored", extra={"reason": str(error)})
+            return DATABASE_DOWN.to_answer()
+        if isinstance(held, Stored):
+            return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
+        self._checkpoints.reach("facade.claimed")
+        return self._first(self._attempt(request, match, body, held))
+
+    def _claim_of(self, request: Request, match: Match, body: bytes) -> Claim | Problem | None:
+        """None: a command without a key, which the order itself must recognise."""
+        keys = values(request.headers, KEY_HEADER)
+        if not keys:
+            return KEY_MISSING if match.order_ref is None else None
+        key = parse_key(keys)
+        if key is None:
+            return KEY_MALFORMED
+        settings = self._settings
+        order_ref = match.order_ref or mint_order_ref(settings.tenant, key)
+        fingerprint = fingerprint_of(request.method, request.target, body)
+        return Claim(settings.tenant, key, fingerprint, order_ref, settings.lease_s, settings.retention_s)
+
+    def _claim(self, connection: PsycopgConnection, claim: Claim, match: Match) -> Held | Stored:
+        if match.order_ref is None:
+            return claims.pin(connection, claim, self._stages)
+        return claims.claim_command(connection, claim)
+
+    def _attempt(self, request: Request, match: Match, body: bytes, held: Held) -> Attempt:
+        sent = self._with_owner(request, body, held.claim.order_ref, held.owners)
+        return Attempt(held, sent, creates=match.order_ref is None)
+
+    def _with_owner(self, request: Request, body: bytes, order_ref: str, owners: str | None) -> Outgoing:
+        """The order's reference and owners in place of any that the client has sent; those are gone by now."""
+        framing = request_framing(request.headers)
+        known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
+        sent = outgoing(request, self._upstream, body, known)
+        own = [(ORDER_REF_HEADER, order_ref), *([(HEADER, owners)] if owners else [])]
+        return replace(sent, headers=[*sent.headers, *own])
+
+    def _unclaimed(self, request: Request, match: Match, body: bytes) -> Answer:
+        order_ref = str(match.order_ref)
+        owners = self._database.run(lambda connection: claims.owners_of(connection, order_ref))
+        try:
+            return passed_on(self._upstream.exchange(self._with_owner(request, body, order_ref, owners)))
+        except (NotSent, Broke) as error:
+            return failed(request.method, error).to_answer()
+
+    def _repeated(self, stored: Stored, attempt: Attempt) -> Answer:
+        found = judge(stored, attempt.claim.fingerprint)
+        if isinstance(found, FirstAnswer):
+            return self._outcomes.replay(attempt, found)
+        match found:
+            case Repeat.OTHER_REQUEST:
+                return OTHER_REQUEST.to_answer()
+            case Repeat.IN_PROGRESS:
+                return IN_PROGRESS.to_answer()
+            case Repeat.STALE:
+                return self._outcomes.resolve(attempt)
+            case _:
+                assert_never(found)
+
+    def _first(self, attempt: Attempt) -> Answer:
+        try:
+            exchange = self._upstream.exchange(attempt.sent)
+        except NotSent as error:
+            self._outcomes.release(attempt.held)
+            return failed(attempt.sent.method, error).to_answer()
+        except Broke as broke:
+            return self._outcomes.lost(attempt, str(broke))
+        self._checkpoints.reach("facade.forwarded")
+        if exchange.status >= 500:
+            exchange.close()
+            return self._outcomes.lost(attempt, f"status {exchange.status}")
+        if not_taken(exchange.status):
+            self._outcomes.release(attempt.held)
+            return passed_on(exchange)
+        return self._kept(attempt, exchange)
+
+    def _kept(self, attempt: Attempt, exchange: Exchange) -> Answer:
+        """Stored before the client gets a byte of it; of an answer too large to keep, that it was given."""
+        pieces = iter(exchange)
+        try:
+            head, ended = self._outcomes.read(pieces)
+        except Broke as broke:
+            exchange.close()
+            return self._outcomes.lost(attempt, str(broke))
+        own = FirstAnswer(exchange.status, exchange.reason, to_client(exchange.headers), head if ended else None)
+        counts = self._outcomes.settle(attempt.claim, own)
+        if counts is own and not ended:
+            return Answer(own.status, own.reason, own.headers, Streamed(exchange, chain([head], pieces)))
+        exchange.close()
+        return given(own) if counts is own else self._outcomes.replay(attempt, counts)

@@ -1,0 +1,82 @@
+"""Answers of the facade's own (RFC 9457): what happened, whether anything was done, and when to try again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from strangler.facade.message import Answer, phrase
+from strangler.step.intents import Json
+
+MEDIA_TYPE = "application/problem+json"
+REJECTED_HEADER = "Strangler-Rejected"
+WORK_CLASS = "order"  # every route that a plan can own is of this class
+
+
+class Effect(StrEnum):
+    """What the request has changed: nothing for sure, nobody can tell yet, or all that it asked for."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`kind` is the machine's key. `rejected`: the facade refused the work itself, so no hop counts it as a failure."""
+
+    status: int
+    kind: str
+    detail: str
+    effect: Effect = Effect.NONE
+    retry_after_s: int | None = None
+    rejected: bool = False
+
+    def to_answer(self) -> Answer:
+        members: dict[str, Json] = {
+            "type": f"urn:problem-type:strangler:{self.kind}",
+            "title": phrase(self.status),
+            "status": self.status,
+            "detail": self.detail,
+            "effect": self.effect.value,
+        }
+        body = json.dumps(members).encode()
+        headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+        if self.retry_after_s is not None:
+            headers.append(("Retry-After", str(self.retry_after_s)))
+        if self.rejected:
+            headers.append((REJECTED_HEADER, WORK_CLASS))
+        return Answer(self.status, phrase(self.status), headers, body)
+
+
+KEY_MISSING = Problem(400, "key-missing", "this route needs an Idempotency-Key header; send one that is new per order")
+KEY_MALFORMED = Problem(
+    400, "key-malformed", "Idempotency-Key must be one value of 1 to 255 printable ASCII characters; send a UUID"
+)
+BODY_INCOMPLETE = Problem(400, "body-incomplete", "the body ended before its Content-Length; send the request again")
+BODY_SLOW = Problem(408, "body-slow", "the body did not arrive in time; send the request again")
+BODY_TOO_LARGE = Problem(413, "body-too-large", "the body exceeds what this route takes; split the request")
+OTHER_REQUEST = Problem(
+    422, "key-reused", "this Idempotency-Key came with another request before; use a new key for a new request"
+)
+IN_PROGRESS = Problem(
+    409, "in-progress", "the first request with this key is under way; ask again with the same key", Effect.UNKNOWN, 1
+)
+OUTCOME_UNKNOWN = Problem(
+    503,
+    "outcome-unknown",
+    "nobody can tell yet if the request was carried out; ask again with the same key, it is never carried out twice",
+    Effect.UNKNOWN,
+    5,
+)
+DATABASE_DOWN = Problem(
+    503, "database-down", "the claim cannot be stored, nothing was forwarded; try again", Effect.NONE, 2, rejected=True
+)
+UPSTREAM_DOWN = Problem(
+    503, "upstream-down", "the application does not answer, nothing was sent; try again", Effect.NONE, 2, rejected=True
+)
+UPSTREAM_BROKE = Problem(502, "upstream-broke", "the application broke off before it had answered", Effect.UNKNOWN)
+UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in time", Effect.UNKNOWN)
+NO_TUNNEL = Problem(501, "no-tunnel", "CONNECT is not forwarded; talk to the application by plain requests")
+NOT_HERE = Problem(404, "not-here", "nothing of the facade's own has this path; /-/healthz tells its state")

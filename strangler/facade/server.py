@@ -1,0 +1,85 @@
+"""The facade served by gunicorn: the one place where its parts are put together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from outbox.checkpoints import Checkpoints
+from strangler.facade.app import Facade
+from strangler.facade.database import Database
+from strangler.facade.message import Headers
+from strangler.facade.outcome import Bounds, Outcomes
+from strangler.facade.owned import ClaimSettings, OwnedWrites
+from strangler.facade.routes import Routes
+from strangler.facade.upstream import Upstream, UpstreamSettings
+from strangler.http_server import RawRequest, serve
+from strangler.plan import Plan
+
+LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the order up
+
+
+@dataclass(frozen=True, slots=True)
+class FacadeSettings:
+    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client."""
+
+    dsn: str
+    upstream: str
+    port: int
+    host: str = "127.0.0.1"
+    workers: int = 1
+    threads: int = 32
+    read_timeout_s: float = 30.0
+    client_timeout_s: float = 30.0
+    body_limit_bytes: int = 1024 * 1024
+    database_connections: int = 8
+
+
+class RawHeaders(threading.local):
+    """The header list of the request that the calling thread works on.
+
+    gunicorn calls `remember` in that thread, before it builds the environ. There, names with `_` would pass for
+    names with `-` (`Script_Name` even for a setting), so they go no further than this list.
+    """
+
+    def __init__(self) -> None:
+        self.fields: Headers = ()
+
+    def remember(self, _worker: object, request: RawRequest) -> None:
+        self.fields = list(request.headers)
+        request.headers[:] = [field for field in request.headers if "_" not in field[0]]
+
+
+def run(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints) -> None:
+    """Serve until SIGTERM; does not return."""
+    raw = RawHeaders()
+    serve(
+        lambda: make_app(plan, settings, checkpoints, raw),
+        port=settings.port,
+        host=settings.host,
+        workers=settings.workers,
+        threads=settings.threads,
+        pre_request=raw.remember,
+    )
+
+
+def make_app(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints, raw: RawHeaders) -> WSGIApplication:
+    """One worker's application. Connections are opened when they are needed."""
+    upstream = Upstream(
+        UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
+    )
+    database = Database(settings.dsn, size=settings.database_connections)
+    bounds = Bounds(plan.order_path, answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
+    claim_settings = ClaimSettings(
+        lease_s=settings.read_timeout_s + LEASE_MARGIN_S, body_limit_bytes=settings.body_limit_bytes
+    )
+    owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), checkpoints)
+    facade = Facade(Routes(plan.routes), owned, upstream, database, lambda: raw.fields)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["gunicorn.socket"].settimeout(settings.client_timeout_s)  # a client that stalls must not keep a thread
+        return facade(environ, start_response)
+
+    return app
