@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from strangler.reconcile.case import Acted, Case, State
-from strangler.reconcile.facts import Fact, Judgement, Verdict
+from strangler.reconcile.facts import Judgement, Verdict
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.judge_legacy import against_ledger, intruders, nobody_acted
 from strangler.reconcile.pairing import pair
@@ -18,24 +18,19 @@ def judge_shadow(case: Case) -> Iterator[Judgement]:
     yield from intruders(case)
     if case.ledger is not None:
         yield from against_ledger(case)
+    yield from nobody_acted(case)
     decided = {acted.version: acted for acted in case.new.recorded}
     done = {acted.version: acted for acted in case.legacy.seam}
-    for version in sorted({*decided, *done}):
-        yield from _event(case, version, done.get(version), decided.get(version))
-    yield from (one for one in nobody_acted(case) if not _is_decided(one, decided))
-
-
-def _event(case: Case, version: int, done: Acted | None, decided: Acted | None) -> Iterator[Judgement]:
-    if done is None:
-        yield from _without_legacy(case, version, decided.facts if decided else ())
-    elif decided is None:
-        yield from _without_decision(case, done)
-    else:
-        yield from _both(case, done, decided)
+    for version in sorted(decided.keys() & done.keys()):
+        yield from _both(case, done[version], decided[version])
+    for version in sorted(done.keys() - decided.keys()):
+        yield from _without_decision(case, done[version])
+    for version in sorted(decided.keys() - done.keys()):
+        yield from _without_legacy(case, decided[version])
 
 
 def _both(case: Case, done: Acted, decided: Acted) -> Iterator[Judgement]:
-    if not done.facts and not decided.facts:
+    if not done.facts and not decided.facts:  # they agree that there is nothing to do
         yield judgement(case, first_number(done.version), Verdict.MATCH, Reason.SAME, {})
     pairing = pair(done.facts, decided.facts, case.rules.identity)
     for each in pairing.pairs:
@@ -61,18 +56,13 @@ def _without_decision(case: Case, done: Acted) -> Iterator[Judgement]:
         yield judgement(case, first_number(done.version), verdict, reason, {})
 
 
-def _without_legacy(case: Case, version: int, facts: Sequence[Fact]) -> Iterator[Judgement]:
+def _without_legacy(case: Case, decided: Acted) -> Iterator[Judgement]:
     """The record commits with the version: a version that the snapshot has without its record was never run."""
-    if version <= case.version:
+    if decided.version <= case.version:
         verdict, reason = Verdict.MISSING, Reason.NOBODY
     elif case.settled:
         verdict, reason = Verdict.EXTRA, Reason.FUTURE_VERSION
     else:
         verdict, reason = Verdict.LATE, Reason.MOVED_ON
-    for fact in facts:
+    for fact in decided.facts:
         yield of_fact(case, fact, verdict, reason, side="actual")
-
-
-def _is_decided(one: Judgement, decided: dict[int, Acted]) -> bool:
-    """A version that the shadow decided on is reported with the shadow's own facts."""
-    return one.number // first_number(1) in decided

@@ -155,6 +155,12 @@ def test_also_when_only_the_oracle_speaks_of_it() -> None:
     assert only(given) == ("missing", Reason.NOBODY, ())
 
 
+def test_a_shadow_that_wants_nothing_does_not_hide_that_nobody_acted() -> None:
+    given = case(SHADOW, rules=DOCUMENT, oracle=[document(1)], recorded=[acted(1)])
+
+    assert only(given) == ("missing", Reason.NOBODY, ())
+
+
 def test_a_shadowed_mail_is_held_against_the_ledger_too() -> None:
     given = case(SHADOW, seam=[acted(1, mail())], recorded=[acted(1, mail())], ledger=[])
 

@@ -145,6 +145,12 @@ def test_a_row_that_the_oracle_does_not_want_is_extra_unless_a_newer_version_is_
     assert only(case(NEW, rules=DOCUMENT, actual=[document(1)], state=State.BEHIND))[0] == "extra"
 
 
+def test_two_rows_for_one_are_a_duplicate() -> None:
+    given = case(NEW, rules=DOCUMENT, oracle=[document(1)], actual=[document(1), document(1, text="mug")])
+
+    assert only(given) == ("duplicate", Reason.REPEATED, ())
+
+
 def test_a_row_still_to_be_written_by_its_own_account_is_late() -> None:
     given = case(NEW, rules=DOCUMENT, oracle=[document(1)], actual=[pending(document(1))])
 
