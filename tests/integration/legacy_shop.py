@@ -21,6 +21,8 @@ from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
 
+OWNED = "epoch=3, notification=new, recommendation=new, search=new"
+LINES = (("B", 2, 150), ("A", 1, 500), ("B", 1, 150))
 ADMIN, INTERNAL = "admin-token", "internal-token"
 MONOLITH = (sys.executable, "-m", "legacy_app", "serve")
 
@@ -114,3 +116,17 @@ def order(client_ref: str, *lines: tuple[str, int, int], **fields: Any) -> dict[
         "lines": described,
     }
     return {**body, **fields}
+
+
+def placed(shop: Shop, ref: str, ownership: str = "epoch=3, search=shadow", **fields: Any) -> str:
+    """Place `LINES` as the facade would, pinned."""
+    body = order(ref, *LINES, **fields)
+    answer = shop.place(body, Strangler_Order_Ref=ref, Strangler_Ownership=ownership)
+    assert answer.status_code == 201, answer.text
+    return ref
+
+
+def mails(shop: Shop, ref: str) -> list[tuple[str, str, int]]:
+    """Key, template and amount of the order's mails in the gateway's ledger."""
+    entries = [entry for entry in shop.ledger("mail") if entry["body"]["order_ref"] == ref]
+    return [(entry["key"], entry["body"]["template"], entry["body"]["total_minor"]) for entry in entries]

@@ -1,0 +1,176 @@
+"""The seams: what they record, what they leave to the new side, how an order comes back, and what the oracle says."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from legacy_app import oracle
+from outbox.connection import PsycopgConnection
+from strangler.local.stack import Stack
+from strangler.plan import load_plan
+from strangler.reconcile.facts import Fact
+from tests.integration.legacy_shop import OWNED, Shop, mails, open_shop, placed
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(stack, tmp_path_factory.mktemp("ledgers")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ref() -> str:
+    """An order reference and client reference of this test alone."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+def test_the_seam_records_what_legacy_did_in_the_plans_words(shop: Shop, ref: str) -> None:
+    placed(shop, ref, "epoch=3, search=shadow, recommendation=new")
+    shop.cancel(ref, "C1", ("A", 1))
+
+    sql = "SELECT step, version, owner, intents FROM strangler.seam_record WHERE order_ref = %s ORDER BY step, version"
+    recorded = shop.rows(sql, ref)
+    assert [(step, version, owner) for step, version, owner, _ in recorded] == [
+        ("notification", 1, "legacy"),
+        ("notification", 2, "legacy"),
+        ("search", 1, "shadow"),
+        ("search", 2, "shadow"),
+    ]
+    assert recorded[3][3] == [
+        {
+            "kind": "write",
+            "target": "document",
+            "body": {
+                "order_ref": ref,
+                "version": 2,
+                "status": "partly_cancelled",
+                "channel": "web",
+                "merchant_id": None,
+                "customer_id": "17",
+                "country": "United Kingdom",
+                "placed_at": "2011-06-01T08:26:00",
+                "total_minor": 450,
+                "skus": ["B"],
+                "text": "the b | the b",
+            },
+        }
+    ]
+
+
+def test_a_step_of_the_new_side_is_left_to_it(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    assert mails(shop, ref) == []
+    for table in ("search_document", "basket", "notification"):
+        assert shop.rows(f"SELECT FROM legacy.{table} WHERE order_ref = %s", ref) == []
+    assert shop.rows("SELECT FROM strangler.seam_record WHERE order_ref = %s", ref) == []
+
+
+def test_a_hand_back_runs_the_step_once_for_all_versions(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    shop.cancel(ref, "C1", ("B", 3))
+
+    answers = [shop.hand_back("notification", ref) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["versions"]) for answer in answers] == [(200, 2), (200, 0)]
+    assert mails(shop, ref) == [
+        (f"{ref}:notification:100", "order_confirmation", 950),
+        (f"{ref}:notification:200", "cancellation_confirmation", 450),
+    ]
+    owners = shop.rows("SELECT ownership FROM legacy.orders WHERE order_ref = %s", ref)
+    assert owners == [("epoch=3, recommendation=new, search=new",)]
+
+
+def test_a_later_cancellation_of_a_handed_back_order_is_legacys(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    for step in ("search", "recommendation"):
+        assert shop.hand_back(step, ref).json()["versions"] == 1
+    assert shop.rows("SELECT skus FROM legacy.basket WHERE order_ref = %s", ref) == [(["A", "B"],)]
+
+    shop.cancel(ref, "C1", ("A", 1), ("B", 3))
+
+    assert shop.rows("SELECT skus FROM legacy.basket WHERE order_ref = %s", ref) == [([],)]
+    state = "SELECT document->>'state' FROM legacy.search_document WHERE order_ref = %s"
+    assert shop.rows(state, ref) == [("cancelled",)]
+
+
+def test_the_hand_back_route_needs_its_token_and_a_known_step(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    assert shop.hand_back("search", ref, token="guess").status_code == 401
+    assert shop.hand_back("payment", ref).status_code == 404
+
+
+def oracle_of(shop: Shop, ref: str) -> dict[str, list[Fact]]:
+    with psycopg.connect(shop.dsn) as connection:
+        return {step: facts_of(connection, step, ref) for step in ("notification", "search", "recommendation")}
+
+
+def facts_of(connection: PsycopgConnection, step: str, ref: str) -> list[Fact]:
+    check = load_plan(Path("legacy_app/plan.py")).step(step).check
+    assert check is not None
+    return [fact for fact in check.expected(connection) if fact.order_ref == ref]
+
+
+def test_the_oracle_says_the_same_as_a_person_with_a_pencil(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED, customer_id=None)
+    shop.cancel(ref, "C1", ("A", 1))
+    mail = {"to": f"guest-{ref[:8]}@example.invalid", "order_ref": ref}
+    placing = {**mail, "template": "order_confirmation", "subject_ref": ref, "total_minor": 950}
+    cancelling = {**mail, "template": "cancellation_confirmation", "subject_ref": "C1", "total_minor": 500}
+
+    assert oracle_of(shop, ref) == {
+        "notification": [
+            Fact(ref, 100, 1, placing),
+            Fact(ref, 200, 2, cancelling),
+        ],
+        "search": [
+            Fact(
+                ref,
+                200,
+                2,
+                {
+                    "order_ref": ref,
+                    "version": 2,
+                    "status": "partly_cancelled",
+                    "channel": "web",
+                    "merchant_id": None,
+                    "customer_id": None,
+                    "country": "United Kingdom",
+                    "placed_at": "2011-06-01T08:26:00",
+                    "total_minor": 450,
+                    "skus": ["B"],
+                    "text": "the b | the b",
+                },
+            )
+        ],
+        "recommendation": [
+            Fact(ref, 100, 1, {"order_ref": ref, "version": 1, "customer_id": None, "skus": ["A", "B"]})
+        ],
+    }
+
+
+def test_the_oracle_expects_an_empty_basket_once_all_is_cancelled(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+    shop.cancel(ref, "C1", ("A", 1), ("B", 3))
+
+    found = oracle_of(shop, ref)
+    assert found["recommendation"] == [
+        Fact(ref, 200, 2, {"order_ref": ref, "version": 2, "customer_id": "17", "skus": []})
+    ]
+    assert found["search"][0].fields["text"] == ""
+    assert found["search"][0].fields["skus"] == []
+
+
+def test_the_oracle_knows_every_order_with_its_owners(shop: Shop, ref: str) -> None:
+    placed(shop, ref, OWNED)
+
+    with psycopg.connect(shop.dsn) as connection:
+        (known,) = [facts for facts in oracle.orders(connection) if facts.order_ref == ref]
+
+    assert (known.version, known.key, known.ownership.to_header()) == (1, ref, OWNED)
