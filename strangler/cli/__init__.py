@@ -32,10 +32,7 @@ def parser() -> VerbParser:
     top = VerbParser(prog="strangler", description="Strangle a synchronous chain step by step, and prove it.")
     subparsers = top.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
     for name in VERBS:
-        try:
-            import_module(f"strangler.cli.{name}").register(subparsers)
-        except ModuleNotFoundError as error:
-            print(f"strangler: verb module {name}: {error}", file=sys.stderr)
+        import_module(f"strangler.cli.{name}").register(subparsers)
     return top
 
 
