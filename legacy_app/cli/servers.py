@@ -50,10 +50,10 @@ def run_vendors(_args: argparse.Namespace) -> int:
 
 
 def _ledgers() -> Path:
-    state, given = os.environ.get("STRANGLER_STATE"), os.environ.get("VENDORS_FOLDER")
+    state, given = os.environ.get("STATE_FOLDER"), os.environ.get("VENDORS_FOLDER")
     if not given and not state:
         folder = Path(tempfile.mkdtemp(prefix="vendors-"))
-        print(f"neither VENDORS_FOLDER nor STRANGLER_STATE is set: ledgers are in {folder}", file=sys.stderr)
+        print(f"neither VENDORS_FOLDER nor STATE_FOLDER is set: ledgers are in {folder}", file=sys.stderr)
         return folder
     folder = Path(given) if given else Path(state or "") / "vendors"
     try:

@@ -56,7 +56,7 @@ class System:
         """
         system = cls(stack, addresses(stack.bootstrap, plan, database, topic_prefix), say)
         # Files of the plan's own processes go with the database: a ledger of another one's orders says nothing.
-        system.environ["STRANGLER_STATE"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
+        system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         prepare(plan, system.environ)
