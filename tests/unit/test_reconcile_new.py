@@ -104,6 +104,19 @@ def test_also_a_seam_record_without_intents() -> None:
     assert verdicts(given) == {100: "extra", 200: "match"}
 
 
+def test_every_effect_of_such_a_record_is_extra() -> None:
+    both = [mail(), mail(template="voucher", number=101)]
+
+    given = case(NEW, oracle=both, actual=both, ledger=both, seam=[acted(1, *both)])
+    assert verdicts(given) == {100: "extra", 101: "extra"}
+
+
+def test_an_effect_that_the_oracle_cannot_number_is_not_held_against_the_claims() -> None:
+    given = case(NEW, oracle=[mail(0, number=0)], actual=[], ledger=[mail(0, number=0)], claims={})
+
+    assert only(given) == ("match", Reason.SAME, ())
+
+
 def test_a_tombstone_before_legacy_has_run_is_late() -> None:
     given = case(NEW, oracle=[mail()], ledger=[], claims={100: "tombstone"})
 
