@@ -65,4 +65,5 @@ def _rewind(consumer: Consumer, assigned: Sequence[TopicPartition]) -> dict[Topi
         consumer.seek(partition, start)
         if end > start:
             ends[partition] = end
+    consumer.resume(assigned)
     return ends

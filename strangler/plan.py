@@ -88,6 +88,22 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The commands (after `python -m`) and knobs with which `strangler demo` rehearses this plan.
+
+    `replay` sends orders to `--url`, `disease` counts it, `plant` plants faults of the kinds in `faults`, and
+    `invariants` counts what effects have doubled or lost; each prints JSON. `slow_provider` maps a vendor's book to knobs.
+    """
+
+    replay: tuple[str, ...]
+    disease: tuple[str, ...]
+    plant: tuple[str, ...]
+    invariants: tuple[str, ...]
+    faults: tuple[str, ...]
+    slow_provider: Mapping[str, Mapping[str, Json]]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A chain and everything the toolkit must know of it.
 
@@ -104,6 +120,7 @@ class Plan:
     topics: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     branches: tuple[str, ...] = ("outbox", "strangler")
+    rehearsal: Rehearsal | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

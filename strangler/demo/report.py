@@ -60,7 +60,9 @@ def unexpected(report: RehearsalReport) -> list[str]:
     if not report.relay.get("kills"):
         reasons.append("the relay was never killed")
     for name, step in report.steps.items():
-        reasons += [f"steps.{name}.{owner} is 0" for owner in ("shadow", "new", "compared_new") if not getattr(step, owner)]
+        reasons += [
+            f"steps.{name}.{owner} is 0" for owner in ("shadow", "new", "compared_new") if not getattr(step, owner)
+        ]
     if not report.orders.get("accepted"):
         reasons.append("no order was accepted")
     return reasons

@@ -1,0 +1,75 @@
+"""The account after the walk: owners per step, what the relay lost or repeated, what the judge says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import psycopg
+
+from outbox.audit import Account, account
+from outbox.kafka.python_consumer import PythonConsumer
+from strangler.demo.acts import accepted_refs
+from strangler.demo.report import StepCounts
+from strangler.demo.scene import Scene
+from strangler.reconcile.facts import Judgement, Verdict
+from strangler.reconcile.run import Report
+
+_STAGES = "SELECT step, stage FROM strangler.stage"
+_HANDED_BACK = "SELECT step, count(*) FROM strangler.hand_back WHERE state = 'done' GROUP BY step"
+
+
+def step_counts(scene: Scene, judged: Report) -> dict[str, StepCounts]:
+    """Orders by owner, as stored on the orders themselves."""
+    with psycopg.connect(scene.environ["STRANGLER_DSN"]) as connection:
+        stages = {str(step): str(stage) for step, stage in connection.execute(_STAGES)}
+        handed_back = {str(step): int(count) for step, count in connection.execute(_HANDED_BACK)}
+        orders = [order.ownership for order in scene.plan.orders(connection)]
+    counts = {}
+    for step in scene.plan.taken_over():
+        owners = [ownership.of(step.name).value for ownership in orders]
+        counts[step.name] = StepCounts(
+            stage=stages[step.name],
+            legacy=owners.count("legacy"),
+            shadow=owners.count("shadow"),
+            new=owners.count("new"),
+            compared_new=judged.by_owner[step.name]["new"],
+            handed_back=handed_back.get(step.name, 0),
+        )
+    return counts
+
+
+def lost_orders(scene: Scene, out: Path) -> int:
+    """Orders of which the client was told that they are accepted, and which the shop does not have."""
+    with psycopg.connect(scene.environ["STRANGLER_DSN"]) as connection:
+        stored = {order.order_ref for order in scene.plan.orders(connection)}
+    return len(set(accepted_refs(out)) - stored)
+
+
+def relay_account(scene: Scene) -> Account:
+    """Every event of the outbox table against the topics."""
+    prefix = scene.environ["OUTBOX_TOPIC_PREFIX"]
+    consumer = PythonConsumer(scene.stack.bootstrap, group=f"{prefix}account")
+    try:
+        with psycopg.connect(scene.environ["STRANGLER_DSN"], autocommit=True) as connection:
+            return account(connection, consumer, [prefix + kind for kind in scene.plan.topics])
+    finally:
+        consumer.close()
+
+
+def doubled_effects(scene: Scene, judged: Report) -> int:
+    """Effects that exist twice: by the application's own invariants, and by the judge."""
+    invariants = scene.run("invariants", scene.rehearsal.invariants)
+    found = (counts[verdict] for counts in judged.counts.values() for verdict in (Verdict.DUPLICATE, Verdict.EXTRA))
+    return int(invariants["doubled"]) + sum(found)
+
+
+def verdict_counts(judged: Report, planted: Iterable[Judgement]) -> dict[str, int]:
+    """Verdicts over all steps, without the findings that were planted."""
+    counts = {verdict.value: 0 for verdict in Verdict}
+    for by_verdict in judged.counts.values():
+        for verdict, count in by_verdict.items():
+            counts[verdict] += count
+    for finding in planted:
+        counts[finding.verdict] -= 1
+    return {"compared": sum(counts.values()) - counts["unknown"] - counts["late"], **counts}

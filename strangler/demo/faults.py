@@ -1,0 +1,53 @@
+"""Faults planted by another process that the judge knows nothing of, and whether the judge found them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strangler.demo import commands
+from strangler.demo.scene import Scene
+from strangler.local.process import Running
+from strangler.reconcile.facts import Judgement
+from strangler.step.intents import Json
+
+STUCK = "stuck_event"
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault as its planter describes it, and the class in which the judge must put it."""
+
+    kind: str
+    step: str
+    order_ref: str
+    verdict: str
+
+    @classmethod
+    def of(cls, said: Json) -> Planted:
+        return cls(said["kind"], said["step"], said["order_ref"], said["expected_verdict"])
+
+
+def plant(scene: Scene) -> list[Planted]:
+    """Plant every kind but the stuck event, each on an order of the planter's choice."""
+    kinds = [kind for kind in scene.rehearsal.faults if kind != STUCK]
+    return [Planted.of(scene.run(f"plant-{kind}", scene.rehearsal.plant, kind)) for kind in kinds]
+
+
+def hold_stuck(scene: Scene, order_ref: str) -> tuple[Running, Planted]:
+    """Hold the coming order's claim in an open transaction of another process."""
+    argv = [*scene.rehearsal.plant, STUCK, "--order-ref", order_ref, "--json"]
+    holder = commands.start(scene.stack, f"plant-{STUCK}", argv, scene.environ, ready=True)
+    return holder, Planted.of(commands.said(holder))
+
+
+def found(planted: Sequence[Planted], judgements: Sequence[Judgement]) -> list[Planted]:
+    """Those that stand among the findings with their right class."""
+    findings = {(finding.step, finding.order_ref, finding.verdict.value) for finding in judgements}
+    return [fault for fault in planted if (fault.step, fault.order_ref, fault.verdict) in findings]
+
+
+def unplanted(planted: Sequence[Planted], judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The findings that nobody planted."""
+    known = {(fault.step, fault.order_ref) for fault in planted}
+    return [finding for finding in judgements if (finding.step, finding.order_ref) not in known]

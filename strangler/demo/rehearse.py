@@ -1,0 +1,125 @@
+"""The rehearsal: starts the systems, runs the acts in order, fills the report."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from strangler.demo import commands
+from strangler.demo.account import doubled_effects, lost_orders, relay_account, step_counts, verdict_counts
+from strangler.demo.acts import show_disease, strangle
+from strangler.demo.faults import STUCK, Planted, found, hold_stuck, plant
+from strangler.demo.narrator import Narrator
+from strangler.demo.report import RehearsalReport
+from strangler.demo.scene import Scene
+from strangler.facade.idempotency import mint_order_ref
+from strangler.local.stack import Stack
+from strangler.local.system import TOPIC_PREFIX, System
+from strangler.plan import Plan
+from strangler.reconcile.run import Report, reconcile
+
+BARE = frozenset({"vendors", "legacy"})
+TENANT = "shop"
+SETTLED_WITHIN_S = 30.0
+STUCK_WITHIN_S = 3.0
+
+
+def rehearse(stack: Stack, plan: Plan, *, orders: int, orders_file: Path | None, narrator: Narrator) -> RehearsalReport:
+    """Run all acts on a started stack; the report says whether all went as expected."""
+    report = RehearsalReport(stack={"bootstrap": stack.bootstrap, "folder": str(stack.folder)})
+    set_up_s = narrator.elapsed_s
+    narrator.act("The chain as found, under a slow payment provider")
+    with _system(stack, plan, "bare", topic_prefix="bare.", only=BARE) as system:
+        report.legacy_disease = show_disease(Scene(stack, plan, system, narrator, orders, orders_file))
+    narrator.act("The same peak through facade and outbox, while the tail of the chain is strangled")
+    with _system(stack, plan, "shop") as system:
+        scene = Scene(stack, plan, system, narrator, orders, orders_file)
+        _strangle(scene, report)
+        _plant_and_find(scene, report)
+    report.set_up_seconds = round(set_up_s, 1)
+    report.seconds = round(narrator.elapsed_s - set_up_s, 1)
+    return report
+
+
+@contextmanager
+def _system(
+    stack: Stack, plan: Plan, name: str, *, topic_prefix: str = TOPIC_PREFIX, only: Collection[str] | None = None
+) -> Iterator[System]:
+    """A system with a database of its own; its talk stays in its logs."""
+    dsn = stack.database(name, plan.branches)
+    system = System.start(stack, plan, database=dsn, topic_prefix=topic_prefix, only=only, say=lambda _: None)
+    try:
+        yield system
+    finally:
+        system.stop()
+
+
+def _strangle(scene: Scene, report: RehearsalReport) -> None:
+    out = scene.stack.folder / "strangled.jsonl"
+    summary, report.new_path, walk = strangle(scene, out)
+    scene.narrator.act("Reconciliation: what both sides must have seen, compared order by order")
+    judged = reconcile(scene.plan, scene.environ, timeout_s=SETTLED_WITHIN_S)
+    _tell(judged, scene.narrator)
+    relayed = relay_account(scene)
+    report.input = summary["input"]
+    report.orders = {
+        "offered": summary["offered"],
+        "accepted": summary["accepted"],
+        "lost": lost_orders(scene, out),
+        "duplicated": report.new_path["duplicate_orders"],
+    }
+    report.relay = {
+        "kills": walk.kills,
+        "events": relayed.appended,
+        "lost": len(relayed.missing),
+        "repeated": relayed.repeated,
+        "duplicated_effects": doubled_effects(scene, judged),
+    }
+    scene.narrator.say(
+        f"relay: killed {walk.kills} time(s); {relayed.appended} events, {len(relayed.missing)} lost, "
+        f"{relayed.repeated} repeated, {report.relay['duplicated_effects']} effects doubled"
+    )
+    report.steps = step_counts(scene, judged)
+
+
+def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
+    scene.narrator.act("Faults planted by another process; the judge does not know what was planted")
+    planted = plant(scene)
+    late = _stick_one(scene) if STUCK in scene.rehearsal.faults else []
+    final = reconcile(scene.plan, scene.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
+    _tell(final, scene.narrator)
+    hits = found(planted, final.judgements)
+    named = {(fault.step, fault.order_ref, fault.verdict) for fault in hits}
+    known = [finding for finding in final.judgements if (finding.step, finding.order_ref, finding.verdict) in named]
+    report.reconciliation = verdict_counts(final, known)
+    verdicts = [*((fault, fault in hits) for fault in planted), *late]
+    for fault, hit in verdicts:
+        said = "found as" if hit else "NOT found as"
+        scene.narrator.say(f"planted {fault.kind} in {fault.step}: {said} {fault.verdict.upper()}")
+    report.planted = {
+        "of": len(verdicts),
+        "found": sum(hit for _, hit in verdicts),
+        "faults": [
+            {"kind": fault.kind, "step": fault.step, "verdict": fault.verdict, "found": hit} for fault, hit in verdicts
+        ],
+    }
+
+
+def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
+    """One more order whose event is held up: it must be LATE while stuck, and nothing once released."""
+    once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix", "-again", "--no-cancellations"]
+    argv = [*scene.rehearsal.replay, *once]
+    client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
+    holder, fault = hold_stuck(scene, mint_order_ref(TENANT, client_ref))
+    commands.run(scene.stack, "replay-stuck", argv, scene.environ)
+    judged = reconcile(scene.plan, scene.environ, timeout_s=STUCK_WITHIN_S)
+    holder.terminate()
+    hit = fault in found([fault], judged.judgements)
+    scene.narrator.say(f"the stuck event is called {'LATE' if hit else 'something else'}; what held it now lets go")
+    return [(fault, hit)]
+
+
+def _tell(judged: Report, narrator: Narrator) -> None:
+    for line in judged.lines():
+        narrator.say(line)

@@ -1,0 +1,47 @@
+"""What every act needs: the stack, the running system, the traffic, and the voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strangler.demo import commands
+from strangler.demo.narrator import Narrator
+from strangler.errors import BadPlan
+from strangler.local.stack import Stack
+from strangler.local.system import System
+from strangler.plan import Plan, Rehearsal
+from strangler.step.intents import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One running system of a stack, with `orders` real orders of a file (the plan's own sample when None)."""
+
+    stack: Stack
+    plan: Plan
+    system: System
+    narrator: Narrator
+    orders: int
+    orders_file: Path | None
+
+    @property
+    def rehearsal(self) -> Rehearsal:
+        """The plan's rehearsal, or `BadPlan`."""
+        if self.plan.rehearsal is None:
+            raise BadPlan(f"plan {self.plan.name!r} has no `rehearsal`; the demo needs its commands")
+        return self.plan.rehearsal
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.system.environ
+
+    def run(self, name: str, argv: tuple[str, ...], *more: str, timeout_s: float = 60) -> Json:
+        """One of the application's commands, to its end; what it said."""
+        return commands.run(self.stack, name, [*argv, *more, "--json"], self.environ, timeout_s=timeout_s)
+
+    def replay_arguments(self, url: str, orders: int) -> list[str]:
+        """The same client, retries and time-outs wherever it is sent."""
+        file = ["--orders-file", str(self.orders_file)] if self.orders_file else []
+        return ["--url", url, "--orders", str(orders), "--json", *file]

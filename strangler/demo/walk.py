@@ -1,0 +1,84 @@
+"""The walk: stages moved while orders flow, the relay killed, a step rolled back and forward. It waits on counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from outbox.connection import PsycopgConnection
+from strangler.demo.scene import Scene
+from strangler.errors import Refused, RefusedError
+from strangler.hand_back import hand_back
+from strangler.moves import Moved, advance, rollback
+from strangler.stages import Stage
+
+ACTOR, REASON = "rehearsal", "rehearsed"
+_PINNED = "SELECT count(*) FROM strangler.ownership"
+
+
+class Walk:
+    """Moves the stages of every taken-over step as the share of pinned orders grows; `kills` counts the relay's.
+
+    `expected` is the number of orders to come; `flowing` says whether more are coming: when they end early, the walk
+    goes on without waiting, so that it always ends at live. `connection` must be in autocommit.
+    """
+
+    def __init__(self, scene: Scene, connection: PsycopgConnection, expected: int, flowing: Callable[[], bool]) -> None:
+        self._scene, self._connection, self._expected, self._flowing = scene, connection, expected, flowing
+        self.kills = 0
+
+    def run(self) -> None:
+        """Walk from legacy to live, with one demotion on the way."""
+        first, *others = names = [step.name for step in self._scene.plan.taken_over()]
+        self._at(0.10, "all steps to shadow: legacy acts, the new side only records")
+        for name in names:
+            self._advance(name, Stage.SHADOW)
+        self._at(0.25, "ramp 25%: the new side acts on a quarter of the new orders")
+        for name in names:
+            self._advance(name, Stage.RAMP, 2500)
+        self._at(0.40, "kill -9 the relay, and start it again")
+        self._kill_relay()
+        self._at(0.50, f"{first} to live, the others to 60%")
+        self._advance(first, Stage.LIVE)
+        for name in others:
+            self._advance(name, Stage.RAMP, 6000)
+        self._at(0.60, f"roll {first} back under load: new orders stop at once, unstarted ones return to legacy")
+        self._roll_back(first)
+        self._at(0.75, "forward again: everything to live")
+        for name in names:
+            self._advance(name, Stage.RAMP, 9000)
+            self._advance(name, Stage.LIVE)
+
+    def _at(self, share: float, what: str) -> None:
+        due = int(self._expected * share)
+        while (pinned := self._pinned()) < due and self._flowing():
+            self._scene.narrator.progress(f"{pinned} of {self._expected} orders through the facade")
+            time.sleep(0.02)
+        self._scene.narrator.say(f"{pinned:4d} orders in: {what}")
+
+    def _pinned(self) -> int:
+        row = self._connection.execute(_PINNED).fetchone()
+        return int(row[0]) if row else 0
+
+    def _advance(self, step: str, to: Stage, ramp_bp: int | None = None) -> None:
+        plan = self._scene.plan
+        _done(advance(self._connection, plan, step, to=to, ramp_bp=ramp_bp, actor=ACTOR, reason=REASON))
+
+    def _roll_back(self, step: str) -> None:
+        scene = self._scene
+        _done(rollback(self._connection, scene.plan, step, actor=ACTOR, reason=REASON))
+        outcome = hand_back(scene.plan, scene.environ, step, actor=ACTOR, reason=REASON)
+        scene.narrator.say(
+            f"     {outcome.handed_back} handed back to legacy; {outcome.started} had been started, and finish"
+        )
+
+    def _kill_relay(self) -> None:
+        self._scene.system.running["relay"].kill()
+        self._scene.system.restart("relay")
+        self.kills += 1
+
+
+def _done(result: Moved | Refused) -> None:
+    """A rehearsal asks only for moves that must be granted."""
+    if isinstance(result, Refused):
+        raise RefusedError(f"{result.reason}; {result.next_step}")

@@ -1,0 +1,57 @@
+"""The demo is the end-to-end test: the same code, fewer orders."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STEPS = ("notification", "search", "recommendation")
+
+
+@pytest.mark.timeout(240)
+def test_the_chain_is_strangled_and_reconciled(tmp_path: Path, kafka_kind: str) -> None:
+    out = tmp_path / "out.json"
+
+    demo = subprocess.run(
+        [sys.executable, "-m", "strangler", "demo", "--orders", "120", "--kafka", kafka_kind, "--report", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+    )
+
+    assert demo.returncode == 0, demo.stderr[-4000:]
+    report = json.loads(out.read_text())
+    assert report["orders"]["lost"] == report["orders"]["duplicated"] == 0
+    assert report["relay"]["kills"] == 1
+    assert report["relay"]["lost"] == report["relay"]["duplicated_effects"] == 0
+    assert report["planted"]["found"] == report["planted"]["of"] == 4
+    assert report["legacy_disease"]["timeouts"] > 0
+    for name in STEPS:
+        assert report["steps"][name]["stage"] == "live"
+        assert min(report["steps"][name][owner] for owner in ("shadow", "new", "compared_new")) > 0
+    for verdict in ("late", "missing", "extra", "mismatch", "duplicate", "unknown"):
+        assert report["reconciliation"][verdict] == 0
+    assert report["reconciliation"]["match"] == report["reconciliation"]["compared"] > 0
+    assert report["input"]["lines"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--orders", "3"], 2, "too few"),
+        (["--orders-file", "/nonexistent/orders.csv"], 2, "no orders file"),
+        (["--kafka", "rabbit"], 2, "unknown Kafka"),
+        (["--kafka", "127.0.0.1:1"], 3, "no Kafka answers"),
+        (["--plan", "/nonexistent/plan.py"], 2, "no plan file"),
+    ],
+)
+def test_bad_input_ends_at_once_with_the_next_step(arguments: list[str], code: int, words: str) -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "strangler", "demo", *arguments], capture_output=True, text=True, timeout=20, check=False
+    )
+
+    assert (demo.returncode, words in demo.stderr) == (code, True), demo.stderr
+    assert "Traceback" not in demo.stderr

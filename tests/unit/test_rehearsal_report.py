@@ -1,0 +1,75 @@
+"""The rehearsal's report says no whenever anything is not as it must be."""
+
+import io
+
+import pytest
+
+from strangler.demo.narrator import Narrator
+from strangler.demo.report import RehearsalReport, StepCounts, unexpected
+
+
+def flawless() -> RehearsalReport:
+    return RehearsalReport(
+        orders={"offered": 40, "accepted": 39, "lost": 0, "duplicated": 0},
+        relay={"kills": 1, "lost": 0, "duplicated_effects": 0},
+        reconciliation={"missing": 0, "extra": 0, "mismatch": 0, "duplicate": 0, "unknown": 0, "late": 0},
+        steps={"search": StepCounts(stage="live", shadow=5, new=20, compared_new=20)},
+        planted={"of": 4, "found": 4},
+    )
+
+
+def test_all_as_it_must_be() -> None:
+    assert unexpected(flawless()) == []
+    assert flawless().to_json()["as_expected"] is True
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        ("orders", "lost"),
+        ("orders", "duplicated"),
+        ("relay", "lost"),
+        ("relay", "duplicated_effects"),
+        *(("reconciliation", name) for name in ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
+    ],
+)
+def test_one_loss_or_double_is_enough(room: str, name: str) -> None:
+    report = flawless()
+    getattr(report, room)[name] = 1
+
+    assert unexpected(report) == [f"{room}.{name} is 1, not 0"]
+
+
+@pytest.mark.parametrize("room", ["orders", "relay", "reconciliation"])
+def test_what_was_not_counted_is_not_fine(room: str) -> None:
+    report = flawless()
+    getattr(report, room).clear()
+
+    assert unexpected(report) != []
+
+
+@pytest.mark.parametrize("planted", [{}, {"of": 0, "found": 0}, {"of": 4, "found": 3}])
+def test_a_fault_that_was_not_found_or_not_planted(planted: dict[str, int]) -> None:
+    report = flawless()
+    report.planted = dict(planted)
+
+    assert unexpected(report) == [f"planted faults found: {planted.get('found')} of {planted.get('of')}"]
+
+
+@pytest.mark.parametrize("owner", ["shadow", "new", "compared_new"])
+def test_a_stage_that_no_order_saw(owner: str) -> None:
+    report = flawless()
+    setattr(report.steps["search"], owner, 0)
+
+    assert unexpected(report) == [f"steps.search.{owner} is 0"]
+
+
+def test_the_narrator_numbers_acts_and_hides_progress_from_files() -> None:
+    out = io.StringIO()
+    narrator = Narrator(out, clock=iter([0.0, 1.5, 2.0]).__next__)
+
+    narrator.act("First")
+    narrator.say("something")
+    narrator.progress("unseen")
+
+    assert out.getvalue() == "\n1. First\n     1.5 s  something\n"
