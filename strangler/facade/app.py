@@ -57,7 +57,7 @@ class Facade:
         match = self._routes.match(request.method, request.target)
         if match is not None:
             return self._owned.answer(request, match)
-        if OWN_PREFIX in request.target and canonical_path(request.target).startswith(OWN_PREFIX):
+        if canonical_path(request.target).startswith(OWN_PREFIX):
             return self._own(request)
         return forward(request, self._upstream)
 

@@ -42,20 +42,29 @@ class Exchange:
 
     def __iter__(self) -> Iterator[bytes]:
         remaining = self._response.length
+        while remaining is None or remaining > 0:
+            piece = self._read(CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
+            if not piece:
+                break
+            remaining = None if remaining is None else remaining - len(piece)
+            if remaining == 0:
+                self._finish()  # before the client has all: its next request finds the connection free
+            yield piece
+        if remaining:
+            raise Broke(f"the answer broke off: {remaining} bytes short")
+        self._finish()
+
+    def _read(self, size: int) -> bytes:
         try:
-            while remaining is None or remaining > 0:
-                piece = self._response.read1(CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
-                if not piece:
-                    break
-                remaining = None if remaining is None else remaining - len(piece)
-                yield piece
+            return self._response.read1(size)
         except TimeoutError as error:
             raise TooSlow("the answer stopped in the middle") from error
         except (OSError, HTTPException) as error:
             raise Broke(f"the answer broke off: {type(error).__name__}") from error
-        if remaining:
-            raise Broke(f"the answer broke off: {remaining} bytes short")
+
+    def _finish(self) -> None:
         self._complete = True
+        self.close()
 
     def close(self) -> None:
         """The connection is used again only after a complete answer."""

@@ -1,0 +1,83 @@
+"""A facade as its own process, in front of an application that the test plays. Both are shared by a module's tests."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from outbox.connection import PsycopgConnection
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from strangler.migrate import branches_found
+from tests.application import Application, application
+
+PLAN = Path(__file__).parents[2] / "facade_plan.py"
+StartFacade = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def shared_app() -> Iterator[Application]:
+    with application() as app:
+        yield app
+
+
+@pytest.fixture
+def app(shared_app: Application) -> Iterator[Application]:
+    """With no memory of other tests."""
+    shared_app.forget()
+    yield shared_app
+    shared_app.release()
+
+
+@pytest.fixture(scope="module")
+def dsn(stack: Stack) -> Iterator[str]:
+    """A database of the module: keys of different tests are different."""
+    name = f"facade_{secrets.token_hex(6)}"
+    yield stack.database(name, branches_found())
+    stack.databases.drop(name)
+
+
+@pytest.fixture(scope="module")
+def launch(stack: Stack, dsn: str, shared_app: Application) -> Iterator[StartFacade]:
+    """Starts facades on the module's database and application; `stop_at` names a checkpoint."""
+    started: list[Running] = []
+
+    def start(*flags: str, stop_at: str = "", dsn: str = dsn, upstream: str = shared_app.url) -> Running:
+        env = {"STRANGLER_DSN": dsn, "LEGACY_URL": upstream, "STRANGLER_PLAN": str(PLAN)}
+        port = stack.take_port()
+        running = stack.spawn(
+            f"facade-{port}",
+            [sys.executable, "-m", "strangler", "facade", "--port", str(port), *flags],
+            env=env | ({"OUTBOX_STOP_AT": stop_at} if stop_at else {}),
+            port_env="FACADE_PORT",
+            port=port,
+            ready_path="/-/healthz",
+        )
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.kill()
+
+
+@pytest.fixture(scope="module")
+def facade(launch: StartFacade) -> Running:
+    return launch()
+
+
+@pytest.fixture
+def connection(dsn: str) -> Iterator[PsycopgConnection]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def key() -> str:
+    """An Idempotency-Key of this test only."""
+    return f"key-{secrets.token_hex(8)}"
