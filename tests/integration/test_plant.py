@@ -85,23 +85,18 @@ def test_a_stuck_event_waits_until_the_planter_lets_go(database: str, world: Mai
         assert holder.stdout is not None
         assert json.loads(holder.stdout.readline())["expected_verdict"] == "late"
         assert holder.stdout.readline() == "ready stuck_event\n"
-        consumer = _consume(database, "coming")
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
-        holder.terminate()
-        assert consumer.wait(10) == 0
+        with consume(database, "coming") as consumer:
+            assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+            holder.terminate()
+            assert consumer.wait(10) == 0
     assert rows(database, "SELECT version FROM search.document WHERE order_ref = 'coming'") == [(1,)]
     assert holder.returncode == 0
 
 
-def _consume(database: str, order_ref: str) -> subprocess.Popen[str]:
-    """Handle the event in a process of its own: it blocks."""
-    program = (
-        "import os; from new_services.services import SERVICES; from tests.integration.contexts import connect;"
-        "from tests.orders import placed, received\n"
-        "with connect(os.environ['STRANGLER_DSN'], 'search') as connection:\n"
-        f"    SERVICES['search'].handler()(connection, received([placed({order_ref!r}, 'search=new')]))"
-    )
-    return subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "STRANGLER_DSN": database}, text=True)
+def consume(database: str, order_ref: str) -> subprocess.Popen[str]:
+    """Handle the order's event in a process of its own: it blocks."""
+    argv = [sys.executable, "-m", "tests.integration.handler_process", "search", order_ref]
+    return subprocess.Popen(argv, env={**os.environ, "STRANGLER_DSN": database}, text=True)
 
 
 def test_a_planter_whose_parent_goes_lets_go(database: str, world: MailServer) -> None:

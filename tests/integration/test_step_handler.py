@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -84,6 +87,17 @@ def test_a_rollback_takes_claim_and_effects_along(database: str) -> None:
         SERVICES["notification"].handler()(connection, received([placed("a", "notification=new")]))
         connection.rollback()
     assert rows(database, "TABLE notification.claim") == rows(database, "TABLE notification.effect") == []
+
+
+def test_a_handler_killed_with_its_claim_in_hand_has_done_nothing(database: str) -> None:
+    argv = [sys.executable, "-m", "tests.integration.handler_process", "notification", "a"]
+    environ = {**os.environ, "STRANGLER_DSN": database, "OUTBOX_STOP_AT": "step.claimed"}
+    with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "stopped_at step.claimed\n"
+        process.kill()
+    assert handle(database, "notification", placed("a", "notification=new")) == [APPLIED]
+    assert rows(database, "SELECT key FROM notification.effect") == [("a:notification:100",)]
 
 
 def test_a_planned_mail_has_the_key_that_both_sides_use(database: str) -> None:

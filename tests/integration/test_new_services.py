@@ -1,0 +1,96 @@
+"""The contexts as processes: from Kafka to rows and mails, clean ends, clear refusals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from outbox import Event
+from outbox.kafka.codec import to_headers
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from strangler.local.waiting import wait_until
+from tests.integration.contexts import rows
+from tests.mail_server import MailServer, mail_server
+from tests.orders import cancelled, of_type, placed
+
+
+@pytest.fixture
+def vendor() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def environ(database: str, bootstrap: str, topic_prefix: str, vendor: MailServer) -> dict[str, str]:
+    with closing(PythonAdmin(bootstrap)) as admin:
+        admin.ensure_topics({f"{topic_prefix}order": 2})
+    return {
+        "STRANGLER_DSN": database,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "OUTBOX_TOPIC_PREFIX": topic_prefix,
+        "OUTBOX_GROUP_PREFIX": topic_prefix,
+        "VENDORS_URL": vendor.url,
+    }
+
+
+def started(stack: Stack, environ: dict[str, str], name: str) -> Running:
+    argv = (sys.executable, "-m", "new_services", "run", name, "--lanes", "3")
+    return stack.spawn(f"{name}-{environ['OUTBOX_GROUP_PREFIX']}", argv, env=environ, ready=Running.said_ready)
+
+
+def published(environ: dict[str, str], *events: Event) -> None:
+    producer = PythonProducer(environ["KAFKA_BOOTSTRAP"])
+    for event in events:
+        topic, key = environ["OUTBOX_TOPIC_PREFIX"] + event.aggregate_type, event.aggregate_id.encode()
+        producer.send(topic, key, event.payload, to_headers(event, None))
+    producer.flush(10)
+    producer.close(10)
+
+
+@pytest.mark.timeout(60)
+def test_a_mail_goes_from_kafka_to_the_vendor_once(
+    stack: Stack, database: str, environ: dict[str, str], vendor: MailServer
+) -> None:
+    process = started(stack, environ, "notification")
+    events = [placed(f"o{number}", "notification=new") for number in range(5)]
+    published(environ, *events, *events, placed("shadowed", "notification=shadow"), placed("legacy"))
+    done = "SELECT count(*) FROM notification.effect WHERE state = 'done'"
+    assert wait_until(lambda: rows(database, done) == [(5,)], within_s=20)
+    assert wait_until(
+        lambda: rows(database, "SELECT order_ref FROM notification.intent") == [("shadowed",)], within_s=20
+    )
+    assert process.terminate() == 0
+    assert vendor.asked == {f"o{number}:notification:100": 1 for number in range(5)}
+    told = rows(database, "SELECT aggregatetype, type, count(*) FROM outbox.readable GROUP BY 1, 2")
+    assert told == [("notification", "EffectDone", 5)]
+
+
+@pytest.mark.timeout(60)
+def test_an_unknown_event_is_quarantined_with_the_later_ones_of_its_order(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    process = started(stack, environ, "search")
+    odd = of_type(placed("odd", "search=new"), "OrderShipped")
+    published(environ, odd, cancelled("odd", "search=new"), placed("fine", "search=new"))
+    parked = "SELECT count(*) FROM search.quarantine WHERE key = 'odd'"
+    assert wait_until(lambda: rows(database, parked) == [(2,)], within_s=20)
+    assert wait_until(lambda: rows(database, "SELECT order_ref FROM search.document") == [("fine",)], within_s=20)
+    assert process.terminate() == 0
+    assert rows(database, "SELECT order_ref FROM search.claim") == [("fine",)]
+
+
+def test_missing_addresses_are_named_and_end_the_start() -> None:
+    argv = [sys.executable, "-m", "new_services", "run", "search"]
+    needed = {"STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL"}
+    bare = {name: value for name, value in os.environ.items() if name not in needed}
+    done = subprocess.run(argv, env=bare, capture_output=True, text=True, timeout=15, check=False)
+    assert done.returncode == 2
+    assert "not set: STRANGLER_DSN, KAFKA_BOOTSTRAP, VENDORS_URL" in done.stderr
