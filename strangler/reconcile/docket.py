@@ -27,8 +27,6 @@ class Docket:
         for judged in by_order:
             self._seen.update((one.step, one.order_ref, one.number) for one in judged)
             kept = [one for one in judged if self.is_news(one)]
-            if not kept:
-                continue
             self._report.add(kept)
             for one in kept:
                 if one.verdict in FINAL:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from strangler.reconcile.docket import Docket, Key
 from strangler.reconcile.facts import Judgement, Verdict
-from strangler.reconcile.report import MAX_SHOWN, Report
+from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
 
 STEP = "mailing"
 
@@ -91,6 +91,22 @@ def test_a_finding_that_could_not_be_judged_again_stands() -> None:
     assert hold([said(Verdict.LATE)], {KEY: Verdict.MISSING}, everything=True)[0].standing[STEP].total() == 1
     unread = hold([], {KEY: Verdict.EXTRA}, everything=True, unknown="no relay")
     assert (unread[0].standing[STEP].total(), unread[1].gone) == (1, [])
+
+
+def test_a_verdict_of_one_step_does_not_lift_a_finding_of_another() -> None:
+    report = Report("new", "run", (STEP, "indexing"))
+    docket = Docket(report, {STEP: {}, "indexing": {KEY: Verdict.MISSING}}, everything=False)
+    docket.enter([[said(Verdict.MATCH)]])
+    docket.close()
+
+    assert report.standing["indexing"] == {Verdict.MISSING: 1}
+
+
+def test_named_changes_are_bounded() -> None:
+    stored = {(f"order-{number}", 0): Verdict.EXTRA for number in range(MAX_CHANGES + 5)}
+    report, docket = hold([], stored, everything=True)
+
+    assert (len(report.changes), len(docket.gone)) == (MAX_CHANGES, MAX_CHANGES + 5)
 
 
 def test_exit_codes() -> None:
