@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from outbox.checkpoints import Checkpoints
 from outbox.consumer.board import Board, Clock
 from outbox.consumer.keeper import Answer, Keeper, Request
 from outbox.consumer.lanes import Assigned
@@ -27,11 +28,13 @@ class Assignments:
         board: Board,
         settings: RuntimeSettings,
         report: Report,
+        checkpoints: Checkpoints,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
-        self._settings, self._report, self._clock, self._rng = settings, report, clock, rng
+        self._settings, self._report, self._checkpoints = settings, report, checkpoints
+        self._clock, self._rng = clock, rng
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
         self._lost: dict[TopicPartition, str] = {}
@@ -119,6 +122,7 @@ class Assignments:
         except DependencyDown as error:
             self._wait([partition], error)
         else:
+            self._checkpoints.reach("consumer.assigned")
             self._consumer.seek(partition, assigned.lowest)
             self._board.open(assigned)
             self._consumer.resume([partition])

@@ -70,6 +70,7 @@ class ConsumerRuntime:
             board=self._board,
             settings=settings,
             report=self._report,
+            checkpoints=checkpoints,
             clock=clock,
             rng=rng,
         )

@@ -72,6 +72,7 @@ class PythonConsumer:
         self._client.subscribe(topics=list(topics), listener=_Listener(self._client, self._changes))
 
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
+        self._unpark()
         timeout_ms = 0 if self._woken else round(timeout_s * 1000)
         self._woken = False
         try:
@@ -141,6 +142,16 @@ class PythonConsumer:
         coordinator = self._client._coordinator
         if coordinator.rejoining:
             coordinator.request_rejoin()
+
+    def _unpark(self) -> None:
+        """Keep kafka-python 3.0.12 from freezing partitions that were paused with records in hand.
+
+        They are taken up again only while no other partition is in the works, and a finished one is left standing
+        there; they are not fetched either, so nothing would ever move again.
+        """
+        fetcher = self._client._fetcher
+        if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def _held(self, partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
         """Those still ours: the IO thread may have taken one away that the caller has not heard of yet."""

@@ -169,6 +169,27 @@ def _lands_elsewhere(kafka: Kafka, key: bytes, home: TopicPartition, member: Mem
     return True
 
 
+def test_pausing_after_every_fetch_loses_nothing(kafka: Kafka) -> None:
+    sent = [(b"key-%d" % key, b"%d" % number) for number in range(20) for key in range(10)]
+    for key, value in sent:
+        kafka.producer.send(kafka.topic, key, value, [])
+    kafka.producer.flush(WITHIN_S)
+    member = kafka.member().subscribe()
+    paused: set[TopicPartition] = set()
+    deadline = time.monotonic() + WITHIN_S
+    while len(member.records) < len(sent):
+        assert time.monotonic() < deadline, len(member.records)
+        member.consumer.resume(list(paused))
+        records = member.consumer.poll(0.05, 7)
+        member.records += records
+        paused = {TopicPartition(record.topic, record.partition) for record in records}
+        member.consumer.pause(list(paused))
+        member.records += member.consumer.poll(0.0, 7)
+    for wanted in {key for key, _ in sent}:
+        seen = [record.value for record in member.records if record.key == wanted]
+        assert seen == [value for key, value in sent if key == wanted]
+
+
 def test_seeking_back_reads_again(kafka: Kafka) -> None:
     member = kafka.member().subscribe()
     kafka.send(b"1", b"2")

@@ -1,0 +1,42 @@
+"""A consumer as a process, to be stopped at a named point and killed. Addresses and names come by environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import closing
+
+from outbox.checkpoints import Checkpoints
+from outbox.consumer import ConsumerRuntime, RuntimeSettings
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from tests.integration.consumer_rig import connect_to, write_effects
+
+SETTINGS = RuntimeSettings(lanes=4, workers=2, run_records=3, reassign_s=0.2, transaction_idle_s=1.0)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    environ = os.environ
+    with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
+        runtime = ConsumerRuntime(
+            consumer=PythonConsumer(
+                environ["KAFKA_BOOTSTRAP"],
+                group=environ["MEMBER_GROUP"],
+                timing=GroupTiming(session_s=6.0, heartbeat_s=0.5),
+            ),
+            admin=admin,
+            connect=lambda: connect_to(environ["STRANGLER_DSN"]),
+            group=environ["GROUP"],
+            topics=[environ["TOPIC"]],
+            handler=write_effects,
+            settings=SETTINGS,
+            checkpoints=Checkpoints.from_environ(environ),
+        )
+        signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
+        runtime.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The runtime on the Kafka under test: groups, heartbeats under load, transaction markers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+from kafka import KafkaProducer
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Bound, Disposition, Metric
+from outbox.event import ReceivedEvent
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_producer import PythonProducer
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
+
+TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
+
+
+@pytest.fixture
+def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+    rig = Rig(
+        dsn=database,
+        topic=f"{topic_prefix}order",
+        group=f"{topic_prefix}search",
+        admin=PythonAdmin(bootstrap),
+        producer=PythonProducer(bootstrap),
+        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
+    )
+    with rig.prepared(4) as prepared:
+        yield prepared
+
+
+def test_members_come_and_go_without_loss_or_double(rig: Rig) -> None:
+    first = rig.runtime()
+    rig.send_many(keys=10, each=3)
+    second = rig.runtime()
+    rig.send_many(keys=10, each=3)
+    eventually(lambda: second.count(Metric.ASSIGNED) > 0, lambda: (first.counts, second.counts))
+    rig.send_many(keys=10, each=3)
+    first.stop()
+    rig.send_many(keys=10, each=3)
+    eventually(rig.all_applied, rig.effects)
+    eventually(rig.caught_up, rig.positions)
+    second.stop()
+    assert (first.error, second.error) == (None, None)
+    rig.assert_once_and_in_order()
+
+
+@pytest.mark.timeout(60)
+def test_a_slow_handler_pauses_partitions_and_keeps_its_membership(rig: Rig) -> None:
+    released = threading.Event()
+
+    def slow(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        assert released.wait(3 * WITHIN_S)
+        return write_effects(connection, events)
+
+    settings = replace(QUICK, fetch_records=10, bound=Bound(records=20), transaction_idle_s=3 * WITHIN_S)
+    rig.send_many(keys=20, each=20)
+    running = rig.runtime(slow, settings=settings)
+    eventually(lambda: running.count(Metric.PAUSED) == 4, lambda: running.counts)
+    beyond_the_session = time.monotonic() + TIMING.session_s + 1.0
+    eventually(lambda: time.monotonic() > beyond_the_session)
+    assert max(records for records, _ in running.runtime.load().values()) < 20 + 10
+    assert running.count(Metric.REVOKED) == 0
+    released.set()
+    eventually(rig.all_applied, lambda: len(rig.effects()))
+    eventually(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+
+
+def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -> None:
+    rig.send_many(keys=4, each=1)
+    writer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=rig.group, acks="all")
+    writer.init_transactions()
+    for committed in (True, False):
+        writer.begin_transaction()
+        for partition in range(4):
+            writer.send(rig.topic, b"", partition=partition)
+        writer.flush()
+        _ = writer.commit_transaction() if committed else writer.abort_transaction()
+    writer.close()
+    rig.runtime()
+    eventually(rig.caught_up, lambda: (rig.positions(), rig.admin.end_offsets([rig.topic])))
+    assert sorted(rig.effects()) == sorted(rig.sent)

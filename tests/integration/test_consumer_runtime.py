@@ -1,0 +1,196 @@
+"""The runtime on real PostgreSQL: what becomes of events, whatever the handler does."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Bound, Disposition, Metric, Poison
+from outbox.event import ReceivedEvent
+from outbox.kafka.memory import MemoryBroker
+from outbox.kafka.port import TopicPartition
+from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise, rig_in_memory
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
+
+DISPOSITION = Metric.DISPOSITION.value
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
+    with rig_in_memory(database, broker) as rig:
+        yield rig
+
+
+def test_a_failing_handler_is_tried_again_until_every_effect_is_there_once(rig: Rig) -> None:
+    rng = random.Random(7)
+
+    def fragile(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        dispositions = write_effects(connection, events)
+        if rng.random() < 0.4:
+            raise ConnectionError("the vendor does not answer")
+        return dispositions
+
+    rig.send_many(keys=8, each=8)
+    running = rig.runtime(fragile)
+    eventually(rig.all_applied, rig.effects)
+    eventually(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+    assert running.count(Metric.RETRY, "ConnectionError") > 0
+    assert running.count(DISPOSITION, "applied") == len(rig.sent)
+
+
+@pytest.mark.parametrize("name", ["consumer.handled", "consumer.positioned", "consumer.committed"])
+def test_a_connection_lost_at_any_point_leaves_every_effect_there_once(rig: Rig, name: str) -> None:
+    rig.send_many(keys=6, each=6)
+    rig.runtime(checkpoints=Raise(name))
+    eventually(rig.all_applied, rig.effects)
+    eventually(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+
+
+def test_poison_parks_its_key_and_nothing_else(rig: Rig) -> None:
+    def strict(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        for index, event in enumerate(events):
+            if (event.event.aggregate_id, event.event.aggregate_version) == ("order-1", 2):
+                raise Poison(index, "no such customer")
+        return write_effects(connection, events)
+
+    rig.send_many(keys=6, each=4)
+    running = rig.runtime(strict)
+    eventually(lambda: len(rig.parked()) == 3 and len(rig.effects()) == 21, rig.effects)
+    eventually(rig.caught_up, rig.positions)
+    assert {key for key, _ in rig.parked()} == {"order-1"}
+    assert ("order-1", 1) in rig.effects()
+    assert running.count(DISPOSITION, "parked") == 3
+    running.stop()
+
+    again = rig.runtime(strict)  # a new process knows the key from its rows
+    rig.send("order-1", 5)
+    rig.send("order-2", 5)
+    eventually(lambda: len(rig.parked()) == 4 and len(rig.effects()) == 22, rig.effects)
+    rig.sql("UPDATE quarantine SET resolved_at = now()")
+    rig.send("order-1", 6)
+    eventually(lambda: ("order-1", 6) in rig.effects(), rig.effects)
+    again.stop()
+
+
+def test_bytes_that_are_no_event_are_parked_and_others_flow(rig: Rig, broker: MemoryBroker) -> None:
+    broker.append(TOPIC, b"order-0", b"\xff", [("id", b"?")])
+    broker.append(TOPIC, None, None)
+    rig.send("order-1", 1)
+    rig.runtime()
+    eventually(lambda: rig.caught_up() and rig.effects() == [("order-1", 1)], rig.positions)
+    reasons = [reason for (reason,) in rig.sql("SELECT reason FROM quarantine")]
+    assert len(reasons) == 2
+    assert all(reason.startswith("undecodable: ") for reason in reasons)
+
+
+def test_a_repeat_of_the_relay_reaches_no_handler(rig: Rig) -> None:
+    rig.send_many(keys=1, each=3)
+    running = rig.runtime()
+    eventually(rig.all_applied)
+    for lsn in (2, 3):
+        rig.send("order-0", lsn, lsn=lsn)
+    rig.send("order-0", 4, lsn=4)
+    eventually(rig.caught_up, rig.positions)
+    assert rig.effects() == [("order-0", number) for number in (1, 2, 3, 4)]
+    assert running.count(DISPOSITION, "duplicate") == 2
+    running.stop()
+    rig.send("order-0", 1, lsn=1)
+    again = rig.runtime()
+    eventually(lambda: rig.caught_up() and again.count(DISPOSITION, "duplicate") == 1, rig.positions)
+
+
+def test_idle_lanes_pass_the_end_and_its_markers_and_then_nothing_is_written(rig: Rig, broker: MemoryBroker) -> None:
+    rig.send("order-1", 1)
+    for partition in range(2):
+        broker.log(TopicPartition(TOPIC, partition)).mark()
+    running = rig.runtime()
+    eventually(rig.caught_up, rig.positions)
+    consumer = running.consumer
+    assert isinstance(consumer, CountingConsumer)
+    polls, asked = consumer.polls, rig.sql(LAST_STATEMENT)
+    eventually(lambda: consumer.polls > polls + 5)
+    assert rig.sql(LAST_STATEMENT) == asked
+
+
+# Of the runtime's connections, not of the one that asks.
+LAST_STATEMENT = """
+SELECT max(query_start) FROM pg_stat_activity
+WHERE application_name = 'consumer-under-test' AND pid <> pg_backend_pid()"""
+
+
+def test_a_restart_goes_on_where_each_lane_stood(rig: Rig) -> None:
+    rig.send_many(keys=8, each=3)
+    first = rig.runtime()
+    eventually(rig.all_applied)
+    first.stop()
+    assert first.error is None
+    assert rig.caught_up(), "a clean stop leaves positions at the end"
+    rig.send_many(keys=8, each=3)
+    rig.runtime()
+    eventually(rig.all_applied)
+    eventually(rig.caught_up)
+    assert sorted(rig.effects()) == sorted(rig.sent)
+
+
+def test_stopping_waits_for_the_run_under_way(rig: Rig) -> None:
+    halt = Halt("consumer.handled")
+    rig.send("order-1", 1)
+    running = rig.runtime(checkpoints=halt)
+    assert halt.reached.wait(WITHIN_S)
+    running.runtime.stop()
+    halt.released.set()
+    running.ended()
+    assert running.error is None
+    assert rig.effects() == [("order-1", 1)]
+    assert rig.caught_up()
+
+
+def test_a_slow_handler_pauses_its_partition_within_the_bound(rig: Rig) -> None:
+    released = threading.Event()
+
+    def slow(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        assert released.wait(WITHIN_S)
+        return write_effects(connection, events)
+
+    settings = replace(QUICK, fetch_records=10, bound=Bound(records=40))
+    rig.send_many(keys=20, each=20)
+    running = rig.runtime(slow, settings=settings)
+    eventually(lambda: running.count(Metric.PAUSED) >= 2)
+    assert max(records for records, _ in running.runtime.load().values()) < 40 + 10
+    released.set()
+    eventually(rig.all_applied, rig.effects)
+    eventually(rig.caught_up, rig.positions)
+    assert running.count(Metric.RESUMED) >= 2
+    rig.assert_once_and_in_order()
+
+
+def test_the_end_of_a_thread_is_the_end_of_run(rig: Rig) -> None:
+    def broken(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        raise SystemExit("out of reach")
+
+    rig.send("order-1", 1)
+    running = rig.runtime(broken)
+    running.ended()
+    assert isinstance(running.error, SystemExit)
+
+
+def test_a_wrong_number_of_dispositions_is_never_taken_for_done(rig: Rig) -> None:
+    def forgetful(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        return []
+
+    rig.send("order-1", 1)
+    running = rig.runtime(forgetful)
+    eventually(lambda: running.count(Metric.RETRY, "ValueError") > 2)
+    assert not rig.caught_up()
