@@ -7,7 +7,6 @@ Production passes `Checkpoints()`, which does nothing. A kill test starts the pr
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -38,4 +37,5 @@ class Checkpoints:
             due = self._arrivals[name] == self._arrival
         if due:
             print(f"stopped_at {name}", file=sys.stderr, flush=True)  # noqa: T201 - the test reads it
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: a signal to the process may be taken by another one, and this one would run on meanwhile.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

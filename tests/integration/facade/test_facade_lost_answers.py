@@ -1,0 +1,98 @@
+"""An answer that was lost, by the application or by a killed facade, is found out; the order is never sent again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from outbox.connection import PsycopgConnection
+from strangler.local.process import Running
+from strangler.local.waiting import wait_until
+from tests.application import Application, Reply, Seen, answer
+from tests.integration.facade.client import ask, order
+from tests.integration.facade.conftest import StartFacade
+from tests.integration.facade.shop import Shop
+
+END_LEASE = "UPDATE strangler.idempotency SET lease_until = now() WHERE key = %s"
+
+
+@pytest.fixture
+def shop(app: Application) -> Shop:
+    return Shop(app)
+
+
+def test_an_order_whose_answer_was_lost_is_found(facade: Running, shop: Shop, key: str) -> None:
+    shop.lose = True
+    got = order(facade, key, Authorization="Bearer a", Content_Language="en")
+    assert (got.status, got.json()["seen_as"], got.field("Idempotency-Replayed")) == (201, "order", None)
+    assert order(facade, key).body == got.body
+    assert len(shop.posted) == 1
+    (looked_up,) = shop.app.asked("GET")
+    assert looked_up.values("Authorization") == ["Bearer a"]
+    assert looked_up.values("Content-Language") == looked_up.values("Content-Length") == []
+
+
+def test_an_order_that_is_not_found_stays_unknown_until_it_is(facade: Running, shop: Shop, key: str) -> None:
+    """It may be committed yet: the application was still at it when the connection broke."""
+    shop.refuse = True
+    for _ in range(2):
+        got = order(facade, key)
+        assert (got.status, got.json()["effect"], got.field("Retry-After")) == (503, "unknown", "5")
+    shop.orders[shop.posted[0].values("Strangler-Order-Ref")[0]] = b'{"late": true}'
+    late, again = order(facade, key), order(facade, key)
+    assert (late.status, late.json(), late.field("Idempotency-Replayed")) == (201, {"late": True}, "?1")
+    assert again.body == late.body
+    assert len(shop.posted) == 1
+
+
+def test_an_error_of_the_application_is_no_last_word(facade: Running, app: Application, key: str) -> None:
+    shop = Shop(app)
+
+    def reply(seen: Seen) -> Reply:
+        made = shop.reply(seen)
+        return made if seen.line.startswith("GET") else answer(500, b"oops")
+
+    app.reply = reply
+    assert order(facade, key).json()["seen_as"] == "order"
+    shop.refuse = True
+    got = order(facade, f"{key}-2")
+    assert (got.status, got.json()["effect"]) == (503, "unknown")
+
+
+def test_a_lost_command_stays_unknown(facade: Running, shop: Shop, key: str) -> None:
+    order_ref = order(facade, key).json()["order_ref"]
+    shop.refuse = True
+    path, fields = f"/orders/{order_ref}/cancellations", {"Idempotency-Key": f"{key}-c"}
+    for _ in range(2):
+        got = ask(facade, "POST", path, b"{}", fields)
+        assert (got.status, got.json()["effect"]) == (503, "unknown")
+    assert len(shop.posted) == 2  # the order, and its command once
+
+
+@pytest.mark.parametrize("point", ["facade.claimed", "facade.forwarded"])
+def test_a_killed_facade_is_resolved_by_the_next(
+    launch: StartFacade, shop: Shop, connection: PsycopgConnection, key: str, point: str
+) -> None:
+    facade, doomed = launch(), launch(stop_at=point)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_order_in_vain, doomed, key)
+        assert wait_until(lambda: f"stopped_at {point}" in doomed.log_path.read_text(), within_s=10)
+        doomed.kill()
+    sent = 1 if point == "facade.forwarded" else 0
+    assert len(shop.posted) == sent
+    assert order(facade, key).status == 409
+    connection.execute(END_LEASE, (key,))
+    got = order(facade, key)
+    if sent:
+        assert (got.status, got.json()["seen_as"], got.field("Idempotency-Replayed")) == (201, "order", "?1")
+    else:
+        assert (got.status, got.json()["effect"]) == (503, "unknown")
+    assert order(facade, key).status == got.status
+    assert len(shop.posted) == sent
+
+
+def _order_in_vain(facade: Running, key: str) -> None:
+    with suppress(OSError):
+        order(facade, key)

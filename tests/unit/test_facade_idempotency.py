@@ -1,0 +1,102 @@
+"""Keys, the orders minted from them, and what a repeated key means."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strangler.facade import problem
+from strangler.facade.idempotency import (
+    FirstAnswer,
+    Repeat,
+    Stored,
+    fingerprint_of,
+    judge,
+    mint_order_ref,
+    not_taken,
+    parse_key,
+)
+from strangler.facade.problem import Effect, Problem
+
+ANSWER = FirstAnswer(201, "Created", (), b"{}")
+keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
+
+
+@given(keys, keys)
+def test_a_key_mints_one_order_and_another_key_another(key: str, other: str) -> None:
+    ref = uuid.UUID(mint_order_ref("shop", key))
+    assert (ref.version, ref.variant) == (8, uuid.RFC_4122)
+    assert (mint_order_ref("shop", other) == str(ref)) == (other == key)
+    assert mint_order_ref("shop2", key) != str(ref)
+
+
+def test_the_minted_reference_does_not_change_between_releases() -> None:
+    """Orders are found again by it, so this value is a contract."""
+    assert mint_order_ref("shop", "client-1") == "e40ad2fb-8fa0-84d0-848d-4c145bdc6862"
+
+
+def test_tenant_and_key_are_kept_apart() -> None:
+    assert mint_order_ref("a", "bc") != mint_order_ref("ab", "c")
+
+
+@given(keys)
+def test_a_quoted_key_is_read_back(key: str) -> None:
+    quoted = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    assert parse_key([quoted]) == key
+
+
+@pytest.mark.parametrize(("text", "key"), [("abc", "abc"), (" a b ", "a b"), ('"abc"', "abc"), ("a", "a")])
+def test_a_bare_key_is_the_same_key(text: str, key: str) -> None:
+    assert parse_key([text]) == key
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], ["a", "b"], ["a", "a"], [""], ['""'], ['"a'], ['"a"b'], ["caf\xe9"], ["a\tb"], ["k" * 256], ['"\\x"']],
+)
+def test_what_is_no_single_key_is_none(values: list[str]) -> None:
+    assert parse_key(values) is None
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_another_body_has_another_fingerprint(body: bytes, other: bytes) -> None:
+    assert (fingerprint_of("POST", "/o", body) == fingerprint_of("POST", "/o", other)) == (body == other)
+    assert fingerprint_of("POST", "/o?", body) != fingerprint_of("POST", "/o", body)
+
+
+@pytest.mark.parametrize("lease_over", [True, False])
+@pytest.mark.parametrize("answer", [ANSWER, None])
+def test_another_request_is_refused_whatever_became_of_the_first(lease_over: bool, answer: FirstAnswer | None) -> None:
+    assert judge(Stored(b"a", "o", lease_over, answer), b"b") is Repeat.OTHER_REQUEST
+
+
+def test_the_first_answer_is_given_again_and_an_abandoned_claim_is_stale() -> None:
+    assert judge(Stored(b"a", "o", lease_over=True, answer=ANSWER), b"a") is ANSWER
+    assert judge(Stored(b"a", "o", lease_over=True, answer=None), b"a") is Repeat.STALE
+    assert judge(Stored(b"a", "o", lease_over=False, answer=None), b"a") is Repeat.IN_PROGRESS
+
+
+def test_most_answers_are_final() -> None:
+    assert [status for status in range(200, 500) if not_taken(status)] == [401, 407, 408, 421, 425, 429]
+
+
+PROBLEMS = [value for value in vars(problem).values() if isinstance(value, Problem)]
+
+
+@pytest.mark.parametrize("given_problem", PROBLEMS, ids=lambda value: value.kind)
+def test_a_problem_says_what_happened_and_whether_anything_was_done(given_problem: Problem) -> None:
+    answer = given_problem.to_answer()
+    assert isinstance(answer.body, bytes)
+    members = json.loads(answer.body)
+    fields = dict(answer.headers)
+    assert members["status"] == answer.status == HTTPStatus(answer.status)
+    assert members["effect"] in set(Effect)
+    assert members["type"] == f"urn:problem-type:strangler:{given_problem.kind}"
+    assert (fields["Content-Type"], fields["Content-Length"]) == ("application/problem+json", str(len(answer.body)))
+    assert ("Retry-After" in fields) == (answer.status == 503 or given_problem.kind == "in-progress")
+    assert ("Strangler-Rejected" in fields) <= (members["effect"] == "none")
