@@ -108,7 +108,7 @@ def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
 
 def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     """One more order whose event is held up: it must be LATE while stuck, and nothing once released."""
-    once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix", "-again", "--no-cancellations"]
+    once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix=-again", "--no-cancellations"]
     argv = [*scene.rehearsal.replay, *once]
     client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
     holder, fault = hold_stuck(scene, mint_order_ref(TENANT, client_ref))

@@ -52,6 +52,7 @@ TABLES = (
         PRIMARY KEY (tenant, key)
     )""",
     "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
+    "CREATE INDEX idempotency_order ON strangler.idempotency (order_ref)",
     # Audited change of an order's owner on demotion: tombstoned on the new side, then run by legacy.
     """CREATE TABLE strangler.hand_back (
         order_ref    text        NOT NULL,

@@ -1,0 +1,175 @@
+"""Stage flips and demotions at random under load: for no order and step may both sides act, or neither."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+import psycopg
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import Refused
+from strangler.hand_back import hand_back
+from strangler.local.system import System
+from strangler.local.waiting import wait_until
+from strangler.moves import advance, rollback
+from strangler.plan import Plan
+from strangler.reconcile.facts import Verdict
+from strangler.reconcile.run import Report, reconcile
+from strangler.stages import Stage
+from strangler.step.intents import Json
+from tests.faults.customers import Customers
+
+ACTOR, REASON = "flips", "at random"
+USED_WITHIN_S = 30.0
+SETTLED_WITHIN_S = 60.0
+
+# Independent of the judge: per order and step, did legacy act on its first version, did the new side?
+SIDES = """
+SELECT o.order_ref, s.step,
+       EXISTS (SELECT FROM strangler.seam_record r
+               WHERE r.order_ref = o.order_ref AND r.step = s.step AND r.version = 1)
+       OR EXISTS (SELECT FROM strangler.hand_back h
+                  WHERE h.order_ref = o.order_ref AND h.step = s.step AND h.state = 'done') AS legacy,
+       EXISTS (SELECT FROM applied c WHERE c.order_ref = o.order_ref AND c.step = s.step) AS new
+FROM legacy.orders o CROSS JOIN (VALUES ('notification'), ('search'), ('recommendation')) AS s (step)"""
+APPLIED = """
+WITH applied AS (
+    SELECT order_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT order_ref, step FROM search.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT order_ref, step FROM recommendation.claim WHERE number = 100 AND kind = 'applied')"""
+COUNT_SIDES = f"""{APPLIED}
+SELECT count(*), count(*) FILTER (WHERE legacy AND new), count(*) FILTER (WHERE NOT legacy AND NOT new)
+FROM ({SIDES}) AS sides"""
+UNUSED = """
+SELECT epoch FROM strangler.stage_move
+EXCEPT SELECT epoch FROM strangler.ownership ORDER BY epoch"""
+USED = "SELECT EXISTS (SELECT FROM strangler.ownership WHERE epoch = %s)"
+STAGE = "SELECT stage FROM strangler.stage WHERE step = %s"
+
+
+@dataclass(slots=True)
+class FlipReport:
+    """What the run did and found. `both` and `neither` count (order, step) pairs and must stay 0."""
+
+    seed: int
+    flips: int = 0
+    demotions: int = 0
+    orders: int = 0
+    retries: int = 0
+    handed_back: int = 0
+    both: int = 0
+    neither: int = 0
+    epochs_unused: list[int] = field(default_factory=list)
+    findings: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def run_flips(system: System, plan: Plan, *, flips: int, seed: int) -> FlipReport:
+    """Flip at random while customers order through all facades; then let everything settle, and count sides."""
+    report, rng, begun = FlipReport(seed), random.Random(seed), time.monotonic()
+    with (
+        psycopg.connect(system.environ["STRANGLER_DSN"], autocommit=True) as connection,
+        HandBacks(plan, system.environ) as hand_backs,
+    ):
+        with Customers(system.environ["FACADE_URL"], seed) as customers:
+            for _ in range(flips):
+                flip(connection, plan, rng, report, hand_backs)
+        report.orders, report.retries = len(customers.accepted), customers.retries
+        hand_backs.finish()
+        report.handed_back = hand_backs.handed_back
+        judged = reconcile(plan, system.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
+        _, report.both, report.neither = connection.execute(COUNT_SIDES).fetchone() or (0, -1, -1)
+        report.epochs_unused = [row[0] for row in connection.execute(UNUSED)]
+    report.findings = findings_of(judged)
+    report.seconds = round(time.monotonic() - begun, 1)
+    return report
+
+
+def findings_of(judged: Report) -> dict[str, int]:
+    """Everything but matches, over all steps. ORPHAN is legacy's own disease: a mail, then no commit."""
+    kinds = set(Verdict) - {Verdict.MATCH, Verdict.ORPHAN}
+    return {kind.value: sum(counts[kind] for counts in judged.counts.values()) for kind in sorted(kinds)}
+
+
+def flip(
+    connection: PsycopgConnection, plan: Plan, rng: random.Random, report: FlipReport, hand_backs: HandBacks
+) -> None:
+    """One random neighbour move; the next one waits until an order was pinned in the new epoch."""
+    step = rng.choice([step.name for step in plan.taken_over()])
+    row = connection.execute(STAGE, [step]).fetchone()
+    stage = Stage(row[0]) if row else Stage.LEGACY
+    if stage is not Stage.LEGACY and (stage is Stage.LIVE or rng.random() < 0.4):
+        moved = rollback(connection, plan, step, actor=ACTOR, reason=REASON)
+        report.demotions += 1
+        hand_backs.ask(step)
+    else:
+        to = {Stage.LEGACY: Stage.SHADOW, Stage.SHADOW: Stage.RAMP}.get(stage, rng.choice([Stage.RAMP, Stage.LIVE]))
+        ramp_bp = rng.randrange(1, 10_000) if to is Stage.RAMP else None
+        moved = advance(connection, plan, step, to=to, ramp_bp=ramp_bp, actor=ACTOR, reason=REASON)
+    assert not isinstance(moved, Refused), f"{step} from {stage}: {moved}"
+    report.flips += 1
+    for epoch in moved.epochs:
+        wait_until(partial(is_used, connection, epoch), within_s=USED_WITHIN_S, every_s=0.005)
+
+
+def is_used(connection: PsycopgConnection, epoch: int) -> bool:
+    """Whether an order was pinned in it; an epoch that never is stands in the report."""
+    row = connection.execute(USED, [epoch]).fetchone()
+    return bool(row and row[0])
+
+
+class HandBacks:
+    """Runs the hand-back of each demoted step beside the traffic, one at a time, and all of them at the end."""
+
+    def __init__(self, plan: Plan, environ: Mapping[str, str]) -> None:
+        self._plan, self._environ = plan, environ
+        self._asked: set[str] = set()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="hand-backs")
+        self.handed_back = 0
+        self.errors: list[Exception] = []
+
+    def ask(self, step: str) -> None:
+        self._asked.add(step)
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Stop the thread, then hand back what is left of every step."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=60)
+        if self.errors:
+            raise self.errors[0]
+        for step in self._plan.taken_over():
+            self._run(step.name)
+
+    def __enter__(self) -> HandBacks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=60)
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(timeout=1)
+            self._wake.clear()
+            while self._asked and not self._stop.is_set():
+                try:
+                    self._run(self._asked.pop())
+                except Exception as error:  # noqa: BLE001 - a thread's edge: finish() raises it
+                    self.errors.append(error)
+
+    def _run(self, step: str) -> None:
+        done = hand_back(self._plan, self._environ, step, actor=ACTOR, reason=REASON, timeout_s=20)
+        self.handed_back += done.handed_back
