@@ -45,7 +45,7 @@ class Shop:
 
     def post(self, path: str, body: object, **headers: str) -> requests.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.post(self.monolith.url + path, json=body, headers=named, timeout=10)
+        return requests.post(self.monolith.url + path, json=body, headers=named, timeout=30)
 
     def hand_back(self, step: str, order_ref: str, token: str = INTERNAL) -> requests.Response:
         return self.post(f"/internal/steps/{step}/orders/{order_ref}", None, Authorization=f"Bearer {token}")
@@ -76,22 +76,22 @@ class Shop:
 
 @contextmanager
 def open_shop(
-    stack: Stack, folder: Path, *, workers: int = 3, command: Sequence[str] = MONOLITH, **environ: str
+    stack: Stack, folder: Path, *, workers: int = 3, timeout_s: int = 30, command: Sequence[str] = MONOLITH
 ) -> Iterator[Shop]:
-    """A shop with a database of its own; all of it gone afterwards."""
+    """A shop with a database of its own; all of it gone afterwards. Workers are patient unless a test says not."""
     name = f"shop_{secrets.token_hex(6)}"
     dsn = stack.database(name, branches_found())
     with psycopg.connect(dsn) as connection:
         ensure(connection)
     given = {"STRANGLER_DSN": dsn, "VENDORS_ADMIN_TOKEN": ADMIN, "STRANGLER_INTERNAL_TOKEN": INTERNAL}
-    given |= {"VENDORS_FOLDER": str(folder / name), **environ}
+    given |= {"VENDORS_FOLDER": str(folder / name)}
     vendors = (sys.executable, "-m", "legacy_app", "vendors")
     started: list[Running] = []
     spawn: Callable[..., Running] = stack.spawn
     try:
         started.append(spawn(f"vendors-{name}", vendors, env=given, port_env="PORT", ready_path="/healthz"))
         given["VENDORS_URL"] = started[0].url
-        argv = (*command, "--workers", str(workers))
+        argv = (*command, "--workers", str(workers), "--timeout-s", str(timeout_s))
         started.append(spawn(f"legacy-{name}", argv, env=given, port_env="PORT", ready_path="/healthz"))
         yield Shop(dsn, {**given, "LEGACY_URL": started[1].url}, *started)
     finally:

@@ -9,12 +9,15 @@ from legacy_app.seam_lines import HERE, MONOLITH, strip
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import open_shop, order
 
+pytestmark = pytest.mark.timeout(60)  # it starts processes
+
 # -P: the checkout in the working directory must not come first; the stripped copy does.
 SERVE = """
 import argparse, os, sys
 sys.path.insert(0, {folder!r})
 from legacy_app.app import create_app
 from strangler.http_server import serve
+
 assert create_app.__code__.co_filename.startswith({folder!r})
 dsn, vendors = os.environ["STRANGLER_DSN"], os.environ["VENDORS_URL"]
 serve(lambda: create_app(dsn, vendors), port=int(os.environ["PORT"]), workers=1, sync=True)

@@ -17,6 +17,10 @@ from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
 from tests.integration.legacy_shop import ADMIN, Shop, open_shop
 
+pytestmark = pytest.mark.timeout(60)  # it starts processes
+
+PATIENT = ("--timeout-s", "20", "--attempts", "8")
+
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
@@ -27,7 +31,7 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
 def test_orders_and_their_cancellations_arrive(shop: Shop, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
 
-    ran = shop.run("replay", "--orders", "30", "--ref-suffix=-a", "--out", str(out), "--json")
+    ran = shop.run("replay", *PATIENT, "--orders", "30", "--ref-suffix=-a", "--out", str(out), "--json")
 
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout)
@@ -61,14 +65,15 @@ def test_a_file_with_fewer_orders_is_replayed_and_said(shop: Shop, tmp_path: Pat
 
 def test_ctrl_c_ends_with_the_summary_so_far(shop: Shop) -> None:
     shop.turn("fraud", latency_ms=150)
-    argv = [sys.executable, "-m", "legacy_app", "replay", "--orders", "500", "--ref-suffix=-c", "--json"]
+    argv = [sys.executable, "-m", "legacy_app", "replay", *PATIENT, "--orders", "500", "--ref-suffix=-c", "--json"]
     with subprocess.Popen(argv, env={**os.environ, **shop.environ}, stdout=subprocess.PIPE, text=True) as client:
         sql = "SELECT FROM legacy.orders WHERE client_ref LIKE %s"
-        assert wait_until(lambda: len(shop.rows(sql, "%-c")) > 3, within_s=15)
+        begun = wait_until(lambda: len(shop.rows(sql, "%-c")) > 3, within_s=30)
         client.send_signal(signal.SIGINT)
-        said, _ = client.communicate(timeout=15)
+        said, _ = client.communicate(timeout=20)
     shop.turn("fraud", latency_ms=0)
 
+    assert begun
     summary = json.loads(said)
     assert client.returncode == 1
     assert summary["interrupted"]
@@ -93,12 +98,12 @@ def test_bad_arguments_say_what_to_do(shop: Shop, argv: list[str], code: int, sa
 
 def test_a_throttling_shop_is_retried_and_counted(shop: Shop) -> None:
     shop.turn("fraud", error_share=0.4, seed=1)
-    ran = shop.run("replay", "--orders", "10", "--ref-suffix=-t", "--no-cancellations", "--json")
+    ran = shop.run("replay", *PATIENT, "--orders", "10", "--ref-suffix=-t", "--no-cancellations", "--json")
     shop.turn("fraud", error_share=0)
 
     summary = json.loads(ran.stdout)
     assert summary["attempts"] > summary["offered"] == 10
-    assert summary["accepted"] >= 8
+    assert summary["accepted"] == 10
 
 
 def test_vendor_routes_refuse_what_they_cannot_work_with(shop: Shop) -> None:

@@ -16,6 +16,8 @@ from strangler.plan import load_plan
 from strangler.reconcile.facts import Fact
 from tests.integration.legacy_shop import OWNED, Shop, mails, open_shop, placed
 
+pytestmark = pytest.mark.timeout(60)  # it starts processes
+
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
