@@ -32,7 +32,7 @@ class Running:
         *,
         ready: Ready | None,
         port: int | None = None,
-        ready_within_s: float = 30.0,
+        ready_within_s: float = 60.0,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name

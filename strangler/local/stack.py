@@ -128,7 +128,7 @@ class Stack:
         ready_path: str | None = None,
         ready: Ready | None = None,
         user: str | None = None,
-        ready_within_s: float = 30.0,
+        ready_within_s: float = 60.0,
     ) -> Running:
         """Start a process of ours; stopped with the stack, in reverse order. `argv` is complete.
 
