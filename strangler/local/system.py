@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Self
 
 import psycopg
+
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.partitions import ensure as ensure_partitions
-
 from strangler.local.databases import database_of
 from strangler.local.process import Running
 from strangler.local.stack import DATABASE, Stack
