@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from legacy_app.seam_lines import HERE, MONOLITH, strip
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import open_shop, order
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.timeout(60)  # it starts processes
 
 # -P: the checkout in the working directory must not come first; the stripped copy does.
 SERVE = """
-import argparse, os, sys
+import os, sys
 sys.path.insert(0, {folder!r})
 from legacy_app.app import create_app
 from strangler.http_server import serve
