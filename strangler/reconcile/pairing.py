@@ -60,31 +60,36 @@ def _by_identity(facts: Sequence[Fact], identity: Identity) -> dict[str, list[Fa
 
 
 def _pair_one(expected: list[Fact], actual: list[Fact], result: Pairing) -> None:
-    left = list(actual)
-    unanswered: list[Fact] = []
-    for fact in expected:
-        equal = [other for other in left if canonical(other.fields) == canonical(fact.fields)]
-        if equal:
-            result.pairs.append(Pair(fact, _take(left, equal, fact)))
-        else:
-            unanswered.append(fact)
-    for fact in unanswered:
-        if left:
-            other = _take(left, left, fact)
-            result.pairs.append(Pair(fact, other, differences(fact.fields, other.fields)))
-        else:
-            result.missing.append(fact)
+    """The best matches of all go first, or one fact would take the answer that is another's own."""
+    wanted, left = list(expected), list(actual)
+    for fits in (_equal_under_one_number, _equal, _under_one_number, _any):
+        for fact in list(wanted):
+            other = next((other for other in left if fits(fact, other)), None)
+            if other is not None:
+                _drop(wanted, fact)
+                _drop(left, other)
+                result.pairs.append(Pair(fact, other, differences(fact.fields, other.fields)))
+    result.missing.extend(wanted)
     if expected:
         result.repeated.extend(Pair(expected[0], other) for other in left)
     else:
         result.extra.extend(left)
 
 
-def _take(left: list[Fact], candidates: Sequence[Fact], fact: Fact) -> Fact:
-    """The candidate under the same number, else the first; no longer to be had afterwards."""
-    chosen = next((other for other in candidates if other.number == fact.number), candidates[0])
-    _drop(left, chosen)
-    return chosen
+def _equal_under_one_number(fact: Fact, other: Fact) -> bool:
+    return _under_one_number(fact, other) and _equal(fact, other)
+
+
+def _equal(fact: Fact, other: Fact) -> bool:
+    return canonical(fact.fields) == canonical(other.fields)
+
+
+def _under_one_number(fact: Fact, other: Fact) -> bool:
+    return fact.number == other.number
+
+
+def _any(_fact: Fact, _other: Fact) -> bool:
+    return True
 
 
 def _pair_by_number(result: Pairing) -> None:
