@@ -92,7 +92,7 @@ class Rehearsal:
     """The commands (after `python -m`) and knobs with which `strangler demo` rehearses this plan.
 
     `replay` sends orders to `--url`, `disease` counts it, `plant` plants faults of the kinds in `faults`, and
-    `invariants` counts what effects have doubled or lost; each prints JSON. `slow_provider` maps a vendor's book to knobs.
+    `invariants` counts what has doubled or is lost; each prints JSON. `slow_provider` maps a vendor's book to knobs.
     """
 
     replay: tuple[str, ...]

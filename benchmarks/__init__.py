@@ -1,0 +1,1 @@
+"""One file per question, each beside a peer, in one run, as a ratio."""

@@ -1,0 +1,49 @@
+"""`python -m benchmarks [NAME ...]`: run the named questions (all by default), write results/NAME.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import facade_overhead, relay_drain
+from benchmarks.question import Answer, Question
+from strangler.local.stack import Stack
+
+QUESTIONS: dict[str, Question] = {"facade_overhead": facade_overhead.measure, "relay_drain": relay_drain.measure}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
+    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "embedded"), help="embedded (default) or apache")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - QUESTIONS.keys()
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUESTIONS)}")
+    with (
+        tempfile.TemporaryDirectory(prefix="strangler-bench-") as folder,
+        Stack.start(Path(folder), kafka=arguments.kafka, say=lambda text: print(text, file=sys.stderr)) as stack,
+    ):
+        for name in arguments.names or QUESTIONS:
+            publish(QUESTIONS[name](stack), kafka=arguments.kafka)
+    return 0
+
+
+def publish(answer: Answer, *, kafka: str) -> None:
+    """Write the result file and say it on stdout."""
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+    document = answer.to_json() | {"machine": machine}
+    document["settings"]["kafka"] = kafka
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{answer.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
