@@ -188,6 +188,15 @@ def test_an_application_that_is_down_leaves_the_key_free(
     assert connection.execute(owners, (mint_order_ref("shop", key),)).fetchone() == (0,)
 
 
+def test_connections_that_the_database_has_closed_cost_no_order(
+    facade: Running, shop: Shop, connection: PsycopgConnection, key: str
+) -> None:
+    assert order(facade, f"{key}-1").status == 201
+    close = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'strangler-facade'"
+    assert connection.execute(close).rowcount >= 1
+    assert order(facade, f"{key}-2").status == 201
+
+
 def test_without_a_database_orders_wait_and_all_else_passes(launch: StartFacade, app: Application, key: str) -> None:
     facade = launch(dsn="postgresql://postgres@127.0.0.1:1/nowhere")
     got = order(facade, key)

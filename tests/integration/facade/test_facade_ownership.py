@@ -10,9 +10,10 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.process import Running
+from strangler.local.waiting import wait_until
 from strangler.ownership import Owner, Ownership
 from strangler.stages import Move, Stage, plan_move
-from strangler.store import lock_stages, move, read_stages
+from strangler.store import SHARE_LOCK, STAGE_LOCK, lock_stages, move, read_stages
 from tests.application import Application
 from tests.integration.facade.client import ask, order
 from tests.integration.facade.shop import Shop
@@ -98,6 +99,31 @@ def test_a_command_has_the_ownership_of_its_order_not_of_the_moment(
     ask(facade, "POST", f"/orders/{order_ref}/cancellations", b"{}")
     ordered, cancelled = shop.posted
     assert cancelled.values("Strangler-Ownership") == ordered.values("Strangler-Ownership")
+
+
+def test_an_order_waits_for_a_move_under_way_and_is_pinned_after_it(
+    facade: Running, shop: Shop, connection: PsycopgConnection, dsn: str, key: str
+) -> None:
+    order(facade, f"{key}-before")  # the facade knows the stages
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as mover:
+        mover.execute("SELECT")  # begins a transaction, so that the move is not committed by itself
+        epoch = flip(mover)
+        placed = pool.submit(order, facade, key)
+        assert wait_until(lambda: connection.execute(waiting).fetchone() == (1,), within_s=5)
+        mover.commit()
+        assert placed.result(10).status == 201
+    assert pinned(connection, key).epoch == epoch
+
+
+def test_lock_and_pin_are_one_transaction(connection: PsycopgConnection) -> None:
+    """`claims.pin` relies on it: a pipeline in autocommit, without BEGIN, ends its locks with its last statement."""
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    with connection.pipeline():
+        connection.execute(SHARE_LOCK, {"key": STAGE_LOCK}, prepare=True)
+        during = connection.execute(held, prepare=True)
+    assert during.fetchone() == (1,)
+    assert connection.execute(held).fetchone() == (0,)
 
 
 def test_no_order_is_pinned_at_an_epoch_that_was_over(
