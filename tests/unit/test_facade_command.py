@@ -1,0 +1,56 @@
+"""`strangler facade` says what is wrong with its settings before it serves."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from strangler.cli import main
+
+GOOD = {
+    "STRANGLER_DSN": "postgresql://postgres@127.0.0.1:1/x",
+    "LEGACY_URL": "http://127.0.0.1:1",
+    "STRANGLER_PLAN": str(Path(__file__).parents[1] / "facade_plan.py"),
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "said"),
+    [
+        ({"LEGACY_URL": ""}, [], "--upstream"),
+        ({"LEGACY_URL": "https://legacy"}, [], "'https://legacy'"),
+        ({"LEGACY_URL": "http://legacy:http"}, [], "'http://legacy:http'"),
+        ({"LEGACY_URL": "http://user:secret@legacy"}, [], "found 'http://legacy'"),
+        ({"LEGACY_URL": "http://legacy/app"}, [], "http://HOST:PORT"),
+        ({"STRANGLER_DSN": "nonsense"}, [], "postgresql://"),
+        ({"STRANGLER_DSN": "postgresql://[::1"}, [], "STRANGLER_DSN"),
+        ({"FACADE_PORT": "http"}, [], "FACADE_PORT"),
+        ({}, ["--threads", "0"], "--threads"),
+        ({}, ["--read-timeout-s", "-1"], "--read-timeout-s"),
+        ({"STRANGLER_PLAN": "nowhere.py"}, [], "nowhere.py"),
+    ],
+)
+def test_a_bad_setting_is_named_and_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, str],
+    flags: list[str],
+    said: str,
+) -> None:
+    for name, value in (GOOD | environ).items():
+        monkeypatch.setenv(name, value)
+    assert main(["facade", *flags]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "secret" not in told
+
+
+def test_a_taken_port_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["facade", "--port", str(port)]) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
