@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outbox.connection import PsycopgConnection
+from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Ownership
-from strangler.reconcile.facts import Fact, OrderFacts
 
 ORDERS = "SELECT order_ref, version, ownership FROM legacy.orders ORDER BY order_ref"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from legacy_app.vendor_ledger import read_ledger
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput
-from strangler.reconcile.facts import Fact
+from strangler.facts import Fact
 from strangler.step.intents import Json
 
 # Unqualified: the judge's connection looks into the context's own schema.

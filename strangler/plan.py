@@ -10,7 +10,7 @@ from pathlib import Path
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadPlan
-from strangler.reconcile.facts import Fact, LedgerReader, OrderFacts
+from strangler.facts import Fact, LedgerReader, OrderFacts
 from strangler.step.intents import Json
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
+from strangler.facts import OrderFacts
 from strangler.plan import Plan, Route, Step
-from strangler.reconcile.facts import OrderFacts
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:

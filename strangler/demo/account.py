@@ -12,7 +12,7 @@ from outbox.kafka.python_consumer import PythonConsumer
 from strangler.demo.acts import accepted_refs
 from strangler.demo.report import StepCounts
 from strangler.demo.scene import Scene
-from strangler.reconcile.facts import Judgement, Verdict
+from strangler.facts import Judgement, Verdict
 from strangler.reconcile.run import Report
 
 _STAGES = "SELECT step, stage FROM strangler.stage"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from strangler.demo import commands
 from strangler.demo.scene import Scene
+from strangler.facts import Judgement
 from strangler.local.process import Running
-from strangler.reconcile.facts import Judgement
 from strangler.step.intents import Json
 
 STUCK = "stuck_event"

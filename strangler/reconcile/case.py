@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Owner
-from strangler.reconcile.facts import Fact, OrderFacts
 from strangler.reconcile.pairing import Identity
 
 KIND, TARGET = "$kind", "$target"  # an intent's own words, beside its body's fields

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
+from strangler.facts import Judgement, Verdict
 from strangler.ownership import Owner
 from strangler.reconcile.case import Case
-from strangler.reconcile.facts import Judgement, Verdict
 from strangler.reconcile.findings import gravest, judgement, of_fact
 from strangler.reconcile.judge_legacy import judge_legacy
 from strangler.reconcile.judge_new import judge_new

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from strangler.reconcile.facts import FINAL, Judgement, Verdict
+from strangler.facts import FINAL, Judgement, Verdict
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.report import MAX_CHANGES, Change, Report
 

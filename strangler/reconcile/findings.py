@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.case import Case
-from strangler.reconcile.facts import Fact, Judgement, Verdict
 from strangler.reconcile.pairing import Pair
 from strangler.reconcile.reasons import Reason
 from strangler.step.intents import Json, first_number

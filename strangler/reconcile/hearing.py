@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.ownership import Owner
 from strangler.reconcile.case import Case, State
 from strangler.reconcile.compare import answered, judge, second_look_needed
-from strangler.reconcile.facts import Fact, Judgement, Verdict
 from strangler.reconcile.frontier import Lane, StepFrontier
 from strangler.reconcile.sides import ByOrder, JudgedStep, LegacySnapshot, NewSnapshot
 

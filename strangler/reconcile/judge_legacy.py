@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.case import KIND, TARGET, UNOBSERVED, Case
-from strangler.reconcile.facts import Fact, Judgement, Verdict
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason

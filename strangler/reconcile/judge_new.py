@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.case import Case, State
-from strangler.reconcile.facts import Fact, Judgement, Verdict
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from strangler.facts import Judgement, Verdict
 from strangler.reconcile.case import Acted, Case, State
-from strangler.reconcile.facts import Judgement, Verdict
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.judge_legacy import against_ledger, intruders, nobody_acted
 from strangler.reconcile.pairing import pair

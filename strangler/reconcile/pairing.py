@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from strangler.facts import Fact
 from strangler.reconcile.canonical import Difference, canonical, differences
-from strangler.reconcile.facts import Fact
 from strangler.step.intents import Json
 
 Identity = Callable[[Mapping[str, Json]], str]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from strangler.reconcile.facts import FINAL, Judgement, Verdict
+from strangler.facts import FINAL, Judgement, Verdict
 from strangler.reconcile.findings import FINDINGS, GRAVEST_FIRST
 from strangler.step.intents import Json
 

@@ -9,11 +9,11 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, DependencyDown
+from strangler.facts import Fact, OrderFacts
 from strangler.plan import Check, Context, Plan, Step
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot
 from strangler.reconcile.case import Acted, LegacySide, NewSide, Rules
-from strangler.reconcile.facts import Fact, OrderFacts
 
 ByOrder = Mapping[str, Sequence[Fact]]
 

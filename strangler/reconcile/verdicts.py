@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from outbox.connection import PsycopgConnection
-from strangler.reconcile.facts import Judgement, Verdict
+from strangler.facts import Judgement, Verdict
 from strangler.step.intents import Json
 
 READ = "SELECT order_ref, number, class FROM strangler.verdict WHERE step = %(step)s"

@@ -13,12 +13,12 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import Refused
+from strangler.facts import Verdict
 from strangler.hand_back import hand_back
 from strangler.local.system import System
 from strangler.local.waiting import wait_until
 from strangler.moves import advance, rollback
 from strangler.plan import Plan
-from strangler.reconcile.facts import Verdict
 from strangler.reconcile.run import Report, reconcile
 from strangler.stages import Stage
 from strangler.step.intents import Json

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import psycopg
 
 from outbox.connection import PsycopgConnection
+from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Ownership
 from strangler.plan import Check, Context, Plan, Route, Step
-from strangler.reconcile.facts import Fact, OrderFacts
 from strangler.step.intents import Json
 
 MAILING, INDEXING = "mailing", "indexing"

@@ -11,9 +11,9 @@ import pytest
 
 from legacy_app import oracle
 from outbox.connection import PsycopgConnection
+from strangler.facts import Fact
 from strangler.local.stack import Stack
 from strangler.plan import load_plan
-from strangler.reconcile.facts import Fact
 from tests.integration.legacy_shop import OWNED, Shop, mails, open_shop, placed
 
 pytestmark = pytest.mark.timeout(60)  # it starts processes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Owner, Ownership
 from strangler.reconcile.case import KIND, TARGET, Acted, Case, LegacySide, NewSide, Rules, State
 from strangler.reconcile.compare import judge
-from strangler.reconcile.facts import Fact, OrderFacts
 from strangler.step.intents import Json
 
 REF = "order-1"

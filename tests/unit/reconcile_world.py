@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from strangler.facts import Fact
 from strangler.ownership import Owner
 from strangler.reconcile.case import Acted, Case, State
-from strangler.reconcile.facts import Fact
 from tests.unit.judging import DOCUMENT, MAIL, REF, acted, case, document, mail
 
 

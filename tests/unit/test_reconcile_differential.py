@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from outbox.consumer.lanes import lane_of
 from outbox.kafka.port import TopicPartition
+from strangler.facts import Fact, LedgerReader, OrderFacts, Verdict
 from strangler.ownership import Owner, Ownership
 from strangler.plan import Check, Context
 from strangler.reconcile.canonical import canonical
 from strangler.reconcile.case import State
 from strangler.reconcile.compare import answered, judge
-from strangler.reconcile.facts import Fact, LedgerReader, OrderFacts, Verdict
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.frontier import Lane, StepFrontier
 from strangler.reconcile.hearing import Hearing

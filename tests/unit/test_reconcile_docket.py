@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from strangler.facts import Judgement, Verdict
 from strangler.reconcile.docket import Docket, Key
-from strangler.reconcile.facts import Judgement, Verdict
 from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
 
 STEP = "mailing"

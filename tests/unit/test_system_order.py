@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
+from strangler.facts import OrderFacts
 from strangler.local.system import addresses, in_order
 from strangler.plan import Plan, Process, Route, Step
-from strangler.reconcile.facts import OrderFacts
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
+from strangler.facts import Fact, OrderFacts
 from strangler.plan import Check, Context, Plan, Route, Step
-from strangler.reconcile.facts import Fact, OrderFacts
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
