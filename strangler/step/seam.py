@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -25,6 +25,7 @@ VALUES (%(order_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s::
         %(intents)s::jsonb)
 ON CONFLICT (order_ref, step, version) DO NOTHING"""
 
+SAVEPOINT = "strangler_seam"
 UNOBSERVED = "unobserved"  # an intent of this kind equals no side's: the judge reports the order
 
 
@@ -148,9 +149,26 @@ def _insert(
         "outcome": observation.outcome,
         "intents": observation.intents,
     }
-    if connection.info.transaction_status is TransactionStatus.IDLE and not connection.autocommit:
-        connection.execute("SELECT 1")  # joins the caller's transaction; else ours would be one, and commit
-    with connection.pipeline(), connection.transaction():
-        cursor = connection.execute(RECORD, parameters)
+    if connection.autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
+        cursor = connection.execute(RECORD, parameters)  # no transaction to join, so none to protect
+    else:
+        cursor = _insert_guarded(connection, parameters)
     if cursor.rowcount == 0:
         logger.error("seam_acted_again", extra={"step": step, "version": order.version})
+
+
+def _insert_guarded(connection: PsycopgConnection, parameters: Mapping[str, object]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """One round trip for all three; `connection.transaction()` would wait for each. After an error two more.
+
+    Nothing is prepared: the driver would take a statement that an aborted pipeline has skipped for a prepared one.
+    """
+    try:
+        with connection.pipeline():
+            connection.execute(f"SAVEPOINT {SAVEPOINT}", prepare=False)
+            cursor = connection.execute(RECORD, parameters, prepare=False)
+            connection.execute(f"RELEASE {SAVEPOINT}", prepare=False)
+    except psycopg.Error:
+        connection.execute(f"ROLLBACK TO {SAVEPOINT}", prepare=False)
+        connection.execute(f"RELEASE {SAVEPOINT}", prepare=False)
+        raise
+    return cursor

@@ -122,6 +122,25 @@ def test_a_record_that_cannot_be_written_leaves_answer_and_transaction(database:
     assert rows(database, RECORDS) == []
 
 
+def test_many_records_that_cannot_be_written_keep_every_row_around_them(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE kept (n integer)")
+        connection.execute("ALTER TABLE strangler.seam_record ADD CHECK (version % 2 = 0)")
+        for version in range(1, 21):  # beyond the number of runs after which the driver prepares a statement
+            connection.execute("INSERT INTO kept VALUES (%s)", (version,))
+            assert notify(connection, Order(version=version), "a") == "sent to a"
+    assert rows(database, "SELECT count(*) FROM kept") == [(20,)]
+    assert rows(database, "SELECT count(*) FROM strangler.seam_record WHERE version % 2 = 0") == [(10,)]
+
+
+def test_a_connection_that_commits_every_statement_is_recorded_too(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert notify(connection, Order(), "a") == "sent to a"
+        with connection.transaction():
+            notify(connection, Order(version=2), "a")
+    assert rows(database, "SELECT version FROM strangler.seam_record ORDER BY version") == [(1,), (2,)]
+
+
 def test_a_second_run_of_the_same_version_keeps_the_first_record(
     database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
