@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 from kafka.future import Future
 
 from outbox.errors import DependencyDown
+from outbox.kafka.python_start import network_closed_on_failure
 
 LINGER_MS = 5
 BATCH_BYTES = 262_144  # with 5 ms of linger 52-59k records/s, against 15k/s with the client's defaults
@@ -18,6 +19,7 @@ METADATA_TIMEOUT_MS = 10_000
 # A record is tried until the producer is closed: one that expired would let later ones of its key overtake it.
 DELIVERY_TIMEOUT_MS = 2**31 - 1
 JOIN_TIMEOUT_S = 10.0
+SPENT = "a record failed and the producer is spent; close it and make a new one"
 
 
 class PythonDelivery:
@@ -41,21 +43,23 @@ class PythonProducer:
 
     def __init__(self, bootstrap: str, *, client_id: str = "outbox") -> None:
         try:
-            self._client = KafkaProducer(
-                bootstrap_servers=bootstrap.split(","),
-                client_id=client_id,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=LINGER_MS,
-                batch_size=BATCH_BYTES,
-                max_request_size=MAX_RECORD_BYTES,
-                bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
-                max_block_ms=METADATA_TIMEOUT_MS,
-                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                reconnect_backoff_max_ms=1_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
+            with network_closed_on_failure() as network:
+                self._client = KafkaProducer(
+                    bootstrap_servers=bootstrap.split(","),
+                    client_id=client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=LINGER_MS,
+                    batch_size=BATCH_BYTES,
+                    max_request_size=MAX_RECORD_BYTES,
+                    bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
+                    max_block_ms=METADATA_TIMEOUT_MS,
+                    delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+                    reconnect_backoff_max_ms=1_000,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                    kafka_client=network,
+                )
         except (KafkaError, OSError) as error:
             raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
         self._failed = False
@@ -68,6 +72,8 @@ class PythonProducer:
         try:
             future = self._client.send(topic, value=value, key=key, headers=taken)
         except KafkaError as error:
+            if self._failed:
+                raise DependencyDown(SPENT) from error
             raise DependencyDown(f"topic {topic} takes no record: {error!r}; does it exist, is Kafka up?") from error
         # kafka-python goes on after a failure, under a new producer epoch: later records of a key would come first.
         # This runs on its thread, before that thread sends anything more.
@@ -80,7 +86,7 @@ class PythonProducer:
         except KafkaError as error:
             raise DependencyDown(f"Kafka did not acknowledge within {timeout_s:g} s: {error!r}") from error
         if self._failed:
-            raise DependencyDown("a record failed and the producer is spent; close it and make a new one")
+            raise DependencyDown(SPENT)
 
     def close(self, timeout_s: float) -> None:
         """Wait so long for what is under way, drop the rest. Nothing is written after the return."""

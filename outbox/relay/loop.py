@@ -65,6 +65,7 @@ class Relay:
         self._upkeep = Upkeep(settings.dsn, days_ahead=settings.days_ahead, clock=clock, observe=observe)
         self._stop = threading.Event()
         self._streamed = False
+        self._standing_by = False
         self._failures = 0
 
     def stop(self) -> None:
@@ -76,13 +77,20 @@ class Relay:
         while not self._stop.is_set():
             try:
                 self._run_session()
-            except SlotInUse as error:
-                self._back_off(error, SLOT_WAIT_MOST_S)
+            except SlotInUse:
+                self._stand_by()
             except DependencyDown as error:
                 if not self._streamed and self._clock() - began > self._settings.start_within_s:
                     raise
                 self._failures += 1
                 self._back_off(error, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0 ** min(self._failures, 10)))
+
+    def _stand_by(self) -> None:
+        """Another relay is at work; said once, however long it takes."""
+        if not self._standing_by:
+            logger.info("slot_in_use", extra={"slot": self._settings.slot})
+        self._standing_by = True
+        self._stop.wait(self._rng.uniform(0, SLOT_WAIT_MOST_S))
 
     def _back_off(self, error: DependencyDown, most_s: float) -> None:
         """Full jitter: relays that lost the same broker must not return together."""
@@ -131,6 +139,7 @@ class Relay:
             observe=self._observe,
             upkeep=self._upkeep.run_if_due,
         )
+        self._standing_by = False
         self._checkpoints.reach("relay.connected")
         logger.info("relay_streaming", extra={"slot": settings.slot, "source": settings.source})
         if not self._streamed:

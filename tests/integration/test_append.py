@@ -1,0 +1,118 @@
+"""append: with the caller's transaction or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+from outbox import Event, append, partitions, uuid7
+from outbox.errors import OutboxError, PartitionMissing
+
+COUNT = "SELECT count(*) FROM outbox.outbox"
+ROW = """
+SELECT id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key
+FROM outbox.outbox"""
+
+
+def placed(key: str = "o-1") -> Event:
+    return Event("order", key, 1, "OrderPlaced", b"{}")
+
+
+@pytest.fixture
+def dsn(database: str) -> str:
+    with psycopg.connect(database) as connection:
+        partitions.ensure(connection)
+    return database
+
+
+def count(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(COUNT).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_an_event_is_there_after_the_commit(dsn: str) -> None:
+    event = replace(placed(), context={"epoch": 3}, traceparent="00-ab", partition_key="c-1", payload=b"\x00\xff")
+    with psycopg.connect(dsn) as connection:
+        append(connection, event)
+        assert count(dsn) == 0
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute(ROW).fetchall() == [
+            (event.id, "order", "o-1", 1, "OrderPlaced", b"\x00\xff", "epoch=3", "00-ab", "c-1")
+        ]
+
+
+def test_an_event_goes_with_the_callers_rollback(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        append(connection, placed())
+        connection.rollback()
+    assert count(dsn) == 0
+
+
+def test_a_savepoint_takes_its_event_back(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        append(connection, placed("kept"))
+        with connection.transaction(force_rollback=True):
+            append(connection, placed("dropped"))
+    assert count(dsn) == 1
+
+
+@pytest.mark.parametrize("ending", [Session.commit, Session.rollback], ids=["commit", "rollback"])
+def test_a_sqlalchemy_session_decides(dsn: str, ending: Callable[[Session], None]) -> None:
+    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    with Session(engine) as session:
+        append(session, placed())
+        ending(session)
+    engine.dispose()
+    assert count(dsn) == (1 if ending is Session.commit else 0)
+
+
+def test_a_sqlalchemy_connection_shares_its_transaction(dsn: str) -> None:
+    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.connect() as connection:
+        append(connection, placed())
+        assert connection.scalar(text(COUNT)) == 1
+        connection.rollback()
+    engine.dispose()
+    assert count(dsn) == 0
+
+
+def test_a_connection_that_commits_by_itself_is_refused(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        with pytest.raises(OutboxError, match="begin one first"):
+            append(connection, placed())
+        with connection.transaction():
+            append(connection, placed())
+    assert count(dsn) == 1
+
+
+def test_a_day_without_partition_is_named_with_the_way_out(dsn: str) -> None:
+    long_ago = uuid7(int(datetime(2001, 1, 1, tzinfo=UTC).timestamp() * 1000))
+    with psycopg.connect(dsn) as connection, pytest.raises(PartitionMissing, match="run: outbox partitions"):
+        append(connection, replace(placed(), id=long_ago))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (replace(placed(), aggregate_type="order/x"), "cannot name a topic"),
+        (replace(placed(), aggregate_version=0), "the first event of an aggregate has 1"),
+        (replace(placed(), payload=bytes(1_000_001)), "1000000 fit"),
+        (replace(placed(), context={"tenant": "caf\u00e9"}), "cannot travel"),
+        (replace(placed(), id=uuid4()), "not a UUID of version 7"),
+    ],
+)
+def test_what_could_not_be_published_is_refused_before_anything_is_written(dsn: str, bad: Event, said: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        with pytest.raises(ValueError, match=said):
+            append(connection, bad)
+        append(connection, placed())
+    assert count(dsn) == 1
