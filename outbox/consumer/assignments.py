@@ -35,6 +35,7 @@ class Assignments:
         self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
         self._settings, self._report, self._checkpoints = settings, report, checkpoints
         self._clock, self._rng = clock, rng
+        self._ours: set[TopicPartition] = set()
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
         self._lost: dict[TopicPartition, str] = {}
@@ -46,11 +47,13 @@ class Assignments:
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """The group gave them to us: nothing is read before the database agrees."""
         self._consumer.pause(partitions)
+        self._ours.update(partitions)
         for partition in partitions:
             self._due[partition] = self._clock()
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """The group took them: stop, give runs under way a moment, forget. The fence guards the rest."""
+        self._ours.difference_update(partitions)
         for partition in partitions:
             self._due.pop(partition, None)
             self._asked.pop(partition, None)
@@ -63,8 +66,9 @@ class Assignments:
         """Move every partition on that can be moved on. Raises `ConfigurationError`."""
         for partition in self._board.take_fenced():
             self._report.partition(Metric.FENCED, partition)
-            # If the group still says it is ours, the other side is on its way out: by then we have heard of it.
-            self._postpone(partition, self._settings.reassign_s)
+            if partition in self._ours:
+                # One of us is on its way out. If it is we, the group will have told us by then.
+                self._postpone(partition, self._settings.reassign_s)
         now = self._clock()
         self._ask([partition for partition, due in self._due.items() if due <= now])
         for answer in self._keeper.answers():

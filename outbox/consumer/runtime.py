@@ -75,21 +75,12 @@ class ConsumerRuntime:
             rng=rng,
         )
         application = Application(group, handler, decode, checkpoints)
-        self._workers = [
-            Worker(
-                board=self._board,
-                session=session(),
-                application=application,
-                settings=settings,
-                report=self._report,
-                rng=rng,
-            )
-            for _ in range(settings.workers)
-        ]
+        self._workers = [self._worker(session(), application, rng) for _ in range(settings.workers)]
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self._committed: Mapping[TopicPartition, int] = {}
         self._reached_at = self._committed_at = self._answered_at = clock()
 
     def run(self) -> None:
@@ -127,10 +118,8 @@ class ConsumerRuntime:
         self._dispatch(records)
         self._assignments.settle()
         self._apply_gates()
-        now = self._clock()
-        if now - self._committed_at >= self._settings.commit_s:
-            self._committed_at = now
-            self._consumer.commit(self._board.lowest())
+        if self._clock() - self._committed_at >= self._settings.commit_s:
+            self._commit()
 
     def _poll(self) -> Sequence[Record]:
         try:
@@ -174,6 +163,24 @@ class ConsumerRuntime:
                 for partition in partitions:
                     self._report.partition(metric, partition)
 
+    def _commit(self) -> None:
+        """For lag tools; nothing when nothing moved."""
+        self._committed_at = self._clock()
+        lowest = self._board.lowest()
+        if lowest and lowest != self._committed:
+            self._consumer.commit(lowest)
+            self._committed = lowest
+
+    def _worker(self, session: Session, application: Application, rng: random.Random) -> Worker:
+        return Worker(
+            board=self._board,
+            session=session,
+            application=application,
+            settings=self._settings,
+            report=self._report,
+            rng=rng,
+        )
+
     def _start(self) -> None:
         bodies = [("keeper", self._keeper.run)]
         bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
@@ -196,10 +203,11 @@ class ConsumerRuntime:
         if not self._board.wait_quiet(within_s):
             self._report.trouble("drain_incomplete", TimeoutError("a handler is still at work; its run will be fenced"))
         self._keeper.stop()
+        deadline = self._clock() + END_THREADS_WITHIN_S
         for thread in self._threads:
-            thread.join(END_THREADS_WITHIN_S)
+            thread.join(max(0.0, deadline - self._clock()))
         try:
-            self._consumer.commit(self._board.lowest())
+            self._commit()
             self._consumer.close()
         except OutboxError as error:
             self._report.trouble("leave_failed", error)

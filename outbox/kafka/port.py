@@ -1,6 +1,6 @@
 """The port to Kafka: what the relay and the consumer runtime need of a client, and nothing more.
 
-Every adapter passes `tests/contracts/test_kafka_port.py`. Partition of a key: murmur2, as Kafka's Java client.
+Every adapter passes the suites in `tests/contracts`. Partition of a key: murmur2, as Kafka's Java client.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ Rebalance = Callable[[Sequence[TopicPartition]], None]
 
 
 class Consumer(Protocol):
-    """One member of a group. Not thread-safe but for `wakeup`: one thread polls. Positions are the caller's."""
+    """One member of a group. Not thread-safe but for `wakeup`: one thread polls. Positions are the caller's.
+
+    The callbacks run inside `poll`, before it returns, and may use the consumer. A new partition begins where it is
+    sought, else at its first record. `poll` raises `PositionLost` when it is asked to read outside a log, and
+    `DependencyDown`. A paused partition keeps what was fetched of it, and loses nothing.
+    """
 
     def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None: ...
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]: ...

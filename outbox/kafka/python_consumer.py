@@ -9,6 +9,7 @@ the polling thread, in order, right after the poll that saw them.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,13 @@ from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import Rebalance, Record, TopicPartition
+from outbox.kafka.python_mending import Joining, unpark
 
 CLOSE_WITHIN_S = 5.0
+RANGE_WITHIN_S = 5.0
+# A resumed partition is fetched when the fetch under way has ended, so this is also the longest it waits.
+FETCH_WAIT_MS = 100
+METADATA_AGE_MS = 10_000  # topics and partitions that are made later are noticed within it
 
 
 class _Change(Enum):
@@ -57,11 +63,14 @@ class PythonConsumer:
                 partition_assignment_strategy=[RangePartitionAssignor],
                 session_timeout_ms=round(timing.session_s * 1000),
                 heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+                metadata_max_age_ms=METADATA_AGE_MS,
                 max_poll_interval_ms=round(timing.max_poll_s * 1000),
                 metrics_enabled=False,
             )
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+        self._joining = Joining(self._client)
         self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
         self._paused: set[TopicPartition] = set()
         self._sought: set[TopicPartition] = set()
@@ -72,21 +81,13 @@ class PythonConsumer:
         self._client.subscribe(topics=list(topics), listener=_Listener(self._client, self._changes))
 
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
-        self._unpark()
-        timeout_ms = 0 if self._woken else round(timeout_s * 1000)
-        self._woken = False
+        timeout_s, self._woken = 0.0 if self._woken else timeout_s, False
         try:
-            fetched = self._client.poll(timeout_ms=timeout_ms, max_records=max_records)
+            records = self._fetch(timeout_s, max_records) if self._joining.settled(timeout_s) else []
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             raise PositionLost(f"a partition was read outside its log: {error!r}") from error
         except KafkaError as error:
             raise DependencyDown(f"Kafka does not answer a poll: {error!r}") from error
-        records = [
-            Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
-            for batch in fetched.values()
-            for one in batch
-        ]
-        self._finish_join()
         self._deliver_changes()
         return records
 
@@ -99,7 +100,7 @@ class PythonConsumer:
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         self._paused.difference_update(partitions)
-        self._client.resume(*self._held(partitions))
+        self._start(partitions)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._sought.add(partition)
@@ -115,43 +116,35 @@ class PythonConsumer:
             return {}
         asked = [ClientPartition(*partition) for partition in partitions]
         try:
-            starts, ends = self._client.beginning_offsets(asked), self._client.end_offsets(asked)
+            starts = self._client.beginning_offsets(asked, timeout_ms=RANGE_WITHIN_S * 1000)
+            ends = self._client.end_offsets(asked, timeout_ms=RANGE_WITHIN_S * 1000)
         except KafkaError as error:
             raise DependencyDown(f"Kafka does not tell the range of {len(asked)} partitions: {error!r}") from error
         return {TopicPartition(*one): (starts[one], ends[one]) for one in asked}
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         held = {ClientPartition(*one): OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
-        self._client.commit_async(held, callback=_ignore_outcome)
+        with contextlib.suppress(KafkaError):  # only lag tools look at it, and there is a next time
+            self._client.commit_async(held, callback=_ignore_outcome)
 
     def wakeup(self) -> None:
         self._woken = True  # kafka-python cannot be interrupted: the poll under way ends by its own timeout
 
     def close(self) -> None:
         try:
+            self._joining.ended(CLOSE_WITHIN_S)
             self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
         except KafkaError as error:
             raise DependencyDown(f"the group was not left in order: {error!r}") from error
 
-    def _finish_join(self) -> None:
-        """Keep kafka-python 3.0.12 from forgetting a join that outlives its poll.
-
-        A rejoin caused by new metadata is not marked as needed; when the poll's timeout ends before the answer comes,
-        no later poll takes it up: no partitions, no heartbeats, and after the session no membership.
-        """
-        coordinator = self._client._coordinator
-        if coordinator.rejoining:
-            coordinator.request_rejoin()
-
-    def _unpark(self) -> None:
-        """Keep kafka-python 3.0.12 from freezing partitions that were paused with records in hand.
-
-        They are taken up again only while no other partition is in the works, and a finished one is left standing
-        there; they are not fetched either, so nothing would ever move again.
-        """
-        fetcher = self._client._fetcher
-        if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
-            fetcher._next_partition_records = None
+    def _fetch(self, timeout_s: float, max_records: int) -> list[Record]:
+        unpark(self._client)
+        fetched = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=max_records)
+        return [
+            Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
+            for batch in fetched.values()
+            for one in batch
+        ]
 
     def _held(self, partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
         """Those still ours: the IO thread may have taken one away that the caller has not heard of yet."""
@@ -169,13 +162,14 @@ class PythonConsumer:
                 self._on_revoked(partitions)
             else:
                 self._on_assigned(partitions)
-                self._start(partitions)
+                self._start([one for one in partitions if one not in self._paused])
 
     def _start(self, partitions: Sequence[TopicPartition]) -> None:
+        """Let them flow; those that nobody sought, from their first record."""
         unsought = [one for one in partitions if one not in self._sought]
         for partition, (start, _) in self.log_range(unsought).items():
             self.seek(partition, start)
-        self._client.resume(*self._held(one for one in partitions if one not in self._paused))
+        self._client.resume(*self._held(partitions))
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has no types

@@ -1,0 +1,112 @@
+"""The board: a lane rests alone, a forgotten assignment cannot speak, a revoke waits no longer than its grace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from outbox.consumer.apply import Outcome
+from outbox.consumer.board import Board
+from outbox.consumer.handler import Disposition
+from outbox.consumer.lanes import Assigned, Bound, LanePosition, lane_of
+from outbox.kafka.port import Record, TopicPartition
+
+HOME = TopicPartition("order", 0)
+ASSIGNED = Assigned(HOME, "1", 1, (LanePosition(0, 0, None), LanePosition(1, 0, None)))
+DONE = Outcome(None, {Disposition.APPLIED: 1}, frozenset(), frozenset())
+FIRST, SECOND = b"a", b"d"
+
+
+class Clock:
+    """Stands still until moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(offset: int, key: bytes) -> Record:
+    return Record("order", 0, offset, key, b"", (), 0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def board(clock: Clock) -> Board:
+    board = Board(Bound(records=4), 10, clock)
+    board.open(ASSIGNED)
+    return board
+
+
+def test_the_keys_of_this_test_have_different_lanes() -> None:
+    assert lane_of(FIRST, 2) != lane_of(SECOND, 2)
+
+
+def test_a_lane_that_failed_rests_while_others_go_on(board: Board, clock: Clock) -> None:
+    board.offer({HOME: ([record(0, FIRST), record(1, SECOND), record(2, FIRST)], 3)})
+    failed = board.take(0.0)
+    assert failed is not None
+    board.retry(failed, 5.0)
+    other = board.take(0.0)
+    assert other is not None
+    assert other.lane != failed.lane
+    assert board.take(0.0) is None
+    clock.now += 5.0
+    again = board.take(0.0)
+    assert again is not None
+    assert (again.records, again.attempt) == (failed.records, 1)
+    assert board.lowest() == {HOME: 0}
+
+
+def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: Board) -> None:
+    board.offer({HOME: ([record(0, FIRST)], 1)})
+    late = board.take(0.0)
+    assert late is not None
+    assert not board.close([HOME], 0.0), "the grace ended before the run"
+    board.open(replace(ASSIGNED, fence=2))
+    board.done(late, DONE)
+    board.fenced(late.assigned)
+    assert board.lowest() == {HOME: 0}
+    assert board.take_fenced() == []
+    board.offer({HOME: ([record(0, FIRST)], 1)})
+    again = board.take(0.0)
+    assert again is not None
+    assert again.assigned.fence == 2
+
+
+def test_a_fenced_partition_is_forgotten_and_told_once(board: Board) -> None:
+    board.offer({HOME: ([record(0, FIRST), record(1, SECOND)], 2)})
+    run = board.take(0.0)
+    assert run is not None
+    board.fenced(run.assigned)
+    assert (board.take_fenced(), board.take_fenced()) == ([HOME], [])
+    assert board.take(0.0) is None
+    assert board.held() == []
+
+
+def test_the_gate_counts_what_runs_and_what_waits_for_a_retry(board: Board) -> None:
+    board.offer({HOME: ([record(offset, FIRST) for offset in range(4)], 4)})
+    run = board.take(0.0)
+    assert run is not None
+    assert board.gates() == ([HOME], [])
+    board.retry(run, 60.0)
+    assert board.gates() == ([], [])
+    assert board.load() == {HOME: (4, 4)}
+
+
+def test_after_a_stop_no_run_is_given_out(board: Board) -> None:
+    board.offer({HOME: ([record(0, FIRST)], 1)})
+    board.stop()
+    assert board.take(1.0) is None
+    assert board.wait_quiet(0.0)
+
+
+def test_records_of_a_partition_that_is_not_open_are_dropped(board: Board) -> None:
+    board.offer({TopicPartition("order", 1): ([record(0, FIRST)], 1)})
+    assert board.take(0.0) is None
