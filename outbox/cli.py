@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         return _say(error, DOWN)
     except psycopg.OperationalError as error:
         return _say(f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN", DOWN)
+    except psycopg.errors.UndefinedTable:
+        return _say("there is no table outbox.outbox here; migrate the branch 'outbox' of this database", USAGE)
+    except psycopg.Error as error:
+        return _say(f"PostgreSQL refuses: {first_line(error)}; check the role's rights", USAGE)
     except OutboxError as error:
         return _say(error, FINDING)
 

@@ -17,7 +17,7 @@ from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.port import TopicPartition, TopicState
 from outbox.kafka.python_start import network_closed_on_failure
 
-BOOTSTRAP_TIMEOUT_MS = 10_000
+BOOTSTRAP_TIMEOUT_MS = 5_000
 REQUEST_TIMEOUT_MS = 15_000
 VISIBLE_WITHIN_S = 15.0
 POLL_S = 0.05

@@ -14,7 +14,7 @@ from outbox.kafka.python_start import network_closed_on_failure
 LINGER_MS = 5
 BATCH_BYTES = 262_144  # with 5 ms of linger 52-59k records/s, against 15k/s with the client's defaults
 MAX_RECORD_BYTES = 1_048_576
-BOOTSTRAP_TIMEOUT_MS = 10_000
+BOOTSTRAP_TIMEOUT_MS = 5_000
 METADATA_TIMEOUT_MS = 10_000
 # A record is tried until the producer is closed: one that expired would let later ones of its key overtake it.
 DELIVERY_TIMEOUT_MS = 2**31 - 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -158,17 +156,3 @@ def test_nothing_is_written_after_a_record_that_failed(bootstrap: str, topic_pre
     producer.close(WITHIN_S)
 
     assert [record.value for record in read_topic(bootstrap, topic, 1)] == [b"good"]
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # kafka-python leaves a refused socket to the collector
-def test_a_broker_that_is_not_there_is_a_dependency_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = set(threading.enumerate())
-    monkeypatch.setattr("outbox.kafka.python_producer.BOOTSTRAP_TIMEOUT_MS", 300)
-    monkeypatch.setattr("outbox.kafka.python_admin.BOOTSTRAP_TIMEOUT_MS", 300)
-
-    with pytest.raises(DependencyDown, match=r"no Kafka at 127\.0\.0\.1:1"):
-        PythonProducer("127.0.0.1:1")
-    with pytest.raises(DependencyDown, match=r"no Kafka at 127\.0\.0\.1:1"):
-        PythonAdmin("127.0.0.1:1")
-    gc.collect()
-    assert set(threading.enumerate()) <= threads
