@@ -71,9 +71,9 @@ plan = Plan(
         slow_provider={
             "payments": {
                 "latency_ms": 20,
-                "slow_share": 0.02,
+                "slow_share": 0.015,
                 "slow_ms": 1300,
-                "effect_then_slow_share": 0.02,
+                "effect_then_slow_share": 0.015,
                 "effect_then_slow_ms": 3000,
                 "seed": 7,
             },

@@ -15,7 +15,7 @@ from strangler.demo.walk import Walk
 from strangler.errors import DependencyDown
 from strangler.step.intents import Json
 
-DISEASE_ORDERS = 100  # enough to see each symptom, few enough to be quick
+DISEASE_ORDERS = 60  # enough to see each symptom, few enough to be quick
 REPLAY_TIMEOUT_S = 300.0
 
 

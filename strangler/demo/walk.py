@@ -13,6 +13,7 @@ from strangler.moves import Moved, advance, rollback
 from strangler.stages import Stage
 
 ACTOR, REASON = "rehearsal", "rehearsed"
+HAND_BACK_WITHIN_S = 5.0  # what is not committed by then stays with the new side, which finishes it
 _PINNED = "SELECT count(*) FROM strangler.ownership"
 
 
@@ -67,7 +68,7 @@ class Walk:
     def _roll_back(self, step: str) -> None:
         scene = self._scene
         _done(rollback(self._connection, scene.plan, step, actor=ACTOR, reason=REASON))
-        outcome = hand_back(scene.plan, scene.environ, step, actor=ACTOR, reason=REASON)
+        outcome = hand_back(scene.plan, scene.environ, step, actor=ACTOR, reason=REASON, timeout_s=HAND_BACK_WITHIN_S)
         scene.narrator.say(
             f"     {outcome.handed_back} handed back to legacy; {outcome.started} had been started, and finish"
         )

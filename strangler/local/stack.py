@@ -129,11 +129,12 @@ class Stack:
         ready: Ready | None = None,
         user: str | None = None,
         ready_within_s: float = 60.0,
+        wait: bool = True,
     ) -> Running:
         """Start a process of ours; stopped with the stack, in reverse order. `argv` is complete.
 
         With `port_env` it finds its port there. Waits until `ready_path` answers 200 or `ready` says so
-        (`Running.said_ready`: a line that begins with `ready`); with neither it does not wait.
+        (`Running.said_ready`: a line that begins with `ready`); with neither, or without `wait`, it does not wait.
         """
         given = dict(CHILD_ENVIRON) | dict(env)
         if port_env is not None:
@@ -143,7 +144,9 @@ class Stack:
         check = answers_200(ready_path) if ready_path else ready
         running = Running(name, command, self._spawner, ready=check, port=port, ready_within_s=ready_within_s)
         self._spawned.append(running)
-        running.start()
+        running.launch()
+        if wait:
+            running.wait_ready()
         return running
 
     def servers(self) -> list[Running]:

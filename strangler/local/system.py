@@ -63,7 +63,9 @@ class System:
         try:
             for process in in_order(plan):
                 if only is None or process.name in only:
-                    system._spawn(process, facade_workers)
+                    system._launch(process, facade_workers)
+            for running in system.running.values():
+                running.wait_ready()
         except BaseException:
             system.stop()
             raise
@@ -92,7 +94,7 @@ class System:
             for name, running in self.running.items()
         ]
 
-    def _spawn(self, process: Process, facade_workers: int) -> None:
+    def _launch(self, process: Process, facade_workers: int) -> None:
         self._say(f"starting {process.name}")
         port = self._stack.take_port() if process.port_env else None
         argv = [sys.executable, "-m", *process.argv]
@@ -106,6 +108,7 @@ class System:
             port_env=process.port_env,
             ready_path=process.ready_path if process.port_env else None,
             ready=Running.said_ready,
+            wait=False,  # they start side by side: their addresses are known, and none needs another to start
         )
         self.running[process.name] = running
         if process.url_env:
