@@ -38,18 +38,26 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     verb: Verb = arguments.run
     try:
         return verb(arguments, {**environ, **given})
-    except ConfigurationError as error:
-        return _say(error, USAGE)
-    except DependencyDown as error:
-        return _say(error, DOWN)
-    except psycopg.OperationalError as error:
-        return _say(f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN", DOWN)
-    except psycopg.errors.UndefinedTable:
-        return _say("there is no table outbox.outbox here; migrate the branch 'outbox' of this database", USAGE)
-    except psycopg.Error as error:
-        return _say(f"PostgreSQL refuses: {first_line(error)}; check the role's rights", USAGE)
-    except OutboxError as error:
-        return _say(error, FINDING)
+    except (OutboxError, psycopg.Error) as error:
+        code, said = _failure(error)
+        print(f"outbox: {said}", file=sys.stderr)
+        return code
+
+
+def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
+    match error:
+        case ConfigurationError():
+            return USAGE, str(error)
+        case DependencyDown():
+            return DOWN, str(error)
+        case OutboxError():
+            return FINDING, str(error)
+        case psycopg.OperationalError():
+            return DOWN, f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN"
+        case psycopg.errors.UndefinedTable():
+            return USAGE, "there is no table outbox.outbox here; migrate the branch 'outbox' of this database"
+        case _:
+            return USAGE, f"PostgreSQL refuses: {first_line(error)}; check the role's rights"
 
 
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -127,11 +135,6 @@ def _lsn_text(lsn: int | None) -> str | None:
 
 def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequence[str]) -> None:
     print(json.dumps(data) if arguments.json else "\n".join(lines))
-
-
-def _say(error: object, code: int) -> int:
-    print(f"outbox: {error}", file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -160,18 +160,22 @@ def _cells(data: bytes, at: int) -> tuple[Cells, int]:
     (count,) = _COUNT.unpack_from(data, at)
     at += _COUNT.size
     cells: list[Cell] = []
+    unpack_size = _SIZE.unpack_from
     for _ in range(count):
         kind = data[at]
         at += 1
         if kind in (_TEXT, _BINARY):
-            cell, at = _sized(data, at)
-            cells.append(cell)
+            (size,) = unpack_size(data, at)
+            at += 4 + size
+            cells.append(data[at - size : at])
         elif kind == _NULL:
             cells.append(None)
         elif kind == _TOAST:
             cells.append(UNCHANGED)
         else:
             raise ValueError(f"unknown cell kind {bytes([kind])!r}")
+    if at > len(data):
+        raise ValueError(f"its cells end {at - len(data)} bytes behind it")
     return tuple(cells), at
 
 

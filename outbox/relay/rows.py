@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from outbox.errors import ConfigurationError, Undecodable
 from outbox.event import SourcePosition
 from outbox.kafka.codec import Headers, headers_of
-from outbox.relay.messages import Cell, Cells, Insert, Relation
+from outbox.relay.messages import UNCHANGED, Cells, Insert, Relation
 
 SCHEMA, TABLE = "outbox", "outbox"
 COLUMNS = (
@@ -23,7 +23,8 @@ COLUMNS = (
     "traceparent",
     "partition_key",
 )
-RECORD_OVERHEAD_BYTES = 100  # what Kafka adds to a record and its batch, rounded up
+FIXED_BYTES = 300  # id, version, position, the headers' names and what Kafka adds to a record, rounded up
+Row: TypeAlias = "tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None]"
 
 
 class Outgoing(NamedTuple):
@@ -41,7 +42,7 @@ class OutboxRows:
 
     def __init__(self, *, topic_prefix: str, source: str) -> None:
         self._topic_prefix, self._source = topic_prefix, source
-        self._pickers: dict[int, Callable[[Cells], tuple[Cell, ...]]] = {}
+        self._pickers: dict[int, Callable[[Cells], Cells]] = {}
         self._topics: dict[bytes, str] = {}
 
     def learn(self, relation: Relation) -> None:
@@ -63,8 +64,9 @@ class OutboxRows:
         if pick is None:
             return None
         cells = pick(insert.new)
-        event_id, kind, aggregate_id, version, event_type, payload, context = (_given(cell) for cell in cells[:7])
-        traceparent, partition_key = (_optional(cell) for cell in cells[7:])
+        if not _is_row(cells):
+            raise Undecodable("a row of outbox.outbox has no value in a column that is never null")
+        event_id, kind, aggregate_id, version, event_type, payload, context, traceparent, partition_key = cells
         value = bytes.fromhex(payload[2:].decode())  # bytea as text: \x and two digits a byte
         key = aggregate_id if partition_key is None else partition_key
         headers = headers_of(
@@ -76,8 +78,8 @@ class OutboxRows:
             position=SourcePosition(self._source, commit_lsn, ordinal),
             aggregate_id=None if partition_key is None else aggregate_id,
         )
-        size = len(key) + len(value) + sum(len(name) + len(text) for name, text in headers) + RECORD_OVERHEAD_BYTES
-        return Outgoing(self._topic(kind), key, value, headers, size)
+        size = len(value) + len(key) + len(aggregate_id) + len(event_type) + len(context) + len(traceparent or b"")
+        return Outgoing(self._topic(kind), key, value, headers, size + FIXED_BYTES)
 
     def _topic(self, kind: bytes) -> str:
         topic = self._topics.get(kind)
@@ -86,11 +88,5 @@ class OutboxRows:
         return topic
 
 
-def _given(cell: Cell) -> bytes:
-    if not isinstance(cell, bytes):
-        raise Undecodable(f"a row of outbox.outbox has {cell!r} in a column that is never null")
-    return cell
-
-
-def _optional(cell: Cell) -> bytes | None:
-    return None if cell is None else _given(cell)
+def _is_row(cells: Cells) -> TypeGuard[Row]:
+    return UNCHANGED not in cells and None not in cells[:7]
