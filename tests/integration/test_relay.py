@@ -168,8 +168,8 @@ def test_a_second_relay_stands_by_and_takes_over(rig: RelayRig) -> None:
     assert second.alive()
 
 
-def test_an_apache_broker_may_restart(rig: RelayRig, kafka_kind: str) -> None:
-    """The embedded Kafka forgets what it acknowledged when it is killed, so there only our side is looked at."""
+def test_a_broker_may_restart(rig: RelayRig) -> None:
+    """Stopped in order: killed, the embedded Kafka would forget what it acknowledged."""
     kafka = rig.stack.kafka
     if kafka is None:
         pytest.fail("the stack's Kafka was given by address: this test needs one that it may restart")
