@@ -26,7 +26,7 @@ from strangler.step.effects import EffectSender
 logger = logging.getLogger(__name__)
 
 # A member that was killed is missed after the session; the brokers' usual minimum is 6 s.
-TIMING = GroupTiming(session_s=10.0, heartbeat_s=2.0)
+SESSION_S, HEARTBEAT_S = 10.0, 2.0
 ENDED_WITHIN_S = 30.0  # the calls under way have timeouts below it
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
 
@@ -40,6 +40,7 @@ class Settings:
     vendors_url: str
     topic_prefix: str
     group_prefix: str
+    timing: GroupTiming
     lanes: int | None
     checkpoints: Checkpoints
 
@@ -55,9 +56,18 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         vendors_url=environ["VENDORS_URL"],
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
+        timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
         lanes=lanes,
         checkpoints=Checkpoints.from_environ(environ),
     )
+
+
+def rest_s_of(environ: Mapping[str, str]) -> float:
+    """OUTBOX_POLL_REST_MS: 0 to 1000, for a broker that does not hold empty fetches; 0 where it is not set."""
+    text = environ.get("OUTBOX_POLL_REST_MS", "0")
+    if not text.isdecimal() or int(text) > 1000:
+        raise ConfigurationError(f"OUTBOX_POLL_REST_MS is {text!r}; it must be a number from 0 to 1000")
+    return int(text) / 1000
 
 
 def run(service: Service, settings: Settings) -> None:
@@ -98,7 +108,7 @@ class Signals:
 def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
     group = settings.group_prefix + service.name
     return ConsumerRuntime(
-        consumer=PythonConsumer(settings.bootstrap, group=group, timing=TIMING, client_id=service.name),
+        consumer=PythonConsumer(settings.bootstrap, group=group, timing=settings.timing, client_id=service.name),
         admin=admin,
         connect=lambda: connect(settings.dsn, service.name),
         group=group,

@@ -10,6 +10,7 @@ the polling thread, in order, right after the poll that saw them.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,16 @@ class _Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GroupTiming:
-    """How the group notices a dead member, in seconds; `max_poll_s` bounds the time between two polls."""
+    """How the group notices a dead member, in seconds; `max_poll_s` bounds the time between two polls.
+
+    `rest_s`: pause after an empty poll. For a broker that answers an empty fetch at once instead of holding it: the
+    client would ask again without end (the embedded Kafka: half a core for each idle consumer).
+    """
 
     session_s: float = 45.0
     heartbeat_s: float = 3.0
     max_poll_s: float = 300.0
+    rest_s: float = 0.0
 
 
 class PythonConsumer:
@@ -70,6 +76,7 @@ class PythonConsumer:
             )
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+        self._rest_s = timing.rest_s
         self._joining = Joining(self._client)
         self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
         self._paused: set[TopicPartition] = set()
@@ -139,7 +146,10 @@ class PythonConsumer:
 
     def _fetch(self, timeout_s: float, max_records: int) -> list[Record]:
         unpark(self._client)
-        fetched = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=max_records)
+        hold_s = 0.0 if self._rest_s else timeout_s
+        fetched = self._client.poll(timeout_ms=round(hold_s * 1000), max_records=max_records)
+        if not fetched and self._rest_s:
+            time.sleep(min(self._rest_s, timeout_s))
         return [
             Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
             for batch in fetched.values()

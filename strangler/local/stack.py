@@ -22,6 +22,7 @@ from strangler.local.process import Ready, Running, answers_200
 from strangler.local.spawner import Command, Spawner
 
 DATABASE = "strangler"
+POLL_REST_MS = 20  # the embedded Kafka answers empty fetches at once; an idle consumer would spin
 # Children speak to each other on loopback: a proxy from the environment must never come between.
 CHILD_ENVIRON = {"PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
@@ -33,6 +34,7 @@ class Stack:
         self.folder = folder
         self.dsn = ""
         self.bootstrap = ""
+        self.poll_rest_ms = 0
         self.postgres: Postgres | None = None
         self.kafka: Running | None = None
         self._say = say
@@ -92,6 +94,7 @@ class Stack:
             self.kafka.wait_ready()
 
     def _launch_kafka(self, kafka: str) -> None:
+        self.poll_rest_ms = POLL_REST_MS if kafka == "embedded" else 0
         if kafka in ("embedded", "apache"):
             make = embedded_kafka if kafka == "embedded" else apache_kafka
             self.kafka = make(self.folder, self._ports, self._spawner)

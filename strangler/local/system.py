@@ -57,6 +57,7 @@ class System:
         system = cls(stack, addresses(stack.bootstrap, plan, database, topic_prefix), say)
         # Files of the plan's own processes go with the database: a ledger of another one's orders says nothing.
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
+        system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         prepare(plan, system.environ)
