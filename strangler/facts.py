@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     EXTRA = "extra"  # there, and nobody wanted it; or both sides acted
     MISMATCH = "mismatch"  # there, with other fields
     DUPLICATE = "duplicate"  # there more often than wanted
-    ORPHAN = "orphan"  # there, for an order that does not exist
+    ORPHAN = "orphan"  # there, for an order, or a change of it, that does not exist
     UNKNOWN = "unknown"  # the frontier was not reached: nothing can be said
 
 

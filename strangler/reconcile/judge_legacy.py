@@ -9,6 +9,7 @@ from strangler.reconcile.case import KIND, TARGET, UNOBSERVED, Case
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
+from strangler.step.intents import first_number
 
 
 def judge_legacy(case: Case) -> Iterator[Judgement]:
@@ -56,7 +57,8 @@ def against_ledger(case: Case) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
     for fact in pairing.extra:
-        yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
+        verdict, reason = _unwanted(case, fact)
+        yield of_fact(case, fact, verdict, reason, side="actual")
 
 
 def unrecorded(case: Case) -> list[Fact]:
@@ -73,6 +75,13 @@ def _absent(case: Case, reason: Reason) -> tuple[Verdict, Reason]:
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK
     return Verdict.MISSING, reason
+
+
+def _unwanted(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
+    """Legacy calls before it commits: a rolled-back cancellation leaves its mail behind, as a rolled-back order does."""
+    if fact.number >= first_number(case.version + 1):
+        return Verdict.ORPHAN, Reason.NO_VERSION
+    return Verdict.EXTRA, Reason.UNWANTED
 
 
 def _concerns_vendor(fact: Fact) -> bool:

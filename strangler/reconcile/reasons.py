@@ -39,3 +39,4 @@ class Reason(StrEnum):
     REPEATED = "done more often than wanted"
     PLANNED_TWICE = "planned more often than wanted"
     NO_ORDER = "done for an order that does not exist"
+    NO_VERSION = "done for a change of the order that does not exist"

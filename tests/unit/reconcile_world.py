@@ -128,7 +128,7 @@ def call_and_roll_back(world: World, version: int) -> None:
     """Legacy asked the vendor for a version that never committed."""
     if world.mails:
         world.strays.append(mail(9, f"rolled-back-{version}", number=(world.version + version) * 100))
-        world.must[(world.version + version) * 100] = "extra"
+        world.must[(world.version + version) * 100] = "extra" if world.owner is Owner.NEW else "orphan"
 
 
 def claim_foreign_order(world: World, version: int) -> None:

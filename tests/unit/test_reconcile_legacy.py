@@ -26,10 +26,22 @@ def test_legacy_is_judged_without_a_frontier() -> None:
     assert verdicts(case(LEGACY, seam=[acted(1, mail())], ledger=[mail()], state=State.UNKNOWN)) == {100: "match"}
 
 
-def test_a_mail_that_left_no_record_since_its_transaction_was_rolled_back_is_extra() -> None:
+def test_a_mail_of_a_cancellation_that_was_rolled_back_is_an_orphan() -> None:
     given = case(LEGACY, oracle=[mail()], seam=[acted(1, mail())], ledger=[mail(), mail(2, "cancelled")])
 
+    assert verdicts(given) == {100: "match", 200: "orphan"}
+
+
+def test_a_mail_that_no_event_of_the_order_wanted_is_extra() -> None:
+    given = case(LEGACY, version=2, seam=[acted(1, mail()), acted(2)], ledger=[mail(), mail(2, "cancelled")])
+
     assert verdicts(given) == {100: "match", 200: "extra"}
+
+
+def test_a_mail_whose_event_is_not_known_is_extra() -> None:
+    given = case(LEGACY, seam=[acted(1, mail())], ledger=[mail(), replace(mail(2, "cancelled"), number=0)])
+
+    assert sorted(verdicts(given).values()) == ["extra", "match"]
 
 
 def test_a_mail_that_legacy_sent_twice_is_a_duplicate() -> None:
