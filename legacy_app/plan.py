@@ -75,7 +75,7 @@ plan = Plan(
                 "slow_ms": 1300,
                 "effect_then_slow_share": 0.015,
                 "effect_then_slow_ms": 3000,
-                "seed": 7,
+                "seed": 54,  # the first sixty calls meet a slow answer and a late one
             },
         },
     ),

@@ -222,8 +222,8 @@ def test_a_second_look_confirms_withdraws_and_adds_but_never_speaks_of_absence()
     settled = judge(case(LEGACY, seam=[acted(1, mail(), mail(4, "away"))], ledger=[mail(), mail(3, "x"), mail(5, "y")]))
     result = {one.number: one.verdict.value for one in answered(first, settled)}
 
-    assert {one.number: one.verdict.value for one in first} == {100: "extra", 200: "missing", 300: "extra"}
-    assert result == {100: "late", 200: "missing", 300: "extra", 500: "extra"}
+    assert {one.number: one.verdict.value for one in first} == {100: "extra", 200: "missing", 300: "orphan"}
+    assert result == {100: "late", 200: "missing", 300: "orphan", 500: "orphan"}
 
 
 def test_what_is_there_needs_a_second_look_and_what_is_absent_does_not() -> None:
