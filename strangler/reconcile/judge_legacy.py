@@ -78,7 +78,7 @@ def _absent(case: Case, reason: Reason) -> tuple[Verdict, Reason]:
 
 
 def _unwanted(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
-    """Legacy calls before it commits: a rolled-back cancellation leaves its mail behind, as a rolled-back order does."""
+    """Legacy calls before it commits: a rolled-back cancellation leaves its mail behind, as an order does."""
     if fact.number >= first_number(case.version + 1):
         return Verdict.ORPHAN, Reason.NO_VERSION
     return Verdict.EXTRA, Reason.UNWANTED
