@@ -1,0 +1,65 @@
+"""The ten minutes of the README, typed as they stand there."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strangler.local.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+UP_WITHIN_S = 90.0
+
+
+def commands() -> list[list[str]]:
+    """The indented lines of the ladder, after `make up`."""
+    ladder = (ROOT / "README.md").read_text().partition("## Ten minutes with it")[2].partition("\n## ")[0]
+    return [shlex.split(line) for line in re.findall(r"^    (\.venv/bin/\S+ .*)$", ladder, re.M)]
+
+
+def runnable(command: list[str]) -> list[str]:
+    program = command[0].removeprefix(".venv/bin/")
+    return [sys.executable, *([] if program == "python" else ["-m", program]), *command[1:]]
+
+
+@pytest.fixture
+def up(tmp_path: Path, kafka_kind: str) -> Iterator[Path]:
+    """`strangler up` in a folder of its own; Ctrl-C at the end stops it cleanly."""
+    environ = {**os.environ, "STRANGLER_PLAN": str(ROOT / "legacy_app" / "plan.py")}
+    with (tmp_path / "up.log").open("w") as log:
+        stack = subprocess.Popen(
+            [sys.executable, "-m", "strangler", "up", "--kafka", kafka_kind],
+            cwd=tmp_path,
+            env=environ,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        written = wait_until((tmp_path / ".strangler" / "stack.json").exists, within_s=UP_WITHIN_S)
+        assert written, (tmp_path / "up.log").read_text()
+        yield tmp_path
+        stack.send_signal(signal.SIGINT)
+        assert stack.wait(60) in (0, 130), (tmp_path / "up.log").read_text()
+    finally:
+        stack.kill()
+        stack.wait(10)
+
+
+@pytest.mark.timeout(300)
+def test_every_command_of_the_ladder_works_as_it_stands(up: Path) -> None:
+    typed = commands()
+    assert len(typed) >= 10
+    environ = {**os.environ, "STRANGLER_PLAN": str(ROOT / "legacy_app" / "plan.py")}
+
+    for command in typed:
+        done = subprocess.run(
+            runnable(command), cwd=up, env=environ, capture_output=True, text=True, timeout=90, check=False
+        )
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), f"{shlex.join(command)} said nothing"
