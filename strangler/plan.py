@@ -34,8 +34,9 @@ class Check:
     """How a step is judged. The readers share no code with either side.
 
     `identity` names an effect within its order from its fields (two mails of one order differ in it).
-    `stateful`: one row per order, replaced by later versions. `expected` is the oracle for orders that the new side
-    owns, read from the legacy database; `actual` reads the new side; `ledger` reads what a vendor was really asked.
+    `stateful`: one row per order, replaced by later versions. `expected` is the oracle, read from the legacy database,
+    and speaks of every order: it is asked where the new side owns, and where legacy's own record is lost. `actual`
+    reads the new side; `ledger` reads what a vendor was really asked.
     """
 
     identity: Identity
