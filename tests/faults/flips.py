@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
@@ -49,6 +52,7 @@ UNUSED = """
 SELECT epoch FROM strangler.stage_move
 EXCEPT SELECT epoch FROM strangler.ownership ORDER BY epoch"""
 USED = "SELECT EXISTS (SELECT FROM strangler.ownership WHERE epoch = %s)"
+PINNED = "SELECT count(*) FROM strangler.ownership"
 STAGE = "SELECT stage FROM strangler.stage WHERE step = %s"
 
 
@@ -59,6 +63,7 @@ class FlipReport:
     seed: int
     flips: int = 0
     demotions: int = 0
+    stalls: int = 0
     orders: int = 0
     retries: int = 0
     handed_back: int = 0
@@ -79,12 +84,13 @@ def run_flips(system: System, plan: Plan, *, flips: int, seed: int) -> FlipRepor
         psycopg.connect(system.environ["STRANGLER_DSN"], autocommit=True) as connection,
         HandBacks(plan, system.environ) as hand_backs,
     ):
+        stalls = Stalls(system, connection, rng)
         with Customers(system.environ["FACADE_URL"], seed) as customers:
             for _ in range(flips):
-                flip(connection, plan, rng, report, hand_backs)
+                flip(connection, plan, rng, report, hand_backs=hand_backs, stalls=stalls)
         report.orders, report.retries = len(customers.accepted), customers.retries
         hand_backs.finish()
-        report.handed_back = hand_backs.handed_back
+        report.handed_back, report.stalls = hand_backs.handed_back, stalls.count
         judged = reconcile(plan, system.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
         _, report.both, report.neither = connection.execute(COUNT_SIDES).fetchone() or (0, -1, -1)
         report.epochs_unused = [row[0] for row in connection.execute(UNUSED)]
@@ -99,17 +105,54 @@ def findings_of(judged: Report) -> dict[str, int]:
     return {kind.value: sum(counts[kind] for counts in judged.counts.values()) for kind in sorted(kinds)}
 
 
+class Stalls:
+    """Stops a step's service before some demotions, so that orders wait unstarted; it goes on after the hand-back, and
+    meets the tombstones, as a zombie would.
+    """
+
+    def __init__(self, system: System, connection: PsycopgConnection, rng: random.Random) -> None:
+        self._system, self._connection, self._rng = system, connection, rng
+        self.count = 0
+
+    def maybe(self, step: str) -> AbstractContextManager[None]:
+        return self._stalled(step) if self._rng.random() < 0.25 else nullcontext()
+
+    @contextmanager
+    def _stalled(self, step: str) -> Iterator[None]:
+        pid = self._system.running[step].pid
+        os.kill(pid, signal.SIGSTOP)
+        self.count += 1
+        try:
+            enough = self._pinned() + 4
+            wait_until(lambda: self._pinned() >= enough, within_s=USED_WITHIN_S, every_s=0.005)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def _pinned(self) -> int:
+        row = self._connection.execute(PINNED).fetchone()
+        return int(row[0]) if row else 0
+
+
 def flip(
-    connection: PsycopgConnection, plan: Plan, rng: random.Random, report: FlipReport, hand_backs: HandBacks
+    connection: PsycopgConnection,
+    plan: Plan,
+    rng: random.Random,
+    report: FlipReport,
+    *,
+    hand_backs: HandBacks,
+    stalls: Stalls,
 ) -> None:
     """One random neighbour move; the next one waits until an order was pinned in the new epoch."""
     step = rng.choice([step.name for step in plan.taken_over()])
     row = connection.execute(STAGE, [step]).fetchone()
     stage = Stage(row[0]) if row else Stage.LEGACY
     if stage is not Stage.LEGACY and (stage is Stage.LIVE or rng.random() < 0.4):
-        moved = rollback(connection, plan, step, actor=ACTOR, reason=REASON)
+        with stalls.maybe(step):
+            moved = rollback(connection, plan, step, actor=ACTOR, reason=REASON)
+            hand_backs.ask(step)
+            hand_backs.wait()
         report.demotions += 1
-        hand_backs.ask(step)
     else:
         to = {Stage.LEGACY: Stage.SHADOW, Stage.SHADOW: Stage.RAMP}.get(stage, rng.choice([Stage.RAMP, Stage.LIVE]))
         ramp_bp = rng.randrange(1, 10_000) if to is Stage.RAMP else None
@@ -132,7 +175,7 @@ class HandBacks:
     def __init__(self, plan: Plan, environ: Mapping[str, str]) -> None:
         self._plan, self._environ = plan, environ
         self._asked: set[str] = set()
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._wake, self._stop, self._idle = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._serve, name="hand-backs")
         self.handed_back = 0
         self.errors: list[Exception] = []
@@ -140,6 +183,10 @@ class HandBacks:
     def ask(self, step: str) -> None:
         self._asked.add(step)
         self._wake.set()
+
+    def wait(self) -> None:
+        """Until what was asked has been run once."""
+        wait_until(lambda: self._idle.is_set() and not self._asked, within_s=60)
 
     def finish(self) -> None:
         """Stop the thread, then hand back what is left of every step."""
@@ -164,11 +211,13 @@ class HandBacks:
         while not self._stop.is_set():
             self._wake.wait(timeout=1)
             self._wake.clear()
+            self._idle.clear()
             while self._asked and not self._stop.is_set():
                 try:
                     self._run(self._asked.pop())
                 except Exception as error:  # noqa: BLE001 - a thread's edge: finish() raises it
                     self.errors.append(error)
+            self._idle.set()
 
     def _run(self, step: str) -> None:
         done = hand_back(self._plan, self._environ, step, actor=ACTOR, reason=REASON, timeout_s=20)
