@@ -28,10 +28,12 @@ class Answer:
         return dict(json.loads(self.body))
 
 
-def send(facade: Running, data: bytes, *, timeout_s: float = 10) -> bytes:
-    """Send these bytes, return all that comes until the facade hangs up."""
+def send(facade: Running, data: bytes, *, timeout_s: float = 10, then_leave: bool = False) -> bytes:
+    """Send these bytes (and no more, ever, if we `then_leave`), return all that comes until the facade hangs up."""
     with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=timeout_s) as client:
         client.sendall(data)
+        if then_leave:
+            client.shutdown(socket.SHUT_WR)
         received = b""
         while piece := client.recv(65536):
             received += piece

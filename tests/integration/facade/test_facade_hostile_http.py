@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from strangler.local.process import Running
@@ -74,8 +72,6 @@ def test_a_tunnel_is_refused(facade: Running, app: Application) -> None:
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_order_has_placed_none(facade: Running, app: Application) -> None:
-    with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=10) as client:
-        client.sendall(b"POST /orders HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 50\r\n\r\nhalf")
-        client.shutdown(socket.SHUT_WR)
-        assert b'"type": "urn:problem-type:strangler:body-incomplete"' in client.recv(65536)
+    half = b"POST /orders HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 50\r\n\r\nhalf"
+    assert b'"type": "urn:problem-type:strangler:body-incomplete"' in send(facade, half, then_leave=True)
     assert not app.seen
