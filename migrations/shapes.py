@@ -87,3 +87,8 @@ EFFECT_DUE_1 = """
 CREATE INDEX effect_due ON {schema}.effect (next_attempt_at) WHERE state IN ('planned', 'sent', 'unknown')"""
 
 CONTEXT_1 = (POSITION_1, QUARANTINE_1, QUARANTINE_KEY_1, CLAIM_1, INTENT_1, EFFECT_1, EFFECT_DUE_1)
+
+# What follows an effect's outcome needs of the event that planned it: its context, the order. Never sent to the vendor.
+EFFECT_CARRY_2 = "ALTER TABLE {schema}.effect ADD COLUMN carry jsonb NOT NULL DEFAULT '{{}}'"
+
+CONTEXT_2 = (EFFECT_CARRY_2,)
