@@ -1,4 +1,4 @@
-"""The acts before the judge comes: the disease of the bare chain, then the same peak while it is strangled."""
+"""The acts before the judge comes: the disease of the bare chain, the walk to live, then the same peak once more."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from strangler.demo import commands
 from strangler.demo.scene import Scene
 from strangler.demo.walk import Walk
 from strangler.errors import DependencyDown
+from strangler.local.waiting import wait_until
 from strangler.step.intents import Json
 
 DISEASE_ORDERS = 60  # enough to see each symptom, few enough to be quick
 REPLAY_TIMEOUT_S = 300.0
+SETTLED_WITHIN_S = 30.0
+PEAK_SUFFIX = "-peak"  # the same orders again are other orders: references and keys of their own
+
+_OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 
 
 def slow_down(scene: Scene) -> None:
@@ -47,7 +52,7 @@ def show_disease(scene: Scene) -> dict[str, int]:
 def strangle(scene: Scene, out: Path) -> tuple[Json, dict[str, int], Walk]:
     """The same client, retries and provider, through facade and outbox, while the stages are walked to live.
 
-    Returns the client's summary, the symptoms on the new path, and the finished walk; `out` gets a line per order.
+    Returns the client's summary, the symptoms meanwhile, and the finished walk; `out` gets a line per order.
     """
     slow_down(scene)
     argv = [*scene.rehearsal.replay, *scene.replay_arguments(scene.environ["FACADE_URL"], scene.orders)]
@@ -61,6 +66,38 @@ def strangle(scene: Scene, out: Path) -> tuple[Json, dict[str, int], Walk]:
     path = symptoms(scene, summary)
     scene.narrator.say(describe(path))
     return summary, path, walk
+
+
+def repeat_peak(scene: Scene, before: Mapping[str, int], out: Path) -> dict[str, int]:
+    """The orders of the first act again, now that the new side owns every step; only what this peak added is counted.
+
+    `before`: the symptoms up to now. Orders that were answered "accepted, not done yet" are waited for.
+    """
+    slow_down(scene)
+    orders = min(scene.orders, DISEASE_ORDERS)
+    scene.narrator.say(f"the {orders} orders of the first act once more; same client, same retries, same provider")
+    once_more = [*scene.replay_arguments(scene.environ["FACADE_URL"], orders), f"--ref-suffix={PEAK_SUFFIX}"]
+    argv = [*scene.rehearsal.replay, *once_more, "--out", str(out)]
+    summary = commands.run(scene.stack, "replay-peak", argv, scene.environ, timeout_s=REPLAY_TIMEOUT_S)
+    settle(scene)
+    after = symptoms(scene, summary)
+    path = {**after, **{name: after[name] - before[name] for name in ("duplicate_orders", "payments_without_order")}}
+    scene.narrator.say(describe(path))
+    return path
+
+
+def settle(scene: Scene) -> None:
+    """Wait until no order waits for a step any more; `DependencyDown` says how many still do."""
+    with psycopg.connect(scene.environ["STRANGLER_DSN"], autocommit=True) as connection:
+
+        def waiting() -> int:
+            row = connection.execute(_OPEN).fetchone()
+            return int(row[0]) if row else 0
+
+        if not wait_until(lambda: waiting() == 0, within_s=SETTLED_WITHIN_S):
+            raise DependencyDown(
+                f"{waiting()} orders still wait for a step after {SETTLED_WITHIN_S:.0f} s; see the logs of its context"
+            )
 
 
 def symptoms(scene: Scene, summary: Json) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from strangler.demo import commands
 from strangler.demo.account import doubled_effects, lost_orders, relay_account, step_counts, verdict_counts
-from strangler.demo.acts import show_disease, strangle
+from strangler.demo.acts import repeat_peak, settle, show_disease, strangle, symptoms
 from strangler.demo.faults import STUCK, Planted, found, hold_stuck, plant
 from strangler.demo.narrator import Narrator
 from strangler.demo.report import RehearsalReport
@@ -32,7 +32,7 @@ def rehearse(stack: Stack, plan: Plan, *, orders: int, orders_file: Path | None,
     narrator.act("The chain as found, under a slow payment provider")
     with _system(stack, plan, "bare", topic_prefix="bare.", only=BARE) as system:
         report.legacy_disease = show_disease(Scene(stack, plan, system, narrator, orders, orders_file))
-    narrator.act("The same peak through facade and outbox, while the tail of the chain is strangled")
+    narrator.act("Real orders through facade and outbox, while the chain is strangled step by step")
     with _system(stack, plan, "shop") as system:
         scene = Scene(stack, plan, system, narrator, orders, orders_file)
         _strangle(scene, report)
@@ -56,8 +56,11 @@ def _system(
 
 
 def _strangle(scene: Scene, report: RehearsalReport) -> None:
-    out = scene.stack.folder / "strangled.jsonl"
-    summary, report.new_path, walk = strangle(scene, out)
+    out, peak_out = scene.stack.folder / "strangled.jsonl", scene.stack.folder / "peak.jsonl"
+    summary, report.while_strangling, walk = strangle(scene, out)
+    settle(scene)
+    scene.narrator.act("The same peak before and after: the new side now owns the chain")
+    report.new_path = repeat_peak(scene, symptoms(scene, summary), peak_out)
     scene.narrator.act("Reconciliation: what both sides must have seen, compared order by order")
     judged = reconcile(scene.plan, scene.environ, timeout_s=SETTLED_WITHIN_S)
     _tell(judged, scene.narrator)
@@ -66,8 +69,8 @@ def _strangle(scene: Scene, report: RehearsalReport) -> None:
     report.orders = {
         "offered": summary["offered"],
         "accepted": summary["accepted"],
-        "lost": lost_orders(scene, out),
-        "duplicated": report.new_path["duplicate_orders"],
+        "lost": lost_orders(scene, out) + lost_orders(scene, peak_out),
+        "duplicated": report.while_strangling["duplicate_orders"] + report.new_path["duplicate_orders"],
     }
     report.relay = {
         "kills": walk.kills,

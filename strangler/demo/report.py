@@ -22,10 +22,14 @@ class StepCounts:
 
 @dataclass(slots=True)
 class RehearsalReport:
-    """Filled act by act. Counts are of orders unless the name says otherwise; `seconds` excludes set-up."""
+    """Filled act by act. Counts are of orders unless the name says otherwise; `seconds` excludes set-up.
+
+    `legacy_disease` and `new_path` are one peak before and after; `while_strangling` is the traffic between them.
+    """
 
     orders: dict[str, int] = field(default_factory=dict)
     legacy_disease: dict[str, int] = field(default_factory=dict)
+    while_strangling: dict[str, int] = field(default_factory=dict)
     new_path: dict[str, int] = field(default_factory=dict)
     steps: dict[str, StepCounts] = field(default_factory=dict)
     relay: dict[str, int] = field(default_factory=dict)
@@ -46,6 +50,7 @@ def unexpected(report: RehearsalReport) -> list[str]:
     """What must not be, in words; empty when the reconciliation is as expected."""
     must_be_zero: tuple[tuple[str, Mapping[str, int], tuple[str, ...]], ...] = (
         ("orders", report.orders, ("lost", "duplicated")),
+        ("new_path", report.new_path, ("payments_without_order", "duplicate_orders", "timeouts")),
         ("relay", report.relay, ("lost", "duplicated_effects")),
         ("reconciliation", report.reconciliation, ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
     )
@@ -60,6 +65,8 @@ def unexpected(report: RehearsalReport) -> list[str]:
     if not report.relay.get("kills"):
         reasons.append("the relay was never killed")
     for name, step in report.steps.items():
+        if step.stage != "live":
+            reasons.append(f"steps.{name}.stage is {step.stage}, not live")
         reasons += [
             f"steps.{name}.{owner} is 0" for owner in ("shadow", "new", "compared_new") if not getattr(step, owner)
         ]

@@ -11,6 +11,7 @@ from strangler.demo.report import RehearsalReport, StepCounts, unexpected
 def flawless() -> RehearsalReport:
     return RehearsalReport(
         orders={"offered": 40, "accepted": 39, "lost": 0, "duplicated": 0},
+        new_path={"payments_without_order": 0, "duplicate_orders": 0, "timeouts": 0},
         relay={"kills": 1, "lost": 0, "duplicated_effects": 0},
         reconciliation={"missing": 0, "extra": 0, "mismatch": 0, "duplicate": 0, "unknown": 0, "late": 0},
         steps={"search": StepCounts(stage="live", shadow=5, new=20, compared_new=20)},
@@ -28,6 +29,7 @@ def test_all_as_it_must_be() -> None:
     [
         ("orders", "lost"),
         ("orders", "duplicated"),
+        *(("new_path", name) for name in ("payments_without_order", "duplicate_orders", "timeouts")),
         ("relay", "lost"),
         ("relay", "duplicated_effects"),
         *(("reconciliation", name) for name in ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
@@ -40,7 +42,7 @@ def test_one_loss_or_double_is_enough(room: str, name: str) -> None:
     assert unexpected(report) == [f"{room}.{name} is 1, not 0"]
 
 
-@pytest.mark.parametrize("room", ["orders", "relay", "reconciliation"])
+@pytest.mark.parametrize("room", ["orders", "new_path", "relay", "reconciliation"])
 def test_what_was_not_counted_is_not_fine(room: str) -> None:
     report = flawless()
     getattr(report, room).clear()
@@ -62,6 +64,14 @@ def test_a_stage_that_no_order_saw(owner: str) -> None:
     setattr(report.steps["search"], owner, 0)
 
     assert unexpected(report) == [f"steps.search.{owner} is 0"]
+
+
+@pytest.mark.parametrize("stage", ["legacy", "ramp"])
+def test_a_step_that_did_not_arrive(stage: str) -> None:
+    report = flawless()
+    report.steps["search"].stage = stage
+
+    assert unexpected(report) == [f"steps.search.stage is {stage}, not live"]
 
 
 def test_the_narrator_numbers_acts_and_hides_progress_from_files() -> None:
