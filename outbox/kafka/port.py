@@ -84,6 +84,20 @@ class Consumer(Protocol):
     def close(self) -> None: ...
 
 
+class Reader(Protocol):
+    """Records by their place: no group, no commits. Raises `DependencyDown`, and `PositionLost` outside the log."""
+
+    def read(self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0) -> Sequence[Record]:
+        """Up to `limit` records from `offset` on, fewer where the log (as it is now) ends."""
+        ...
+
+    def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
+        """The first offset that is not older; None when all are."""
+        ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TopicState:
     """`incarnation` changes when a topic is deleted and made again; "" where the broker has no topic ids."""

@@ -1,0 +1,73 @@
+"""kafka-python behind the `Reader` port: records by their place, without a group, for people and for replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from kafka import KafkaConsumer
+from kafka import TopicPartition as ClientPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError
+
+from outbox.errors import DependencyDown, PositionLost
+from outbox.kafka.port import Record, TopicPartition
+
+POLL_MS = 200
+
+
+class PythonReader:
+    """Not thread-safe; it belongs to whoever made it. Joins no group, commits nothing."""
+
+    def __init__(self, bootstrap: str, *, client_id: str = "outbox-reader") -> None:
+        try:
+            self._client = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                group_id=None,
+                client_id=client_id,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+
+    def read(self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0) -> Sequence[Record]:
+        place = ClientPartition(*partition)
+        records: list[Record] = []
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._client.assign([place])
+            start = self._client.beginning_offsets([place], timeout_ms=timeout_s * 1000)[place]
+            end = self._client.end_offsets([place], timeout_ms=timeout_s * 1000)[place]
+            if not start <= offset <= end:
+                raise _lost(partition, offset)
+            self._client.seek(place, offset)
+            while len(records) < limit and self._client.position(place) < end:
+                if time.monotonic() > deadline:
+                    raise DependencyDown(f"{partition.topic}-{partition.partition}@{offset} was not read in time")
+                for batch in self._client.poll(timeout_ms=POLL_MS, max_records=limit - len(records)).values():
+                    records += [
+                        Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
+                        for one in batch
+                    ]
+        except OffsetOutOfRangeError as error:
+            raise _lost(partition, offset) from error  # the log's start has moved on meanwhile
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not answer a read: {error!r}") from error
+        return records
+
+    def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
+        place = ClientPartition(*partition)
+        try:
+            found = self._client.offsets_for_times({place: timestamp_ms})[place]
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not tell offsets by time: {error!r}") from error
+        return None if found is None else int(found.offset)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _lost(partition: TopicPartition, offset: int) -> PositionLost:
+    return PositionLost(f"{partition.topic}-{partition.partition} does not hold offset {offset} (any more)")
