@@ -61,7 +61,7 @@ plan = Plan(
         Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),
         *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
-    branches=("outbox", "strangler", "legacy", *SERVICES),
+    branches=("outbox", "strangler", "legacy", "inventory", *SERVICES),
     rehearsal=Rehearsal(
         replay=("legacy_app", "replay"),
         disease=("legacy_app", "disease"),
