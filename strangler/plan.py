@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from outbox.connection import PsycopgConnection
+from outbox.event import Event
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
 from strangler.step.intents import Json
@@ -27,6 +28,7 @@ class Context:
 OrderReader = Callable[[PsycopgConnection], Iterable[OrderFacts]]
 FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
 Identity = Callable[[Mapping[str, Json]], str]
+Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what an event could make hot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A link of the chain. `context` and `check` are None while nobody has built its new side."""
+    """A link of the chain. `context` and `check` are None while nobody has built its new side.
+
+    `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
+    """
 
     name: str
     context: Context | None = None
     check: Check | None = None
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,9 @@ class Rehearsal:
 class Plan:
     """A chain and everything the toolkit must know of it.
 
-    `order_path` answers an order by reference (a stale idempotency claim is resolved by it); `hand_back_path`
-    takes `{step}` and `{order_ref}` and runs the legacy step for an order that was handed back.
+    `facets` names what of an event can be hot, beside its tenant. `order_path` answers an order by reference (a stale
+    idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
+    an order that was handed back.
     """
 
     name: str
@@ -122,6 +129,7 @@ class Plan:
     processes: tuple[Process, ...] = ()
     branches: tuple[str, ...] = ("outbox", "strangler")
     rehearsal: Rehearsal | None = None
+    facets: Facets | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

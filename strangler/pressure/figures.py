@@ -1,0 +1,146 @@
+"""From two looks at a context to its pressure, and to the sentence that a business person reads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from strangler.pressure.hot import Hot
+from strangler.step.intents import Json
+
+NOTHING_WAITS = 0.5  # below one event: lanes that have nothing of their own follow the frontier with a delay
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A context's log at one moment. `end` and `done` are sums of offsets over its partitions, so only their
+    differences mean something; `done` is the mean over a partition's lanes, as keys spread over them evenly.
+    """
+
+    at_s: float
+    end: int
+    done: float
+    oldest_ms: int | None = None  # the broker's or producer's time of the first record that is not done
+
+    @property
+    def backlog(self) -> float:
+        return max(0.0, self.end - self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A context's effects that are not at their end. `limited`: of them, those the vendor last refused as too many."""
+
+    waiting: int = 0
+    oldest_s: float = 0.0
+    unknown: int = 0
+    limited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Rates are events a second, times are seconds. `drain_s` is None while more comes in than goes out.
+
+    `breach_s`: until the oldest is older than the promise; below 0 it is. None without a promise or without a backlog.
+    `saturation`: 0 to 1, by what is used up: `vendor` is the share of effects that the vendor limits.
+    """
+
+    context: str
+    backlog: int
+    oldest_s: float
+    arrival_per_s: float
+    service_per_s: float
+    drain_s: float | None
+    promise_s: float | None
+    breach_s: float | None
+    effects: Queued
+    parked: int
+    saturation: Mapping[str, float]
+    hot: Sequence[Hot] = field(default=())
+    sentence: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def pressure_of(
+    context: str,
+    first: Look,
+    last: Look,
+    queued: Queued,
+    *,
+    now_ms: int,
+    parked: int = 0,
+    promise_s: float | None = None,
+    words: str = "",
+    hot: Sequence[Hot] = (),
+) -> Pressure:
+    """Two looks some time apart make rates. `words`: what waits, as the business says it ("orders wait for stock")."""
+    seconds = max(last.at_s - first.at_s, 1e-6)
+    arrival, service = (last.end - first.end) / seconds, (last.done - first.done) / seconds
+    waits = last.backlog >= NOTHING_WAITS
+    oldest_s = max(0.0, (now_ms - last.oldest_ms) / 1000) if waits and last.oldest_ms is not None else 0.0
+    oldest_s = max(oldest_s, queued.oldest_s)
+    backlog = round(last.backlog) if waits else 0
+    found = Pressure(
+        context=context,
+        backlog=backlog,
+        oldest_s=round(oldest_s, 3),
+        arrival_per_s=round(max(0.0, arrival), 1),
+        service_per_s=round(max(0.0, service), 1),
+        drain_s=drain_s(backlog, arrival, service),
+        promise_s=promise_s,
+        breach_s=None if promise_s is None or not (backlog or queued.waiting) else round(promise_s - oldest_s, 1),
+        effects=queued,
+        parked=parked,
+        saturation={"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {},
+        hot=tuple(hot),
+    )
+    return _said(found, words or f"events wait in {context}")
+
+
+def drain_s(backlog: int, arrival_per_s: float, service_per_s: float) -> float | None:
+    """Seconds until nothing waits, at these rates.
+
+    >>> drain_s(100, 10, 30), drain_s(0, 10, 5), drain_s(1, 10, 10)
+    (5.0, 0.0, None)
+    """
+    if backlog == 0:
+        return 0.0
+    spare = service_per_s - arrival_per_s
+    return round(backlog / spare, 1) if spare > 0 else None
+
+
+def _said(found: Pressure, words: str) -> Pressure:
+    parts = []
+    waiting = found.backlog + found.effects.waiting
+    if waiting:
+        parts.append(f"{waiting} {words}, oldest {spoken_s(found.oldest_s)}")
+        if found.promise_s is not None and found.breach_s is not None:
+            late = found.breach_s < 0
+            when = f"broken {spoken_s(-found.breach_s)} ago" if late else f"breach in {spoken_s(found.breach_s)}"
+            parts.append(f"promise {spoken_s(found.promise_s)}, {when}")
+        drains = found.drain_s
+        if found.backlog:
+            parts.append("more comes in than goes out" if drains is None else f"drained in {spoken_s(drains)}")
+    else:
+        parts.append(f"no {words}")
+    if found.effects.limited:
+        parts.append(f"{found.effects.limited} held back by the vendor's limit")
+    if found.parked:
+        parts.append(f"{found.parked} in quarantine, none lost")
+    parts += [each.sentence for each in found.hot]
+    values = {name: getattr(found, name) for name in found.__slots__}
+    return Pressure(**{**values, "sentence": "; ".join(parts)})
+
+
+def spoken_s(seconds: float) -> str:
+    """As one says it.
+
+    >>> spoken_s(0.4), spoken_s(38), spoken_s(600), spoken_s(86_400)
+    ('0.4 s', '38 s', '10 min', '24 h')
+    """
+    for limit, unit, size in ((10, "s", 0), (120, "s", 1), (7_200, "min", 60)):
+        if seconds < limit:
+            return f"{round(seconds, 1):g} s" if not size else f"{round(seconds / size)} {unit}"
+    return f"{round(seconds / 3_600)} h"

@@ -1,0 +1,140 @@
+"""Looks at every context: its topics' ends, its lanes' positions, its effects and its quarantine. Changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import lane_of
+from outbox.errors import PositionLost, Undecodable
+from outbox.kafka.codec import from_record
+from outbox.kafka.port import Admin, Reader, Record, TopicPartition
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
+from strangler.plan import Facets, Plan, Step
+from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
+from strangler.pressure.hot import Facet, hot
+from strangler.reconcile.addresses import Addresses
+
+SAMPLE = 500  # records a partition, from the first that is not done: enough to name what is hot, cheap to read
+
+POSITIONS = """
+SELECT topic, partition, lane, next_offset FROM position WHERE group_name = %(group)s AND topic = ANY(%(topics)s)"""
+
+QUEUED = """
+SELECT count(*), coalesce(extract(epoch FROM now() - min(planned_at)), 0)::float8,
+       count(*) FILTER (WHERE state = 'unknown'),
+       count(*) FILTER (WHERE state = 'unknown' AND outcome ->> 'status' = '429')
+FROM effect WHERE step = %(step)s AND state IN ('planned', 'sent', 'unknown')"""
+
+PARKED = "SELECT count(*) FROM quarantine WHERE group_name = %(group)s AND resolved_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A step's context, and how to look at it."""
+
+    step: Step
+    connection: PsycopgConnection
+    group: str
+    topics: Sequence[str]
+
+    def lanes(self) -> dict[TopicPartition, dict[int, int]]:
+        """The next offset of each lane, by partition; nothing for a partition that nobody was ever assigned."""
+        found: dict[TopicPartition, dict[int, int]] = {}
+        for topic, partition, lane, offset in self.connection.execute(
+            POSITIONS, {"group": self.group, "topics": list(self.topics)}
+        ):
+            found.setdefault(TopicPartition(topic, partition), {})[lane] = offset
+        return found
+
+    def queued(self) -> Queued:
+        row = self.connection.execute(QUEUED, {"step": self.step.name}).fetchone()
+        return Queued() if row is None else Queued(row[0], round(row[1], 1), row[2], row[3])
+
+    def parked(self) -> int:
+        row = self.connection.execute(PARKED, {"group": self.group}).fetchone()
+        return 0 if row is None else int(row[0])
+
+
+def read_pressure(
+    plan: Plan,
+    environ: Mapping[str, str],
+    *,
+    window_s: float = 1.0,
+    pause: Callable[[float], None] = time.sleep,
+    promise_of: Callable[[Step], float | None] = lambda _: None,
+) -> list[Pressure]:
+    """Look twice, `window_s` apart; one pressure for each step that has a new side, in chain order.
+
+    Raises `DependencyDown` when Kafka or a context's database does not answer, `BadInput` for a missing address.
+    """
+    addresses = Addresses(environ)
+    with ExitStack() as stack:
+        admin = stack.enter_context(closing(PythonAdmin(addresses.bootstrap)))
+        reader = stack.enter_context(closing(PythonReader(addresses.bootstrap)))
+        watched = list(_watched(plan, addresses, stack))
+        first = {each.step.name: _look(each, admin, {}) for each in watched}
+        pause(window_s)
+        found = []
+        for each in watched:
+            waiting = _waiting(each, admin, reader)
+            last = _look(each, admin, waiting)
+            events = (_facets(record, plan.facets) for records in waiting.values() for record in records)
+            found.append(
+                pressure_of(
+                    each.step.name,
+                    first[each.step.name],
+                    last,
+                    each.queued(),
+                    now_ms=time.time_ns() // 1_000_000,
+                    parked=each.parked(),
+                    promise_s=promise_of(each.step),
+                    words=each.step.waiting,
+                    hot=hot(events),
+                )
+            )
+        return found
+
+
+def _watched(plan: Plan, addresses: Addresses, stack: ExitStack) -> Iterator[Watched]:
+    for step in plan.taken_over():
+        if step.context is not None:
+            connection = stack.enter_context(closing(addresses.context(step.context)))
+            yield Watched(step, connection, addresses.group(step.context), addresses.topics(step.context))
+
+
+def _look(each: Watched, admin: Admin, waiting: Mapping[TopicPartition, Sequence[Record]]) -> Look:
+    lanes, ends = each.lanes(), admin.end_offsets(each.topics)
+    done = sum(sum(offsets.values()) / len(offsets) for partition, offsets in lanes.items() if partition in ends)
+    times = [record.timestamp_ms for records in waiting.values() for record in records]
+    return Look(time.monotonic(), sum(ends.values()), done, min(times, default=None))
+
+
+def _waiting(each: Watched, admin: Admin, reader: Reader) -> dict[TopicPartition, list[Record]]:
+    """The first records of each partition that their lane has not passed."""
+    lanes = each.lanes()
+    found = {}
+    for partition, end in admin.end_offsets(each.topics).items():
+        offsets = lanes.get(partition, {0: 0})
+        lowest = min(offsets.values())
+        if lowest >= end:
+            continue
+        try:
+            records = reader.read(partition, lowest, SAMPLE)
+        except PositionLost:  # behind the log's start: the runtime has stopped there and says so
+            continue
+        found[partition] = [one for one in records if one.offset >= offsets[lane_of(one.key or b"", len(offsets))]]
+    return found
+
+
+def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:
+    try:
+        received = from_record(record)
+        facets = [("tenant", str(received.event.context["tenant"]))] if "tenant" in received.event.context else []
+        return [*facets, *(of_plan(received.event) if of_plan is not None else ())]
+    except (Undecodable, ValueError):  # what cannot be read has no name; quarantine will speak of it
+        return []

@@ -1,0 +1,85 @@
+"""Pressure is worked out from two looks, and said in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from strangler.pressure.figures import Look, Pressure, Queued, pressure_of, spoken_s
+from strangler.pressure.hot import hot
+
+NOW_MS = 1_000_000
+
+
+def seen(first: Look, last: Look, queued: Queued = Queued(), promise_s: float | None = None) -> Pressure:  # noqa: B008
+    return pressure_of(
+        "inventory",
+        first,
+        last,
+        queued,
+        now_ms=NOW_MS,
+        promise_s=promise_s,
+        words="orders wait for their stock",
+    )
+
+
+def test_a_context_at_rest_has_no_pressure() -> None:
+    rest = seen(Look(0, 500, 500), Look(2, 500, 500), promise_s=60)
+
+    assert (rest.backlog, rest.oldest_s, rest.drain_s, rest.breach_s) == (0, 0.0, 0.0, None)
+    assert rest.sentence == "no orders wait for their stock"
+
+
+def test_a_backlog_that_drains_says_when_and_how_long_the_promise_holds() -> None:
+    busy = seen(Look(0, 1000, 500), Look(2, 1020, 580, NOW_MS - 38_000), promise_s=60)
+
+    assert (busy.arrival_per_s, busy.service_per_s, busy.backlog) == (10.0, 40.0, 440)
+    assert (busy.oldest_s, busy.drain_s, busy.breach_s) == (38.0, 14.7, 22.0)
+    assert busy.sentence == (
+        "440 orders wait for their stock, oldest 38 s; promise 60 s, breach in 22 s; drained in 15 s"
+    )
+
+
+def test_a_backlog_that_grows_has_no_drain_estimate() -> None:
+    assert seen(Look(0, 0, 0), Look(1, 100, 20, NOW_MS)).drain_s is None
+    assert "more comes in than goes out" in seen(Look(0, 0, 0), Look(1, 100, 20, NOW_MS)).sentence
+
+
+def test_a_broken_promise_is_said_to_be_broken() -> None:
+    late = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 90_000), promise_s=60)
+
+    assert late.breach_s == -30.0
+    assert "broken 30 s ago" in late.sentence
+
+
+def test_effects_that_wait_are_pressure_too_and_a_limiting_vendor_is_named() -> None:
+    queued = Queued(waiting=10, oldest_s=7.0, unknown=6, limited=5)
+    found = seen(Look(0, 5, 5), Look(1, 5, 5), queued, promise_s=5)
+
+    assert (found.oldest_s, found.saturation, found.breach_s) == (7.0, {"vendor": 0.5}, -2.0)
+    assert "5 held back by the vendor's limit" in found.sentence
+
+
+def test_a_record_without_a_time_is_not_called_old() -> None:
+    assert seen(Look(0, 10, 0), Look(1, 10, 0)).oldest_s == 0.0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(9.96, "10 s"), (119, "119 s"), (121, "2 min"), (7_300, "2 h")])
+def test_times_are_spoken_in_fitting_units(seconds: float, words: str) -> None:
+    assert spoken_s(seconds) == words
+
+
+def test_what_has_more_than_its_share_is_named_with_it() -> None:
+    events = [[("tenant", "m-1"), ("sku", "85123A")]] * 40
+    events += [[("tenant", f"t-{number}"), ("sku", f"s-{number}")] for number in range(40)]
+
+    assert [(each.kind, each.name, each.share) for each in hot(events)] == [
+        ("sku", "85123A", 0.5),
+        ("tenant", "m-1", 0.5),
+    ]
+    assert hot(events)[0].sentence == "sku 85123A is in 50% of them (fair: 2.4%)"
+
+
+def test_nothing_is_hot_where_all_are_alike_or_few() -> None:
+    assert hot([[("tenant", "shop")]] * 100) == []
+    assert hot([[("sku", str(number % 10))] for number in range(100)]) == []
+    assert hot([[("sku", "A")]] * 5) == []
