@@ -111,8 +111,8 @@ def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:
     with psycopg.connect(shop.dsn) as connection:
         connection.execute(
             "INSERT INTO search.effect"
-            " (order_ref, step, number, key, vendor, operation, body, state, outcome, planned_at) VALUES ('a', 'search', 100, 'k', 'index', 'put', '{}', 'unknown', '{\"status\": 429}',"
-            " now() - interval '1 min')"
+            " (order_ref, step, number, key, vendor, operation, body, state, outcome, planned_at) VALUES"
+            " ('a', 'search', 100, 'k', 'index', 'put', '{}', 'unknown', '{\"status\": 429}', now() - interval '1 min')"
         )
         connection.execute(
             'INSERT INTO search.quarantine (group_name, topic, incarnation, partition, "offset", key, reason)'
