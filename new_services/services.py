@@ -9,7 +9,6 @@ import new_services.notification.decide as notification
 import new_services.recommendation.decide as recommendation
 import new_services.search.decide as search
 from new_services.notification.effects import MailVendor
-from new_services.notification.effects import apply_writes as write_nothing
 from new_services.notification.policy import POLICY as NOTIFICATION_POLICY
 from new_services.order_event import OrderEvent, parse
 from new_services.recommendation.effects import apply_writes as write_baskets
@@ -19,7 +18,7 @@ from new_services.search.policy import POLICY as SEARCH_POLICY
 from outbox.checkpoints import Checkpoints
 from outbox.event import Event
 from outbox.policy import FlowPolicy
-from strangler.step.apply import ApplyWrites
+from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.handler import StepHandler
 from strangler.step.intents import Intent
 from strangler.step.vendor import Vendor

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import requests
 
-from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 
@@ -65,11 +63,6 @@ class MailVendor:
             session = self._local.session = requests.Session()
             session.trust_env = False  # no proxy of the environment stands between us and the vendor
         return session
-
-
-def apply_writes(_connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    """Notification has no rows of its own: a write is a mistake in `decide`."""
-    raise ValueError(f"notification cannot write {writes[0].write.table!r}")
 
 
 def _kind_of(status: int) -> AnswerKind:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from outbox import Event, append
 from outbox.connection import PsycopgConnection
-from strangler.step.intents import Call, Emit, Intent, Write, effect_key, first_number
+from outbox.structured import Item
+from strangler.step.intents import Call, Emit, Intent, Write, effect_key
 from strangler.step.storable import encode
 
 PLAN_EFFECT = """
-INSERT INTO effect (order_ref, step, number, key, vendor, operation, body)
+INSERT INTO effect (order_ref, step, number, key, vendor, operation, body, carry)
 SELECT planned.order_ref, %(step)s, planned.number, planned.key, planned.vendor, planned.operation,
-       planned.body::jsonb
+       planned.body::jsonb, planned.carry::jsonb
 FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(keys)s::text[], %(vendors)s::text[],
-            %(operations)s::text[], %(bodies)s::text[])
-     AS planned (order_ref, number, key, vendor, operation, body)
+            %(operations)s::text[], %(bodies)s::text[], %(carries)s::text[])
+     AS planned (order_ref, number, key, vendor, operation, body, carry)
 ORDER BY planned.order_ref, planned.number"""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An event that this side has claimed, with what the step wants."""
+    """An event that this side has claimed, with what the step wants. The intents are numbered from `number`.
+
+    `context` is the event's: emitted events have it too, and effects carry it to what follows their outcome.
+    """
 
     order_ref: str
     version: int
+    number: int
     intents: Sequence[Intent]
+    context: Mapping[str, Item] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +44,31 @@ class NumberedWrite:
     version: int
     number: int
     write: Write
+    context: Mapping[str, Item] = field(default_factory=dict)
 
 
 # A whole batch at once, so that a context can take its row locks in one order.
 ApplyWrites = Callable[[PsycopgConnection, Sequence[NumberedWrite]], None]
 
 
+def write_nothing(_connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """For a step without rows of its own: a write is a mistake in its `decide` or `conclude`."""
+    raise ValueError(f"this step cannot write {writes[0].write.table!r}")
+
+
 def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> None:
     """Carry out the intents of claimed events. Never commits."""
     writes: list[NumberedWrite] = []
-    calls: list[tuple[str, int, Call]] = []
+    calls: list[tuple[Act, int, Call]] = []
     for act in acts:
-        for number, intent in enumerate(act.intents, first_number(act.version)):
+        for number, intent in enumerate(act.intents, act.number):
             match intent:
                 case Write():
-                    writes.append(NumberedWrite(act.order_ref, act.version, number, intent))
+                    writes.append(NumberedWrite(act.order_ref, act.version, number, intent, act.context))
                 case Call():
-                    calls.append((act.order_ref, number, intent))
-                case Emit(type_, body):
-                    append(connection, Event(step, act.order_ref, number, type_, encode(body).encode()))
+                    calls.append((act, number, intent))
+                case Emit():
+                    append(connection, emitted(step, act.order_ref, intent, act.context))
                 case _:
                     assert_never(intent)
     if writes:
@@ -65,13 +77,19 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
         connection.execute(PLAN_EFFECT, _planned(step, calls))
 
 
-def _planned(step: str, calls: Sequence[tuple[str, int, Call]]) -> dict[str, object]:
+def emitted(step: str, order_ref: str, emit: Emit, context: Mapping[str, Item]) -> Event:
+    """The event of an intent: its aggregate type is the step's name, its context the triggering event's."""
+    return Event(step, order_ref, emit.version, emit.type, encode(emit.body).encode(), dict(context))
+
+
+def _planned(step: str, calls: Sequence[tuple[Act, int, Call]]) -> dict[str, object]:
     return {
         "step": step,
-        "order_refs": [order_ref for order_ref, _, _ in calls],
+        "order_refs": [act.order_ref for act, _, _ in calls],
         "numbers": [number for _, number, _ in calls],
-        "keys": [effect_key(order_ref, step, number) for order_ref, number, _ in calls],
+        "keys": [effect_key(act.order_ref, step, number) for act, number, _ in calls],
         "vendors": [call.vendor for _, _, call in calls],
         "operations": [call.operation for _, _, call in calls],
         "bodies": [encode(call.body) for _, _, call in calls],
+        "carries": [encode({**call.carry, "context": dict(act.context)}) for act, _, call in calls],
     }

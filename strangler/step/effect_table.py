@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from psycopg.rows import class_row
 
-from outbox import Event, append
 from outbox.connection import PsycopgConnection
 from strangler.step.intents import Json
 from strangler.step.storable import encode
@@ -30,9 +29,9 @@ SET state = 'sent', attempts = attempts + 1, first_sent_at = coalesce(first_sent
 FROM due
 WHERE (effect.order_ref, effect.step, effect.number) = (due.order_ref, due.step, due.number)
 RETURNING effect.order_ref, effect.step, effect.number, effect.key, effect.vendor, effect.operation, effect.body,
-          effect.attempts, extract(epoch FROM now() - effect.first_sent_at)::float8 AS age_s"""
+          effect.carry, effect.attempts, extract(epoch FROM now() - effect.first_sent_at)::float8 AS age_s"""
 
-# The first to end an effect wins; the other one's event is not written.
+# The first to end an effect wins; what follows from the other one's outcome is not done.
 END = """
 UPDATE effect SET state = %(state)s, ended_at = now(), outcome = %(outcome)s::jsonb
 WHERE (order_ref, step, number) = (%(order_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""
@@ -62,7 +61,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A taken effect. `age_s` counts from the first attempt on the database's clock: 0 at the first."""
+    """A taken effect. `age_s` counts from the first attempt on the database's clock: 0 at the first.
+
+    `carry` is what its step's planner left for its conclusion, with the context of the event: never the vendor's.
+    """
 
     order_ref: str
     step: str
@@ -71,6 +73,7 @@ class Effect:
     vendor: str
     operation: str
     body: Mapping[str, Json]
+    carry: Mapping[str, Json]
     attempts: int
     age_s: float
 
@@ -84,13 +87,19 @@ def take(
         return cursor.execute(TAKE, parameters).fetchall()
 
 
-def end(connection: PsycopgConnection, effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> bool:
-    """End an effect and append the outcome's event in one transaction; commits. False if it had ended before."""
+def end(
+    connection: PsycopgConnection,
+    effect: Effect,
+    ending: Ending,
+    outcome: Mapping[str, Json],
+    follow: Callable[[PsycopgConnection], None],
+) -> bool:
+    """End an effect and do what follows in one transaction; commits. False if it had ended before."""
     parameters = {**_place(effect), "state": ending.value, "outcome": encode(outcome)}
     with connection.transaction():
         ended = connection.execute(END, parameters).rowcount == 1
         if ended:
-            append(connection, outcome_event(effect, ending, outcome))
+            follow(connection)
     return ended
 
 
@@ -99,21 +108,6 @@ def postpone(connection: PsycopgConnection, effect: Effect, *, delay_s: float, o
     parameters = {**_place(effect), "attempts": effect.attempts, "delay_s": delay_s, "outcome": encode(outcome)}
     with connection.transaction():
         connection.execute(POSTPONE, parameters)
-
-
-def outcome_event(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Event:
-    """`EffectDone` or `EffectRefused`, of the aggregate type named as the step, versioned by the intent number."""
-    body = {
-        "order_ref": effect.order_ref,
-        "step": effect.step,
-        "number": effect.number,
-        "vendor": effect.vendor,
-        "operation": effect.operation,
-        "state": ending.value,
-        "outcome": dict(outcome),
-    }
-    type_ = {Ending.DONE: "EffectDone", Ending.REFUSED: "EffectRefused"}[ending]
-    return Event(effect.step, effect.order_ref, effect.number, type_, encode(body).encode(), {"class": "effect"})
 
 
 def _place(effect: Effect) -> dict[str, Any]:

@@ -15,7 +15,10 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from strangler.step.apply import ApplyWrites, apply, write_nothing
+from strangler.step.conclude import Conclude, following, tell
 from strangler.step.effect_table import Effect, Ending, end, postpone, take
+from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class EffectSender:
 
     Each call has a key that the vendor recognises for `key_lifetime_s`: within it an effect of unknown outcome is
     sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
+    `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     """
 
     def __init__(
@@ -52,11 +56,14 @@ class EffectSender:
         connect: Callable[[], PsycopgConnection],
         step: str,
         vendors: Mapping[str, Vendor],
+        conclude: Conclude = tell,
+        apply_writes: ApplyWrites = write_nothing,
         settings: SenderSettings | None = None,
         rng: random.Random | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
+        self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._checkpoints = settings or SenderSettings(), checkpoints or Checkpoints()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._idle = deque(Slot() for _ in range(self._settings.concurrency))
@@ -128,17 +135,22 @@ class EffectSender:
     def _keep(self, connection: PsycopgConnection, effect: Effect, answer: Answer) -> None:
         match answer.kind:
             case AnswerKind.DONE:
-                end(connection, effect, Ending.DONE, answer.detail)
+                self._end(connection, effect, Ending.DONE, answer.detail)
             case AnswerKind.REFUSED:
-                end(connection, effect, Ending.REFUSED, answer.detail)
+                self._end(connection, effect, Ending.REFUSED, answer.detail)
             case AnswerKind.ABSENT:
                 # Its key is no longer safe to send: it ends here, and the judge reports it missing.
-                end(connection, effect, Ending.REFUSED, {**answer.detail, "reason": "never accepted, key expired"})
+                reason = {**answer.detail, "reason": "never accepted, key expired"}
+                self._end(connection, effect, Ending.REFUSED, reason)
             case AnswerKind.UNKNOWN:
                 delay_s = full_jitter(effect.attempts, self._settings, self._rng)
                 postpone(connection, effect, delay_s=delay_s, outcome=answer.detail)
             case _:
                 assert_never(answer.kind)
+
+    def _end(self, connection: PsycopgConnection, effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> None:
+        act = following(effect, self._conclude(effect, ending, outcome))
+        end(connection, effect, ending, outcome, lambda same: apply(same, self._step, [act], self._apply_writes))
 
     def _connected(self, slot: Slot) -> PsycopgConnection:
         if slot.connection is None:

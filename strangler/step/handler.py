@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -10,6 +10,7 @@ from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event, ReceivedEvent
+from outbox.structured import Item
 from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim
@@ -20,6 +21,7 @@ from strangler.step.storable import encode
 MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL integers
 
 Decide = Callable[[Event], Sequence[Intent]]
+Concerns = Callable[[Event, Owner], bool]
 _Key = tuple[Owner, str, int]
 
 
@@ -29,14 +31,16 @@ class Decision:
 
     order_ref: str
     version: int
+    number: int
     epoch: int
-    owner: Owner
+    owner: Owner  # legacy also where the event is none of the step's
     intents: Sequence[Intent]
     stored: str
+    context: Mapping[str, Item]
 
     @property
     def key(self) -> _Key:
-        return (self.owner, self.order_ref, self.version)
+        return (self.owner, self.order_ref, self.number)
 
 
 class StepHandler:
@@ -44,6 +48,10 @@ class StepHandler:
 
     `decide` is pure and raises for an event it does not understand: what fails once always fails, so any error of
     it is `Poison`, whoever owns the order. `apply_writes` gets all rows of the batch and the context's connection.
+
+    `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record.
+    `offsets`: two events of an order may have one aggregate version, from two topics. The type that is named here
+    gets its claim and its intents that many numbers later, and each of the two half of the version's numbers.
     """
 
     def __init__(
@@ -52,9 +60,13 @@ class StepHandler:
         decide: Decide,
         apply_writes: ApplyWrites,
         *,
+        concerns: Concerns = lambda _event, _owner: True,
+        offsets: Mapping[str, int] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
+        self._concerns, self._offsets = concerns, dict(offsets or {})
+        self._most_intents = min([INTENTS_PER_EVENT, *self._offsets.values()])
         self._checkpoints = checkpoints or Checkpoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
@@ -74,22 +86,26 @@ class StepHandler:
                 raise ValueError(f"aggregate version {event.aggregate_version} is not in 1..{MAX_VERSION}")
             encode([event.aggregate_id])
             intents = self._decide(event)
-            if len(intents) > INTENTS_PER_EVENT:
-                raise ValueError(f"{len(intents)} intents for one event; {INTENTS_PER_EVENT} is the limit")
+            if len(intents) > self._most_intents:
+                raise ValueError(f"{len(intents)} intents for one event; {self._most_intents} is the limit")
             stored = encode(to_json(intents))
+            owner = ownership.of(self._step)
+            if not self._concerns(event, owner):
+                owner = Owner.LEGACY
         except Exception as error:
             raise Poison(index, f"{self._step}: {type(error).__name__}: {error}"[:500]) from error
-        owner = ownership.of(self._step)
-        return Decision(event.aggregate_id, event.aggregate_version, ownership.epoch, owner, intents, stored)
+        number = first_number(event.aggregate_version) + self._offsets.get(event.type, 0)
+        ref, version = event.aggregate_id, event.aggregate_version
+        return Decision(ref, version, number, ownership.epoch, owner, intents, stored, event.context)
 
     def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> dict[_Key, Disposition]:
         if not decisions:
             return {}
-        wanted = [Claim(one.order_ref, first_number(one.version), one.epoch) for one in decisions]
+        wanted = [Claim(one.order_ref, one.number, one.epoch) for one in decisions]
         results = claim(connection, self._step, wanted)
         self._checkpoints.reach("step.claimed")
         won = [one for one, result in zip(decisions, results, strict=True) if result is ClaimResult.WON]
-        acts = [Act(one.order_ref, one.version, one.intents) for one in won]
+        acts = [Act(one.order_ref, one.version, one.number, one.intents, one.context) for one in won]
         apply(connection, self._step, acts, self._apply_writes)
         pairs = zip(decisions, results, strict=True)
         return {one.key: _of_claim(result) for one, result in pairs}

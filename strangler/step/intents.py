@@ -2,12 +2,13 @@
 
 Numbers: the event of aggregate version v has the intents v*100, v*100+1, ... (at most 100). The claim (order, step,
 v*100) always exists once a side has acted on the event, also when the step wanted nothing.
+`carry` is what later parts of the step need to know of the event: no judge compares it, no vendor gets it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Json: TypeAlias = Any  # what json.loads gives; the only place where the type is this wide
@@ -20,6 +21,7 @@ class Write:
 
     table: str
     values: Mapping[str, Json]
+    carry: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,16 @@ class Call:
     vendor: str
     operation: str
     body: Mapping[str, Json]
+    carry: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An event to append to the context's own outbox."""
+    """An event to append to the context's own outbox; `version` is the aggregate version that it gets."""
 
     type: str
     body: Mapping[str, Json]
+    version: int = 1
 
 
 Intent: TypeAlias = Write | Call | Emit
@@ -58,11 +62,11 @@ def to_json(intents: Sequence[Intent]) -> list[dict[str, Json]]:
 
 def _one(intent: Intent) -> dict[str, Json]:
     match intent:
-        case Write(table, values):
+        case Write(table=table, values=values):
             return {"kind": "write", "target": table, "body": dict(values)}
-        case Call(vendor, operation, body):
+        case Call(vendor=vendor, operation=operation, body=body):
             return {"kind": "call", "target": f"{vendor}.{operation}", "body": dict(body)}
-        case Emit(type_, body):
+        case Emit(type=type_, body=body):
             return {"kind": "emit", "target": type_, "body": dict(body)}
 
 

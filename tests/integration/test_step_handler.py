@@ -121,7 +121,7 @@ def test_intents_of_every_kind_are_numbered_in_order(database: str) -> None:
         assert handler(connection, received([placed("a", "search=new")])) == [APPLIED]
     assert rows(database, "SELECT number, key FROM search.effect") == [(100, "a:search:100")]
     emitted = rows(database, "SELECT aggregatetype, aggregateid, aggregate_version, type, payload FROM outbox.readable")
-    assert emitted == [("search", "a", 102, "Indexed", '{"n":2}')]
+    assert emitted == [("search", "a", 1, "Indexed", '{"n":2}')]
     assert rows(database, "SELECT order_ref FROM search.document") == [("a",)]
 
 

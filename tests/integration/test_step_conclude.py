@@ -1,0 +1,128 @@
+"""What follows a vendor's answer is done with the effect's end, exactly once, in the context of its event."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from new_services.notification.effects import MailVendor
+from new_services.search.effects import apply_writes
+from outbox.consumer.handler import Disposition
+from outbox.event import Event
+from outbox.structured import parse_dictionary
+from strangler.local.waiting import wait_until
+from strangler.ownership import Owner
+from strangler.step.conclude import Conclude
+from strangler.step.effect_table import Effect, Ending
+from strangler.step.effects import EffectSender, SenderSettings
+from strangler.step.handler import StepHandler
+from strangler.step.intents import Call, Emit, Intent, Json, Write, to_json
+from tests.integration.contexts import connect, rows
+from tests.mail_server import MailServer, mail_server
+from tests.orders import cancelled, of_type, placed, received
+from tests.running import in_thread
+
+TOLD = "SELECT aggregateid, aggregate_version, type, payload, context FROM outbox.readable"
+CONTEXT = {"ownership": "epoch=7, search=new", "epoch": 7, "tenant": "shop", "class": "order"}
+
+
+@pytest.fixture
+def vendor() -> Iterator[MailServer]:
+    with mail_server() as server:
+        yield server
+
+
+def calling(event: Event) -> Sequence[Intent]:
+    return [Call("mail", "send", {"n": 1}, carry={"note": f"of {event.aggregate_id}"})]
+
+
+def concluding(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
+    said = {"ending": ending.value, "status": outcome["status"], "note": effect.carry["note"]}
+    return [Write("document", {"order_ref": effect.order_ref, **said}), Emit("MailEnded", said)]
+
+
+def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
+    """Plan one call of order a, and send it to its end."""
+    with connect(dsn, "search") as connection:
+        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+    sender = EffectSender(
+        connect=lambda: connect(dsn, "search"),
+        step="search",
+        vendors={"mail": MailVendor(vendor.url, timeout_s=2)},
+        conclude=conclude,
+        apply_writes=apply_writes,
+        settings=SenderSettings(concurrency=2, poll_s=0.02),
+        rng=random.Random(5),
+    )
+    with in_thread(sender.run, sender.stop):
+        ended = "SELECT count(*) FROM search.effect WHERE ended_at IS NOT NULL"
+        assert wait_until(lambda: rows(dsn, ended) == [(1,)], within_s=10)
+
+
+@pytest.mark.parametrize(("status", "ending"), [(202, "done"), (422, "refused")])
+def test_rows_and_events_follow_an_answer_in_the_events_context(
+    database: str, vendor: MailServer, status: int, ending: str
+) -> None:
+    vendor.answers = [status]
+    sent(database, vendor, concluding)
+    said = f'{{"ending":"{ending}","status":{status},"note":"of a"}}'
+    [(*told, context)] = rows(database, TOLD)
+    assert told == ["a", 1, "MailEnded", said]
+    assert parse_dictionary(context) == CONTEXT
+    assert rows(database, "SELECT order_ref, version, body ->> 'note' FROM search.document") == [("a", 1, "of a")]
+
+
+def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
+    database: str, vendor: MailServer
+) -> None:
+    tries = iter([[Emit("Bad", {"nul": "\0"})], [Emit("Good", {})]])
+    with connect(database, "search") as connection:
+        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+    sender = EffectSender(
+        connect=lambda: connect(database, "search"),
+        step="search",
+        vendors={"mail": MailVendor(vendor.url, timeout_s=2)},
+        conclude=lambda *_: next(tries),
+        settings=SenderSettings(concurrency=1, poll_s=0.02),
+    )
+    asked_again = "UPDATE search.effect SET next_attempt_at = now() WHERE state = 'sent'"
+    with in_thread(sender.run, sender.stop):
+        assert wait_until(lambda: vendor.asked["a:search:100"] == 1, within_s=10)
+        with connect(database, "search") as connection:
+            assert wait_until(lambda: connection.execute(asked_again).rowcount == 1, within_s=10)
+        assert wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"], within_s=10)
+    assert rows(database, "SELECT state FROM search.effect") == [("done",)]
+
+
+def test_what_is_carried_is_neither_compared_nor_sent() -> None:
+    plain: list[Intent] = [Call("mail", "send", {"to": "a"}), Write("document", {"n": 1})]
+    carrying: list[Intent] = [
+        Call("mail", "send", {"to": "a"}, carry={"x": 1}),
+        Write("document", {"n": 1}, carry={"x": 1}),
+    ]
+    assert to_json(carrying) == to_json(plain)
+
+
+def test_an_event_that_says_nothing_to_the_step_leaves_no_trace(database: str) -> None:
+    def concerns(event: Event, owner: Owner) -> bool:
+        return event.type == "OrderPlaced" or owner is Owner.SHADOW
+
+    handler = StepHandler("search", lambda _: [], apply_writes, concerns=concerns)
+    events = [placed("a", "search=new"), cancelled("a", "search=new"), cancelled("b", "search=shadow")]
+    with connect(database, "search") as connection:
+        became = handler(connection, received(events))
+    assert became == [Disposition.APPLIED, Disposition.NOT_OWNER, Disposition.RECORDED]
+    assert rows(database, "SELECT order_ref, number FROM search.claim") == [("a", 100)]
+
+
+def test_two_events_of_one_version_have_claims_and_numbers_of_their_own(database: str) -> None:
+    handler = StepHandler("search", calling, apply_writes, offsets={"OrderRejected": 50})
+    first = placed("a", "search=new")
+    events = received([first, of_type(first, "OrderRejected"), first])
+    with connect(database, "search") as connection:
+        became = handler(connection, events)
+    assert became == [Disposition.APPLIED, Disposition.APPLIED, Disposition.DUPLICATE]
+    assert rows(database, "SELECT number FROM search.claim ORDER BY 1") == [(100,), (150,)]
+    assert rows(database, "SELECT key FROM search.effect ORDER BY 1") == [("a:search:100",), ("a:search:150",)]
