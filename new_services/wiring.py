@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -16,10 +16,12 @@ from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Disposition, Metric, RuntimeSettings
+from outbox.consumer.lanes import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
 from strangler.step.effects import EffectSender
 
@@ -71,7 +73,11 @@ def rest_s_of(environ: Mapping[str, str]) -> float:
 
 
 def run(service: Service, settings: Settings) -> None:
-    """Run the context until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions."""
+    """Run the context until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
+
+    `ConfigurationError` lists what its policy says against itself, before anything is opened.
+    """
+    require(service.policy)
     log_to_stderr()
     sender = sender_of(service, settings)
     with closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin:
@@ -114,10 +120,20 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
         group=group,
         topics=[settings.topic_prefix + topic for topic in service.topics],
         handler=service.handler(settings.checkpoints),
-        settings=RuntimeSettings() if settings.lanes is None else RuntimeSettings(lanes=settings.lanes),
+        settings=runtime_settings(service.policy, settings.lanes),
         checkpoints=settings.checkpoints,
         observe=signals,
     )
+
+
+def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSettings:
+    """What the policy says of queues and retries, as the runtime takes it."""
+    chosen = RuntimeSettings(
+        bound=Bound(policy.queue_bound, policy.queue_bytes),
+        retry_base_s=policy.retry.base_s,
+        retry_cap_s=policy.retry.cap_s,
+    )
+    return chosen if lanes is None else replace(chosen, lanes=lanes)
 
 
 def sender_of(service: Service, settings: Settings) -> EffectSender | None:

@@ -1,6 +1,6 @@
 """What notification promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss, Retry, ServiceClass
 
 POLICY = FlowPolicy(
     flow="notification",
@@ -14,4 +14,8 @@ POLICY = FlowPolicy(
     degrade_order=None,
     queue_bound=2_000,
     queue_reason="about 20 s of mails at 100 a second, the vendor's usual rate",
+    queue_bytes=8 * 1024 * 1024,
+    service_class=ServiceClass.STANDARD,
+    rate_per_s=100.0,
+    retry=Retry(attempts=3, cap_s=30.0),
 )

@@ -1,6 +1,6 @@
 """What recommendation promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, Retry, Sampling, ServiceClass
 
 POLICY = FlowPolicy(
     flow="recommendation",
@@ -14,4 +14,10 @@ POLICY = FlowPolicy(
     degrade_order=1,
     queue_bound=1_000,
     queue_reason="the first to be given up: a short queue shows it early",
+    queue_bytes=4 * 1024 * 1024,
+    service_class=ServiceClass.BULK,
+    rate_per_s=500.0,
+    expired=Expired.DROP,
+    retry=Retry(over_budget=OverBudget.DROP),
+    sampling=Sampling(keep=0.25, above_s=600.0),
 )

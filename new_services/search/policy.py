@@ -1,6 +1,6 @@
 """What search promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
 
 POLICY = FlowPolicy(
     flow="search",
@@ -14,4 +14,8 @@ POLICY = FlowPolicy(
     degrade_order=2,
     queue_bound=2_000,
     queue_reason="a few seconds of documents; above it the log keeps them, at no loss",
+    queue_bytes=8 * 1024 * 1024,
+    service_class=ServiceClass.BULK,
+    rate_per_s=500.0,
+    expired=Expired.RUN,  # a late document is still the right one
 )

@@ -1,0 +1,37 @@
+"""Flow policies: values that a context declares, rules that refuse contradictions, clauses that decisions cite."""
+
+from outbox.policy.contradictions import Contradiction, contradictions, contradictions_among, require
+from outbox.policy.flow import (
+    DuplicateImpact,
+    Expired,
+    FlowPolicy,
+    Loss,
+    OverBudget,
+    Quarantine,
+    Retry,
+    RetryKind,
+    Sampling,
+    ServiceClass,
+)
+from outbox.policy.form import from_data, to_data
+from outbox.policy.together import Placed
+
+__all__ = [
+    "Contradiction",
+    "DuplicateImpact",
+    "Expired",
+    "FlowPolicy",
+    "Loss",
+    "OverBudget",
+    "Placed",
+    "Quarantine",
+    "Retry",
+    "RetryKind",
+    "Sampling",
+    "ServiceClass",
+    "contradictions",
+    "contradictions_among",
+    "from_data",
+    "require",
+    "to_data",
+]

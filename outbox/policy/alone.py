@@ -1,0 +1,271 @@
+"""The rules that one policy must keep: name, what breaks it, what to say, and the fix. Data, judged all at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outbox.policy.flow import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, RetryKind, ServiceClass
+
+LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
+BULK_DEADLINE_S = 60.0
+MAX_ATTEMPTS = 10
+MAX_BUDGET_RATIO = 0.2  # above it, retries are what keeps a struggling dependency down
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`what` is formatted with `policy`."""
+
+    name: str
+    broken: Callable[[FlowPolicy], bool]
+    what: str
+    fix: str
+
+
+def _unordered(policy: FlowPolicy) -> bool:
+    return policy.ordering_scope == "none"
+
+
+def _queue_outlives_deadline(policy: FlowPolicy) -> bool:
+    return policy.rate_per_s > 0 and policy.queue_bound / policy.rate_per_s > policy.deadline_s > 0
+
+
+def _may_not_lose(policy: FlowPolicy) -> bool:
+    return policy.loss is not Loss.LOSSY
+
+
+def _bad_limits(policy: FlowPolicy) -> bool:
+    limits = policy.quarantine
+    return not 0 < limits.ratio <= 1 or limits.consecutive < 1 or limits.resolve_within_s <= 0
+
+
+def _bad_delays(policy: FlowPolicy) -> bool:
+    return not 0 < policy.retry.base_s <= policy.retry.cap_s < math.inf
+
+
+def _retries_outlive_deadline(policy: FlowPolicy) -> bool:
+    return not _bad_delays(policy) and policy.retry.longest_s() >= policy.deadline_s > 0
+
+
+NAMED = (
+    Rule(
+        "flow_name",
+        lambda policy: re.fullmatch(r"[a-z][a-z0-9_]*", policy.flow) is None,
+        "flow {policy.flow!r} cannot stand in a clause",
+        "name it in lower case letters, digits and _",
+    ),
+    Rule(
+        "deadline",
+        lambda policy: not 0 < policy.deadline_s < math.inf,
+        "deadline_s is {policy.deadline_s}",
+        "give the seconds after which the work is late",
+    ),
+    Rule(
+        "rate",
+        lambda policy: not 0 < policy.rate_per_s < math.inf,
+        "rate_per_s is {policy.rate_per_s}",
+        "give the events that a healthy second works off",
+    ),
+    Rule(
+        "scope",
+        lambda policy: not policy.ordering_scope,
+        "it has no ordering_scope",
+        'name what keeps its order, such as "order", or write "none"',
+    ),
+    Rule(
+        "unit",
+        lambda policy: not policy.throttling_unit,
+        "it has no throttling_unit",
+        "name what limits its rate, such as a vendor or the tenant",
+    ),
+)
+
+QUEUE = (
+    Rule(
+        "queue_bound",
+        lambda policy: policy.queue_bound < 1,
+        "queue_bound is {policy.queue_bound}",
+        "give 1 record or more",
+    ),
+    Rule(
+        "queue_bytes",
+        lambda policy: policy.queue_bytes < LARGEST_RECORD_BYTES,
+        "queue_bytes is {policy.queue_bytes}, less than the largest record",
+        f"give {LARGEST_RECORD_BYTES} or more",
+    ),
+    Rule(
+        "queue_reason",
+        lambda policy: not policy.queue_reason,
+        "its queue bound has no queue_reason",
+        "say why it is so long",
+    ),
+    Rule(
+        "queue_outlives_deadline",
+        _queue_outlives_deadline,
+        "{policy.queue_bound} records at {policy.rate_per_s} a second wait longer than the deadline of "
+        "{policy.deadline_s} s: the end of a full queue is always late",
+        "lower queue_bound; the log keeps the rest",
+    ),
+)
+
+LOSS = (
+    Rule(
+        "lossless_replayable",
+        lambda policy: policy.loss is Loss.LOSSLESS and not policy.replayable,
+        "it is lossless and not replayable",
+        "make its handler safe to repeat and set replayable, or call it rejectable",
+    ),
+    Rule(
+        "lossless_degraded",
+        lambda policy: policy.loss is Loss.LOSSLESS and policy.degrade_order is not None,
+        "it is lossless and has degrade_order {policy.degrade_order}",
+        "set degrade_order to None: lossless work is never given up",
+    ),
+    Rule(
+        "degrade_order",
+        lambda policy: policy.loss is not Loss.LOSSLESS and (policy.degrade_order or 0) < 1,
+        "it is {policy.loss.value} and has degrade_order {policy.degrade_order}",
+        "give its place in the order of giving up, from 1",
+    ),
+    Rule(
+        "critical_lossy",
+        lambda policy: policy.critical and policy.loss is Loss.LOSSY,
+        "it is critical and lossy",
+        "call it bulk, or lossless",
+    ),
+    Rule(
+        "bulk_in_a_hurry",
+        lambda policy: policy.service_class is ServiceClass.BULK and 0 < policy.deadline_s < BULK_DEADLINE_S,
+        "it is bulk, which gives way to all, and promises {policy.deadline_s} s",
+        f"give it {BULK_DEADLINE_S:.0f} s or more, or call it standard",
+    ),
+    Rule(
+        "harmful_unguarded",
+        lambda policy: policy.duplicate_impact is DuplicateImpact.HARMFUL and not policy.duplicate_guard,
+        "its duplicates are harmful and it has no duplicate_guard",
+        "name what refuses a second execution, such as the claim",
+    ),
+)
+
+EXPIRY = (
+    Rule(
+        "expired_drop",
+        lambda policy: policy.expired is Expired.DROP and _may_not_lose(policy),
+        "it is {policy.loss.value} and drops what is expired",
+        "run it late, defer it, compensate or escalate it; only a lossy flow may drop",
+    ),
+    Rule(
+        "expired_escalated",
+        lambda policy: policy.expired is Expired.ESCALATE and policy.loss is Loss.LOSSY,
+        "it asks a person about expired work that may be lost",
+        "drop it or run it late",
+    ),
+    Rule(
+        "compensation",
+        lambda policy: (policy.expired is Expired.COMPENSATE) is not bool(policy.compensation),
+        "it has expired={policy.expired.value} and compensation {policy.compensation!r}",
+        "name the compensating event exactly when expired work is compensated",
+    ),
+    Rule(
+        "compensation_unordered",
+        lambda policy: policy.expired is Expired.COMPENSATE and _unordered(policy),
+        "it compensates, and nothing keeps the compensation behind what it takes back",
+        "give it an ordering_scope",
+    ),
+)
+
+SAMPLING = (
+    Rule(
+        "sample_lossless",
+        lambda policy: policy.sampling is not None and _may_not_lose(policy),
+        "it is {policy.loss.value} and samples",
+        "remove sampling; only a lossy flow may lose events",
+    ),
+    Rule(
+        "sample_share",
+        lambda policy: policy.sampling is not None and not 0 < policy.sampling.keep < 1,
+        "sampling keeps {policy.sampling.keep}",
+        "keep a share between 0 and 1",
+    ),
+    Rule(
+        "sample_too_late",
+        lambda policy: policy.sampling is not None and not 0 < policy.sampling.above_s < policy.deadline_s,
+        "sampling begins at {policy.sampling.above_s} s, and at {policy.deadline_s} s all is late",
+        "let it begin before the deadline",
+    ),
+    Rule(
+        "sample_holes",
+        lambda policy: policy.sampling is not None and not policy.sampling.by_key and not _unordered(policy),
+        "it keeps order within {policy.ordering_scope!r} and samples single events: that leaves holes",
+        "sample by key",
+    ),
+    Rule(
+        "sample_forever",
+        lambda policy: policy.sampling is not None and not policy.replayable,
+        "it samples and cannot be replayed: what was left out can never be made up",
+        "make it replayable, or do not sample",
+    ),
+)
+
+FAILURE = (
+    Rule(
+        "attempts",
+        lambda policy: not 1 <= policy.retry.attempts <= MAX_ATTEMPTS,
+        "retry.attempts is {policy.retry.attempts}",
+        f"give 1 to {MAX_ATTEMPTS}; longer outages are the delayed lane's",
+    ),
+    Rule(
+        "retry_delays",
+        _bad_delays,
+        "retry.base_s is {policy.retry.base_s} and retry.cap_s {policy.retry.cap_s}",
+        "give 0 < base_s <= cap_s",
+    ),
+    Rule(
+        "retries_outlive_deadline",
+        _retries_outlive_deadline,
+        "its attempts in place can take as long as its deadline of {policy.deadline_s} s",
+        "lower retry.attempts or retry.base_s",
+    ),
+    Rule(
+        "retry_budget",
+        lambda policy: not 0 < policy.retry.budget_ratio <= MAX_BUDGET_RATIO or policy.retry.budget_floor_per_s <= 0,
+        "its retry budget is {policy.retry.budget_ratio} plus {policy.retry.budget_floor_per_s} a second",
+        f"give a ratio up to {MAX_BUDGET_RATIO} and a floor above 0",
+    ),
+    Rule(
+        "over_budget_drop",
+        lambda policy: policy.retry.over_budget is OverBudget.DROP and _may_not_lose(policy),
+        "it is {policy.loss.value} and drops what is over its retry budget",
+        "defer it or quarantine it",
+    ),
+    Rule(
+        "critical_over_budget",
+        lambda policy: policy.critical and policy.retry.over_budget is OverBudget.QUARANTINE,
+        "it is critical, and an outage that spends the retry budget would park its healthy orders",
+        "set retry.over_budget to defer",
+    ),
+    Rule(
+        "overtaken",
+        lambda policy: policy.retry.kind is RetryKind.MAY_BE_OVERTAKEN and not _unordered(policy),
+        "it keeps order within {policy.ordering_scope!r}, and a retry may be overtaken",
+        'let the key wait, or write ordering_scope "none"',
+    ),
+    Rule(
+        "quarantine_limits",
+        _bad_limits,
+        "its quarantine limits are {policy.quarantine}",
+        "give a ratio above 0 and up to 1, 1 or more in a row, and a time above 0",
+    ),
+    Rule(
+        "successors",
+        lambda policy: policy.quarantine.successors_wait is _unordered(policy),
+        "it has ordering_scope {policy.ordering_scope!r} and quarantine.successors_wait "
+        "{policy.quarantine.successors_wait}",
+        "let successors wait exactly where order is kept",
+    ),
+)
+
+RULES = (*NAMED, *QUEUE, *LOSS, *EXPIRY, *SAMPLING, *FAILURE)

@@ -1,0 +1,182 @@
+"""A flow's policy: what a context says about its work before anything is overloaded. Plain data, judged by rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from outbox.errors import ConfigurationError
+
+Term = str | int | float | bool | None
+
+
+class ServiceClass(StrEnum):
+    """Who must not wait for whom."""
+
+    CRITICAL = "critical"
+    STANDARD = "standard"
+    BULK = "bulk"
+
+
+class Loss(StrEnum):
+    """What may happen to an event of the flow under pressure."""
+
+    LOSSLESS = "lossless"
+    DEFERRABLE = "deferrable"
+    LOSSY = "lossy"
+    REJECTABLE = "rejectable"
+
+
+class DuplicateImpact(StrEnum):
+    """What a second execution does to the world."""
+
+    HARMLESS = "harmless"
+    HARMFUL = "harmful"
+
+
+class Expired(StrEnum):
+    """The branch that work takes once its deadline has passed, before a handler runs."""
+
+    RUN = "run"  # late, but done
+    DROP = "drop"
+    DEFER = "defer"  # behind everything that is still in time
+    COMPENSATE = "compensate"
+    ESCALATE = "escalate"  # parked for a person
+
+
+class RetryKind(StrEnum):
+    """Whether later events of the same key may pass one that is tried again."""
+
+    KEY_WAITS = "key_waits"
+    MAY_BE_OVERTAKEN = "may_be_overtaken"
+
+
+class OverBudget(StrEnum):
+    """What happens to a failed event when the group's retry budget is spent."""
+
+    DEFER = "defer"
+    QUARANTINE = "quarantine"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempts` in place, with full jitter up to base x 2^n, capped. The budget is the whole group's.
+
+    Retries may be `budget_ratio` of the deliveries, plus `budget_floor_per_s` so that a quiet flow can retry at all.
+    """
+
+    kind: RetryKind = RetryKind.KEY_WAITS
+    attempts: int = 3
+    base_s: float = 0.1
+    cap_s: float = 30.0
+    budget_ratio: float = 0.1
+    budget_floor_per_s: float = 10.0
+    over_budget: OverBudget = OverBudget.DEFER
+
+    def longest_s(self) -> float:
+        """The longest that the attempts in place can wait in all."""
+        return sum(min(self.cap_s, self.base_s * 2.0**attempt) for attempt in range(min(self.attempts, 64)))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """The breaker of a partition: it stops rather than park a larger share, or more events in a row, than this.
+
+    `successors_wait`: later events of a parked key are parked behind it. `resolve_within_s`: how long a person has.
+    """
+
+    ratio: float = 0.05
+    consecutive: int = 20
+    successors_wait: bool = True
+    resolve_within_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """While the oldest event waits longer than `above_s`, only the share `keep` is handled: of keys, or of events."""
+
+    keep: float
+    above_s: float
+    by_key: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPolicy:
+    """What one flow promises, and gives up, under pressure. Any values can be written down; `require` refuses bad ones.
+
+    `deadline_s`: from the event's time; after it the work is late and takes the branch `expired`.
+    `degrade_order`: 1 is given up first, None never. `duplicate_guard`: what makes a second execution harmless.
+    `ordering_scope`: within what order is kept, or "none". `throttling_unit`: what the rate is limited by.
+    `queue_bound` (records) and `queue_bytes` hold for each partition in memory, for the `queue_reason`.
+    `rate_per_s`: events worked off in a healthy second. `compensation`: the event that takes an expired one back.
+    `rebuild`: the command, after `python -m`, that makes the flow's state anew from the source of truth.
+    """
+
+    flow: str
+    loss: Loss
+    deadline_s: float
+    replayable: bool
+    duplicate_impact: DuplicateImpact
+    duplicate_guard: str
+    ordering_scope: str
+    throttling_unit: str
+    degrade_order: int | None
+    queue_bound: int
+    queue_reason: str
+    queue_bytes: int = 16 * 1024 * 1024
+    service_class: ServiceClass = ServiceClass.STANDARD
+    rate_per_s: float = 100.0
+    expired: Expired = Expired.RUN
+    compensation: str = ""
+    retry: Retry = field(default_factory=Retry)
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    sampling: Sampling | None = None
+    rebuild: tuple[str, ...] = ()
+
+    @property
+    def critical(self) -> bool:
+        return self.service_class is ServiceClass.CRITICAL
+
+    @property
+    def replay(self) -> str:
+        """The safety label of a replay: `unattended`, `attended` where duplicates harm, or `never`."""
+        if not self.replayable:
+            return "never"
+        return "attended" if self.duplicate_impact is DuplicateImpact.HARMFUL else "unattended"
+
+    def terms(self) -> Mapping[str, Term]:
+        """Every field by its dotted name, such as `retry.attempts`; `rebuild` as one line."""
+        return dict(_flat(asdict(self), ""))
+
+    def clause(self, name: str) -> str:
+        """What a decision cites: the flow, the term and what it says. Every shed, deferral, retry, parking has one.
+
+        `policy.clause("expired")` of a search that defers is `policy:search.expired=defer`.
+        """
+        terms = self.terms()
+        if name not in terms:
+            raise ConfigurationError(f"policy of flow {self.flow!r} has no clause {name!r}; it has {', '.join(terms)}")
+        value = terms[name]
+        return f"policy:{self.flow}.{name}={value if isinstance(value, str) else json.dumps(value)}"
+
+    def describe(self) -> str:
+        """One line per term, for a person."""
+        return "\n".join(f"{name}: {value}" for name, value in self.terms().items())
+
+
+def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, Term]]:
+    for name, value in values.items():
+        match value:
+            case dict():
+                yield from _flat(value, f"{prefix}{name}.")
+            case tuple():
+                yield f"{prefix}{name}", " ".join(str(part) for part in value)
+            case StrEnum():
+                yield f"{prefix}{name}", value.value
+            case str() | int() | float() | None:
+                yield f"{prefix}{name}", value
+            case _:
+                raise TypeError(f"{prefix}{name} is a {type(value).__name__}, which no clause can cite")
