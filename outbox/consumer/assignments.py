@@ -62,6 +62,11 @@ class Assignments:
             self._report.partition(Metric.REVOKED, partition)
         self._board.close(partitions, self._settings.grace_s)
 
+    def take_again(self, partition: TopicPartition) -> None:
+        """Begin it anew from the database, as if the group had just given it to us."""
+        self._board.close([partition], self._settings.grace_s)
+        self._postpone(partition, 0.0)
+
     def settle(self) -> None:
         """Move every partition on that can be moved on. Raises `ConfigurationError`."""
         for partition in self._board.take_fenced():

@@ -65,6 +65,11 @@ class Board:
         with self._changed:
             return list(self._partitions)
 
+    def flowing(self) -> list[TopicPartition]:
+        """Those open that their bound does not hold back."""
+        with self._changed:
+            return [partition for partition, lanes in self._partitions.items() if not lanes.paused]
+
     def lowest(self) -> dict[TopicPartition, int]:
         """Per partition the offset below which all is done."""
         with self._changed:

@@ -6,6 +6,7 @@ import logging
 
 from outbox.consumer.lanes import Run
 from outbox.consumer.settings import Metric, Observe
+from outbox.consumer.watchdog import Stall
 from outbox.kafka.port import TopicPartition
 
 _log = logging.getLogger("outbox.consumer")
@@ -31,6 +32,14 @@ class Report:
     def partition(self, metric: Metric, partition: TopicPartition) -> None:
         self.count(metric, topic=partition.topic)
         _log.info(metric.value, extra=_place(partition))
+
+    def stalled(self, stall: Stall, load: tuple[int, int]) -> None:
+        """A partition that stands still though it need not: the evidence and the remedy. `load`: records, bytes."""
+        self.count(Metric.STALLED, remedy=stall.remedy.value)
+        evidence: dict[str, object] = {"remedy": stall.remedy.value, "remedies_before": stall.remedies}
+        evidence |= {"position": stall.position, "log_end": stall.end_now, "log_end_before": stall.end_before}
+        evidence |= {"behind_s": round(stall.behind_s, 1), "held_records": load[0], "held_bytes": load[1]}
+        _log.error("partition_stalled", extra={**_place(stall.partition), **evidence})
 
     def trouble(self, event: str, error: BaseException, partition: TopicPartition | None = None) -> None:
         """Something that a person may have to look at; `error` is ours or a client's, its text holds no payload."""

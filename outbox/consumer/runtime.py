@@ -16,6 +16,7 @@ from outbox.consumer.apply import Application
 from outbox.consumer.assignments import Assignments
 from outbox.consumer.board import Board, Clock
 from outbox.consumer.handler import Handler
+from outbox.consumer.healing import Healing
 from outbox.consumer.keeper import Keeper
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.session import Connect, Session
@@ -74,6 +75,7 @@ class ConsumerRuntime:
             clock=clock,
             rng=rng,
         )
+        self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         application = Application(group, handler, decode, checkpoints)
         self._workers = [self._worker(session(), application, rng) for _ in range(settings.workers)]
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
@@ -118,6 +120,7 @@ class ConsumerRuntime:
         self._dispatch(records)
         self._assignments.settle()
         self._apply_gates()
+        self._healing.turn(self._clock())
         if self._clock() - self._committed_at >= self._settings.commit_s:
             self._commit()
 

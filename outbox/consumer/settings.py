@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from outbox.consumer.lanes import Bound
+from outbox.consumer.watchdog import Patience
 from outbox.errors import ConfigurationError
 
 
@@ -22,6 +23,7 @@ class Metric(StrEnum):
     POSITION_LOST = "consumer_position_lost"  # [topic]
     PAUSED = "consumer_paused"  # [topic]
     RESUMED = "consumer_resumed"  # [topic]
+    STALLED = "consumer_stalled"  # [remedy]
 
 
 class Observe(Protocol):
@@ -38,6 +40,7 @@ class RuntimeSettings:
     `fetch_records` the most that one poll hands over, so the most by which `bound` can be passed.
     `transaction_idle_s`: PostgreSQL ends a transaction that is open and idle for so long. It frees what a stopped
     process holds, so a handler must not pause longer between two statements.
+    `patience`: when a partition that does not move is stuck.
     `member_group`: the Kafka group if it is not the name that positions are stored under.
     """
 
@@ -46,6 +49,7 @@ class RuntimeSettings:
     run_records: int = 64
     fetch_records: int = 500
     bound: Bound = field(default_factory=Bound)
+    patience: Patience = field(default_factory=Patience)
     poll_s: float = 0.05
     sweep_s: float = 0.05
     commit_s: float = 1.0

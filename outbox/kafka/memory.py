@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import count
 
 from outbox.errors import ConfigurationError, DependencyDown, PositionLost
@@ -130,6 +131,13 @@ class MemoryAdmin:
         """Holds nothing."""
 
 
+class Thaw(StrEnum):
+    """What makes a client fetch a partition again that it had silently stopped fetching."""
+
+    SEEK = "seek"
+    REJOIN = "rejoin"
+
+
 class MemoryConsumer:
     """A group member. It joins at `subscribe`; callbacks run inside `poll`."""
 
@@ -138,7 +146,12 @@ class MemoryConsumer:
         self._broker = broker
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
-        self._woken = False
+        self._frozen: dict[TopicPartition, Thaw] = {}
+        self._woken = self._stale = False
+
+    def freeze(self, partition: TopicPartition, until: Thaw) -> None:
+        """Silently fetch nothing more of it, as clients do that lost track of a partition; from any thread."""
+        self._frozen[partition] = until
 
     def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None:
         self._on_assigned, self._on_revoked = on_assigned, on_revoked
@@ -146,6 +159,8 @@ class MemoryConsumer:
         self._join()
 
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
+        if self._stale:
+            self._leave()
         self._rebalance()
         with self._broker.changed:
             self._broker.changed.wait_for(self._anything, timeout_s)
@@ -166,6 +181,8 @@ class MemoryConsumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         if partition in self._positions:
             self._positions[partition] = offset
+        if self._frozen.get(partition) is Thaw.SEEK:
+            del self._frozen[partition]
 
     def position(self, partition: TopicPartition) -> int:
         return self._positions[partition]
@@ -182,6 +199,9 @@ class MemoryConsumer:
         with self._broker.changed:
             self._broker.groups[self.group].committed.update(offsets)
 
+    def rejoin(self) -> None:
+        self._stale = True
+
     def wakeup(self) -> None:
         self._woken = True  # without the lock: a signal handler may have interrupted its holder
 
@@ -192,6 +212,12 @@ class MemoryConsumer:
                 group.leave(self.member, self._broker.counts())
             self._positions.clear()
             self._broker.changed.notify_all()
+
+    def _leave(self) -> None:
+        """As a member that was evicted, but at once: what it held is revoked before it joins again."""
+        self._stale = False
+        self._frozen.clear()
+        self._broker.evict(self)
 
     def _join(self) -> None:
         with self._broker.changed:
@@ -233,7 +259,8 @@ class MemoryConsumer:
 
     def _readable(self) -> Iterable[TopicPartition]:
         for partition, position in self._positions.items():
-            if partition.topic in self._broker.topics and partition not in self._paused:
+            held_still = partition in self._paused or partition in self._frozen
+            if partition.topic in self._broker.topics and not held_still:
                 log = self._broker.log(partition)
                 if position != log.end:
                     yield partition

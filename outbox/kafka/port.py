@@ -80,6 +80,13 @@ class Consumer(Protocol):
         """Store next offsets at the broker, for lag tools only: the truth is in the database."""
         ...
 
+    def rejoin(self) -> None:
+        """Have the next poll leave the group and join it as a new member, over new connections.
+
+        For a member that is stuck. What it held is revoked first, what it gets then is assigned as usual.
+        """
+        ...
+
     def wakeup(self) -> None: ...
     def close(self) -> None: ...
 

@@ -19,7 +19,7 @@ from enum import Enum, auto
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka import TopicPartition as ClientPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
@@ -58,11 +58,23 @@ class PythonConsumer:
     def __init__(
         self, bootstrap: str, *, group: str, timing: GroupTiming = GroupTiming(), client_id: str = "outbox"
     ) -> None:
+        self._bootstrap, self._group, self._timing, self._client_id = bootstrap, group, timing, client_id
+        self._rest_s = timing.rest_s
+        self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
+        self._told: set[TopicPartition] = set()
+        self._paused: set[TopicPartition] = set()
+        self._sought: set[TopicPartition] = set()
+        self._woken = False  # a plain flag: `wakeup` may be called from a signal handler
+        self._stale = False
+        self._connect()
+
+    def _connect(self) -> None:
+        timing = self._timing
         try:
             self._client = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
-                group_id=group,
-                client_id=client_id,
+                bootstrap_servers=self._bootstrap.split(","),
+                group_id=self._group,
+                client_id=self._client_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
                 allow_auto_create_topics=False,
@@ -75,20 +87,21 @@ class PythonConsumer:
                 metrics_enabled=False,
             )
         except KafkaError as error:
-            raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
-        self._rest_s = timing.rest_s
+            raise DependencyDown(f"no Kafka at {self._bootstrap}: {error!r}; is it up?") from error
         self._joining = Joining(self._client)
-        self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
-        self._paused: set[TopicPartition] = set()
-        self._sought: set[TopicPartition] = set()
-        self._woken = False  # a plain flag: `wakeup` may be called from a signal handler
+        self._closed = False
 
     def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None:
-        self._on_assigned, self._on_revoked = on_assigned, on_revoked
-        self._client.subscribe(topics=list(topics), listener=_Listener(self._client, self._changes))
+        self._topics, self._on_assigned, self._on_revoked = list(topics), on_assigned, on_revoked
+        self._listen()
+
+    def _listen(self) -> None:
+        self._client.subscribe(topics=self._topics, listener=_Listener(self._client, self._changes))
 
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
         timeout_s, self._woken = 0.0 if self._woken else timeout_s, False
+        if self._stale:
+            self._renew()
         try:
             records = self._fetch(timeout_s, max_records) if self._joining.settled(timeout_s) else []
         except (OffsetOutOfRangeError, LogTruncationError) as error:
@@ -115,8 +128,11 @@ class PythonConsumer:
             self._client.seek(held, offset)
 
     def position(self, partition: TopicPartition) -> int:
-        offset = self._client.position(ClientPartition(*partition), timeout_ms=0)
-        return int(offset)
+        try:
+            offset = self._client.position(ClientPartition(*partition), timeout_ms=0)
+        except IllegalStateError:
+            return 0  # the IO thread has taken it away and the caller has not heard of it: nothing new is known
+        return int(offset or 0)
 
     def log_range(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         if not partitions:
@@ -134,15 +150,34 @@ class PythonConsumer:
         with contextlib.suppress(KafkaError):  # only lag tools look at it, and there is a next time
             self._client.commit_async(held, callback=_ignore_outcome)
 
+    def rejoin(self) -> None:
+        self._stale = True
+
     def wakeup(self) -> None:
         self._woken = True  # kafka-python cannot be interrupted: the poll under way ends by its own timeout
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._joining.ended(CLOSE_WITHIN_S)
             self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
         except KafkaError as error:
             raise DependencyDown(f"the group was not left in order: {error!r}") from error
+
+    def _renew(self) -> None:
+        """Whatever the client got stuck on goes with it. Tried again by the next poll when Kafka does not answer."""
+        held, self._told = sorted(self._told), set()
+        if held:
+            self._on_revoked(held)
+        with contextlib.suppress(DependencyDown):
+            self.close()
+        for state in (self._changes, self._paused, self._sought):
+            state.clear()
+        self._connect()
+        self._listen()
+        self._stale = False
 
     def _fetch(self, timeout_s: float, max_records: int) -> list[Record]:
         unpark(self._client)
@@ -169,8 +204,10 @@ class PythonConsumer:
             if not partitions:
                 continue
             if change is _Change.REVOKED:
+                self._told.difference_update(partitions)
                 self._on_revoked(partitions)
             else:
+                self._told.update(partitions)
                 self._on_assigned(partitions)
                 self._start([one for one in partitions if one not in self._paused])
 

@@ -284,3 +284,15 @@ def test_wakeup_ends_the_next_poll_at_once(kafka: Kafka) -> None:
     before = time.monotonic()
     member.consumer.poll(5.0, 10)
     assert time.monotonic() - before < 4.0
+
+
+def test_a_member_that_rejoins_is_told_of_the_loss_first_and_begins_anew(kafka: Kafka) -> None:
+    kafka.send(b"1", b"2")
+    member = kafka.member().subscribe()
+    poll_until(lambda: len(member.records) == 2, member)
+    told = len(member.told)
+    member.consumer.rejoin()
+    kafka.send(b"3")
+    poll_until(lambda: member.values()[2:] == [b"1", b"2", b"3"], member)
+    assert member.told[told] == ("revoked", (0, 1))
+    assert [what for what, _ in member.told[told:]] == ["revoked", "assigned"]

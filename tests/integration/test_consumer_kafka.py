@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from kafka import KafkaProducer
+from kafka import TopicPartition as ClientPartition
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Bound, Disposition, Metric
+from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
@@ -87,3 +88,35 @@ def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -
     rig.runtime()
     eventually(rig.caught_up, lambda: (rig.positions(), rig.admin.end_offsets([rig.topic])))
     assert sorted(rig.effects()) == sorted(rig.sent)
+
+
+def paused_behind_our_back(consumer: PythonConsumer, partition: ClientPartition) -> None:
+    """As a client that lost the order to go on: taking the partition anew helps."""
+    consumer._client.pause(partition)
+
+
+def never_fetched_again(consumer: PythonConsumer, partition: ClientPartition) -> None:
+    """As a client whose books are wrong for good: only a new one helps."""
+    fetcher = consumer._client._fetcher
+    fetchable = fetcher._fetchable_partitions
+    fetcher._fetchable_partitions = lambda: [one for one in fetchable() if one != partition]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("fault", [paused_behind_our_back, never_fetched_again])
+def test_a_partition_the_client_forgot_is_healed(
+    rig: Rig, fault: Callable[[PythonConsumer, ClientPartition], None]
+) -> None:
+    running = rig.runtime(settings=replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.0)))
+    rig.send_many(keys=10, each=2)
+    eventually(rig.all_applied, rig.effects)
+    assert isinstance(running.consumer, PythonConsumer)
+    fault(running.consumer, ClientPartition(rig.topic, 2))
+    a_fetch_later = time.monotonic() + 0.5  # one under way would still bring records
+    eventually(lambda: time.monotonic() > a_fetch_later)
+    rig.send_many(keys=10, each=2)
+    eventually(rig.all_applied, lambda: (len(rig.effects()), running.counts))
+    eventually(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+    remedies = ["reseek"] if fault is paused_behind_our_back else ["reseek", "rejoin"]
+    assert [label for name, label in running.counts if name == Metric.STALLED] == remedies

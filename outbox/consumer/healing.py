@@ -1,0 +1,46 @@
+"""The watchdog at work in the poll thread: it asks the broker, says what it saw, and applies the remedy."""
+
+from __future__ import annotations
+
+from outbox.consumer.assignments import Assignments
+from outbox.consumer.board import Board
+from outbox.consumer.report import Report
+from outbox.consumer.watchdog import Patience, Remedy, Watchdog
+from outbox.errors import DependencyDown
+from outbox.kafka.port import Consumer
+
+LOOK_EVERY_S = 0.5
+
+
+class Healing:
+    """Belongs to the poll thread, as the consumer does."""
+
+    def __init__(
+        self, consumer: Consumer, board: Board, assignments: Assignments, patience: Patience, report: Report
+    ) -> None:
+        self._consumer, self._board, self._assignments = consumer, board, assignments
+        self._report = report
+        self._watchdog = Watchdog(patience)
+        self._looked_at = float("-inf")
+
+    def turn(self, now: float) -> None:
+        """To be called after each poll; it looks twice a second."""
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        flowing = {partition: self._consumer.position(partition) for partition in self._board.flowing()}
+        suspects = self._watchdog.look(now, flowing)
+        if not suspects:
+            return
+        try:
+            ranges = self._consumer.log_range(sorted(suspects))
+        except DependencyDown:
+            self._watchdog.forget()
+            return
+        for stall in self._watchdog.judge({partition: end for partition, (_, end) in ranges.items()}):
+            self._report.stalled(stall, self._board.load().get(stall.partition, (0, 0)))
+            match stall.remedy:
+                case Remedy.RESEEK:
+                    self._assignments.take_again(stall.partition)
+                case Remedy.REJOIN:
+                    self._consumer.rejoin()
