@@ -1,4 +1,4 @@
-"""The oracle: what each order calls for, whoever owns it, from the monolith's rows alone.
+"""The oracle of the tail: what each accepted order calls for, whoever owns it, from the monolith's rows alone.
 
 It shares no code with the seams, the monolith's steps or the new side's: a third opinion.
 """
@@ -12,13 +12,16 @@ from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Ownership
 
-ORDERS = "SELECT order_ref, version, ownership FROM legacy.orders ORDER BY order_ref"
+# A rejection is one more change of the order for the judge, though the monolith does not count it.
+ORDERS = """
+SELECT order_ref, version + (status = 'rejected')::integer, ownership FROM legacy.orders ORDER BY order_ref"""
 
 # Placing is version 1 at the full price; each cancellation made the version that stands with it.
 MAILS = """
 SELECT o.order_ref, o.customer_id, 1 AS version, 'order_confirmation' AS template,
        o.order_ref AS subject_ref, sum(l.quantity * l.unit_price_minor)::bigint AS total_minor
 FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
+WHERE o.status NOT IN ('pending', 'rejected')
 GROUP BY o.order_ref
 UNION ALL
 SELECT o.order_ref, o.customer_id, c.version, 'cancellation_confirmation', c.cancellation_ref,
@@ -33,6 +36,7 @@ SELECT o.order_ref, o.version, o.status, o.channel, o.merchant_id, o.customer_id
        array_agg(l.sku ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS skus,
        array_agg(l.description ORDER BY l.line_no) FILTER (WHERE l.quantity > l.cancelled) AS descriptions
 FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
+WHERE o.status NOT IN ('pending', 'rejected')
 GROUP BY o.order_ref ORDER BY o.order_ref"""
 
 # Bytes decide between SKUs of one value, not the database's language.
@@ -43,7 +47,7 @@ FROM (SELECT order_ref, sku, row_number() OVER (PARTITION BY order_ref
              ORDER BY sum(quantity * unit_price_minor) DESC, sku COLLATE "C") AS rank
       FROM legacy.order_line GROUP BY order_ref, sku) AS ranked
 JOIN legacy.orders o USING (order_ref)
-WHERE ranked.rank <= 5
+WHERE ranked.rank <= 5 AND o.status NOT IN ('pending', 'rejected')
 GROUP BY ranked.order_ref, o.order_ref ORDER BY o.order_ref"""
 
 
@@ -55,7 +59,7 @@ def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
 
 def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
     """One mail for each version of an order."""
-    for row in _rows(connection, MAILS):
+    for row in rows_of(connection, MAILS):
         name = f"customer-{row['customer_id']}" if row["customer_id"] else f"guest-{row['order_ref'][:8]}"
         mail = {"to": name + "@example.invalid"}
         mail |= {field: row[field] for field in ("template", "order_ref", "subject_ref", "total_minor")}
@@ -65,7 +69,7 @@ def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
 def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
     """One document for each order, of its newest version."""
     kept = ("order_ref", "version", "status", "channel", "merchant_id", "customer_id", "country", "placed_at")
-    for row in _rows(connection, DOCUMENTS):
+    for row in rows_of(connection, DOCUMENTS):
         document = {field: row[field] for field in (*kept, "total_minor")}
         document["skus"] = sorted(set(row["skus"] or ()))
         document["text"] = " | ".join(row["descriptions"] or ()).lower()
@@ -74,13 +78,14 @@ def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
 
 def expected_baskets(connection: PsycopgConnection) -> Iterator[Fact]:
     """One basket for each order: as placed, or empty since the version that cancelled the last piece."""
-    for row in _rows(connection, BASKETS):
+    for row in rows_of(connection, BASKETS):
         emptied = row["status"] == "cancelled"
         placed = {**row, "version": row["version"] if emptied else 1, "skus": [] if emptied else row["skus"]}
         yield _fact(placed, {field: placed[field] for field in ("order_ref", "version", "customer_id", "skus")})
 
 
-def _rows(connection: PsycopgConnection, sql: str) -> Iterator[dict[str, Any]]:
+def rows_of(connection: PsycopgConnection, sql: str) -> Iterator[dict[str, Any]]:
+    """A query's rows by name."""
     cursor = connection.execute(sql)
     names = [column.name for column in cursor.description or ()]
     for values in cursor:

@@ -1,8 +1,9 @@
-"""What the new side has really done, read for the judge: its rows, its planned effects, the gateway's ledger."""
+"""What the tail's new side has really done: its rows, its planned effects, the mail gateway's ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from legacy_app.vendor_ledger import read_ledger
 from outbox.connection import PsycopgConnection
@@ -20,7 +21,8 @@ UNDER_WAY = frozenset({"planned", "sent", "unknown"})
 def planned_mails(connection: PsycopgConnection) -> Iterator[Fact]:
     """One for each effect row; pending until the gateway has answered."""
     for order_ref, number, body, state in connection.execute(EFFECTS):
-        yield Fact(order_ref, number, number // 100, body, pending=state in UNDER_WAY)
+        pending, refused = state in UNDER_WAY, state == "refused"
+        yield Fact(order_ref, number, number // 100, body, pending=pending, refused=refused)
 
 
 def documents(connection: PsycopgConnection) -> Iterator[Fact]:
@@ -36,18 +38,23 @@ def baskets(connection: PsycopgConnection) -> Iterator[Fact]:
 
 def sent_mails(environ: Mapping[str, str]) -> Iterator[Fact]:
     """What the gateway was really asked to send, by whomever; it knows no versions."""
-    url = environ.get("VENDORS_URL")
-    if not url:
-        raise BadInput("VENDORS_URL is not set; the mail gateway's ledger is part of the evidence")
-    for entry in read_ledger(url, "mail"):
-        yield Fact(entry["body"]["order_ref"], _number(entry["key"]), 0, entry["body"])
+    for entry in ledger_entries(environ, "mail"):
+        yield Fact(entry["body"]["order_ref"], number_in(entry["key"]), 0, entry["body"])
 
 
 def mail_identity(body: Mapping[str, Json]) -> str:
     return f"{body['template']}:{body['subject_ref']}"
 
 
-def _number(key: str) -> int:
+def ledger_entries(environ: Mapping[str, str], book: str) -> Iterator[dict[str, Any]]:
+    """A vendor's own account; `BadInput` without its address."""
+    url = environ.get("VENDORS_URL")
+    if not url:
+        raise BadInput(f"VENDORS_URL is not set; the vendor's ledger of {book} is part of the evidence")
+    yield from read_ledger(url, book)
+
+
+def number_in(key: str) -> int:
     """The number at the end of `order:step:number`; 0 for a key of another shape."""
     number = key.rpartition(":")[2]
     return int(number) if number.isdecimal() and len(number) < 10 else 0

@@ -9,6 +9,9 @@ from enum import StrEnum
 from strangler.ownership import Ownership
 from strangler.step.intents import Json
 
+KIND, TARGET = "$kind", "$target"  # an intent's own words, beside its body's fields
+UNOBSERVED = "unobserved"  # the kind that a seam writes where it could not tell what the step did
+
 
 class Verdict(StrEnum):
     """What is true of one effect of one order, below the frontier."""
@@ -28,7 +31,10 @@ FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.UNKNOWN}
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """An order as the legacy database has it: its version, owners and the Kafka key of its events."""
+    """An order as the legacy database has it: its version, owners and the Kafka key of its events.
+
+    `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
+    """
 
     order_ref: str
     version: int
@@ -40,7 +46,14 @@ class OrderFacts:
 class Fact:
     """One effect of one order. `number` is 0 where the source does not know it.
 
-    `pending`: written but not done, such as a planned mail. `version`: of the event that caused it.
+    `version`: of the event that caused it. `refused`: the vendor was asked and said no; nothing was done.
+    `pending`: of an actual one, written but not done, such as a planned mail; of an expected one, it may be there and
+    is not due, because the order is not decided yet.
+    Of expected ones only: `open_fields` are unknown to the oracle, and compared where the vendor's ledger tells them.
+    `if_there` names an effect by its identity: this one is due if, and only if, that one was done. A refund is due if
+    there is a charge; a charge that must be refunded is wanted if it is there. A `refused` one with `if_there`: either
+    the vendor refused it, or it was done and is due.
+    `answer`: of a ledger's fact, what the vendor answered.
     """
 
     order_ref: str
@@ -48,6 +61,10 @@ class Fact:
     version: int
     fields: Mapping[str, Json]
     pending: bool = False
+    refused: bool = False
+    open_fields: tuple[str, ...] = ()
+    if_there: str = ""
+    answer: Mapping[str, Json] = field(default_factory=dict)
 
 
 LedgerReader = Callable[[Mapping[str, str]], Iterable[Fact]]  # from the environment (addresses) to what was done

@@ -39,6 +39,8 @@ class Check:
     `stateful`: one row per order, replaced by later versions. `expected` is the oracle, read from the legacy database,
     and speaks of every order: it is asked where the new side owns, and where legacy's own record is lost. `actual`
     reads the new side; `ledger` reads what a vendor was really asked.
+    With a ledger, facts of `$kind` write are rows, held against rows, and all others are calls, held against it.
+    `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the order that it asked for.
     """
 
     identity: Identity
@@ -46,6 +48,7 @@ class Check:
     expected: FactReader
     actual: FactReader
     ledger: LedgerReader | None = None
+    only_asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,6 @@ from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Owner
 from strangler.reconcile.pairing import Identity
 
-KIND, TARGET = "$kind", "$target"  # an intent's own words, beside its body's fields
-UNOBSERVED = "unobserved"  # the kind that a seam writes where it could not tell what the step did
-
 
 class State(StrEnum):
     """Whether the new side must have seen what the legacy snapshot has."""
@@ -37,6 +34,7 @@ class Rules:
     step: str
     identity: Identity
     stateful: bool
+    only_asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

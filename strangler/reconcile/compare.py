@@ -72,8 +72,9 @@ def _judge(case: Case) -> Iterator[Judgement]:
 
 
 def _orphans(case: Case) -> Iterator[Judgement]:
-    """Effects without an order. What a shadow would have done is no effect."""
-    for fact in [*case.new.actual, *(case.ledger or ())]:
+    """Effects without an order. What a shadow would have done is no effect, nor is a question to a vendor."""
+    asked = () if case.rules.only_asks else case.ledger or ()
+    for fact in [*case.new.actual, *asked]:
         yield of_fact(case, fact, Verdict.ORPHAN, Reason.NO_ORDER, side="actual")
     for number, kind in case.new.claims.items():
         if kind == "applied":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from strangler.facts import Fact, Judgement, Verdict
-from strangler.reconcile.case import KIND, TARGET, UNOBSERVED, Case
+from strangler.facts import KIND, TARGET, Fact, Judgement, Verdict
+from strangler.reconcile.case import Case
+from strangler.reconcile.expectation import concerns_vendor, due
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
@@ -37,7 +39,7 @@ def nobody_acted(case: Case) -> Iterator[Judgement]:
     if case.legacy.handed_back == "done":
         return
     for fact in unrecorded(case):
-        verdict, reason = _absent(case, Reason.NOBODY)
+        verdict, reason = _absent(case, fact, Reason.NOBODY)
         yield of_fact(case, fact, verdict, reason, side="expected")
 
 
@@ -48,12 +50,16 @@ def against_ledger(case: Case) -> Iterator[Judgement]:
     """
     if case.legacy.order is not None and case.legacy.order.ownership.epoch == 0 and not case.legacy.seam:
         return
-    asked = [_body(fact) for acted in case.legacy.seam for fact in acted.facts if _concerns_vendor(fact)]
-    pairing = pair([*asked, *unrecorded(case)], case.ledger or (), case.rules.identity)
+    ledger = case.ledger or ()
+    done = [fact for acted in case.legacy.seam for fact in acted.facts]
+    wanted = [fact for fact in [*done, *unrecorded(case)] if concerns_vendor(fact)]
+    if not any(TARGET in entry.fields for entry in ledger):
+        wanted = [_body(fact) for fact in wanted]
+    pairing = pair(wanted, ledger, case.rules.identity)
     for each in pairing.pairs:
         yield of_pair(case, each, Reason.OTHER_FIELDS)
     for fact in pairing.missing:
-        verdict, reason = _absent(case, Reason.LEGACY_NOT_IN_LEDGER)
+        verdict, reason = _absent(case, fact, Reason.LEGACY_NOT_IN_LEDGER)
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
     for fact in pairing.extra:
@@ -68,10 +74,12 @@ def unrecorded(case: Case) -> list[Fact]:
     if case.legacy.order is None or case.legacy.order.ownership.epoch == 0:
         return []
     recorded = {acted.version for acted in case.legacy.seam}
-    return [fact for fact in case.legacy.oracle if fact.version not in recorded]
+    return [fact for fact in due(case) if fact.version not in recorded and not fact.refused]
 
 
-def _absent(case: Case, reason: Reason) -> tuple[Verdict, Reason]:
+def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
+    if fact.pending:  # legacy's turn has not come: the order waits for an earlier step
+        return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK
     return Verdict.MISSING, reason
@@ -84,12 +92,7 @@ def _unwanted(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
     return Verdict.EXTRA, Reason.UNWANTED
 
 
-def _concerns_vendor(fact: Fact) -> bool:
-    """A step may also write rows; what the seam could not observe may have been a call."""
-    return fact.fields.get(KIND) in (None, "call", UNOBSERVED)
-
-
 def _body(fact: Fact) -> Fact:
-    """The fact without the intent's own words: a ledger knows only what it was asked."""
+    """The fact without the intent's own words, for a ledger whose reader knows only what the vendor was asked."""
     fields = {name: value for name, value in fact.fields.items() if name not in (KIND, TARGET)}
-    return Fact(fact.order_ref, fact.number, fact.version, fields)
+    return replace(fact, fields=fields)

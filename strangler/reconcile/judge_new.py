@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.case import Case, State
+from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason
@@ -14,10 +15,11 @@ from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
 def judge_new(case: Case) -> Iterator[Judgement]:
     yield from _legacy_acted(case)
-    if case.ledger is None:
-        yield from _against_rows(case)
-    else:
-        yield from _against_ledger(case)
+    expected = due(case)
+    if case.ledger is not None:
+        yield from _against_ledger(case, asked(case, expected), planned(case, expected))
+        yield from _refused(case, refusals(case, expected))
+    yield from _against_rows(case, rows(case, expected))
 
 
 def _legacy_acted(case: Case) -> Iterator[Judgement]:
@@ -28,12 +30,12 @@ def _legacy_acted(case: Case) -> Iterator[Judgement]:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.BOTH_ACTED, side="actual")
 
 
-def _against_rows(case: Case) -> Iterator[Judgement]:
-    pairing = pair(case.legacy.oracle, case.new.actual, case.rules.identity)
+def _against_rows(case: Case, sides: Sides) -> Iterator[Judgement]:
+    pairing = pair(sides.expected, sides.actual, case.rules.identity)
     for each in pairing.pairs:
         yield _row(case, each)
     for fact in pairing.missing:
-        verdict, reason = _absent(case, Reason.NOT_APPLIED)
+        verdict, reason = _row_absent(case, fact)
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
     for fact in pairing.extra:
@@ -43,12 +45,19 @@ def _against_rows(case: Case) -> Iterator[Judgement]:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
 
 
+def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
+    """A row that follows a vendor's answer is written when that has come."""
+    if case.ledger is not None and any(row.pending for row in case.new.actual):
+        return Verdict.LATE, Reason.PENDING
+    return _absent(case, fact, Reason.NOT_APPLIED)
+
+
 def _row(case: Case, each: Pair) -> Judgement:
     expected, actual = each.expected, each.actual
     if actual.pending:
         return of_fact(case, expected, Verdict.LATE, Reason.PENDING, side="expected")
     if case.rules.stateful and actual.version < expected.version:
-        verdict, reason = _absent(case, Reason.OLD_VERSION)
+        verdict, reason = _absent(case, expected, Reason.OLD_VERSION)
         evidence = {"expected_version": expected.version, "actual_version": actual.version}
         return judgement(case, number_of(expected), verdict, reason, evidence)
     if case.rules.stateful and actual.version > case.version:
@@ -59,34 +68,47 @@ def _row(case: Case, each: Pair) -> Judgement:
     return of_pair(case, each, Reason.OTHER_FIELDS)
 
 
-def _against_ledger(case: Case) -> Iterator[Judgement]:
+def _against_ledger(case: Case, vendors: Sides, own: Sides) -> Iterator[Judgement]:
     """The vendor's word counts; the new side's own rows say whether the rest is on its way."""
-    pairing = pair(case.legacy.oracle, case.ledger or (), case.rules.identity)
+    pairing = pair(vendors.expected, vendors.actual, case.rules.identity)
     for each in pairing.pairs:
         yield of_pair(case, each, Reason.OTHER_FIELDS)
         if _unclaimed(case, each.expected):
             yield of_fact(case, each.expected, Verdict.EXTRA, Reason.UNCLAIMED, side="actual")
-    planned = pair(case.legacy.oracle, case.new.actual, case.rules.identity)
+    plans = pair(own.expected, own.actual, case.rules.identity)
     for fact in pairing.missing:
-        yield _unaccepted(case, fact, planned)
+        yield _unaccepted(case, fact, plans)
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
-    yield from repeated(case, planned.repeated, Reason.PLANNED_TWICE)
+    yield from repeated(case, plans.repeated, Reason.PLANNED_TWICE)
     for fact in pairing.extra:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
-    for fact in planned.extra:
+    for fact in plans.extra:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.PLANNED_UNWANTED, side="actual")
 
 
-def _unaccepted(case: Case, fact: Fact, planned: Pairing) -> Judgement:
+def _unaccepted(case: Case, fact: Fact, plans: Pairing) -> Judgement:
     """An effect that is done and that the vendor does not know is missing, wherever the consumer stands."""
     name = identity_of(fact, case.rules.identity)
-    rows = [each.actual for each in planned.pairs if identity_of(each.expected, case.rules.identity) == name]
-    if any(row.pending for row in rows):
+    there = [each.actual for each in plans.pairs if identity_of(each.expected, case.rules.identity) == name]
+    if any(row.pending for row in there):
         return of_fact(case, fact, Verdict.LATE, Reason.PENDING, side="expected")
-    if rows:
+    if there:
         return of_fact(case, fact, Verdict.MISSING, Reason.NOT_IN_LEDGER, side="expected")
-    verdict, reason = _absent(case, Reason.NEVER_PLANNED)
+    if any(row.refused and identity_of(row, case.rules.identity) == name for row in case.new.actual):
+        verdict, reason = (Verdict.LATE, Reason.UNDECIDED) if fact.pending else (Verdict.MISSING, Reason.REFUSED)
+    else:
+        verdict, reason = _absent(case, fact, Reason.NEVER_PLANNED)
     return of_fact(case, fact, verdict, reason, side="expected")
+
+
+def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
+    """An order is rejected at a vendor's step because the vendor said no to exactly that."""
+    pairing = pair(sides.expected, sides.actual, case.rules.identity)
+    for each in pairing.pairs:
+        yield of_pair(case, each, Reason.OTHER_FIELDS)
+    for fact in pairing.missing:
+        verdict, reason = _absent(case, fact, Reason.NEVER_REFUSED)
+        yield of_fact(case, fact, verdict, reason, side="expected")
 
 
 def _unclaimed(case: Case, expected: Fact) -> bool:
@@ -95,7 +117,9 @@ def _unclaimed(case: Case, expected: Fact) -> bool:
     return first > 0 and case.new.claims.get(first) != "applied"
 
 
-def _absent(case: Case, reason: Reason) -> tuple[Verdict, Reason]:
+def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
+    if fact.pending:
+        return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK
     if case.new.parked:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import Fact
+from strangler.facts import KIND, TARGET, Fact
 from strangler.reconcile.canonical import parse
-from strangler.reconcile.case import KIND, TARGET, Acted
+from strangler.reconcile.case import Acted
 from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 SEAM = """

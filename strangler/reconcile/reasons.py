@@ -16,8 +16,11 @@ class Reason(StrEnum):
     HANDING_BACK = "taken from the new side, and legacy has not run it yet"
     MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
     IN_FLIGHT = "the request is still under way at the facade"
+    UNDECIDED = "the order is not decided yet: it may still come"
     # missing
     NOT_IN_LEDGER = "done by our own account, and the vendor never accepted it"
+    REFUSED = "the vendor refused it, and the order stands"
+    NEVER_REFUSED = "the order was rejected here, and nobody refused it"
     NEVER_PLANNED = "the vendor never accepted it, and the new side never planned it"
     LEGACY_NOT_IN_LEDGER = "legacy says that it asked for it, and the vendor never accepted it"
     NOT_APPLIED = "the new side owns the order, passed its event and did nothing"

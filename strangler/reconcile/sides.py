@@ -31,7 +31,9 @@ class JudgedStep:
     def of(cls, step: Step) -> JudgedStep:
         if step.context is None or step.check is None:
             raise BadInput(f"step {step.name!r} has no new side in the plan; there is nothing to compare")
-        return cls(step.name, step.context, step.check, Rules(step.name, step.check.identity, step.check.stateful))
+        check = step.check
+        rules = Rules(step.name, check.identity, check.stateful, check.only_asks)
+        return cls(step.name, step.context, check, rules)
 
 
 @dataclass(frozen=True, slots=True)

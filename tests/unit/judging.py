@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import KIND, TARGET, Fact, OrderFacts
 from strangler.ownership import Owner, Ownership
-from strangler.reconcile.case import KIND, TARGET, Acted, Case, LegacySide, NewSide, Rules, State
+from strangler.reconcile.case import Acted, Case, LegacySide, NewSide, Rules, State
 from strangler.reconcile.compare import judge
 from strangler.step.intents import Json
 

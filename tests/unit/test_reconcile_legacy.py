@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from strangler.facts import Fact, Judgement, Verdict
+from strangler.facts import KIND, TARGET, UNOBSERVED, Fact, Judgement, Verdict
 from strangler.ownership import Owner
-from strangler.reconcile.case import KIND, TARGET, UNOBSERVED, Acted, State
+from strangler.reconcile.case import Acted, State
 from strangler.reconcile.compare import answered, judge, second_look_needed
 from strangler.reconcile.reasons import Reason
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail, only, verdicts

@@ -1,0 +1,139 @@
+"""What the oracle expects of orders in every state, from rows written by hand; and what it leaves to the seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from legacy_app import oracle, oracle_middle
+from outbox.connection import PsycopgConnection
+from strangler.facts import KIND, TARGET, Fact
+
+NEW, LEGACY = "epoch=3, fraud=new, inventory=new, payment=new", "epoch=3, search=shadow"
+ORDER = """
+INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country, placed_at, status, total_minor,
+                           version, ownership, rejected_by)
+VALUES ('o', 'c', 'web', '17', 'UK', 'then', %s, 0, %s, %s, %s)"""
+LINE = "INSERT INTO legacy.order_line VALUES ('o', %s, %s, '', %s, %s, %s)"
+LINES = [(0, "B", 2, 0, 150), (1, "A", 1, 0, 500), (2, "B", 1, 0, 150)]
+READERS = (
+    oracle_middle.expected_scores,
+    oracle_middle.expected_reservations,
+    oracle_middle.expected_charges,
+    oracle.expected_mails,
+    oracle.expected_documents,
+    oracle.expected_baskets,
+)
+Place = Callable[..., PsycopgConnection]
+
+
+@pytest.fixture
+def place(database: str) -> Iterator[Place]:
+    """Put the order there, uncommitted."""
+    with psycopg.connect(database) as connection:
+
+        def put(
+            status: str, rejected_by: str | None = None, *, owners: str = NEW, version: int = 1, lines: Any = LINES
+        ) -> PsycopgConnection:
+            connection.rollback()
+            connection.execute(ORDER, (status, version, owners, rejected_by))
+            with connection.cursor() as cursor:
+                cursor.executemany(LINE, lines)
+            return connection
+
+        yield put
+
+
+def names(facts: Iterable[Fact]) -> list[str]:
+    return [str(fact.fields.get(TARGET, "")) for fact in facts]
+
+
+def test_an_accepted_order_has_been_through_all_three(place: Place) -> None:
+    connection = place("placed")
+    scores, held, charges = [list(reader(connection)) for reader in READERS[:3]]
+    call, write = {KIND: "call"}, {KIND: "write"}
+
+    assert scores == [
+        Fact("o", 100, 1, {"order_ref": "o", "customer_id": "17", "amount_minor": 950, **call, TARGET: "fraud.score"}),
+        Fact("o", 101, 1, {"order_ref": "o", "score": 17, "verdict": "cleared", **write, TARGET: "decision"}),
+    ]
+    assert held == [
+        Fact(
+            "o", 100, 1,
+            {"order_ref": "o", "version": 1, "pieces": {"A": 1, "B": 3}, **write, TARGET: "reservation"},
+        )
+    ]  # fmt: skip
+    asked = {"order_ref": "o", "client_ref": "c", "amount_minor": 950, "currency": "GBP"}
+    paid = {"order_ref": "o", "amount_minor": 950, "state": "taken"}
+    assert charges == [
+        Fact("o", 100, 1, {**asked, **call, TARGET: "payments.charge"}),
+        Fact("o", 101, 1, {**paid, **write, TARGET: "payment"}, open_fields=("charge_id",)),
+    ]
+
+
+def test_cancellations_shrink_what_is_held_and_nothing_else(place: Place) -> None:
+    connection = place("partly_cancelled", version=3, lines=[(0, "A", 5, 2, 10), (1, "B", 1, 1, 10), (2, "A", 1, 0, 1)])
+    (held,) = oracle_middle.expected_reservations(connection)
+
+    assert (held.number, held.version, held.fields["pieces"]) == (300, 3, {"A": 4})
+    assert [fact.fields.get("amount_minor") for fact in oracle_middle.expected_charges(connection)] == [61, 61]
+
+
+def test_a_pending_order_may_have_been_through_them_and_was_not_through_the_tail(place: Place) -> None:
+    connection = place("pending")
+    found = [list(reader(connection)) for reader in READERS]
+
+    assert [len(facts) for facts in found] == [2, 1, 2, 0, 0, 0]
+    assert all(fact.pending for facts in found for fact in facts)
+
+
+@pytest.mark.parametrize(
+    ("rejected_by", "scores", "held", "charges"),
+    [
+        ("fraud", ["fraud.score", "decision"], [], []),
+        ("inventory", ["fraud.score", "decision"], [], []),
+        ("payment", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
+        ("notification", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
+    ],
+)
+def test_a_rejected_order_was_undone(
+    place: Place, rejected_by: str, scores: list[str], held: list[Any], charges: list[str]
+) -> None:
+    connection = place("rejected", rejected_by)
+    decided, kept, paid = [list(reader(connection)) for reader in READERS[:3]]
+
+    assert names(decided) == scores
+    assert [fact.fields["verdict"] for fact in decided[1:]] == ["refused" if rejected_by == "fraud" else "cleared"]
+    assert [(fact.number, fact.version, fact.fields["pieces"]) for fact in kept] == [(200, 2, one) for one in held]
+    assert names(paid) == charges
+    assert {fact.if_there for fact in paid} <= {"payments.charge"}
+    assert [fact.refused for fact in paid[:1]] == [rejected_by == "payment" for _ in charges[:1]]
+    assert [fact for reader in READERS[3:] for fact in reader(connection)] == []
+
+
+@pytest.mark.parametrize("rejected_by", ["fraud", "inventory", "payment"])
+def test_of_a_rejected_order_that_legacy_ran_only_its_own_record_says(place: Place, rejected_by: str) -> None:
+    connection = place("rejected", rejected_by, owners=LEGACY)
+    decided, kept, paid = [list(reader(connection)) for reader in READERS[:3]]
+
+    assert len(decided) == (0 if rejected_by == "fraud" else 2)
+    assert (kept, paid) == ([], [])
+
+
+def test_a_rejection_is_one_more_change_of_the_order(place: Place) -> None:
+    assert [facts.version for facts in oracle.orders(place("rejected", "payment"))] == [2]
+    assert [facts.version for facts in oracle.orders(place("pending"))] == [1]
+
+
+def test_a_score_from_the_limit_on_must_have_been_refused_also_where_the_order_stands(place: Place) -> None:
+    """The scorer's rule decides; an order that slipped through is found by its decision."""
+    for amount in range(5_000_000, 5_000_400):
+        connection = place("placed", lines=[(0, "A", 1, 0, amount)])
+        _, decision = oracle_middle.expected_scores(connection)
+        if decision.fields["score"] >= 90:
+            break
+
+    assert decision.fields["verdict"] == "refused"
