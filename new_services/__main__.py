@@ -1,4 +1,4 @@
-"""`python -m new_services run NAME | plant KIND`: the contexts' processes, and the planter of faults."""
+"""`python -m new_services run | replay | rebuild NAME, plant KIND`: the contexts, and the planter of faults."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from new_services import again
 from new_services.plant import KINDS, STUCK, plant
 from new_services.services import SERVICES
 from new_services.wiring import read_settings, run
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seed=arguments.seed,
                 as_json=arguments.json,
             )
+        if arguments.verb in ("replay", "rebuild"):
+            return int(arguments.act(arguments, read_settings(os.environ, lanes=None)))
         run(SERVICES[arguments.name], read_settings(os.environ, lanes=arguments.lanes))
     except StranglerError as error:
         sys.stderr.write(f"{error}\n")
@@ -42,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     running = verbs.add_parser("run", help="run a context until SIGTERM; prints `ready NAME`")
     running.add_argument("name", choices=sorted(SERVICES))
     running.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition")
+    again.register(verbs)
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
     planting.add_argument("kind", choices=[*KINDS, STUCK])
     planting.add_argument("--order-ref", help="instead of a random order; stuck_event needs it")

@@ -98,6 +98,10 @@ class Reader(Protocol):
         """Up to `limit` records from `offset` on, fewer where the log (as it is now) ends."""
         ...
 
+    def log_range(self, partition: TopicPartition) -> tuple[int, int]:
+        """First offset kept, and the next to be written."""
+        ...
+
     def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
         """The first offset that is not older; None when all are."""
         ...

@@ -13,6 +13,7 @@ from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import Record, TopicPartition
 
 POLL_MS = 200
+RANGE_WITHIN_MS = 5_000
 
 
 class PythonReader:
@@ -38,8 +39,7 @@ class PythonReader:
         deadline = time.monotonic() + timeout_s
         try:
             self._client.assign([place])
-            start = self._client.beginning_offsets([place], timeout_ms=timeout_s * 1000)[place]
-            end = self._client.end_offsets([place], timeout_ms=timeout_s * 1000)[place]
+            start, end = self.log_range(partition)
             if not start <= offset <= end:
                 raise _lost(partition, offset)
             self._client.seek(place, offset)
@@ -56,6 +56,15 @@ class PythonReader:
         except KafkaError as error:
             raise DependencyDown(f"Kafka does not answer a read: {error!r}") from error
         return records
+
+    def log_range(self, partition: TopicPartition) -> tuple[int, int]:
+        place = ClientPartition(*partition)
+        try:
+            starts = self._client.beginning_offsets([place], timeout_ms=RANGE_WITHIN_MS)
+            ends = self._client.end_offsets([place], timeout_ms=RANGE_WITHIN_MS)
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not tell the range of {partition}: {error!r}") from error
+        return int(starts[place]), int(ends[place])
 
     def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
         place = ClientPartition(*partition)

@@ -70,13 +70,17 @@ class StepHandler:
         self._checkpoints = checkpoints or Checkpoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        decisions = [self._read(index, received.event) for index, received in enumerate(events)]
+        decisions = self.decisions(events)
         first: dict[_Key, Decision] = {}  # a relay's repeat may share the batch with its original
         for decision in decisions:
             first.setdefault(decision.key, decision)
         became = self._act(connection, [one for one in first.values() if one.owner is Owner.NEW])
         became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
         return [self._disposition(one, first, became) for one in decisions]
+
+    def decisions(self, events: Sequence[ReceivedEvent]) -> list[Decision]:
+        """What the step makes of each event. Pure; raises `Poison` for the first that it cannot read."""
+        return [self._read(index, received.event) for index, received in enumerate(events)]
 
     def _read(self, index: int, event: Event) -> Decision:
         """Pure; anything wrong with the event is `Poison` with the event's place in the batch."""

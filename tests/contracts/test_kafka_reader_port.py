@@ -41,6 +41,7 @@ def test_it_reads_from_the_offset_on_and_no_more_than_asked(place: TopicPartitio
     assert [record.value for record in reader.read(place, 7, 3)] == [b"7", b"8", b"9"]
     assert [record.value for record in reader.read(place, COUNT - 1, 100)] == [str(COUNT - 1).encode()]
     assert reader.read(place, COUNT, 1) == []
+    assert reader.log_range(place) == (0, COUNT)
 
 
 @pytest.mark.parametrize("offset", [-1, COUNT + 1])

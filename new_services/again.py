@@ -1,0 +1,139 @@
+"""`replay` and `rebuild`: events once more through a context, and a projection made anew beside live consumption."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from datetime import datetime
+
+from new_services.services import SERVICES, Service
+from new_services.wiring import Settings, connect
+from outbox.connection import PsycopgConnection
+from outbox.consumer.rebuild import Projection, rebuild
+from outbox.consumer.replay import Passed, Replayed, replay
+from outbox.kafka.port import Reader, TopicPartition
+from outbox.kafka.python_reader import PythonReader
+from strangler.errors import BadInput, RefusedError
+from strangler.step.rebuild import RebuildHandler
+
+PROJECTIONS: Mapping[str, tuple[str, ...]] = {"search": ("document",), "recommendation": ("basket", "affinity")}
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both verbs."""
+    replaying = verbs.add_parser("replay", help="send events that a context has passed through it once more")
+    replaying.add_argument("name", choices=sorted(SERVICES))
+    start = replaying.add_mutually_exclusive_group(required=True)
+    start.add_argument("--from-start", action="store_true", help="from the first record that the topics still hold")
+    start.add_argument("--from-offset", action="append", metavar="TOPIC:PARTITION:OFFSET", help="may be given again")
+    start.add_argument("--from-time", metavar="ISO8601", help="such as 2026-11-20T09:00:00+00:00")
+    replaying.add_argument("--order", action="append", metavar="REF", help="only this order's; may be given again")
+    rebuilding = verbs.add_parser("rebuild", help="make a projection anew from its topics, and swap it in live")
+    rebuilding.add_argument("name", choices=sorted(PROJECTIONS))
+    for parser, act in ((replaying, run_replay), (rebuilding, run_rebuild)):
+        parser.add_argument("--dry-run", action="store_true", help="do it, keep nothing, say what it would have done")
+        parser.add_argument("--json", action="store_true", help="the result as a JSON object")
+        parser.set_defaults(act=act)
+
+
+def run_replay(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Exit 0, or 1 when an event was refused."""
+    service = SERVICES[arguments.name]
+    if not service.policy.replayable:
+        raise RefusedError(f"refused: {service.name}'s policy says that it is not replayable; see its policy")
+    keys = {ref.encode() for ref in arguments.order} if arguments.order else None
+    with ExitStack() as stack:
+        reader, connection = _open(service, settings, stack)
+        passed = Passed.of(connection, settings.group_prefix + service.name, _topics(service, settings))
+        starts = _starts(arguments, passed, reader, settings)
+        done = replay(
+            reader,
+            connection,
+            service.handler(settings.checkpoints),
+            passed,
+            starts,
+            keys=keys,
+            dry_run=arguments.dry_run,
+            progress=_progress,
+        )
+    return _say(done, arguments, "replayed")
+
+
+def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Exit 0, or 1 when an event was refused: its row is not in the new tables."""
+    service = SERVICES[arguments.name]
+    group = settings.group_prefix + service.name
+    projection = Projection(service.name, PROJECTIONS[service.name], group, _topics(service, settings))
+    handler = RebuildHandler(service.name, service.handler(), service.apply_writes)
+    with ExitStack() as stack:
+        reader, connection = _open(service, settings, stack)
+        done = rebuild(reader, connection, projection, handler, dry_run=arguments.dry_run, progress=_progress)
+    return _say(done, arguments, "rebuilt from")
+
+
+def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reader, PsycopgConnection]:
+    reader = stack.enter_context(closing(PythonReader(settings.bootstrap, client_id=f"{service.name}-again")))
+    connection = stack.enter_context(closing(connect(settings.dsn, service.name)))
+    connection.autocommit = True
+    return reader, connection
+
+
+def _topics(service: Service, settings: Settings) -> list[str]:
+    return [settings.topic_prefix + topic for topic in service.topics]
+
+
+def _starts(
+    arguments: argparse.Namespace, passed: Passed, reader: Reader, settings: Settings
+) -> dict[TopicPartition, int]:
+    if arguments.from_offset:
+        return dict(_place(text, passed, settings) for text in arguments.from_offset)
+    if arguments.from_start:
+        return {partition: reader.log_range(partition)[0] for partition in passed.lanes}
+    try:
+        since = datetime.fromisoformat(arguments.from_time)
+    except ValueError as error:
+        raise BadInput(f"--from-time {arguments.from_time!r} is no time; write 2026-11-20T09:00:00+00:00") from error
+    if since.tzinfo is None:
+        raise BadInput(f"--from-time {arguments.from_time} has no time zone; add +00:00 or your own")
+    found = {partition: reader.offset_at(partition, round(since.timestamp() * 1000)) for partition in passed.lanes}
+    return {partition: offset for partition, offset in found.items() if offset is not None}
+
+
+def _place(text: str, passed: Passed, settings: Settings) -> tuple[TopicPartition, int]:
+    topic, *rest = text.rsplit(":", 2)
+    if not topic or len(rest) != 2 or not all(part.isdecimal() for part in rest):
+        raise BadInput(f"--from-offset {text!r} is no place; write TOPIC:PARTITION:OFFSET, such as order:0:1200")
+    partition = TopicPartition(settings.topic_prefix + topic, int(rest[0]))
+    if partition not in passed.lanes:
+        known = ", ".join(sorted({one.topic.removeprefix(settings.topic_prefix) for one in passed.lanes})) or "none yet"
+        raise BadInput(f"the context has never read {topic}:{rest[0]}; it has read {known}")
+    return partition, int(rest[1])
+
+
+def _progress(done: Replayed) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done.dispositions.total()} events")
+        sys.stderr.flush()
+
+
+def _say(done: Replayed, arguments: argparse.Namespace, what: str) -> int:
+    counts = {disposition.value: count for disposition, count in sorted(done.dispositions.items())}
+    refused = [
+        {"topic": one.topic, "partition": one.partition, "offset": at, "reason": why} for one, at, why in done.refused
+    ]
+    document = {"events": done.dispositions.total(), "dispositions": counts, "refused": refused}
+    document |= {"quarantined": done.quarantined, "dry_run": arguments.dry_run}
+    if arguments.json:
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        would = "would have " if arguments.dry_run else ""
+        told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do"
+        sys.stdout.write(f"{would}{what} {document['events']} events: {told}\n")
+        for one in refused:
+            sys.stdout.write(f"refused {one['topic']}-{one['partition']}@{one['offset']}: {one['reason']}\n")
+        if done.quarantined:
+            sys.stdout.write(f"{done.quarantined} left alone: their keys wait in quarantine\n")
+    return 1 if refused else 0

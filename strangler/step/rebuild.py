@@ -1,0 +1,44 @@
+"""A step's rows once more, for a rebuild: what this side has applied is written again, and nothing else is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.handler import Disposition
+from outbox.event import ReceivedEvent
+from strangler.ownership import Owner
+from strangler.step.apply import ApplyWrites, NumberedWrite
+from strangler.step.handler import StepHandler
+from strangler.step.intents import Write
+
+APPLIED = """
+SELECT order_ref, number FROM claim
+WHERE step = %(step)s AND kind = 'applied' AND order_ref = ANY(%(order_refs)s)"""
+
+
+class RebuildHandler:
+    """An `outbox.consumer.Handler` that writes the rows of events which have their claim: no claims, calls, events.
+
+    What was handed back, or was never applied, is not the new side's, and stays out.
+    """
+
+    def __init__(self, step: str, handler: StepHandler, apply_writes: ApplyWrites) -> None:
+        self._step, self._handler, self._apply_writes = step, handler, apply_writes
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        decisions = self._handler.decisions(events)
+        refs = [one.order_ref for one in decisions if one.owner is Owner.NEW]
+        rows = connection.execute(APPLIED, {"step": self._step, "order_refs": refs}) if refs else ()
+        applied = {(order_ref, number) for order_ref, number in rows}
+        ours = [one.owner is Owner.NEW and (one.order_ref, one.number) in applied for one in decisions]
+        writes = [
+            NumberedWrite(one.order_ref, one.version, number, intent, one.context)
+            for one, is_ours in zip(decisions, ours, strict=True)
+            if is_ours
+            for number, intent in enumerate(one.intents, one.number)
+            if isinstance(intent, Write)
+        ]
+        if writes:
+            self._apply_writes(connection, writes)
+        return [Disposition.APPLIED if is_ours else Disposition.NOT_OWNER for is_ours in ours]

@@ -1,0 +1,165 @@
+"""Events once more: a lost document comes back, nothing is done twice, a projection is made anew beside live work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+
+from outbox import Event
+from outbox.kafka.codec import to_headers
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from strangler.local.waiting import wait_until
+from tests.integration.contexts import rows
+from tests.orders import cancelled, placed
+
+DOCUMENTS = "SELECT order_ref, version, body FROM search.document ORDER BY order_ref"
+OWNER = "search=new"
+
+
+@pytest.fixture
+def environ(database: str, bootstrap: str, topic_prefix: str) -> dict[str, str]:
+    with closing(PythonAdmin(bootstrap)) as admin:
+        admin.ensure_topics({f"{topic_prefix}order": 2})
+    return {
+        "STRANGLER_DSN": database,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "OUTBOX_TOPIC_PREFIX": topic_prefix,
+        "OUTBOX_GROUP_PREFIX": topic_prefix,
+        "VENDORS_URL": "http://127.0.0.1:9",
+    }
+
+
+@contextmanager
+def search(stack: Stack, environ: dict[str, str]) -> Iterator[Running]:
+    argv = (sys.executable, "-m", "new_services", "run", "search", "--lanes", "3")
+    process = stack.spawn(f"search-{environ['OUTBOX_GROUP_PREFIX']}", argv, env=environ, ready=Running.said_ready)
+    try:
+        yield process
+    finally:
+        process.terminate()
+
+
+def publish(environ: dict[str, str], *events: Event) -> None:
+    producer = PythonProducer(environ["KAFKA_BOOTSTRAP"])
+    for event in events:
+        topic = environ["OUTBOX_TOPIC_PREFIX"] + event.aggregate_type
+        producer.send(topic, event.aggregate_id.encode(), event.payload, to_headers(event, None))
+    producer.flush(10)
+    producer.close(10)
+
+
+def trickle(environ: dict[str, str], events: Sequence[Event]) -> None:
+    for event in events:
+        publish(environ, event)
+
+
+def again(environ: dict[str, str], *argv: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "new_services", *argv, "--json"],
+        env={**environ, "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def indexed(database: str, count: int) -> bool:
+    return wait_until(lambda: len(rows(database, DOCUMENTS)) == count, within_s=20)
+
+
+@pytest.mark.timeout(60)
+def test_a_replay_brings_back_what_was_lost_and_does_nothing_twice(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    with search(stack, environ):
+        publish(environ, *(placed(f"o{number}", OWNER) for number in range(6)))
+        assert indexed(database, 6)
+    before = rows(database, DOCUMENTS)
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM search.document WHERE order_ref IN ('o1', 'o2')")
+        connection.execute("DELETE FROM search.claim WHERE order_ref IN ('o1', 'o2')")
+
+    tried = again(environ, "replay", "search", "--from-start", "--dry-run")
+    assert (tried["dispositions"], len(rows(database, DOCUMENTS))) == ({"applied": 2, "duplicate": 4}, 4)
+    one = again(environ, "replay", "search", "--from-time", "2011-06-01T00:00:00+00:00", "--order", "o1")
+    assert (one["dispositions"], len(rows(database, DOCUMENTS))) == ({"applied": 1}, 5)
+    places = ("--from-offset", "order:0:0", "--from-offset", "order:1:0")
+    assert again(environ, "replay", "search", *places)["dispositions"] == {"applied": 1, "duplicate": 5}
+    assert rows(database, DOCUMENTS) == before
+
+
+@pytest.mark.timeout(90)
+def test_a_projection_is_made_anew_while_its_events_go_on_coming(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    first = [placed(f"o{number:03}", OWNER) for number in range(150)]
+    later = [placed(f"p{number:03}", OWNER) for number in range(150)]
+    with search(stack, environ):
+        publish(environ, *first, placed("shadowed", "search=shadow"))
+        assert indexed(database, 150)
+        right = rows(database, DOCUMENTS)
+        with psycopg.connect(database) as connection:
+            connection.execute("UPDATE search.document SET body = '{}' WHERE order_ref < 'o050'")
+            connection.execute("DELETE FROM search.document WHERE order_ref > 'o140'")
+        coming = threading.Thread(target=trickle, args=(environ, later[:30]))
+        coming.start()
+
+        done = again(environ, "rebuild", "search")
+
+        coming.join()
+        publish(environ, *later[30:], *(cancelled(f"o{number:03}", OWNER) for number in range(20)))
+        assert indexed(database, 300)
+        assert wait_until(
+            lambda: rows(database, "SELECT count(*) FROM search.document WHERE version = 2") == [(20,)], within_s=20
+        )
+    assert done["refused"] == []
+    kept = {row[0]: row for row in rows(database, DOCUMENTS)}
+    assert [kept[row[0]] for row in right[20:]] == right[20:]
+    assert rows(database, "SELECT count(*) FROM pg_namespace WHERE nspname = 'search_next'") == [(0,)]
+
+
+@pytest.mark.timeout(60)
+def test_a_rebuild_that_is_only_tried_changes_nothing(stack: Stack, database: str, environ: dict[str, str]) -> None:
+    with search(stack, environ):
+        publish(environ, *(placed(f"o{number}", OWNER) for number in range(3)))
+        assert indexed(database, 3)
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE search.document SET body = '{}'")
+
+    assert again(environ, "rebuild", "search", "--dry-run")["dispositions"] == {"applied": 3}
+    assert {row[2] == {} for row in rows(database, DOCUMENTS)} == {True}
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--from-offset", "order:0"), "write TOPIC:PARTITION:OFFSET"),
+        (("--from-offset", "basket:0:1"), "never read basket:0"),
+        (("--from-time", "yesterday"), "is no time"),
+        (("--from-time", "2026-11-20T09:00:00"), "no time zone"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(environ: dict[str, str], argv: tuple[str, ...], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "new_services", "replay", "search", *argv],
+        env={**environ, "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
