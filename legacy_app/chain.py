@@ -19,11 +19,13 @@ from legacy_app.steps.search import index
 from legacy_app.vendor_client import Vendors
 
 
+@seams.pausable  # seam
 def place_order(session: Session, vendors: Vendors, order: Order) -> None:
     """Run an order through all steps. The caller commits: until then the charge is made and the order is not."""
     order.total_minor = price(order)
     session.add(order)
     session.flush()
+    seams.received(session, order)  # seam
     check_fraud(session, order, vendors)
     reserve(session, order)
     charge(session, order, vendors)
@@ -40,6 +42,7 @@ def cancel_order(
     order = session.get(Order, order_ref, with_for_update=True)
     if order is None:
         raise Rejected(404, f"there is no order {order_ref}")
+    seams.open_to_change(session, order)  # seam
     if session.get(Cancellation, (order_ref, cancellation_ref)) is not None:
         return order
     before = price(order)

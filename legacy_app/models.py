@@ -29,6 +29,8 @@ class Order(Table):
     total_minor: Mapped[int]
     version: Mapped[int]
     ownership: Mapped[str] = mapped_column(default="")  # seam
+    rejected_by: Mapped[str | None]  # seam
+    rejection: Mapped[str | None]  # seam
     lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.line_no", lazy="selectin")
 
 

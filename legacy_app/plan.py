@@ -55,7 +55,7 @@ plan = Plan(
         Route("POST", "/orders/{order_ref}/cancellations"),
     ),
     orders=oracle.orders,
-    topics={"order": 4, "notification": 4},
+    topics=dict.fromkeys(("intake", "fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
         Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),
         Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),

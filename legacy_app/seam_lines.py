@@ -25,7 +25,17 @@ MONOLITH = (
     "steps/search.py",
     "steps/recommendation.py",
 )
-ADDED = ("seams.py", "seam_routes.py", "hand_back.py")
+ADDED = (
+    "seams.py",
+    "seam_routes.py",
+    "order_events.py",
+    "shared_stock.py",
+    "pausing.py",
+    "rest.py",
+    "waiting.py",
+    "told.py",
+    "hand_back.py",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,48 @@
-"""What strangling added beside the monolith's `# seam` lines: what seams observe, and the order's events."""
+"""What the monolith's `# seam` lines call: who owns an order, what seams observe, what they tell the world."""
 
 from __future__ import annotations
 
-import json
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers
 
-from legacy_app.models import Cancellation, Order, OrderLine
+from legacy_app import order_events
+from legacy_app.models import Cancellation, Order
+from legacy_app.order_events import append_cancelled, append_placed
+from legacy_app.pausing import pausable
 from legacy_app.rejected import Rejected
+from legacy_app.shared_stock import by_authority, held, in_hand, take_in_hand
 from legacy_app.vendor_client import Vendors
-from outbox import Event, append
 from outbox.errors import Undecodable
 from strangler.errors import BadOwnership
 from strangler.ownership import HEADER, ORDER_REF_HEADER, Ownership
 from strangler.step.intents import Call, Intent, Write, effect_key, first_number
+from strangler.step.seam import seam
+from strangler.step.segment import pausing_seam
+
+__all__ = [
+    "adopt",
+    "append_cancelled",
+    "append_placed",
+    "by_authority",
+    "charging",
+    "checking_fraud",
+    "giving_back",
+    "mail_key",
+    "observe_basket",
+    "observe_document",
+    "observe_mail",
+    "open_to_change",
+    "pausable",
+    "received",
+    "reserving",
+]
 
 MAX_REF = 128
+REVIEW_FROM = 60  # of 100: cleared, and looked at later
 
 
 def adopt(order: Order, headers: Headers) -> None:
@@ -73,61 +98,79 @@ def observe_basket(order: Order, skus: list[str] | None) -> list[Intent]:
     return [Write("basket", body)]
 
 
-def append_placed(session: Session, order: Order) -> None:
-    """The order's first event, in the order's own transaction."""
-    append(session, _event(order, "OrderPlaced", None))
+def received(session: Session, order: Order) -> None:
+    """The order is stored: say so once, and move stock for it from now on."""
+    take_in_hand(session, order)
+    order_events.append_received(session, order)
 
 
-def append_cancelled(session: Session, order: Order, cancellation: Cancellation) -> None:
-    """The version was taken under the order's row lock, which this transaction holds."""
-    body = {"cancellation_ref": cancellation.cancellation_ref, "refund_minor": cancellation.refund_minor}
-    append(session, _event(order, "OrderCancelled", body))
+class Unsettled(Rejected):
+    """Nobody knows yet whether the order will be: come again."""
 
 
-def _event(order: Order, type_: str, cancellation: dict[str, Any] | None) -> Event:
-    payload = json.dumps({**_state(order), "cancellation": cancellation}, ensure_ascii=False, separators=(",", ":"))
-    return Event(
-        aggregate_type="order",
-        aggregate_id=order.order_ref,
-        aggregate_version=order.version,
-        type=type_,
-        payload=payload.encode(),
-        context={
-            "ownership": order.ownership,
-            "epoch": Ownership.from_header(order.ownership).epoch,
-            "tenant": _tenant(order),
-            "class": "order",
-        },
-    )
+def open_to_change(session: Session, order: Order) -> None:
+    """Refuse changes of an order that waits for its outcome or was rejected; else move stock for it from now on."""
+    if order.status == "pending":
+        raise Unsettled(409, f"order {order.order_ref} is still being decided; try again in a second")
+    if order.status == "rejected":
+        raise Rejected(409, f"order {order.order_ref} was rejected; there is nothing to cancel")
+    take_in_hand(session, order)
 
 
-def _tenant(order: Order) -> str:
-    """A merchant's name travels in a header: one that cannot is told apart by no more than that."""
-    merchant_id = order.merchant_id or "shop"
-    return merchant_id if merchant_id.isascii() and merchant_id.isprintable() else "unprintable"
+def observe_fraud(order: Order, score: int, vendors: Vendors) -> list[Intent]:  # noqa: ARG001
+    asked = {"order_ref": order.order_ref, "customer_id": order.customer_id, "amount_minor": order.total_minor}
+    decided = {"order_ref": order.order_ref, "score": score, "verdict": "cleared"}  # what is refused leaves no trace
+    return [Call("fraud", "score", asked), Write("decision", decided)]
 
 
-def _state(order: Order) -> dict[str, Any]:
-    return {
+def tell_fraud(session: Session, order: Order, score: int) -> None:
+    tier = "medium" if score >= REVIEW_FROM else "low"
+    order_events.append_outcome(session, order, "fraud", {"score": score, "tier": tier, "reason": None}, refused=False)
+
+
+def observe_reserved(order: Order, _: object) -> list[Intent]:
+    """What the order holds afterwards."""
+    return [Write("reservation", {"order_ref": order.order_ref, "version": order.version, "pieces": held(order)})]
+
+
+def observe_given_back(order: Order, _: object, pieces: Mapping[str, int]) -> list[Intent]:  # noqa: ARG001
+    return observe_reserved(order, _)
+
+
+def tell_reserved(session: Session, order: Order, _: object) -> None:
+    order_events.append_outcome(session, order, "inventory", {"sold_out": None, "short": 0}, refused=False)
+
+
+def observe_charge(order: Order, charge_id: str, vendors: Vendors) -> list[Intent]:  # noqa: ARG001
+    asked = {
         "order_ref": order.order_ref,
         "client_ref": order.client_ref,
-        "channel": order.channel,
-        "merchant_id": order.merchant_id,
-        "customer_id": order.customer_id,
-        "country": order.country,
-        "placed_at": order.placed_at,
+        "amount_minor": order.total_minor,
         "currency": "GBP",
-        "status": order.status,
-        "total_minor": order.total_minor,
-        "lines": [_line(line) for line in order.lines],
     }
+    taken = {"order_ref": order.order_ref, "charge_id": charge_id, "amount_minor": order.total_minor}
+    return [Call("payments", "charge", asked), Write("payment", taken)]
 
 
-def _line(line: OrderLine) -> dict[str, Any]:
-    return {
-        "sku": line.sku,
-        "description": line.description,
-        "quantity": line.quantity,
-        "cancelled": line.cancelled,
-        "unit_price_minor": line.unit_price_minor,
-    }
+def tell_charged(session: Session, order: Order, charge_id: str) -> None:
+    outcome = {"charge_id": charge_id, "amount_minor": order.total_minor, "reason": None}
+    order_events.append_outcome(session, order, "payment", outcome, refused=False)
+
+
+checking_fraud = pausing_seam("fraud", observe=observe_fraud, then=tell_fraud)
+reserving = pausing_seam("inventory", observe=observe_reserved, then=tell_reserved)
+charging = pausing_seam("payment", observe=observe_charge, then=tell_charged)
+
+
+def giving_back(function: Callable[[Session, Mapping[str, int]], None]) -> Callable[[Session, Mapping[str, int]], None]:
+    """The seam of a function that is not told the order."""
+
+    @seam("inventory", observe=observe_given_back)
+    def watched(session: Session, order: Order, pieces: Mapping[str, int]) -> None:  # noqa: ARG001 - a seam's step
+        function(session, pieces)
+
+    @functools.wraps(function)
+    def run(session: Session, pieces: Mapping[str, int]) -> None:
+        watched(session, in_hand(session), pieces)
+
+    return run

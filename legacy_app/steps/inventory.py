@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from legacy_app import seams  # seam
 from legacy_app.models import Order, Stock
 from legacy_app.rejected import Rejected
 
 FIRST_DELIVERY = 1_000_000  # a SKU never seen before arrives with that many pieces
 
 
+@seams.reserving  # seam
 def reserve(session: Session, order: Order) -> None:
     """Take the order's pieces. The row locks stay until the request's commit, over all the HTTP that follows."""
     wanted: Counter[str] = Counter()
@@ -22,10 +24,12 @@ def reserve(session: Session, order: Order) -> None:
     _move(session, {sku: -quantity for sku, quantity in wanted.items()})
 
 
+@seams.giving_back  # seam
 def give_back(session: Session, pieces: Mapping[str, int]) -> None:
     _move(session, pieces)
 
 
+@seams.by_authority  # seam
 def _move(session: Session, pieces: Mapping[str, int]) -> None:
     # Rows in SKU order: two orders that share SKUs wait for each other instead of deadlocking.
     rows = [{"sku": sku, "on_hand": FIRST_DELIVERY + pieces[sku], "low": False} for sku in sorted(pieces)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from legacy_app import seams  # seam
 from legacy_app.models import Order, Payment
 from legacy_app.vendor_client import Vendors
 
 
+@seams.charging  # seam
 def charge(session: Session, order: Order, vendors: Vendors) -> str:
     body = {
         "order_ref": order.order_ref,

@@ -76,7 +76,13 @@ class Shop:
 
 @contextmanager
 def open_shop(
-    stack: Stack, folder: Path, *, workers: int = 3, timeout_s: int = 30, command: Sequence[str] = MONOLITH
+    stack: Stack,
+    folder: Path,
+    *,
+    workers: int = 3,
+    timeout_s: int = 30,
+    command: Sequence[str] = MONOLITH,
+    **environ: str,
 ) -> Iterator[Shop]:
     """A shop with a database of its own; all of it gone afterwards. Workers are patient unless a test says not."""
     name = f"shop_{secrets.token_hex(6)}"
@@ -84,7 +90,7 @@ def open_shop(
     with psycopg.connect(dsn) as connection:
         ensure(connection)
     given = {"STRANGLER_DSN": dsn, "VENDORS_ADMIN_TOKEN": ADMIN, "STRANGLER_INTERNAL_TOKEN": INTERNAL}
-    given |= {"VENDORS_FOLDER": str(folder / name)}
+    given |= {"VENDORS_FOLDER": str(folder / name), **environ}
     vendors = (sys.executable, "-m", "legacy_app", "vendors")
     started: list[Running] = []
     spawn: Callable[..., Running] = stack.spawn

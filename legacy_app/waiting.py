@@ -1,0 +1,64 @@
+"""A request waits for its order's outcome: no transaction, no connection, and not longer than its client."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import requests
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from legacy_app.models import Order
+from legacy_app.rest import Rest
+from legacy_app.vendor_client import VendorFailed, Vendors
+from outbox.checkpoints import Checkpoints
+from strangler.step import continuation
+from strangler.step.wakeups import Wakeups
+
+logger = logging.getLogger(__name__)
+
+PASSING = (VendorFailed, requests.RequestException, DBAPIError)  # the resumer tries again what failed by these
+
+
+class Waiting:
+    """One per worker."""
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        vendors: Vendors,
+        wakeups: Wakeups,
+        wait_s: float,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._sessions, self._vendors, self._wakeups, self._wait_s = sessions, vendors, wakeups, wait_s
+        self._checkpoints = checkpoints
+        self._rest = Rest(sessions, checkpoints)
+
+    def finish(self, order_ref: str) -> Order:
+        """The order in its final state, or still pending when the wait ends first; then a runner goes on with it."""
+        self._checkpoints.reach("continuation.pending_committed")
+        deadline = time.monotonic() + self._wait_s
+        try:
+            return self._until(order_ref, deadline) or self._give_up(order_ref)
+        except PASSING as error:
+            logger.warning("rest_failed", extra={"error": type(error).__name__})
+            return self._give_up(order_ref)
+
+    def _until(self, order_ref: str, deadline: float) -> Order | None:
+        """Wake-ups are hints: each time, and once at the end, the continuation itself says whether it is ready."""
+        while True:
+            if self._wakeups.wait(order_ref, deadline - time.monotonic()):
+                self._checkpoints.reach("continuation.woken")
+            left_s = max(0.0, deadline - time.monotonic())
+            order = self._rest.run(self._vendors, order_ref, wait_s=left_s)
+            if order is not None and order.status != "pending":
+                return order
+            if left_s == 0.0:
+                return None
+
+    def _give_up(self, order_ref: str) -> Order:
+        with self._sessions.begin() as session:
+            continuation.give_up(session, order_ref)
+            return session.get_one(Order, order_ref)

@@ -1,0 +1,191 @@
+"""Continuations: an order that was committed as pending goes on exactly once, whoever finds its outcome first.
+
+A row waits for the last of the new side's steps in a run. Rows that are `done` and were never waited for keep an
+outcome for a hand-back, which may have to wait for an earlier step than the order waits for now.
+
+Lock order: the application locks its order first, then calls `claim` or `wait_for`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
+from strangler.step.intents import Json
+from strangler.step.storable import encode
+
+CHANNEL = "strangler_continuation"
+START = "-"  # waits for nothing: the whole chain is still to run
+
+# An outcome that is known already (a hand-back waits for an earlier step) makes it ready at once.
+WAIT: LiteralString = """
+INSERT INTO strangler.continuation (order_ref, waits_for, state, wait_until)
+VALUES (%(order_ref)s, %(waits_for)s, %(state)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
+ON CONFLICT (order_ref, waits_for) DO UPDATE
+SET state = CASE WHEN continuation.outcome IS NULL THEN excluded.state ELSE 'ready' END,
+    wait_until = excluded.wait_until, ended_at = NULL
+RETURNING state"""
+
+# A refusal ends what the order waits for, whichever step that is. Rows are locked in one order over the batch.
+STORE: LiteralString = """
+WITH due AS MATERIALIZED (
+    SELECT waiting.order_ref, waiting.waits_for, stored.outcome
+    FROM strangler.continuation AS waiting
+    JOIN unnest(%(order_refs)s::text[], %(steps)s::text[], %(refused)s::boolean[], %(outcomes)s::text[])
+         AS stored (order_ref, step, refused, outcome) USING (order_ref)
+    WHERE waiting.state = 'waiting' AND (stored.refused OR waiting.waits_for = stored.step)
+    ORDER BY waiting.order_ref, waiting.waits_for
+    FOR UPDATE OF waiting)
+UPDATE strangler.continuation AS ready
+SET state = 'ready', outcome = due.outcome::jsonb, next_attempt_at = clock_timestamp()
+FROM due WHERE (ready.order_ref, ready.waits_for) = (due.order_ref, due.waits_for)
+RETURNING ready.order_ref"""
+
+# After STORE: a hand-back may have made the order wait for just this step in between.
+KEEP: LiteralString = """
+INSERT INTO strangler.continuation AS kept (order_ref, waits_for, state, outcome, wait_until, ended_at)
+SELECT stored.order_ref, stored.step, 'done', stored.outcome::jsonb, now(), now()
+FROM unnest(%(order_refs)s::text[], %(steps)s::text[], %(outcomes)s::text[]) AS stored (order_ref, step, outcome)
+ORDER BY stored.order_ref, stored.step
+ON CONFLICT (order_ref, waits_for) DO UPDATE
+SET state = 'ready', outcome = excluded.outcome, next_attempt_at = clock_timestamp()
+WHERE kept.state = 'waiting'
+RETURNING kept.order_ref, kept.state"""
+
+NOTIFY: LiteralString = (
+    "SELECT pg_notify(%(channel)s, order_ref) FROM unnest(%(order_refs)s::text[]) AS woken (order_ref)"
+)
+
+# The guard: of all who find it ready, one gets the row, and its transaction runs the rest.
+CLAIM: LiteralString = """
+UPDATE strangler.continuation SET state = 'done', ended_at = now()
+WHERE order_ref = %(order_ref)s AND state = 'ready'
+RETURNING waits_for, outcome"""
+
+GIVE_UP: LiteralString = """
+UPDATE strangler.continuation SET wait_until = clock_timestamp()
+WHERE order_ref = %(order_ref)s AND state <> 'done'"""
+
+DUE: LiteralString = """
+SELECT order_ref FROM strangler.continuation
+WHERE state = 'ready' AND next_attempt_at <= now() AND wait_until <= now()
+ORDER BY next_attempt_at LIMIT %(limit)s"""
+
+POSTPONE: LiteralString = """
+UPDATE strangler.continuation
+SET attempts = attempts + 1,
+    next_attempt_at = now() + make_interval(secs => least(%(cap_s)s, %(base_s)s * 2 ^ least(attempts, 30)) * %(jitter)s)
+WHERE order_ref = %(order_ref)s AND state = 'ready'"""
+
+WAITING: LiteralString = """
+SELECT waits_for FROM strangler.continuation WHERE order_ref = %(order_ref)s AND state = 'waiting' FOR UPDATE"""
+
+FORGET: LiteralString = """
+DELETE FROM strangler.continuation WHERE order_ref = %(order_ref)s AND waits_for = %(waits_for)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What a step of the new side came to for an order. `detail` is plain JSON in the plan's words."""
+
+    order_ref: str
+    step: str
+    refused: bool
+    detail: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A claimed one: every step up to `waits_for` is done, unless `refusal` says which one refused the order."""
+
+    waits_for: str
+    refusal: StepOutcome | None
+
+
+def wait_for(connection: AnyConnection, order_ref: str, step: str, *, wait_s: float, ready: bool = False) -> bool:
+    """Make the order wait for the step, in the caller's transaction; True when it need not wait.
+
+    For `wait_s` seconds the request that waits goes first; then any runner may take it.
+    """
+    parameters = {
+        "order_ref": order_ref,
+        "waits_for": step,
+        "state": "ready" if ready else "waiting",
+        "wait_s": wait_s,
+    }
+    (state,) = driver_connection(connection).execute(WAIT, parameters).fetchone() or ("waiting",)
+    if state == "ready":
+        wake(connection, [order_ref])
+    return bool(state == "ready")
+
+
+def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int:
+    """Store outcomes in the caller's transaction and wake who waits, at its commit; how many orders became ready.
+
+    Again without effect. The first outcome of an order and step counts.
+    """
+    first = list({(one.order_ref, one.step): one for one in reversed(outcomes)}.values())
+    if not first:
+        return 0
+    parameters = {
+        "order_refs": [one.order_ref for one in first],
+        "steps": [one.step for one in first],
+        "refused": [one.refused for one in first],
+        "outcomes": [encode(_stored(one)) for one in first],
+    }
+    ready = {order_ref for (order_ref,) in connection.execute(STORE, parameters)}
+    ready |= {order_ref for order_ref, state in connection.execute(KEEP, parameters) if state == "ready"}
+    if ready:
+        wake(connection, sorted(ready))
+    return len(ready)
+
+
+def wake(connection: AnyConnection, order_refs: Sequence[str]) -> None:
+    """Say at the commit that these orders may go on."""
+    driver_connection(connection).execute(NOTIFY, {"channel": CHANNEL, "order_refs": list(order_refs)})
+
+
+def claim(connection: AnyConnection, order_ref: str) -> Continuation | None:
+    """Take the order's continuation, in the transaction that runs the rest; None when there is none to take."""
+    row = driver_connection(connection).execute(CLAIM, {"order_ref": order_ref}).fetchone()
+    if row is None:
+        return None
+    waits_for, outcome = row
+    refused = outcome is not None and outcome["refused"]
+    return Continuation(
+        waits_for, StepOutcome(order_ref, outcome["step"], True, outcome["detail"]) if refused else None
+    )
+
+
+def give_up(connection: AnyConnection, order_ref: str) -> None:
+    """Nobody waits any longer: whoever finds it ready may take it."""
+    driver_connection(connection).execute(GIVE_UP, {"order_ref": order_ref})
+
+
+def due(connection: PsycopgConnection, limit: int) -> list[str]:
+    """Orders that are ready, due, and that no request waits for."""
+    return [order_ref for (order_ref,) in connection.execute(DUE, {"limit": limit})]
+
+
+def postpone(connection: PsycopgConnection, order_ref: str, *, base_s: float, cap_s: float, jitter: float) -> None:
+    """After a failure: the next attempt in `jitter` (0..1) of a time that doubles up to `cap_s`."""
+    parameters = {"order_ref": order_ref, "base_s": base_s, "cap_s": cap_s, "jitter": jitter}
+    connection.execute(POSTPONE, parameters)
+
+
+def waiting_for(connection: AnyConnection, order_ref: str) -> str | None:
+    """The step that the order waits for, locked; None when it does not wait, or is ready."""
+    row = driver_connection(connection).execute(WAITING, {"order_ref": order_ref}).fetchone()
+    return str(row[0]) if row else None
+
+
+def wait_instead(connection: AnyConnection, order_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
+    """A hand-back: wait for an earlier `step` than `waits_for`. `ready`: there is nothing to wait for."""
+    driver_connection(connection).execute(FORGET, {"order_ref": order_ref, "waits_for": waits_for})
+    wait_for(connection, order_ref, step, wait_s=0.0, ready=ready)
+
+
+def _stored(outcome: StepOutcome) -> Mapping[str, Json]:
+    return {"step": outcome.step, "refused": outcome.refused, "detail": dict(outcome.detail)}

@@ -1,0 +1,88 @@
+"""Wake-ups: one LISTEN connection per process tells waiting threads that their order may go on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from outbox.connection import PsycopgConnection
+from strangler.step.continuation import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+RECENT = 1024  # orders whose wake-up came before anybody waited: it may overtake the answer to COMMIT
+REST_S = 0.2
+LOOK_UP_S = 1.0
+
+
+class Wakeups:
+    """`wait` from any thread. The listening thread starts with the first wait in a process, also after a fork.
+
+    A wake-up is a hint: whoever is woken looks for himself. After a lost connection all are woken once, because
+    nobody knows what was missed.
+    """
+
+    def __init__(self, connect: Callable[[], PsycopgConnection]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._waiting: dict[str, threading.Event] = {}
+        self._recent: dict[str, None] = {}  # in order of arrival
+        self._pid = 0
+        self._stopping = threading.Event()
+
+    def wait(self, order_ref: str, timeout_s: float) -> bool:
+        """True when woken; holds no connection and no transaction."""
+        with self._lock:
+            self._start()
+            if self._recent.pop(order_ref, order_ref) is None:
+                return True
+            event = self._waiting.setdefault(order_ref, threading.Event())
+        try:
+            return event.wait(max(0.0, timeout_s))
+        finally:
+            with self._lock:
+                self._waiting.pop(order_ref, None)
+
+    def close(self) -> None:
+        """End the thread within about a second."""
+        self._stopping.set()
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._waiting, self._recent = {}, {}
+            threading.Thread(target=self._run, name="wakeups", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with contextlib.closing(self._connect()) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._wake_all()
+                    while not self._stopping.is_set():
+                        for notify in connection.notifies(timeout=LOOK_UP_S):
+                            self._wake(notify.payload)
+            except psycopg.Error as error:
+                logger.warning("wakeups_lost", extra={"error": type(error).__name__})
+                time.sleep(REST_S)  # waiting requests have their own deadline
+
+    def _wake(self, order_ref: str) -> None:
+        with self._lock:
+            event = self._waiting.get(order_ref)
+            if event is not None:
+                event.set()
+                return
+            self._recent[order_ref] = None
+            if len(self._recent) > RECENT:
+                self._recent.pop(next(iter(self._recent)))
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for event in self._waiting.values():
+                event.set()
