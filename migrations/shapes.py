@@ -92,3 +92,51 @@ CONTEXT_1 = (POSITION_1, QUARANTINE_1, QUARANTINE_KEY_1, CLAIM_1, INTENT_1, EFFE
 EFFECT_CARRY_2 = "ALTER TABLE {schema}.effect ADD COLUMN carry jsonb NOT NULL DEFAULT '{{}}'"
 
 CONTEXT_2 = (EFFECT_CARRY_2,)
+
+# The retry budget of a context: credits of this half of their lifetime (fresh) and of the one before (stale).
+RETRY_BUDGET_3 = """
+CREATE TABLE {schema}.retry_budget (
+    name       text             PRIMARY KEY,
+    generation bigint           NOT NULL,
+    fresh      double precision NOT NULL,
+    stale      double precision NOT NULL,
+    accrued_at double precision NOT NULL
+)"""
+
+# kept_*: the record itself, once its pointer may outlive the log. replacement*: what a person gave for the replay.
+QUARANTINE_CARE_3 = """
+ALTER TABLE {schema}.quarantine
+    ADD COLUMN kept_value          bytea,
+    ADD COLUMN kept_headers        jsonb,
+    ADD COLUMN replacement         bytea,
+    ADD COLUMN replacement_headers jsonb,
+    ADD COLUMN replay_requested_at timestamptz,
+    ADD COLUMN resolution          text CHECK (resolution IN ('replayed', 'discarded'))"""
+
+QUARANTINE_OPEN_3 = """
+CREATE INDEX quarantine_open ON {schema}.quarantine (group_name, topic, partition, "offset")
+WHERE resolved_at IS NULL"""
+
+# Who did what to which parked event, and why. Append only.
+QUARANTINE_AUDIT_3 = """
+CREATE TABLE {schema}.quarantine_audit (
+    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at         timestamptz NOT NULL DEFAULT now(),
+    actor      text        NOT NULL,
+    verb       text        NOT NULL,
+    reason     text        NOT NULL,
+    group_name text        NOT NULL,
+    topic      text        NOT NULL,
+    partition  integer     NOT NULL,
+    "offset"   bigint      NOT NULL
+)"""
+
+CONTEXT_3 = (RETRY_BUDGET_3, QUARANTINE_CARE_3, QUARANTINE_OPEN_3, QUARANTINE_AUDIT_3)
+
+UNDO_CONTEXT_3 = (
+    "DROP TABLE {schema}.quarantine_audit",
+    "DROP INDEX {schema}.quarantine_open",
+    """ALTER TABLE {schema}.quarantine DROP COLUMN kept_value, DROP COLUMN kept_headers, DROP COLUMN replacement,
+       DROP COLUMN replacement_headers, DROP COLUMN replay_requested_at, DROP COLUMN resolution""",
+    "DROP TABLE {schema}.retry_budget",
+)

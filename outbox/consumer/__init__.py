@@ -1,20 +1,30 @@
 """The consumer runtime: lanes, positions and dispositions around a handler."""
 
+from outbox.consumer.breaker import BreakerRule
+from outbox.consumer.budget import RetryBudget
+from outbox.consumer.credits import BudgetRule
 from outbox.consumer.handler import Disposition, Handler, Poison
 from outbox.consumer.lanes import Bound, lane_of
+from outbox.consumer.retry import Overloaded, RetryRule, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.watchdog import Patience
 
 __all__ = [
     "Bound",
+    "BreakerRule",
+    "BudgetRule",
     "ConsumerRuntime",
     "Disposition",
     "Handler",
     "Metric",
     "Observe",
     "Patience",
+    "Overloaded",
     "Poison",
+    "RetryBudget",
+    "RetryRule",
     "RuntimeSettings",
+    "Trouble",
     "lane_of",
 ]

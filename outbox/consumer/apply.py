@@ -36,12 +36,12 @@ class Application:
     checkpoints: Checkpoints
 
 
-def apply_run(connection: PsycopgConnection, run: Run, how: Application) -> Outcome:
+def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
     """Run it to its commit; a poisoned event is parked and the rest tried again, at most once per event.
 
+    `condemned` maps offsets that are to be parked to their reasons; what the handler condemns is added.
     Raises what the handler or the database raised, `Fenced` or `Overtaken`, with everything rolled back.
     """
-    condemned: dict[int, str] = {}
     while True:
         sorted_run: Triage | None = None
         try:

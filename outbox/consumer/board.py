@@ -131,6 +131,11 @@ class Board:
                     return None
         return None
 
+    def rest(self, seconds: float) -> None:
+        """Take nothing for so long; ends at once when stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
+
     def done(self, run: Run, outcome: Outcome) -> None:
         """The run is committed."""
         with self._changed:
@@ -139,12 +144,12 @@ class Board:
                 more = lanes.done(run, outcome.last, parked=outcome.parked_keys, freed=outcome.freed_keys)
                 self._again(run, more=more)
 
-    def retry(self, run: Run, delay_s: float) -> None:
-        """The run was rolled back; its lane rests for `delay_s`, other lanes go on."""
+    def retry(self, run: Run, delay_s: float, *, tried: bool = True) -> None:
+        """The run was rolled back, or not even tried; its lane rests for `delay_s`, other lanes go on."""
         with self._changed:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
-                lanes.give_back(run)
+                lanes.give_back(run, tried=tried)
                 self._delays += 1  # breaks ties: assignments have no order
                 heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
                 self._changed.notify_all()

@@ -6,10 +6,12 @@ It raises the fence for new assignments and moves idle lanes up to the frontier.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from outbox.consumer import positions
 from outbox.consumer.board import Board
+from outbox.consumer.budget import RetryBudget
 from outbox.consumer.lanes import Assigned, Sweep
 from outbox.consumer.report import Report
 from outbox.consumer.session import Session
@@ -19,6 +21,7 @@ from outbox.kafka.port import TopicPartition
 
 LOCK_WITHIN_S = 1.0
 REST_AFTER_ERROR_S = 0.5
+DEPOSIT_EVERY_S = 1.0
 
 # A takeover waits for a commit under way, not for a stopped owner: it is tried again.
 _LIMIT_LOCKS = "SELECT set_config('lock_timeout', %s, true)"
@@ -46,9 +49,19 @@ class Answer:
 class Keeper:
     """Asked and answered without waiting. At most one request per partition is held."""
 
-    def __init__(self, group: str, board: Board, session: Session, settings: RuntimeSettings, report: Report) -> None:
+    def __init__(
+        self,
+        group: str,
+        board: Board,
+        session: Session,
+        settings: RuntimeSettings,
+        report: Report,
+        *,
+        budget: RetryBudget,
+    ) -> None:
         self._group, self._board, self._session = group, board, session
-        self._settings, self._report = settings, report
+        self._settings, self._report, self._budget = settings, report, budget
+        self._deposited_at = time.monotonic()
         self._lock = threading.Lock()
         self._requests: dict[TopicPartition, Request] = {}
         self._answers: dict[TopicPartition, Answer] = {}
@@ -82,6 +95,7 @@ class Keeper:
                 self._wanted.wait(self._settings.sweep_s)
                 self._wanted.clear()
                 self._take_over()
+                self._deposit()
                 if not self._sweep():
                     self._stopping.wait(REST_AFTER_ERROR_S)
             self._sweep()
@@ -115,6 +129,17 @@ class Keeper:
                 lanes=self._settings.lanes,
                 start=request.start,
             )
+
+    def _deposit(self) -> None:
+        """Deliveries earn retries for the whole group; nothing is asked when nothing was delivered."""
+        if time.monotonic() - self._deposited_at < DEPOSIT_EVERY_S:
+            return
+        self._deposited_at = time.monotonic()
+        try:
+            self._budget.deposit(self._session.connection())
+        except Exception as error:  # noqa: BLE001 - the count is kept and brought later
+            self._session.recover()
+            self._report.trouble("deposit_failed", error)
 
     def _sweep(self) -> bool:
         """False: an error, rest a moment."""

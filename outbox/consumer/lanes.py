@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 
+# A slow start ends with the records that were tried before, long before this.
+WINDOW_LIMIT = 1 << 16
+
 
 def lane_of(key: bytes, lanes: int) -> int:
     """The lane of a key; records without a key share the lane of the empty one.
@@ -78,6 +81,7 @@ class Run:
     last: SourcePosition | None
     parked_keys: Set[bytes]
     attempt: int
+    again: int = 0  # so many of the records, the first ones, were tried before
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class _Lane:
     pending: deque[Record] = field(default_factory=deque)
     running: Run | None = None
     attempt: int = 0
+    tried_below: int = 0  # records of a failed run, up to here, are tried again: one, two, four at a time
+    window: int = 1
 
 
 class PartitionLanes:
@@ -134,31 +140,37 @@ class PartitionLanes:
         lane = self._lanes[number]
         if lane.running is not None or not lane.pending:
             return None
+        again = lane.pending[0].offset < lane.tried_below
+        limit = min(limit, lane.window) if again else limit
         records = tuple(lane.pending.popleft() for _ in range(min(limit, len(lane.pending))))
         # Offsets have gaps (transaction markers, other lanes): the end of a run is the next record's offset, not +1.
         end = lane.pending[0].offset if lane.pending else self.frontier
-        lane.running = Run(self.assigned, number, records, end, lane.last, lane.parked_keys, lane.attempt)
+        tried = sum(record.offset < lane.tried_below for record in records) if again else 0
+        lane.running = Run(self.assigned, number, records, end, lane.last, lane.parked_keys, lane.attempt, tried)
         return lane.running
 
     def done(self, run: Run, last: SourcePosition | None, *, parked: Set[bytes], freed: Set[bytes]) -> bool:
         """The run is committed. True if the lane has more to do."""
         lane = self._lanes[run.lane]
         lane.next_offset, lane.last, lane.running, lane.attempt = run.next_offset, last, None, 0
+        lane.window = min(2 * lane.window, WINDOW_LIMIT)
         lane.parked_keys -= freed
         lane.parked_keys |= parked
         self._release(run.records)
         return bool(lane.pending)
 
-    def give_back(self, run: Run) -> None:
-        """The run failed: its records wait at the head of their lane."""
+    def give_back(self, run: Run, *, tried: bool = True) -> None:
+        """The run failed, or was not even tried: its records wait at the head of their lane."""
         lane = self._lanes[run.lane]
         lane.pending.extendleft(reversed(run.records))
         lane.running = None
-        lane.attempt = run.attempt + 1
+        if tried:
+            lane.attempt = run.attempt + 1
+            lane.tried_below, lane.window = max(lane.tried_below, run.records[-1].offset + 1), 1
 
     def overtaken(self, run: Run, stored: LanePosition) -> bool:
         """The database is ahead of the run: an earlier commit's answer was lost. Drop what is done there."""
-        self.give_back(run)
+        self.give_back(run, tried=False)
         lane = self._lanes[run.lane]
         lane.next_offset, lane.last, lane.attempt = stored.next_offset, stored.last, 0
         while lane.pending and lane.pending[0].offset < stored.next_offset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from outbox.consumer.lanes import Run
+from outbox.consumer.retry import Clause
 from outbox.consumer.settings import Metric, Observe
 from outbox.consumer.watchdog import Stall
 from outbox.kafka.port import TopicPartition
@@ -24,10 +25,21 @@ class Report:
         except Exception:  # noqa: BLE001 - an observer must never change what becomes of an event
             _log.exception("observer_failed", extra={"metric": metric.value})
 
-    def retried(self, run: Run, error: Exception, delay_s: float) -> None:
-        self.count(Metric.RETRY, error=type(error).__name__)
+    def retried(self, run: Run, error: Exception, trouble: str, delay_s: float) -> None:
+        self.count(Metric.RETRY, error=type(error).__name__, trouble=trouble)
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "delay_s": round(delay_s, 3)}
         _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, "error": type(error).__name__})
+
+    def put_off(self, run: Run, clause: Clause) -> None:
+        """Its lane waits longer than a retry would, by that clause of the policy."""
+        self.count(Metric.PUT_OFF, len(run.records), clause=clause.value)
+        where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "clause": clause.value}
+        _log.info("run_put_off", extra={**_place(run.assigned.partition), **where})
+
+    def breaker(self, state: str) -> None:
+        """What the group depends on has stopped, or begun, to answer."""
+        self.count(Metric.BREAKER, state=state)
+        _log.warning("consumer_breaker", extra={"state": state})
 
     def partition(self, metric: Metric, partition: TopicPartition) -> None:
         self.count(metric, topic=partition.topic)

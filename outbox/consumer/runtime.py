@@ -15,10 +15,12 @@ from outbox.checkpoints import Checkpoints
 from outbox.consumer.apply import Application
 from outbox.consumer.assignments import Assignments
 from outbox.consumer.board import Board, Clock
+from outbox.consumer.budget import RetryBudget
 from outbox.consumer.handler import Handler
 from outbox.consumer.healing import Healing
 from outbox.consumer.keeper import Keeper
 from outbox.consumer.report import Report, ignore
+from outbox.consumer.retries import Retries
 from outbox.consumer.session import Connect, Session
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.triage import Decode
@@ -37,6 +39,7 @@ class ConsumerRuntime:
     `consumer` is a new member that this runtime subscribes and closes; `admin` stays the caller's. `connect` gives a
     connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
+    `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ConsumerRuntime:
         checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - never stops
         observe: Observe = ignore,
         decode: Decode = from_record,
+        budget: RetryBudget | None = None,
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -63,7 +67,9 @@ class ConsumerRuntime:
         def session() -> Session:
             return Session(connect, settings.transaction_idle_s)
 
-        self._keeper = Keeper(group, self._board, session(), settings, self._report)
+        budget = budget or RetryBudget(group, settings.retry.budget)
+        self._retries = Retries(settings.retry, budget, self._report, clock, rng)
+        self._keeper = Keeper(group, self._board, session(), settings, self._report, budget=budget)
         self._assignments = Assignments(
             consumer=consumer,
             admin=admin,
@@ -77,7 +83,7 @@ class ConsumerRuntime:
         )
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         application = Application(group, handler, decode, checkpoints)
-        self._workers = [self._worker(session(), application, rng) for _ in range(settings.workers)]
+        self._workers = [self._worker(session(), application) for _ in range(settings.workers)]
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -174,14 +180,13 @@ class ConsumerRuntime:
             self._consumer.commit(lowest)
             self._committed = lowest
 
-    def _worker(self, session: Session, application: Application, rng: random.Random) -> Worker:
+    def _worker(self, session: Session, application: Application) -> Worker:
         return Worker(
             board=self._board,
             session=session,
             application=application,
-            settings=self._settings,
+            retries=self._retries,
             report=self._report,
-            rng=rng,
         )
 
     def _start(self) -> None:

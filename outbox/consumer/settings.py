@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from outbox.consumer.lanes import Bound
+<<<<<<< HEAD
 from outbox.consumer.watchdog import Patience
+=======
+from outbox.consumer.retry import RetryRule
+>>>>>>> 8a8171d (Give retries a rule, a group's budget, a breaker and a learned pace)
 from outbox.errors import ConfigurationError
 
 
@@ -16,7 +19,9 @@ class Metric(StrEnum):
     """What `observe` is called with; the labels are in brackets."""
 
     DISPOSITION = "consumer_disposition"  # [disposition]
-    RETRY = "consumer_retry"  # [error]
+    RETRY = "consumer_retry"  # [error, trouble]
+    PUT_OFF = "consumer_put_off"  # [clause]
+    BREAKER = "consumer_breaker"  # [state]
     ASSIGNED = "consumer_assigned"  # [topic]
     REVOKED = "consumer_revoked"  # [topic]
     FENCED = "consumer_fenced"  # [topic]
@@ -55,8 +60,7 @@ class RuntimeSettings:
     commit_s: float = 1.0
     grace_s: float = 0.5
     drain_s: float = 10.0
-    retry_base_s: float = 0.1
-    retry_cap_s: float = 30.0
+    retry: RetryRule = field(default_factory=RetryRule)
     reassign_s: float = 1.0
     broker_patience_s: float = 60.0
     transaction_idle_s: float = 15.0
@@ -70,11 +74,3 @@ class RuntimeSettings:
     def kafka_group(self, group: str) -> str:
         """The group to join at Kafka when positions are stored under `group`."""
         return self.member_group or group
-
-    def retry_delay_s(self, attempt: int, rng: random.Random) -> float:
-        """Full jitter: anything up to base x 2^attempt, capped.
-
-        >>> 0 <= RuntimeSettings().retry_delay_s(100, random.Random(1)) <= 30
-        True
-        """
-        return rng.uniform(0, min(self.retry_cap_s, self.retry_base_s * 2 ** min(attempt, 32)))

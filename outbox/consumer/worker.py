@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
-
-from outbox.consumer.apply import Application, apply_run
+from outbox.consumer.apply import Application, Outcome, apply_run
 from outbox.consumer.board import Board
+from outbox.consumer.isolate import find_permanent
 from outbox.consumer.lanes import Run
 from outbox.consumer.positions import Overtaken
 from outbox.consumer.report import Report
+from outbox.consumer.retries import Retries
 from outbox.consumer.session import Session
-from outbox.consumer.settings import Metric, RuntimeSettings
+from outbox.consumer.settings import Metric
 from outbox.errors import Fenced
 
 TAKE_WITHIN_S = 1.0
@@ -25,37 +25,63 @@ class Worker:
         board: Board,
         session: Session,
         application: Application,
-        settings: RuntimeSettings,
+        retries: Retries,
         report: Report,
-        rng: random.Random,
     ) -> None:
         self._board, self._session, self._application = board, session, application
-        self._settings, self._report, self._rng = settings, report, rng
+        self._retries, self._report = retries, report
 
     def run(self) -> None:
         """Until the board is stopped."""
         try:
             while not self._board.stopped():
+                rest_s = self._retries.admit()
+                if rest_s:
+                    self._board.rest(min(rest_s, TAKE_WITHIN_S))
+                    continue
                 run = self._board.take(TAKE_WITHIN_S)
-                if run is not None:
-                    self._serve(run)
+                if run is None:
+                    self._retries.unused()
+                else:
+                    self._serve(run, {})
         finally:
             self._session.close()
 
-    def _serve(self, run: Run) -> None:
+    def _serve(self, run: Run, condemned: dict[int, str]) -> None:
+        """`condemned` are the offsets in the run that are to be parked, with their reasons."""
+        put_off_s = self._retries.put_off_s(run, self._session.connection)
+        if put_off_s:
+            self._board.retry(run, put_off_s, tried=False)
+            return
         try:
-            outcome = apply_run(self._session.connection(), run, self._application)
+            outcome = self._applied(run, condemned)
         except Fenced as fenced:
+            self._retries.ended(run)
             self._report.trouble("run_fenced", fenced, run.assigned.partition)
             self._board.fenced(run.assigned)
         except Overtaken as ahead:
+            self._retries.ended(run)
             self._board.overtaken(run, ahead.stored)
-        except Exception as error:  # noqa: BLE001 - the handler's contract: all but Poison is transient
+        except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
             self._session.recover()
-            delay_s = self._settings.retry_delay_s(run.attempt, self._rng)
-            self._report.retried(run, error, delay_s)
-            self._board.retry(run, delay_s)
+            self._board.retry(run, self._retries.failed(run, error))
         else:
+            self._retries.succeeded(run)
             self._board.done(run, outcome)
             for disposition, count in outcome.dispositions.items():
                 self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
+
+    def _applied(self, run: Run, condemned: dict[int, str]) -> Outcome:
+        """A permanent error is pinned on its event, which is parked; each time round condemns one more."""
+        while True:
+            try:
+                return apply_run(self._session.connection(), run, self._application, condemned)
+            except Exception as error:
+                if not self._retries.is_permanent(error):
+                    raise
+                self._session.recover()
+                connection = self._session.connection()
+                found = find_permanent(connection, run, self._application, condemned, self._retries.classify)
+                if found is None:
+                    raise
+                condemned[found[0]] = found[1]

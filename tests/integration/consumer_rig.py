@@ -15,6 +15,8 @@ import psycopg
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Disposition, Handler, RuntimeSettings
+from outbox.consumer.credits import BudgetRule
+from outbox.consumer.retry import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer
@@ -22,7 +24,8 @@ from outbox.kafka.port import Admin, Consumer, Producer
 WITHIN_S = 15.0
 SCHEMA = "search"
 EFFECTS = f"CREATE TABLE {SCHEMA}.effects_seen (key text NOT NULL, number bigint NOT NULL, seq bigserial)"
-QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry_base_s=0.01, retry_cap_s=0.1, reassign_s=0.1)
+RETRY = RetryRule(base_s=0.01, cap_s=0.1, defer_s=0.05, budget=BudgetRule(floor_per_s=1000.0))
+QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry=RETRY, reassign_s=0.1)
 
 
 def eventually(true: Callable[[], object], why: Callable[[], object] = lambda: "") -> None:
