@@ -15,7 +15,7 @@ import psycopg
 from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Metric, RuntimeSettings
+from outbox.consumer import BudgetRule, ConsumerRuntime, Disposition, Metric, RetryRule, RuntimeSettings
 from outbox.consumer.lanes import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
@@ -130,8 +130,12 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
     """What the policy says of queues and retries, as the runtime takes it."""
     chosen = RuntimeSettings(
         bound=Bound(policy.queue_bound, policy.queue_bytes),
-        retry_base_s=policy.retry.base_s,
-        retry_cap_s=policy.retry.cap_s,
+        retry=RetryRule(
+            attempts=policy.retry.attempts,
+            base_s=policy.retry.base_s,
+            cap_s=policy.retry.cap_s,
+            budget=BudgetRule(policy.retry.budget_ratio, policy.retry.budget_floor_per_s),
+        ),
     )
     return chosen if lanes is None else replace(chosen, lanes=lanes)
 

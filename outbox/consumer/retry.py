@@ -23,12 +23,12 @@ class Trouble(StrEnum):
 
 
 class Clause(StrEnum):
-    """The rule by which a retry was put off or an event held back: metrics and logs name it."""
+    """The rule by which a retry was put off or an event held back, by its term in a flow's policy."""
 
     ATTEMPTS = "retry.attempts"
-    BUDGET = "retry.budget"
-    BREAKER = "retry.breaker"
-    FLOOD = "quarantine.flood"
+    BUDGET = "retry.budget_ratio"
+    FLOOD_SHARE = "quarantine.ratio"
+    FLOOD_ROW = "quarantine.consecutive"
 
 
 class Overloaded(OutboxError):

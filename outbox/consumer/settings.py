@@ -7,11 +7,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from outbox.consumer.lanes import Bound
-<<<<<<< HEAD
-from outbox.consumer.watchdog import Patience
-=======
 from outbox.consumer.retry import RetryRule
->>>>>>> 8a8171d (Give retries a rule, a group's budget, a breaker and a learned pace)
+from outbox.consumer.watchdog import Patience
 from outbox.errors import ConfigurationError
 
 

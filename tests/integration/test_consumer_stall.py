@@ -68,7 +68,7 @@ def test_idleness_a_full_bound_and_a_waiting_retry_raise_no_alarm(rig: Rig) -> N
             raise ConnectionError("the vendor does not answer")
         return write_effects(connection, events)
 
-    settings = replace(SETTINGS, bound=Bound(records=10), fetch_records=5, retry_cap_s=0.2)
+    settings = replace(SETTINGS, bound=Bound(records=10), fetch_records=5)
     running = rig.runtime(failing, settings=settings)  # partition 1 gets nothing: idle; partition 0 fills its bound
     for number in range(1, 41):
         rig.send("order-0", number)
