@@ -9,7 +9,7 @@ SERVICES = ("notification", "search", "recommendation")
 
 
 def _context(name: str) -> Context:
-    return Context(schema=name, group=name, topics=("order",))
+    return Context(schema=name, group=name, topics=("order",), policy=f"new_services.{name}.policy:POLICY")
 
 
 plan = Plan(

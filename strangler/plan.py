@@ -17,12 +17,19 @@ from strangler.step.intents import Json
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a step's new side lives: its own schema, consumer group and topics. `dsn_env` names its address."""
+    """Where a step's new side lives: its own schema, consumer group and topics. `dsn_env` names its address.
+
+    `policy` names its flow policy as `package.module:NAME`; it is loaded only when asked for, since the plan belongs to
+    the monolith, which knows nothing of the new services. `pool`: whose threads and connections do its work, its own
+    group's by default.
+    """
 
     schema: str
     group: str
     topics: tuple[str, ...]
     dsn_env: str = "STRANGLER_DSN"
+    policy: str | None = None
+    pool: str | None = None
 
 
 OrderReader = Callable[[PsycopgConnection], Iterable[OrderFacts]]
@@ -117,6 +124,7 @@ class Rehearsal:
 class Plan:
     """A chain and everything the toolkit must know of it.
 
+    `projections` are contexts that take over no step; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `order_path` answers an order by reference (a stale
     idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
     an order that was handed back.
@@ -133,6 +141,8 @@ class Plan:
     branches: tuple[str, ...] = ("outbox", "strangler")
     rehearsal: Rehearsal | None = None
     facets: Facets | None = None
+    projections: Mapping[str, Context] = field(default_factory=dict)
+    retention_s: float = 7 * 86_400.0
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -150,6 +160,10 @@ class Plan:
     def taken_over(self) -> Sequence[Step]:
         """The steps that have a new side, in chain order."""
         return [step for step in self.steps if step.context is not None]
+
+    def contexts(self) -> Mapping[str, Context]:
+        """Every context by name: those of the steps in chain order, then the projections."""
+        return {step.name: step.context for step in self.steps if step.context is not None} | dict(self.projections)
 
 
 def load_plan(path: Path) -> Plan:
@@ -184,8 +198,10 @@ def _problems(plan: Plan) -> Iterable[str]:
         if step.check is None:
             yield f"step {step.name!r} has a new side but no check; what cannot be judged cannot be taken over"
     yield from _takeover_order(plan.steps)
+    for name in sorted(set(plan.projections) & set(names)):
+        yield f"projection {name!r} has the name of a step; give it another"
     for attribute in ("schema", "group"):
-        values = [getattr(step.context, attribute) for step in taken]
+        values = [getattr(context, attribute) for context in plan.contexts().values()]
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _route_problems(plan.routes)

@@ -7,6 +7,8 @@ import math
 
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
+from strangler.flows.places import policy_of
+from strangler.plan import Step
 from strangler.pressure.read import read_pressure
 
 EPILOG = "exit: 0 all promises hold, 1 one is broken, 2 usage, 3 a dependency is down"
@@ -29,9 +31,15 @@ def run(invocation: Invocation) -> int:
         raise BadInput(f"--window-s {window_s} is no window; give 0.05 to 600")
     plan = invocation.plan()
     while True:
-        found = read_pressure(plan, invocation.environ, window_s=window_s)
+        found = read_pressure(plan, invocation.environ, window_s=window_s, promise_of=promised_s)
         data = [each.to_json() for each in found]
         width = max(len(each.context) for each in found) if found else 0
         invocation.emit(data, [f"{each.context:<{width}}  {each.sentence}" for each in found])
         if not invocation.args.watch:
             return 1 if any(each.breach_s is not None and each.breach_s < 0 for each in found) else 0
+
+
+def promised_s(step: Step) -> float | None:
+    """The deadline that the step's policy declares."""
+    policy = policy_of(step.context) if step.context is not None else None
+    return None if policy is None else policy.deadline_s

@@ -1,0 +1,113 @@
+"""The reference of policies: every term with its meaning, every rule with its fix. Made from the code itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from enum import StrEnum
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from outbox.policy.alone import RULES
+from outbox.policy.flow import FlowPolicy, Sampling
+from outbox.policy.together import PAIR_RULES, PLACE_RULES
+
+MEANING: Mapping[str, str] = {
+    "flow": "the context's name; it stands in every clause",
+    "loss": "what may happen to an event under pressure",
+    "deadline_s": "from the event's time; after it the work is late",
+    "replayable": "its events may be handled again",
+    "duplicate_impact": "what a second execution does to the world; a harmful one makes replays attended",
+    "duplicate_guard": "what refuses the second execution",
+    "ordering_scope": 'within what order is kept, or "none"',
+    "throttling_unit": "what limits its rate",
+    "degrade_order": "1 is given up first, null never",
+    "queue_bound": "records of a partition in memory; at it the partition is paused",
+    "queue_reason": "why so many",
+    "queue_bytes": "bytes of a partition in memory; at it the partition is paused",
+    "service_class": "who must not wait for whom",
+    "rate_per_s": "events that a healthy second works off",
+    "expired": "the branch of work that is late, before its handler runs",
+    "compensation": "the event that takes expired work back",
+    "retry.kind": "whether later events of a key may pass one that is tried again",
+    "retry.attempts": "in place, with full jitter; then the event moves aside",
+    "retry.base_s": "the first delay's upper end; it doubles",
+    "retry.cap_s": "the longest delay",
+    "retry.budget_ratio": "retries of the whole group, as a share of its deliveries",
+    "retry.budget_floor_per_s": "retries a second that even a quiet group may make",
+    "retry.over_budget": "what a failed event does when the budget is spent",
+    "quarantine.ratio": "a larger share of parked events stops the partition",
+    "quarantine.consecutive": "more parked events in a row stop the partition",
+    "quarantine.successors_wait": "later events of a parked key are parked behind it",
+    "quarantine.resolve_within_s": "how long a person has",
+    "sampling.keep": "the share that is handled under pressure",
+    "sampling.above_s": "the age of the oldest waiting event from which it is sampled",
+    "sampling.by_key": "whole keys are left out, not single events",
+    "rebuild": "the command, after `python -m`, that makes the state anew from the source of truth",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A rule as the page shows it."""
+
+    name: str
+    refused: str
+    fix: str
+
+
+def rules() -> Sequence[Explained]:
+    """Those of one policy, of its place, of two policies."""
+    return [
+        Explained(rule.name, re.sub(r"\{[^}]*\}", "..", rule.what), rule.fix)
+        for rule in (*RULES, *PLACE_RULES, *PAIR_RULES)
+    ]
+
+
+def page() -> list[str]:
+    """Two Markdown tables."""
+    shown = [f"| `{name}` | {kind} | {default} | {MEANING[name]} |" for name, kind, default in _terms(FlowPolicy, "")]
+    refused = [f"| `{rule.name}` | {rule.refused} | {rule.fix} |" for rule in rules()]
+    return [
+        "| Term | Values | Default | Meaning |",
+        "|---|---|---|---|",
+        *shown,
+        "",
+        "| Rule | Refused: | Fix |",
+        "|---|---|---|",
+        *refused,
+    ]
+
+
+def _terms(kind: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        hint = hints[field.name]
+        inner = Sampling if Sampling in get_args(hint) else hint
+        if is_dataclass(inner):
+            yield from _terms(inner, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, _values(hint), _default(field)
+
+
+def _values(hint: Any) -> str:
+    options = get_args(hint)
+    if NoneType in options:
+        return f"{_values(options[0])} or null"
+    if options:
+        return "list of text"
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return ", ".join(f"`{value}`" for value in hint)
+    names: Mapping[type, str] = {str: "text", int: "whole number", float: "number", bool: "true, false"}
+    return names[hint]
+
+
+def _default(field: Field[Any]) -> str:
+    if field.default is MISSING:
+        return "required"
+    match field.default:
+        case "" | () | None:
+            return "none"
+        case value:
+            return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -1,0 +1,118 @@
+"""`strangler policy`: what each context promises under pressure, and whether it contradicts itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import assert_never
+
+from outbox.policy import FlowPolicy, Placed, to_data
+from outbox.policy.page import MEANING, page, rules
+from strangler.cli.common import Invocation
+from strangler.errors import Refused
+from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists, shedding_clauses
+from strangler.flows.places import judge
+
+EPILOG = "exit: 0 fine, 1 contradictions, 2 usage, 3 the database is down"
+COLUMNS: Mapping[str, str] = {
+    "flow": "flow",
+    "class": "service_class",
+    "loss": "loss",
+    "given up": "degrade_order",
+    "deadline_s": "deadline_s",
+    "expired": "expired",
+    "order within": "ordering_scope",
+    "limited by": "throttling_unit",
+    "queue": "queue_bound",
+    "attempts": "retry.attempts",
+    "duplicates": "duplicate_impact",
+}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("policy", help="what each context promises and gives up under pressure")
+    verbs = parser.add_subparsers(title="verbs", dest="policy_verb", required=True, metavar="VERB")
+    show = verbs.add_parser("show", help="the policies as a table, or every term of one")
+    show.add_argument("step", nargs="?", metavar="STEP", help="a context of the plan (default: all)")
+    show.set_defaults(run=run_show)
+    check = verbs.add_parser("check", help="every contradiction, and who may shed", epilog=EPILOG)
+    check.set_defaults(run=run_check)
+    explain = verbs.add_parser("explain", help="every term and every rule, as Markdown")
+    explain.set_defaults(run=run_explain)
+
+
+def run_show(invocation: Invocation) -> int:
+    judged = judge(invocation.plan())
+    chosen = [judged.one(invocation.args.step)] if invocation.args.step else judged.placed
+    lines = _terms(chosen[0]) if invocation.args.step else table([place.policy for place in chosen])
+    invocation.emit({"policies": [{**to_data(place.policy), "replay": place.policy.replay} for place in chosen]}, lines)
+    return 0
+
+
+def run_check(invocation: Invocation) -> int:
+    """Exit 1 when something contradicts; a closed interlock is no contradiction. Asks the database that is named."""
+    judged = judge(invocation.plan())
+    states = {place.name: state for place, state in _interlocks(invocation, judged.placed)}
+    data = {
+        "policies": len(judged.placed),
+        "contradictions": [asdict(found) for found in judged.contradictions],
+        "interlock": {
+            name: {"may_shed": isinstance(state, Permitted), **asdict(state)} for name, state in states.items()
+        },
+    }
+    invocation.emit(data, [*_verdict(len(judged.placed), judged.contradictions), *_spoken(states)])
+    return 1 if judged.contradictions else 0
+
+
+def run_explain(invocation: Invocation) -> int:
+    invocation.emit({"terms": dict(MEANING), "rules": [asdict(rule) for rule in rules()]}, page())
+    return 0
+
+
+def table(policies: Sequence[FlowPolicy]) -> list[str]:
+    """One line per flow, in chain order."""
+    rows = [tuple(COLUMNS), *(_cells(policy) for policy in policies)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cells(policy: FlowPolicy) -> tuple[str, ...]:
+    terms = policy.terms()
+    return tuple("never" if terms[name] is None else str(terms[name]) for name in COLUMNS.values())
+
+
+def _terms(place: Placed) -> list[str]:
+    runs = f"group {place.group}, pool {place.pool}, reads {', '.join(place.reads)}"
+    return [*place.policy.describe().splitlines(), f"replay: {place.policy.replay}", f"runs: {runs}"]
+
+
+def _interlocks(invocation: Invocation, placed: Sequence[Placed]) -> Iterable[tuple[Placed, Permitted | Refused]]:
+    shedding = [place for place in placed if shedding_clauses(place.policy)]
+    if not shedding:
+        return
+    if invocation.settings.dsn is None:
+        for place in shedding:
+            yield place, may_shed(place.policy, None, rebuildable=rebuild_exists(place.policy.rebuild))
+        return
+    with invocation.connect() as connection:
+        for place in shedding:
+            yield place, ask(connection, place.policy)
+
+
+def _verdict(policies: int, contradictions: Sequence[object]) -> list[str]:
+    if not contradictions:
+        return [f"{policies} policies, no contradiction"]
+    return [f"{policies} policies, {len(contradictions)} contradiction(s):", *(f"  - {one}" for one in contradictions)]
+
+
+def _spoken(states: Mapping[str, Permitted | Refused]) -> Iterable[str]:
+    for name, state in states.items():
+        match state:
+            case Permitted(clauses):
+                yield f"{name} may shed: {', '.join(clauses)}"
+            case Refused(reason, next_step):
+                yield f"{name} may not shed: {reason}; {next_step}"
+            case _:
+                assert_never(state)

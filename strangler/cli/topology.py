@@ -1,0 +1,53 @@
+"""`strangler topology`: contexts, groups, topics and lanes; printed, drawn, or as an AsyncAPI document."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from strangler.cli.common import Invocation
+from strangler.errors import BadInput
+from strangler.flows.asyncapi import asyncapi
+from strangler.flows.mermaid import mermaid
+from strangler.flows.topology import Topology, topology_lines, topology_of
+
+NOWHERE = "localhost:9092"  # a document needs a server; this is Kafka's own default
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("topology", help="contexts, groups, topics and lanes, printed or drawn")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--mermaid", action="store_true", help="draw it as a Mermaid flowchart")
+    how.add_argument("--asyncapi", metavar="FILE|-", help="write an AsyncAPI 3 document (JSON) there")
+    parser.set_defaults(run=run)
+
+
+def run(invocation: Invocation) -> int:
+    topology = topology_of(invocation.plan())
+    if invocation.args.asyncapi is not None:
+        return _write_asyncapi(invocation, topology)
+    lines = mermaid(topology) if invocation.args.mermaid else topology_lines(topology)
+    data = {"mermaid": "\n".join(lines)} if invocation.args.mermaid else topology.to_json()
+    invocation.emit(data, lines)
+    return 0
+
+
+def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
+    environ, target = invocation.environ, invocation.args.asyncapi
+    document = asyncapi(
+        topology,
+        bootstrap=environ.get("KAFKA_BOOTSTRAP") or NOWHERE,
+        topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
+        group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
+    )
+    text = json.dumps(document, indent=2)
+    if target == "-":
+        invocation.emit(document, text.splitlines())
+        return 0
+    if not Path(target).parent.is_dir():
+        raise BadInput(f"no folder {Path(target).parent} to write the document into; make it first")
+    Path(target).write_text(text + "\n")
+    invocation.emit({"written": target}, [f"wrote {target}: {len(document['operations'])} operations"])
+    return 0

@@ -1,0 +1,29 @@
+"""Plans whose contexts name policies, good and bad ones; `plan` is a file's plan that contradicts itself."""
+
+from dataclasses import replace
+
+from strangler.plan import Context, Plan, Step
+from tests.facade_plan import plan as smallest
+
+MAILS = "tests.unit.policies:STANDARD"
+PAYMENT = "tests.unit.policies:CRITICAL"
+ADVICE = "tests.unit.policies:LOSSY"
+NO_POLICY = "tests.unit.policies:GOOD"
+
+
+def context(name: str, policy: str | None, *, pool: str | None = None, reads: tuple[str, ...] = ("order",)) -> Context:
+    return Context(schema=name, group=name, topics=reads, policy=policy, pool=pool)
+
+
+def plan_of(**contexts: Context) -> Plan:
+    return replace(
+        smallest, name="flows", steps=(Step("pricing"),), projections=contexts, topics={"order": 4, "payment": 2}
+    )
+
+
+plan = plan_of(
+    payment_flow=context("payment_flow", PAYMENT, pool="shared"),
+    mails=context("mails", MAILS, pool="shared"),
+    nobody=context("nobody", None),
+    advice=context("advice", ADVICE),
+)

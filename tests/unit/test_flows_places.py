@@ -1,0 +1,72 @@
+"""The plan names policies as text; they are loaded when asked, placed, and judged together."""
+
+import subprocess
+import sys
+
+import pytest
+
+from legacy_app.plan import plan as sample
+from strangler.errors import BadPlan
+from strangler.flows.places import judge, load_policy
+from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of
+from tests.unit.policies import STANDARD
+
+
+def test_a_reference_leads_to_the_value() -> None:
+    assert load_policy(MAILS) is STANDARD
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("tests.unit.policies", "is no reference"),
+        (":STANDARD", "is no reference"),
+        ("tests.unit.nowhere:POLICY", "does not load: ModuleNotFoundError"),
+        ("tests.unit.policies:NOBODY", "is a NoneType, not a FlowPolicy"),
+        (NO_POLICY, "is a tuple, not a FlowPolicy"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_with_the_fix(reference: str, reason: str) -> None:
+    with pytest.raises(BadPlan, match=reason):
+        load_policy(reference)
+
+
+def test_loading_the_plan_of_the_monolith_loads_no_new_service() -> None:
+    look = "import sys, legacy_app.plan; sys.exit(any(name.startswith('new_services') for name in sys.modules))"
+
+    assert subprocess.run([sys.executable, "-c", look], timeout=20, check=False).returncode == 0
+
+
+def test_every_context_of_the_sample_declares_a_policy_and_nothing_contradicts() -> None:
+    judged = judge(sample)
+
+    assert [str(found) for found in judged.contradictions] == []
+    assert [place.name for place in judged.placed] == list(sample.contexts())
+
+
+def test_places_come_from_the_plan() -> None:
+    placed = judge(plan_of(payment=context("payment_schema", PAYMENT, reads=("order", "fraud")))).one("payment")
+
+    assert (placed.group, placed.pool) == ("payment_schema", "payment_schema")
+    assert (placed.reads, placed.writes) == (("order", "fraud"), ("payment",))
+    assert placed.partitions == 5
+
+
+def test_a_plan_that_contradicts_itself_is_told_everything_at_once() -> None:
+    found = {(one.rule, one.flows) for one in judge(plan).contradictions}
+
+    assert found == {
+        ("undeclared", ("nobody",)),
+        ("other_name", ("payment_flow",)),
+        ("shared_pool", ("payment_flow", "mails")),
+    }
+
+
+def test_a_projection_may_not_have_the_name_of_a_step() -> None:
+    with pytest.raises(BadPlan, match="projection 'pricing' has the name of a step"):
+        plan_of(pricing=context("other", None))
+
+
+def test_an_unknown_context_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(BadPlan, match=r"no context 'letters'.*payment_flow, mails, advice"):
+        judge(plan).one("letters")
