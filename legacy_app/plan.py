@@ -59,9 +59,10 @@ plan = Plan(
     processes=(
         Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),
         Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),
+        Process("resume", ("legacy_app", "resume")),
         *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
-    branches=("outbox", "strangler", "legacy", "inventory", *SERVICES),
+    branches=("outbox", "strangler", "legacy", "resume", "inventory", *SERVICES),
     rehearsal=Rehearsal(
         replay=("legacy_app", "replay"),
         disease=("legacy_app", "disease"),

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from legacy_app.cli import checks, replay, servers
+from legacy_app.cli import checks, replay, resume, servers
 from strangler.errors import StranglerError
 
 
@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m legacy_app", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for module in (servers, replay, checks):
+    for module in (servers, resume, replay, checks):
         module.register(verbs)
     args = parser.parse_args(argv)
     try:
