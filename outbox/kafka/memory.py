@@ -127,6 +127,9 @@ class MemoryAdmin:
             for number, log in enumerate(self._broker.topics[name].logs)
         }
 
+    def retention_s(self, topics: Iterable[str]) -> Mapping[str, float | None]:
+        return {name: None for name in topics if name in self._broker.topics}
+
     def close(self) -> None:
         """Holds nothing."""
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as ClientPartition
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.protocol.consumer import OffsetSpec
 
@@ -81,6 +81,15 @@ class PythonAdmin:
         with _kafka(f"Kafka does not tell the ends of {len(wanted)} partitions"):
             ends = self._client.list_partition_offsets(wanted)
         return {TopicPartition(found.topic, found.partition): int(end.offset) for found, end in ends.items()}
+
+    def retention_s(self, topics: Iterable[str]) -> Mapping[str, float | None]:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in self.describe(topics)]
+        if not asked:
+            return {}
+        with _kafka(f"Kafka does not tell the retention of {len(asked)} topics"):
+            configs = self._client.describe_configs(asked, config_filter="all")["topic"]
+        kept = {name: int(config["retention.ms"]["value"]) for name, config in configs.items()}
+        return {name: None if kept_ms < 0 else kept_ms / 1000 for name, kept_ms in kept.items()}
 
     def close(self) -> None:
         self._client.close()

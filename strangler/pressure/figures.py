@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from strangler.pressure.hot import Hot
 from strangler.step.intents import Json
 
+ALARM_BELOW = 0.25  # of the retention: what is left of it when a lagging group is in danger
 NOTHING_WAITS = 0.5  # below one event: lanes that have nothing of their own follow the frontier with a delay
 
 
@@ -21,6 +22,7 @@ class Look:
     end: int
     done: float
     oldest_ms: int | None = None  # the broker's or producer's time of the first record that is not done
+    kept_s: float | None = None  # how long the topics keep a record, the shortest of them; None = for ever
 
     @property
     def backlog(self) -> float:
@@ -42,7 +44,9 @@ class Pressure:
     """Rates are events a second, times are seconds. `drain_s` is None while more comes in than goes out.
 
     `breach_s`: until the oldest is older than the promise; below 0 it is. None without a promise or without a backlog.
-    `saturation`: 0 to 1, by what is used up: `vendor` is the share of effects that the vendor limits.
+    `headroom_s`: until the topics drop the oldest event that still waits; None where nothing waits or all is kept.
+    `losing`: the headroom is down to a quarter of the retention. `saturation`: 0 to 1, by what is used up: `vendor` is
+    the share of effects that the vendor limits.
     """
 
     context: str
@@ -55,6 +59,8 @@ class Pressure:
     breach_s: float | None
     effects: Queued
     parked: int
+    headroom_s: float | None
+    losing: bool
     saturation: Mapping[str, float]
     hot: Sequence[Hot] = field(default=())
     sentence: str = ""
@@ -80,6 +86,7 @@ def pressure_of(
     arrival, service = (last.end - first.end) / seconds, (last.done - first.done) / seconds
     waits = last.backlog >= NOTHING_WAITS
     oldest_s = max(0.0, (now_ms - last.oldest_ms) / 1000) if waits and last.oldest_ms is not None else 0.0
+    headroom_s = None if last.kept_s is None or not waits else round(last.kept_s - oldest_s, 1)
     oldest_s = max(oldest_s, queued.oldest_s)
     backlog = round(last.backlog) if waits else 0
     found = Pressure(
@@ -93,6 +100,8 @@ def pressure_of(
         breach_s=None if promise_s is None or not (backlog or queued.waiting) else round(promise_s - oldest_s, 1),
         effects=queued,
         parked=parked,
+        headroom_s=headroom_s,
+        losing=headroom_s is not None and headroom_s < ALARM_BELOW * (last.kept_s or 0),
         saturation={"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {},
         hot=tuple(hot),
     )
@@ -125,6 +134,10 @@ def _said(found: Pressure, words: str) -> Pressure:
             parts.append("more comes in than goes out" if drains is None else f"drained in {spoken_s(drains)}")
     else:
         parts.append(f"no {words}")
+    if found.losing and found.headroom_s is not None:
+        parts.append(
+            f"the topic drops the oldest in {spoken_s(max(0.0, found.headroom_s))}: lengthen its retention now"
+        )
     if found.effects.limited:
         parts.append(f"{found.effects.limited} held back by the vendor's limit")
     if found.parked:

@@ -111,7 +111,8 @@ def _look(each: Watched, admin: Admin, waiting: Mapping[TopicPartition, Sequence
     lanes, ends = each.lanes(), admin.end_offsets(each.topics)
     done = sum(sum(offsets.values()) / len(offsets) for partition, offsets in lanes.items() if partition in ends)
     times = [record.timestamp_ms for records in waiting.values() for record in records]
-    return Look(time.monotonic(), sum(ends.values()), done, min(times, default=None))
+    kept = [seconds for seconds in admin.retention_s(each.topics).values() if seconds is not None] if waiting else []
+    return Look(time.monotonic(), sum(ends.values()), done, min(times, default=None), min(kept, default=None))
 
 
 def _waiting(each: Watched, admin: Admin, reader: Reader) -> dict[TopicPartition, list[Record]]:

@@ -83,6 +83,8 @@ def test_the_ends_count_what_was_written(broker: Broker) -> None:
     places = [TopicPartition(broker.topic, number) for number in range(PARTITIONS)]
     assert broker.admin.end_offsets([broker.topic]) == dict.fromkeys(places, 0)
     assert broker.admin.end_offsets(["never-made"]) == {}
+    kept_s = broker.admin.retention_s([broker.topic, "never-made"])
+    assert kept_s == {broker.topic: 7 * 86_400.0 if broker.bootstrap else None}  # a week is Kafka's own default
 
     for key in [b"foobar", b"foobar", b"abc"]:
         broker.producer.send(broker.topic, key, b"v", [])

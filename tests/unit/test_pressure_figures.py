@@ -83,3 +83,14 @@ def test_nothing_is_hot_where_all_are_alike_or_few() -> None:
     assert hot([[("tenant", "shop")]] * 100) == []
     assert hot([[("sku", str(number % 10))] for number in range(100)]) == []
     assert hot([[("sku", "A")]] * 5) == []
+
+
+def test_a_group_that_lags_near_its_topics_retention_is_warned_of() -> None:
+    fine = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 70_000, kept_s=100.0))
+    near = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 80_000, kept_s=100.0))
+    idle = seen(Look(0, 10, 10), Look(1, 10, 10, kept_s=100.0))
+
+    assert (fine.headroom_s, fine.losing) == (30.0, False)
+    assert (near.headroom_s, near.losing) == (20.0, True)
+    assert "the topic drops the oldest in 20 s" in near.sentence
+    assert (idle.headroom_s, idle.losing) == (None, False)
