@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
+from strangler.local.waiting import wait_until
 
 RESERVE: LiteralString = """
 SELECT order_ref, sold_out_sku, short
@@ -23,6 +24,7 @@ DELIVER: Mapping[str, LiteralString] = {
 HOLD_AUTHORITY: LiteralString = """
 INSERT INTO strangler.authority (resource, holder) VALUES ('stock', %(holder)s)
 ON CONFLICT (resource) DO UPDATE SET holder = excluded.holder"""
+BLOCKED: LiteralString = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
 HELD: LiteralString = "SELECT sku, sum(pieces)::bigint FROM inventory.stock_hold GROUP BY sku HAVING sum(pieces) <> 0"
 
 Wanted = tuple[str, str, int]
@@ -55,3 +57,9 @@ def on_hand(connection: PsycopgConnection, holder: str) -> dict[str, int]:
 def held(connection: PsycopgConnection) -> dict[str, int]:
     """What orders hold, by SKU."""
     return dict(connection.execute(HELD).fetchall())
+
+
+def until_blocked(watch: PsycopgConnection, connection: PsycopgConnection) -> None:
+    """Until another transaction is in the way of what `connection` runs in its thread."""
+    pid = connection.info.backend_pid
+    assert wait_until(lambda: watch.execute(BLOCKED, (pid,)).fetchone() == (True,), within_s=10)
