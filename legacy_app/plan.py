@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from legacy_app import oracle, readers
+from legacy_app.authority import stock
 from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
 
 SERVICES = ("notification", "search", "recommendation")
@@ -16,7 +17,7 @@ plan = Plan(
     name="shop",
     steps=(
         Step("fraud"),
-        Step("inventory"),
+        Step("inventory", shared=("stock",)),
         Step("payment"),
         Step(
             "notification",
@@ -55,6 +56,7 @@ plan = Plan(
         Route("POST", "/orders/{order_ref}/cancellations"),
     ),
     orders=oracle.orders,
+    shared={"stock": stock},
     topics=dict.fromkeys(("intake", "fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
         Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),

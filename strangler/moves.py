@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
 from strangler import store
+from strangler.authority import Holder, authorities
 from strangler.errors import BadInput, Refused, StranglerError
 from strangler.plan import Plan
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
@@ -28,6 +29,9 @@ class Moved:
     epochs: Sequence[int]
     undo: str
 
+
+ACTING = (Stage.RAMP, Stage.LIVE, Stage.RETIRED)  # the new side acts on some order
+SAY_HOW_IT_IS_SHARED = "declare in the plan's `shared` how it is copied and counted; both owners write it one way"
 
 Planner = Callable[[StageRow], Sequence[Move] | Refused]
 
@@ -47,9 +51,12 @@ def advance(
 
     Without `to`: the next stage, or at ramp with `ramp_bp` the ramp. `connection` must not be in a transaction.
     """
-    return _commit_moves(
-        connection, plan, step, lambda row: _forward(row, to, ramp_bp), actor=actor, reason=reason, dry_run=dry_run
-    )
+
+    def planner(row: StageRow) -> Sequence[Move] | Refused:
+        moves = _forward(row, to, ramp_bp)
+        return moves if isinstance(moves, Refused) else _shared_in_place(connection, plan, step, moves) or moves
+
+    return _commit_moves(connection, plan, step, planner, actor=actor, reason=reason, dry_run=dry_run)
 
 
 def rollback(
@@ -82,6 +89,22 @@ def _forward(row: StageRow, to: Stage | None, ramp_bp: int | None) -> Sequence[M
         )
     planned = plan_move(row, target, ramp_bp)
     return planned if isinstance(planned, Refused) else [planned]
+
+
+def _shared_in_place(connection: PsycopgConnection, plan: Plan, step: str, moves: Sequence[Move]) -> Refused | None:
+    """No order goes to the new side while what orders share has no one writer of record; legacy's may be no retiree."""
+    resources = plan.step(step).shared if any(move.to_stage in ACTING for move in moves) else ()
+    held = authorities(connection) if resources else {}
+    for resource in resources:
+        if resource not in plan.shared:
+            return Refused(f"{step} writes {resource!r}, which the plan does not declare", SAY_HOW_IT_IS_SHARED)
+        if resource not in held:
+            return Refused(f"nobody has authority over {resource!r} in this database", "`strangler migrate` adds it")
+        if moves[-1].to_stage is Stage.RETIRED and held[resource].holder is Holder.LEGACY:
+            return Refused(
+                f"{resource!r} is still with legacy", f"`strangler authority move {resource} --to new` comes first"
+            )
+    return None
 
 
 def _next(row: StageRow, ramp_bp: int | None) -> Stage | Refused:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from outbox.connection import PsycopgConnection
 from outbox.event import Event
+from strangler.authority.shared import Shared
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
 from strangler.step.intents import Json
@@ -63,12 +64,14 @@ class Step:
     """A link of the chain. `context` and `check` are None while nobody has built its new side.
 
     `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
+    `shared`: what it writes that orders share, by name in the plan's `shared`; it cannot ramp before that is declared.
     """
 
     name: str
     context: Context | None = None
     check: Check | None = None
     waiting: str = ""
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Plan:
     facets: Facets | None = None
     projections: Mapping[str, Context] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0
+    shared: Mapping[str, Shared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -156,6 +160,10 @@ class Plan:
                 return step
         known = ", ".join(step.name for step in self.steps)
         raise BadPlan(f"no step {name!r} in plan {self.name!r}; known steps: {known}")
+
+    def steps_of(self, resource: str) -> Sequence[str]:
+        """The steps that write a shared resource."""
+        return [step.name for step in self.steps if resource in step.shared]
 
     def taken_over(self) -> Sequence[Step]:
         """The steps that have a new side, in chain order."""
@@ -204,7 +212,14 @@ def _problems(plan: Plan) -> Iterable[str]:
         values = [getattr(context, attribute) for context in plan.contexts().values()]
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
+    yield from _shared_problems(plan)
     yield from _route_problems(plan.routes)
+
+
+def _shared_problems(plan: Plan) -> Iterable[str]:
+    for resource in sorted(plan.shared):
+        if not plan.steps_of(resource):
+            yield f"{resource!r} is declared as shared, but no step writes it; name it in a step's `shared`"
 
 
 def _takeover_order(steps: Sequence[Step]) -> Iterable[str]:

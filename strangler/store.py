@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
+from strangler.authority import ensure_authorities
 from strangler.errors import StranglerError
 from strangler.plan import Plan
 from strangler.stages import Move, Stage, StageRow, StageTable, stage_of
@@ -121,7 +122,11 @@ def last_moves(connection: PsycopgConnection) -> Mapping[str, AuditedMove]:
 def ensure_steps(
     connection: PsycopgConnection, plan: Plan, *, new_salt: Callable[[], str] = lambda: secrets.token_hex(8)
 ) -> Sequence[str]:
-    """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay."""
+    """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay.
+
+    The same for the authority over each resource that the plan declares as shared.
+    """
+    ensure_authorities(connection, plan.shared)
     return [step.name for step in plan.taken_over() if _added(connection, step.name, new_salt())]
 
 

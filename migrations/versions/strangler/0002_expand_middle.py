@@ -24,7 +24,7 @@ TABLES = (
     )""",
     "CREATE INDEX continuation_ready ON strangler.continuation (next_attempt_at) WHERE state = 'ready'",
     "CREATE INDEX continuation_waiting ON strangler.continuation (created_at) WHERE state = 'waiting'",
-    # One writer of record for what orders share (stock). Locked FOR SHARE by whoever writes it, FOR UPDATE by a move.
+    # One writer of record for what orders share (stock). Read under a shared advisory lock, which a move takes alone.
     """CREATE TABLE strangler.authority (
         resource text        PRIMARY KEY,
         holder   text        NOT NULL CHECK (holder IN ('legacy', 'new')),

@@ -1,0 +1,27 @@
+"""Authority over what orders share: one writer of record for each resource, moved by a separate audited step."""
+
+from strangler.authority.move import AuthorityMoved, Wanted, move
+from strangler.authority.shared import Holder, Shared, other
+from strangler.authority.table import (
+    AuditedAuthority,
+    Authority,
+    authorities,
+    authority_moves,
+    ensure_authorities,
+    tally,
+)
+
+__all__ = [
+    "AuditedAuthority",
+    "Authority",
+    "AuthorityMoved",
+    "Holder",
+    "Shared",
+    "Wanted",
+    "authorities",
+    "authority_moves",
+    "ensure_authorities",
+    "move",
+    "other",
+    "tally",
+]

@@ -1,0 +1,19 @@
+"""A plan whose middle step writes stock, which orders share; `velocity` is written, but nobody says how."""
+
+from __future__ import annotations
+
+from legacy_app.authority import stock
+from strangler.plan import Context, Plan, Route, Step
+from tests.integration.stages.plan import CHECK, no_orders
+
+plan = Plan(
+    name="stock",
+    steps=(
+        Step("inventory", Context("inventory", "inventory", ("fraud",)), CHECK, shared=("stock",)),
+        Step("search", Context("search", "search", ("order",)), CHECK, shared=("stock", "velocity")),
+    ),
+    routes=(Route("POST", "/orders", creates_order=True),),
+    orders=no_orders,
+    branches=("outbox", "strangler", "legacy", "inventory", "search"),
+    shared={"stock": stock},
+)
