@@ -1,4 +1,4 @@
-"""`python -m tests.faults flips [--flips N] [--seeds N] [--report FILE]`: long fault runs, outside the test suite."""
+"""`python -m tests.faults SCENARIO [--seeds N] [--report FILE]`: long fault runs, outside the test suite."""
 
 from __future__ import annotations
 
@@ -7,37 +7,57 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import load_plan
+from tests.faults.consumers import run_consumers
 from tests.faults.flips import FlipReport, run_flips
+from tests.faults.overload import run_overload
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+NEEDS_APACHE = ("consumers", "overload")
+
+# What a run found is shown, and whether it is a finding.
+Result = tuple[dict[str, object], bool]
 
 
 def main() -> int:
     """Exit 1 when a run found anything."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("scenario", choices=["flips"], nargs="?", default="flips")
+    parser.add_argument("scenario", choices=sorted(SCENARIOS), nargs="?", default="flips")
     parser.add_argument("--flips", type=int, default=200, help="stage moves per run (default 200)")
     parser.add_argument("--seeds", type=int, default=1, help="runs, with seeds from --seed on (default 1)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "embedded"), help="embedded (default) or apache")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of overload (default 10)")
+    parser.add_argument(
+        "--kafka", default=os.environ.get("KAFKA"), help="embedded (default of flips), apache, host:port"
+    )
     parser.add_argument("--report", type=Path, help="write the runs as JSON")
     arguments = parser.parse_args()
+    needs_apache = arguments.scenario in NEEDS_APACHE
+    if needs_apache and arguments.kafka == "embedded":
+        parser.error("the embedded Kafka never misses a killed member; say --kafka apache")
+    kafka = arguments.kafka or os.environ.get("KAFKA", "embedded")
+    kafka = "apache" if needs_apache and kafka == "embedded" else kafka
     with tempfile.TemporaryDirectory(prefix="strangler-faults-") as folder:
         Path(folder).chmod(0o755)
-        with Stack.start(Path(folder), kafka=arguments.kafka, say=lambda _: None) as stack:
-            runs = [
-                one(stack, arguments.flips, seed) for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-            ]
-    document = {"scenario": "flips", "kafka": arguments.kafka, "runs": [run.to_json() for run in runs]}
+        with Stack.start(Path(folder), kafka=kafka, say=lambda _: None) as stack:
+            found, bad = SCENARIOS[arguments.scenario](stack, arguments)
+    document = {"scenario": arguments.scenario, "kafka": kafka, **found}
     if arguments.report:
         arguments.report.write_text(json.dumps(document, indent=2) + "\n")
     sys.stdout.write(json.dumps(document) + "\n")
-    return 1 if any(run.both or run.neither or run.epochs_unused or any(run.findings.values()) for run in runs) else 0
+    return 1 if bad else 0
+
+
+def flips(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Stage flips and demotions at random."""
+    runs = [one(stack, arguments.flips, seed) for seed in range(arguments.seed, arguments.seed + arguments.seeds)]
+    bad = any(run.both or run.neither or run.epochs_unused or any(run.findings.values()) for run in runs)
+    return {"runs": [run.to_json() for run in runs]}, bad
 
 
 def one(stack: Stack, flips: int, seed: int) -> FlipReport:
@@ -51,6 +71,26 @@ def one(stack: Stack, flips: int, seed: int) -> FlipReport:
         return run_flips(system, plan, flips=flips, seed=seed)
     finally:
         system.stop()
+
+
+def consumers(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """One fault per seed on a consumer group under load."""
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    report = run_consumers(stack, seeds, stack.folder / "members")
+    return report.to_json(), report.found()
+
+
+def overload(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Ten times what the consumer can do, for minutes."""
+    report = run_overload(stack, arguments.minutes, stack.folder / "members")
+    return report.to_json(), report.found()
+
+
+SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
+    "flips": flips,
+    "consumers": consumers,
+    "overload": overload,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""A consumer that waits, with everything imported, for its order to begin: so a run of many seeds pays for no start.
+
+It reads lines of JSON: `{"stop_at": "consumer.handled:3"}` begins, `{"freeze": 2}` makes the client forget partition 2.
+The end of its input is the end of the process: no orphan outlives the harness.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from kafka import TopicPartition as ClientPartition
+
+from outbox.checkpoints import Checkpoints
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Bound, ConsumerRuntime, Disposition, RuntimeSettings
+from outbox.event import ReceivedEvent
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from tests.integration.consumer_rig import RETRY, connect_to, write_effects
+
+# Small figures: runs of a few records, a bound that pauses all the time, members that are missed soon.
+CHAOS = RuntimeSettings(
+    lanes=4,
+    workers=2,
+    run_records=3,
+    fetch_records=8,
+    bound=Bound(records=12),
+    reassign_s=0.1,
+    grace_s=0.3,
+    drain_s=3.0,
+    commit_s=0.2,
+    transaction_idle_s=1.0,
+    retry=RETRY,
+)
+TIMING = GroupTiming(session_s=1.5, heartbeat_s=0.3)
+# As it comes, but for the lanes: four workers that sleep 2 ms an event, and every fifth run fails.
+OVERLOAD = RuntimeSettings(lanes=4)
+WORK_S, FAILING = 0.002, 0.2
+
+
+def overloaded(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+    time.sleep(WORK_S * len(events))
+    dispositions = write_effects(connection, events)
+    if random.random() < FAILING:
+        raise ConnectionError("the vendor does not answer")
+    return dispositions
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("outbox.consumer").setLevel(logging.INFO)
+    sys.stderr.write("ready\n")
+    sys.stderr.flush()
+    order = json.loads(sys.stdin.readline())
+    name, _, arrival = order.get("stop_at", "").partition(":")
+    environ, calm = os.environ, "overload" in order
+    consumer = PythonConsumer(
+        environ["KAFKA_BOOTSTRAP"], group=environ["GROUP"], timing=GroupTiming() if calm else TIMING
+    )
+    with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
+        runtime = ConsumerRuntime(
+            consumer=consumer,
+            admin=admin,
+            connect=lambda: connect_to(environ["STRANGLER_DSN"]),
+            group=environ["GROUP"],
+            topics=[environ["TOPIC"]],
+            handler=overloaded if calm else write_effects,
+            settings=OVERLOAD if calm else CHAOS,
+            checkpoints=Checkpoints(name or None, int(arrival or 1)),
+        )
+        signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
+        threading.Thread(target=listen, args=(consumer, environ["TOPIC"]), daemon=True).start()
+        runtime.run()
+
+
+def listen(consumer: PythonConsumer, topic: str) -> None:
+    """Further orders."""
+    for line in sys.stdin:
+        forget(consumer, ClientPartition(topic, json.loads(line)["freeze"]))
+    os._exit(3)
+
+
+def forget(consumer: PythonConsumer, partition: ClientPartition) -> None:
+    """Never fetch it again with this client, and tell nobody."""
+    fetcher = consumer._client._fetcher
+    fetchable = fetcher._fetchable_partitions
+    fetcher._fetchable_partitions = lambda: [one for one in fetchable() if one != partition]
+
+
+if __name__ == "__main__":
+    main()

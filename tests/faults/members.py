@@ -1,0 +1,247 @@
+"""Members of one consumer group as processes over one topic and one database, and what their effects say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from outbox.errors import OutboxError
+from outbox.event import Event, SourcePosition
+from outbox.kafka.codec import to_headers
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from strangler.local.stack import Stack
+from strangler.migrate import branches_found
+from tests.integration.consumer_rig import EFFECTS, connect_to
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHIN_S = 60.0
+PARTITIONS = 4
+
+
+def within(true: Callable[[], object], within_s: float = WITHIN_S) -> bool:
+    """Wait until it is true; False if it is not in time."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@dataclass
+class Member:
+    """A consumer process; it does nothing before `go`."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def go(self, **order: object) -> Member:
+        assert within(lambda: "ready" in self.said())
+        self.tell(**order)
+        return self
+
+    def tell(self, **order: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def stopped_at(self, point: str) -> bool:
+        return f"stopped_at {point}" in self.said()
+
+    def assigned(self) -> bool:
+        return "consumer_assigned" in self.said()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.ended(WITHIN_S)
+
+    def ended(self, within_s: float) -> None:
+        """Wait for its end; `TimeoutExpired` if it does not come."""
+        self.process.wait(within_s)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def leave(self) -> None:
+        """Stop cleanly; killed if it does not within reason."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.ended(15.0)
+            return
+        self.kill()
+
+    def wake(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def last_words(self) -> str:
+        return "\n".join(self.said().splitlines()[-8:])
+
+    def rss_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class Ground:
+    """Topic, group and database of a run; what was sent to it; the members at work."""
+
+    dsn: str
+    bootstrap: str
+    topic: str
+    group: str
+    folder: Path
+    sent: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    members: list[Member] = field(default_factory=list)
+    standby: Member | None = None
+    lsn: int = 0
+
+    def __post_init__(self) -> None:
+        with closing(PythonAdmin(self.bootstrap)) as admin:
+            admin.ensure_topics({self.topic: PARTITIONS})
+        self._producer = PythonProducer(self.bootstrap)
+        self.sql(EFFECTS.replace("seq bigserial", "seq bigserial PRIMARY KEY"))
+
+    def prepare(self) -> None:
+        """Have a member ready before it is needed."""
+        log = self.folder / f"member-{len(list(self.folder.glob('member-*')))}.log"
+        environ = {
+            **os.environ,
+            "STRANGLER_DSN": self.dsn,
+            "KAFKA_BOOTSTRAP": self.bootstrap,
+            "TOPIC": self.topic,
+            "GROUP": self.group,
+        }
+        argv = [sys.executable, "-m", "tests.faults.consumer_member"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                argv, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stderr=output, text=True, bufsize=1
+            )
+        self.standby = Member(process, log)
+
+    def start(self, **order: object) -> Member:
+        """A member begins; the next one is made ready meanwhile."""
+        if self.standby is None:
+            self.prepare()
+        assert self.standby is not None
+        member, self.standby = self.standby.go(**order), None
+        self.members.append(member)
+        self.prepare()
+        return member
+
+    def kill(self, member: Member) -> None:
+        self.members.remove(member)
+        member.kill()
+
+    def leave(self, member: Member) -> None:
+        self.members.remove(member)
+        member.leave()
+
+    def send(self, prefix: str, keys: int, each: int) -> None:
+        """More events of each key, and the broker has them. After an error all are sent again, as the relay does."""
+        records = []
+        for _ in range(each):
+            for number in range(keys):
+                key = f"{prefix}-{number}"
+                self.lsn += 1
+                version = len(self.sent[key]) + 1
+                self.sent[key].append(version)
+                event = Event("order", key, version, "OrderPlaced", b"{}")
+                records.append((key.encode(), to_headers(event, SourcePosition("faults", self.lsn, 0))))
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                for key_bytes, headers in records:
+                    self._producer.send(self.topic, key_bytes, b"{}", headers)
+                self._producer.flush(10.0)
+            except OutboxError:
+                assert time.monotonic() < deadline
+                self._producer.close(1.0)
+                self._producer = PythonProducer(self.bootstrap)
+            else:
+                return
+
+    def applied(self, prefix: str) -> bool:
+        """Every event of these keys has left its effect."""
+        due = {
+            (key, number) for key, numbers in self.sent.items() if key.startswith(f"{prefix}-") for number in numbers
+        }
+        with suppress(psycopg.Error):
+            rows = self.sql("SELECT key, number FROM effects_seen WHERE key LIKE %s", f"{prefix}-%")
+            return due <= {(str(key), int(str(number))) for key, number in rows}
+        return False
+
+    def dead(self) -> list[Member]:
+        """Members that ended by themselves; they are members no more."""
+        gone = [member for member in self.members if member.process.poll() is not None]
+        self.members = [member for member in self.members if member not in gone]
+        for member in gone:
+            member.ended(WITHIN_S)
+        return gone
+
+    def effects(self) -> list[tuple[str, int]]:
+        """In the order of writing."""
+        rows = self.sql("SELECT key, number FROM effects_seen ORDER BY seq")
+        return [(str(key), int(str(number))) for key, number in rows]
+
+    def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        with connect_to(self.dsn) as connection:
+            found = connection.execute(statement, values)
+            return found.fetchall() if found.description else []
+
+    def said(self, words: str) -> int:
+        """How often all members together logged it."""
+        return sum(log.read_text().count(words) for log in self.folder.glob("member-*.log"))
+
+    def close(self) -> None:
+        for member in [*self.members, *([self.standby] if self.standby else [])]:
+            member.kill()
+        with suppress(OutboxError):
+            self._producer.close(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counted from the rows themselves, guarded by nothing."""
+
+    lost: int
+    duplicated_effects: int
+    inversions: int
+
+
+def tally(sent: dict[str, list[int]], effects: list[tuple[str, int]]) -> Tally:
+    """`effects` in the order of writing. An inversion: an event of a key written after a later one of the key."""
+    seen = Counter(effects)
+    lost = sum(1 for key, numbers in sent.items() for number in numbers if (key, number) not in seen)
+    latest: dict[str, int] = defaultdict(int)
+    inversions = 0
+    for key, number in effects:
+        inversions += number < latest[key]
+        latest[key] = max(latest[key], number)
+    return Tally(lost, seen.total() - len(seen), inversions)
+
+
+@contextmanager
+def ground(stack: Stack, name: str, folder: Path) -> Iterator[Ground]:
+    """A database, topic and group of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dsn = stack.database(name, branches_found())
+    made = Ground(dsn, stack.bootstrap, f"{name}.order", f"{name}.search", folder)
+    try:
+        yield made
+    finally:
+        made.close()

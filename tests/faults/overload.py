@@ -1,0 +1,102 @@
+"""Ten times the load a consumer can take, with failing work, for minutes: memory stays, membership stays, order stays.
+
+The capacity is measured first, with all that the runtime does. Growth is what is added after the first tenth of the
+time: by then every buffer has been full.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from strangler.local.stack import Stack
+from tests.faults.members import Ground, Member, ground, tally, within
+
+LIMIT_BYTES = 64 * 1024 * 1024
+MEASURE_S, WARM_PART, KEYS, TENFOLD = 10.0, 0.1, 500, 10
+STEP_S = 1.0
+
+
+@dataclass(slots=True)
+class OverloadReport:
+    """Rates per second; `growth_bytes` of resident memory after the warm-up."""
+
+    minutes: float
+    capacity_per_s: float = 0.0
+    offered_per_s: float = 0.0
+    sent: int = 0
+    applied: int = 0
+    rss_start_bytes: int = 0
+    rss_max_bytes: int = 0
+    growth_bytes: int = 0
+    pauses: int = 0
+    revoked: int = 0
+    stalls: int = 0
+    skipped: int = 0
+    duplicated_effects: int = 0
+    inversions: int = 0
+    died: bool = False
+
+    def found(self) -> bool:
+        wrong = self.skipped or self.duplicated_effects or self.inversions or self.revoked or self.stalls or self.died
+        return bool(wrong) or self.growth_bytes > LIMIT_BYTES or not self.pauses
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def run_overload(stack: Stack, minutes: float, folder: Path) -> OverloadReport:
+    """One member, four partitions; every fifth run of it fails."""
+    report = OverloadReport(minutes)
+    with ground(stack, "overload", folder) as ground_:
+        member = ground_.start(overload=True)
+        within(member.assigned)
+        report.capacity_per_s = round(_capacity(ground_), 1)
+        _flood(ground_, member, report)
+        report.died = member.process.poll() is not None
+        report.revoked, report.stalls = ground_.said("consumer_revoked"), ground_.said("partition_stalled")
+        report.pauses = ground_.said("consumer_paused")
+        if not report.died:
+            ground_.leave(member)
+        _judge(ground_, report)
+    return report
+
+
+def _capacity(ground_: Ground) -> float:
+    began = time.monotonic()
+    while time.monotonic() < began + MEASURE_S:
+        ground_.send("load", KEYS, 4)
+    return len(ground_.effects()) / (time.monotonic() - began)
+
+
+def _flood(ground_: Ground, member: Member, report: OverloadReport) -> None:
+    began = time.monotonic()
+    warm, end = began + report.minutes * 60 * WARM_PART, began + report.minutes * 60
+    sent = 0
+    while (now := time.monotonic()) < end and member.process.poll() is None:
+        ground_.send("load", KEYS, max(1, round(report.capacity_per_s * TENFOLD * STEP_S / KEYS)))
+        sent = sum(map(len, ground_.sent.values()))
+        rss = member.rss_bytes()
+        if now < warm:
+            report.rss_start_bytes = max(rss, report.rss_start_bytes)
+        report.rss_max_bytes = max(rss, report.rss_max_bytes)
+        time.sleep(max(0.0, STEP_S - (time.monotonic() - now)))
+    report.growth_bytes = report.rss_max_bytes - report.rss_start_bytes
+    report.offered_per_s = round(sent / (time.monotonic() - began), 1)
+
+
+def _judge(ground_: Ground, report: OverloadReport) -> None:
+    """Not all can be done in time; but what is done of a key is its first events, each once, in order."""
+    effects = ground_.effects()
+    latest: dict[str, int] = {}
+    for key, number in effects:
+        latest[key] = max(latest.get(key, 0), number)
+    due = {key: list(range(1, number + 1)) for key, number in latest.items()}
+    found = tally(due, effects)
+    report.sent, report.applied = sum(map(len, ground_.sent.values())), len(effects)
+    report.skipped, report.duplicated_effects, report.inversions = (
+        found.lost,
+        found.duplicated_effects,
+        found.inversions,
+    )
