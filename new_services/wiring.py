@@ -39,7 +39,7 @@ class Settings:
 
     dsn: str
     bootstrap: str
-    vendors_url: str
+    vendors_url: str | None
     topic_prefix: str
     group_prefix: str
     timing: GroupTiming
@@ -49,13 +49,13 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
     """`ConfigurationError` names every variable that is missing."""
-    missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL") if not environ.get(name)]
+    missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP") if not environ.get(name)]
     if missing:
         raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
     return Settings(
         dsn=environ["STRANGLER_DSN"],
         bootstrap=environ["KAFKA_BOOTSTRAP"],
-        vendors_url=environ["VENDORS_URL"],
+        vendors_url=environ.get("VENDORS_URL"),
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
@@ -116,7 +116,7 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
     return ConsumerRuntime(
         consumer=PythonConsumer(settings.bootstrap, group=group, timing=settings.timing, client_id=service.name),
         admin=admin,
-        connect=lambda: connect(settings.dsn, service.name),
+        connect=lambda: connect(settings.dsn, service.schema),
         group=group,
         topics=[settings.topic_prefix + topic for topic in service.topics],
         handler=service.handler(settings.checkpoints),
@@ -141,13 +141,17 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
 
 
 def sender_of(service: Service, settings: Settings) -> EffectSender | None:
-    vendors = service.vendors(settings.vendors_url)
-    if not vendors:
+    step = service.step
+    if step is None or step.vendors is None:
         return None
+    if not settings.vendors_url:
+        raise ConfigurationError(f"not set: VENDORS_URL, which {service.name} calls; `strangler up` prints it")
     return EffectSender(
-        connect=lambda: connect(settings.dsn, service.name),
+        connect=lambda: connect(settings.dsn, service.schema),
         step=service.name,
-        vendors=vendors,
+        vendors=step.vendors(settings.vendors_url),
+        conclude=step.conclude,
+        apply_writes=step.apply_writes,
         checkpoints=settings.checkpoints,
     )
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from new_services.order_event import OrderEvent
+from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced
+from new_services.order_state import Order
 from strangler.step.intents import Intent, Write
 
 
 def decide(event: OrderEvent) -> Sequence[Intent]:
-    order = event.order
+    match event:
+        case OrderPlaced(order) | OrderCancelled(order):
+            return [_document(order)]
+        case _:
+            return []
+
+
+def _document(order: Order) -> Write:
     remaining = [line for line in order.lines if line.remaining > 0]
     document = {
         "order_ref": order.order_ref,
@@ -24,4 +32,4 @@ def decide(event: OrderEvent) -> Sequence[Intent]:
         "skus": sorted({line.sku for line in remaining}),
         "text": " | ".join(line.description.lower() for line in remaining),
     }
-    return [Write("document", document)]
+    return Write("document", document)

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
+from new_services.recommendation.effects import apply_writes
 from new_services.services import SERVICES
 from outbox.event import Event
 from strangler.step.apply import NumberedWrite
@@ -66,7 +67,7 @@ def test_lanes_that_share_popular_pairs_do_not_deadlock(database: str) -> None:
                 for ref in refs[first : first + 10]
             ]
             with connect(database, "recommendation") as connection:
-                SERVICES["recommendation"].apply_writes(connection, writes)
+                apply_writes(connection, writes)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lane, range(4)))

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from new_services.search.effects import apply_writes
 from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event
@@ -29,7 +30,7 @@ def handle(dsn: str, step: str, *events: Event) -> list[Disposition]:
 
 
 def deciding(intents: Callable[[Event], Sequence[Intent]]) -> StepHandler:
-    return StepHandler("search", intents, SERVICES["search"].apply_writes)
+    return StepHandler("search", intents, apply_writes)
 
 
 def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:

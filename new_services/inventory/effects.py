@@ -1,0 +1,147 @@
+"""Moves stock: a batch is reserved in one statement, and its outcomes are told in the same transaction.
+
+Lock order: reservations by order, then stock by SKU across the whole batch, as every user of stock takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from new_services.outcomes import COMPENSATION, tell
+from outbox import append
+from outbox.connection import PsycopgConnection
+from strangler.step.apply import NumberedWrite, emitted
+from strangler.step.intents import Emit, Json
+from strangler.step.storable import encode
+
+STEP = "inventory"
+PLACED = 1  # the version whose reservation takes stock; later ones only give back
+
+# A row that is there already is one of a rejection that came first: its order must not take stock any more.
+# An uncommitted one is waited for.
+OPEN = """
+INSERT INTO reservation (order_ref, version, pieces)
+SELECT given.order_ref, 1, given.pieces::jsonb
+FROM unnest(%(order_refs)s::text[], %(pieces)s::text[]) AS given (order_ref, pieces)
+ORDER BY given.order_ref
+ON CONFLICT (order_ref) DO NOTHING
+RETURNING order_ref"""
+
+RESERVE = """
+SELECT order_ref, sold_out_sku, short
+FROM inventory.reserve_stock(%(order_refs)s::text[], %(skus)s::text[], %(pieces)s::bigint[])"""
+
+DROP = "DELETE FROM reservation WHERE order_ref = ANY(%(order_refs)s)"
+
+LOCK = "SELECT order_ref, version, pieces FROM reservation WHERE order_ref = ANY(%(order_refs)s) ORDER BY 1 FOR UPDATE"
+
+# For all orders of the batch at once: one call for each order would lock in the order of orders, and deadlock.
+LOCK_STOCK = "SELECT inventory.lock_stock(inventory.stock_holder(), %(skus)s::text[])"
+
+GIVE_BACK = "SELECT inventory.give_back_stock(%(order_ref)s, %(number)s, %(skus)s::text[], %(pieces)s::bigint[])"
+
+KEEP = """
+UPDATE reservation SET version = given.version, pieces = given.pieces::jsonb
+FROM unnest(%(order_refs)s::text[], %(versions)s::bigint[], %(pieces)s::text[]) AS given (order_ref, version, pieces)
+WHERE reservation.order_ref = given.order_ref"""
+
+Pieces = Mapping[str, int]
+
+
+class Held(NamedTuple):
+    """What an order holds before a batch gives back."""
+
+    version: int
+    pieces: Pieces
+
+
+def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """Reserve what placed orders want; give back what cancelled and rejected ones no longer hold."""
+    reserving = [each for each in writes if each.write.table == "reservation" and each.version == PLACED]
+    shrinking = [each for each in writes if each.write.table == "reservation" and each.version > PLACED]
+    releasing = [each for each in writes if each.write.table == "release"]
+    if reserving:
+        _reserve(connection, reserving)
+    if shrinking:
+        _shrink(connection, shrinking)
+    if releasing:
+        _release(connection, releasing)
+
+
+def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    wanted = {each.order_ref: each.write.values["pieces"] for each in writes}
+    opened = {ref for (ref,) in connection.execute(OPEN, _open(wanted)).fetchall()}
+    flat = [(ref, sku, count) for ref in wanted if ref in opened for sku, count in wanted[ref].items()]
+    refused: dict[str, dict[str, Json]] = {ref: {"sold_out": None, "short": 0} for ref in wanted if ref not in opened}
+    if flat:
+        refs, skus, counts = map(list, zip(*flat, strict=True))
+        rows = connection.execute(RESERVE, {"order_refs": refs, "skus": skus, "pieces": counts})
+        short = {ref: {"sold_out": sku, "short": missing} for ref, sku, missing in rows.fetchall() if sku is not None}
+        if short:
+            connection.execute(DROP, {"order_refs": list(short)})
+        refused |= short
+    for each in writes:
+        outcome = refused.get(each.order_ref)
+        type_ = "StockReserved" if outcome is None else "StockRefused"
+        _tell(connection, each, tell(type_, each.write.carry["order"], outcome or {"sold_out": None, "short": 0}))
+
+
+def _shrink(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """To the newest version of each order. An order that holds nothing here gives nothing back."""
+    newest = {each.order_ref: each for each in sorted(writes, key=lambda each: each.version)}
+    held = _held(connection, list(newest))
+    older = [each for ref, each in newest.items() if ref in held and held[ref].version < each.version]
+    kept = {each.order_ref: each.write.values["pieces"] for each in older}
+    _give_back(connection, older, held, kept)
+    _keep(connection, {each.order_ref: Held(each.version, kept[each.order_ref]) for each in older})
+
+
+def _release(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """A rejection that overtakes its order's reservation leaves an empty row, which keeps stock from being taken."""
+    refs = [each.order_ref for each in writes]
+    connection.execute(OPEN, _open({ref: {} for ref in refs}))
+    held = _held(connection, refs)
+    _give_back(connection, writes, held, {ref: {} for ref in refs})
+    _keep(connection, {ref: Held(held[ref].version, {}) for ref in refs})
+    for each in writes:
+        pieces = sum(held[each.order_ref].pieces.values())
+        _tell(connection, each, tell("StockReleased", each.write.carry["order"], {"pieces": pieces}, COMPENSATION))
+
+
+def _give_back(
+    connection: PsycopgConnection,
+    writes: Sequence[NumberedWrite],
+    held: Mapping[str, Held],
+    kept: Mapping[str, Pieces],
+) -> None:
+    freed = [(each, _difference(held[each.order_ref].pieces, kept[each.order_ref])) for each in writes]
+    skus = sorted({sku for _, pieces in freed for sku in pieces})
+    if skus:
+        connection.execute(LOCK_STOCK, {"skus": skus})
+    for each, pieces in freed:
+        if pieces:
+            parameters = {"order_ref": each.order_ref, "number": each.number, "skus": list(pieces)}
+            connection.execute(GIVE_BACK, {**parameters, "pieces": list(pieces.values())})
+
+
+def _held(connection: PsycopgConnection, refs: Sequence[str]) -> dict[str, Held]:
+    rows = connection.execute(LOCK, {"order_refs": list(refs)}).fetchall()
+    return {ref: Held(version, pieces) for ref, version, pieces in rows}
+
+
+def _keep(connection: PsycopgConnection, kept: Mapping[str, Held]) -> None:
+    versions = [each.version for each in kept.values()]
+    connection.execute(KEEP, {**_open({ref: each.pieces for ref, each in kept.items()}), "versions": versions})
+
+
+def _open(pieces: Mapping[str, Pieces]) -> dict[str, object]:
+    return {"order_refs": list(pieces), "pieces": [encode(each) for each in pieces.values()]}
+
+
+def _difference(before: Pieces, after: Pieces) -> dict[str, int]:
+    return {sku: count - after.get(sku, 0) for sku, count in sorted(before.items()) if count > after.get(sku, 0)}
+
+
+def _tell(connection: PsycopgConnection, each: NumberedWrite, emit: Emit) -> None:
+    append(connection, emitted(STEP, each.order_ref, emit, each.context))

@@ -1,0 +1,17 @@
+"""What the order projection promises under pressure."""
+
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+
+POLICY = FlowPolicy(
+    flow="order",
+    loss=Loss.DEFERRABLE,
+    deadline_s=60.0,
+    replayable=True,
+    duplicate_impact=DuplicateImpact.HARMLESS,
+    duplicate_guard="an order's row knows which events it has seen",
+    ordering_scope="order",
+    throttling_unit="tenant",
+    degrade_order=3,
+    queue_bound=4_000,
+    queue_reason="40 s of events at 100 a second; above it the log keeps them, and the projection lags",
+)

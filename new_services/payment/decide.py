@@ -1,0 +1,75 @@
+"""What payment asks of its vendor, and what follows from the answer. Pure.
+
+The charge's key is the same for ever. Giving back names that key too: the vendor refunds the charge, or, where none
+was made, refuses every later one; so it does not matter which of the two arrives first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from new_services.order_event import OrderEvent, OrderRejected, PaymentDecided, StockDecided
+from new_services.order_state import Order, state
+from new_services.outcomes import COMPENSATION, tell
+from strangler.step.effect_table import Effect, Ending
+from strangler.step.intents import Call, Intent, Json, Write, effect_key, first_number
+
+STEP = "payment"
+VENDOR, CHARGE = "payments", "charge"
+REFUNDS, REFUND = "refunds", "refund"
+UP_TO_US = ("fraud", "inventory", "payment")  # steps whose refusal means that nothing was charged
+
+
+def decide(event: OrderEvent) -> Sequence[Intent]:
+    """Charge an order that holds its stock; beside legacy, what legacy charged. Give back what is rejected."""
+    match event:
+        case StockDecided(order):
+            return [_charge(order)]
+        case PaymentDecided(order, _, charge_id, amount_minor):
+            return [_charge(order), _payment(order.order_ref, charge_id, amount_minor)]
+        case OrderRejected(order, by) if by not in UP_TO_US:
+            body = {"order_ref": order.order_ref, "charge_key": effect_key(order.order_ref, STEP, first_number(1))}
+            return [Call(REFUNDS, REFUND, body, carry={"order": state(order)})]
+        case _:
+            return []
+
+
+def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
+    """The payment's row, and the outcome's event."""
+    done, amount = ending is Ending.DONE, effect.carry["order"]["total_minor"]
+    match effect.operation, done:
+        case "charge", True:
+            told = {"charge_id": outcome["charge_id"], "amount_minor": amount, "reason": None}
+            row = _payment(effect.order_ref, outcome["charge_id"], amount)
+            return [row, tell("PaymentTaken", effect.carry["order"], told)]
+        case "charge", False:
+            told = {"charge_id": None, "amount_minor": amount, "reason": outcome.get("reason")}
+            return [tell("PaymentRefused", effect.carry["order"], told)]
+        case "refund", True:
+            return _refunded(effect, outcome)
+        case _:
+            return []  # a refund is owed still: the effect says so, and its order misses its deadline by name
+
+
+def _refunded(effect: Effect, outcome: Mapping[str, Json]) -> Sequence[Intent]:
+    charge_id, amount = outcome["charge_id"], outcome["amount_minor"]
+    told = {"charge_id": charge_id or None, "amount_minor": amount, "reason": outcome["refund_status"]}
+    event = tell("PaymentRefunded", effect.carry["order"], told, COMPENSATION)
+    if not charge_id:
+        return [event]
+    values = {"order_ref": effect.order_ref, "charge_id": charge_id, "amount_minor": amount}
+    return [Write("refund", values), event]
+
+
+def _charge(order: Order) -> Call:
+    body = {
+        "order_ref": order.order_ref,
+        "client_ref": order.client_ref,
+        "amount_minor": order.total_minor,
+        "currency": order.currency,
+    }
+    return Call(VENDOR, CHARGE, body, carry={"order": state(order)})
+
+
+def _payment(order_ref: str, charge_id: str | None, amount_minor: int) -> Write:
+    return Write("payment", {"order_ref": order_ref, "charge_id": charge_id, "amount_minor": amount_minor})

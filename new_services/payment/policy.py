@@ -1,0 +1,17 @@
+"""What payment promises under pressure."""
+
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+
+POLICY = FlowPolicy(
+    flow="payment",
+    loss=Loss.LOSSLESS,
+    deadline_s=60.0,
+    replayable=True,
+    duplicate_impact=DuplicateImpact.HARMFUL,
+    duplicate_guard="claim, then the payment vendor's idempotency key; an unknown outcome is asked again with it",
+    ordering_scope="order",
+    throttling_unit="payment vendor",
+    degrade_order=None,
+    queue_bound=1_000,
+    queue_reason="a customer waits for each: 10 s of charges at 100 a second, then the order is told pending",
+)
