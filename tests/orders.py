@@ -56,6 +56,29 @@ def cancelled(order_ref: str, owners: str = "", *, version: int = 2, whole: bool
     return _event("OrderCancelled", order_ref, version, owners, body)
 
 
+TOPICS = {"Order": "order", "Fraud": "fraud", "Stock": "inventory", "Payment": "payment"}
+OUTCOMES: dict[str, dict[str, Json]] = {
+    "FraudCleared": {"score": 12, "tier": "low", "reason": None},
+    "FraudRefused": {"score": 95, "tier": "high", "reason": "too risky"},
+    "StockReserved": {"sold_out": None, "short": 0},
+    "StockRefused": {"sold_out": "A1", "short": 3},
+    "PaymentTaken": {"charge_id": "ch_1", "amount_minor": 1645, "reason": None},
+    "PaymentRefused": {"charge_id": None, "amount_minor": 1645, "reason": "the card was declined"},
+}
+
+
+def of_order(type_: str, order_ref: str, owners: str = "", *, by: str = "legacy", **changes: Json) -> Event:
+    """An event of the middle of the chain, of a pending order; `by` said its outcome, or rejected it."""
+    body = payload(order_ref, **{"status": "pending", **changes})
+    if type_ in OUTCOMES:
+        body["outcome"] = {"by": by, **OUTCOMES[type_], **changes.get("outcome", {})}
+    if type_ == "OrderRejected":
+        body |= {"status": "rejected", "rejection": {"by": by, "reason": "no"}}
+    event = _event(type_, order_ref, 2 if type_ in ("StockReleased", "PaymentRefunded") else 1, owners, body)
+    topic = next(topic for prefix, topic in TOPICS.items() if type_.startswith(prefix))
+    return replace(event, aggregate_type="intake" if type_ == "OrderReceived" else topic)
+
+
 def received(events: Sequence[Event]) -> list[ReceivedEvent]:
     """The events as one lane's batch."""
     return [ReceivedEvent(event, "test.order", 0, offset, None) for offset, event in enumerate(events)]

@@ -1,1 +1,1 @@
-"""Three vendors in one process of their own: payments, fraud, mail; with knobs to misbehave and a ledger to audit."""
+"""Three vendors in one process of their own: payments, fraud, mail; with knobs to misbehave and ledgers to audit."""

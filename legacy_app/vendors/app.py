@@ -1,8 +1,9 @@
-"""The vendors' HTTP surface: three desks, a look-up of mails, the ledgers, and knobs behind a token."""
+"""The vendors' HTTP surface: desks, look-ups by key, the ledgers, and knobs behind a token."""
 
 from __future__ import annotations
 
 import hmac
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,18 +15,19 @@ from werkzeug.exceptions import HTTPException
 
 from legacy_app.vendors.answers import DESKS, lacking
 from legacy_app.vendors.book import Book, Fate
-from legacy_app.vendors.knobs import BadKnob
-from legacy_app.vendors.ledger import Ledger, OtherBody
+from legacy_app.vendors.knobs import BadKnob, Knobs
+from legacy_app.vendors.ledger import Entry, Ledger, OtherBody
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_KEY = 255
 MAX_PAGE = 1_000
+FOR_EVER_S = 1e9
 
 Answer = tuple[Response, int]
 
 
 class VendorRoutes:
-    """The routes over the three books."""
+    """The routes over the books."""
 
     def __init__(self, books: Mapping[str, Book], admin_token: str) -> None:
         self._books, self._admin_token = books, admin_token
@@ -43,12 +45,16 @@ class VendorRoutes:
         except OtherBody:
             return _problem(422, "the Idempotency-Key was used before with another body")
         if served.entry is not None and served.fate is not Fate.EFFECT_THEN_TIMEOUT:
-            return jsonify(desk.answer(served.entry)), desk.status
+            return self._answer(book, served.entry), desk.status
         return _failure(served.fate)
 
-    def find_mail(self, key: str) -> Answer:
-        entry = self._books["mail"].find(key)
-        return _problem(404, "no mail with that key") if entry is None else (jsonify(DESKS["mail"].answer(entry)), 200)
+    def find(self, book: str, key: str) -> Answer:
+        """What was done with a key: 404 nothing, 410 it was given back."""
+        entry = self._books[book].find(key)
+        if entry is not None:
+            return self._answer(book, entry), 200
+        given_back = self._books[book].done(key) is not None
+        return _problem(410, "it was given back") if given_back else _problem(404, "nothing with that key")
 
     def ledger(self, book: str) -> Answer:
         """A page of what was done. Ask again with `after` = `next` until it holds no entries."""
@@ -72,6 +78,10 @@ class VendorRoutes:
         self._authorise()
         return jsonify(forgotten=key), 200 if self._books["mail"].forget(key) else 404
 
+    def _answer(self, book: str, entry: Entry) -> Response:
+        desk = DESKS[book]
+        return jsonify(desk.answer(entry, self._books[desk.gives_back].done(entry.key) if desk.gives_back else None))
+
     def _book(self, name: str) -> Book:
         return self._books[name] if name in self._books else _refuse(404, f"no book; known: {', '.join(DESKS)}")
 
@@ -83,13 +93,15 @@ class VendorRoutes:
 
 def create_vendors(folder: Path, admin_token: str) -> Flask:
     """The application over the ledgers in `folder`; one process at a time may have them."""
-    books = {name: Book(Ledger(folder / f"{name}.jsonl", time.time), time.time, time.sleep) for name in DESKS}
+    books = _books(folder)
     app = Flask("vendors")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     routes = VendorRoutes(books, admin_token)
     for name, desk in DESKS.items():
         app.add_url_rule(desk.path, name, routes.ask, methods=["POST"], defaults={"book": name})
-    app.add_url_rule("/mail/messages/<path:key>", view_func=routes.find_mail, methods=["GET"])
+        app.add_url_rule(
+            f"{desk.path}/<path:key>", f"find_{name}", routes.find, methods=["GET"], defaults={"book": name}
+        )
     app.add_url_rule("/ledger/mail/<path:key>", view_func=routes.forget_mail, methods=["DELETE"])
     app.add_url_rule("/ledger/<book>", view_func=routes.ledger, methods=["GET"])
     app.add_url_rule("/knobs/<book>", view_func=routes.show_knobs, methods=["GET"])
@@ -97,6 +109,18 @@ def create_vendors(folder: Path, admin_token: str) -> Flask:
     app.add_url_rule("/healthz", "healthz", lambda: jsonify(status="ok"))
     app.register_error_handler(HTTPException, lambda error: _problem(error.code or 500, error.description or ""))
     return app
+
+
+def _books(folder: Path) -> dict[str, Book]:
+    """A refund closes its charge's key for ever: both books have one lock."""
+    ledgers = {name: Ledger(folder / f"{name}.jsonl", time.time) for name in DESKS}
+    books = {name: Book(ledger, time.time, time.sleep) for name, ledger in ledgers.items()}
+    lock, refunds = threading.Lock(), ledgers["refunds"]
+    books["refunds"] = Book(refunds, time.time, time.sleep, knobs=Knobs(key_ttl_s=FOR_EVER_S), lock=lock)
+    books["payments"] = Book(
+        ledgers["payments"], time.time, time.sleep, lock=lock, closed=lambda key: refunds.find(key) is not None
+    )
+    return books
 
 
 def _body() -> dict[str, Any]:
@@ -114,6 +138,10 @@ def _failure(fate: Fate) -> Answer:
             return _problem(504, "no answer in time; it may have been done")
         case Fate.ERROR:
             return _problem(503, "out of order; nothing was done")
+        case Fate.DECLINED:
+            return _problem(402, "the card was declined")
+        case Fate.CLOSED:
+            return _problem(410, "the key was given back: it charges nobody any more")
         case Fate.FINE | Fate.SLOW | Fate.EFFECT_THEN_SLOW:
             raise AssertionError(f"{fate} always has an entry")
         case _:

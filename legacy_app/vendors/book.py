@@ -14,7 +14,7 @@ from legacy_app.vendors.ledger import Entry, Ledger
 
 
 class Fate(StrEnum):
-    """What goes wrong with a request; named after the knob that draws it."""
+    """What goes wrong with a request; named after the knob that draws it. `closed`: its key was given back."""
 
     FINE = "fine"
     LIMITED = "limited"
@@ -23,6 +23,8 @@ class Fate(StrEnum):
     SLOW = "slow_share"
     EFFECT_THEN_SLOW = "effect_then_slow_share"
     EFFECT_THEN_TIMEOUT = "effect_then_timeout"
+    DECLINED = "decline_share"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,25 @@ class Served:
 
 
 class Book:
-    """Safe across threads; nobody sleeps while holding its lock."""
+    """Safe across threads; nobody sleeps while holding its lock.
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._ledger, self._clock, self._sleep = ledger, clock, sleep
-        self._lock = threading.Lock()
-        self._knobs = Knobs()
+    `closed` says whether a key's effect must not be done any more. It is asked under `lock`, which is shared with
+    the book that closes keys: the effect comes before the closing, or never.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        *,
+        knobs: Knobs | None = None,
+        lock: threading.Lock | None = None,
+        closed: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._ledger, self._clock, self._sleep, self._closed = ledger, clock, sleep, closed
+        self._lock = lock or threading.Lock()
+        self._knobs = knobs or Knobs()
         self._rng = random.Random(0)  # noqa: S311 - repeatable on purpose
         self._tokens, self._refilled = 1.0, clock()
 
@@ -61,10 +76,12 @@ class Book:
         if fate is Fate.LIMITED:
             return Served(fate)
         self._wait_ms(knobs.latency_ms + (knobs.slow_ms if fate is Fate.SLOW else 0))
-        if fate in (Fate.ERROR, Fate.HANG):
+        if fate in (Fate.ERROR, Fate.HANG, Fate.DECLINED):
             self._wait_ms(knobs.hang_ms if fate is Fate.HANG else 0)
             return Served(fate)
         with self._lock:
+            if self._closed(key):
+                return Served(Fate.CLOSED)
             entry = self._ledger.accept(key, body, knobs.key_ttl_s)
         if fate is Fate.EFFECT_THEN_SLOW:
             self._wait_ms(knobs.effect_then_slow_ms)
@@ -73,6 +90,11 @@ class Book:
         return Served(fate, entry)
 
     def find(self, key: str) -> Entry | None:
+        with self._lock:
+            return None if self._closed(key) else self._ledger.find(key)
+
+    def done(self, key: str) -> Entry | None:
+        """The effect of that key, also one that was given back."""
         with self._lock:
             return self._ledger.find(key)
 

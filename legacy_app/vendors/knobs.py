@@ -13,6 +13,7 @@ SHARES = (
     "effect_then_timeout",
     "error_share",
     "hang_share",
+    "decline_share",
 )
 
 
@@ -26,8 +27,8 @@ class Knobs:
 
     error: 503, nothing done. hang: silence for `hang_ms`, then 504, nothing done. slow: `slow_ms`, then done.
     effect_then_slow: done, then `effect_then_slow_ms` until the answer. effect_then_timeout: done, then `hang_ms`
-    and 504. Every request takes `latency_ms`. Above `rate_limit_per_s` (0 = none): 429. A key is recognised for
-    `key_ttl_s`. `seed` makes the draws repeatable.
+    and 504. decline: 402, nothing done. Every request takes `latency_ms`. Above `rate_limit_per_s` (0 = none): 429.
+    A key is recognised for `key_ttl_s`. `seed` makes the draws repeatable.
     """
 
     latency_ms: int = 0
@@ -39,6 +40,7 @@ class Knobs:
     effect_then_slow_share: float = 0.0
     effect_then_slow_ms: int = 0
     effect_then_timeout: float = 0.0
+    decline_share: float = 0.0
     rate_limit_per_s: float = 0.0
     key_ttl_s: float = 86_400.0
     seed: int = 0

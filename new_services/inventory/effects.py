@@ -59,19 +59,16 @@ class Held(NamedTuple):
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
     """Reserve what placed orders want; give back what cancelled and rejected ones no longer hold."""
     reserving = [each for each in writes if each.write.table == "reservation" and each.version == PLACED]
-    shrinking = [each for each in writes if each.write.table == "reservation" and each.version > PLACED]
-    releasing = [each for each in writes if each.write.table == "release"]
+    giving_back = [each for each in writes if each.write.table == "release" or each.version > PLACED]
     if reserving:
         _reserve(connection, reserving)
-    if shrinking:
-        _shrink(connection, shrinking)
-    if releasing:
-        _release(connection, releasing)
+    if giving_back:
+        _give_back(connection, giving_back)
 
 
 def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
     wanted = {each.order_ref: each.write.values["pieces"] for each in writes}
-    opened = {ref for (ref,) in connection.execute(OPEN, _open(wanted)).fetchall()}
+    opened = {ref for (ref,) in connection.execute(OPEN, _rows(wanted)).fetchall()}
     flat = [(ref, sku, count) for ref in wanted if ref in opened for sku, count in wanted[ref].items()]
     refused: dict[str, dict[str, Json]] = {ref: {"sold_out": None, "short": 0} for ref in wanted if ref not in opened}
     if flat:
@@ -87,35 +84,29 @@ def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> 
         _tell(connection, each, tell(type_, each.write.carry["order"], outcome or {"sold_out": None, "short": 0}))
 
 
-def _shrink(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    """To the newest version of each order. An order that holds nothing here gives nothing back."""
+def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+    """Down to what each order holds after its newest event. An order that holds nothing here gives nothing back.
+
+    A rejection that overtakes its order's reservation leaves an empty row, which keeps stock from being taken.
+    """
+    released = [each for each in writes if each.write.table == "release"]
+    connection.execute(OPEN, _rows({each.order_ref: {} for each in released}))
     newest = {each.order_ref: each for each in sorted(writes, key=lambda each: each.version)}
     held = _held(connection, list(newest))
-    older = [each for ref, each in newest.items() if ref in held and held[ref].version < each.version]
-    kept = {each.order_ref: each.write.values["pieces"] for each in older}
-    _give_back(connection, older, held, kept)
-    _keep(connection, {each.order_ref: Held(each.version, kept[each.order_ref]) for each in older})
-
-
-def _release(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    """A rejection that overtakes its order's reservation leaves an empty row, which keeps stock from being taken."""
-    refs = [each.order_ref for each in writes]
-    connection.execute(OPEN, _open({ref: {} for ref in refs}))
-    held = _held(connection, refs)
-    _give_back(connection, writes, held, {ref: {} for ref in refs})
-    _keep(connection, {ref: Held(held[ref].version, {}) for ref in refs})
-    for each in writes:
+    kept = {
+        ref: Held(max(held[ref].version, each.version), each.write.values.get("pieces", {}))
+        for ref, each in newest.items()
+        if ref in held and (each.write.table == "release" or held[ref].version < each.version)
+    }
+    _return_stock(connection, [(newest[ref], _difference(held[ref].pieces, kept[ref].pieces)) for ref in kept])
+    versions = [each.version for each in kept.values()]
+    connection.execute(KEEP, {**_rows({ref: each.pieces for ref, each in kept.items()}), "versions": versions})
+    for each in released:
         pieces = sum(held[each.order_ref].pieces.values())
         _tell(connection, each, tell("StockReleased", each.write.carry["order"], {"pieces": pieces}, COMPENSATION))
 
 
-def _give_back(
-    connection: PsycopgConnection,
-    writes: Sequence[NumberedWrite],
-    held: Mapping[str, Held],
-    kept: Mapping[str, Pieces],
-) -> None:
-    freed = [(each, _difference(held[each.order_ref].pieces, kept[each.order_ref])) for each in writes]
+def _return_stock(connection: PsycopgConnection, freed: Sequence[tuple[NumberedWrite, Pieces]]) -> None:
     skus = sorted({sku for _, pieces in freed for sku in pieces})
     if skus:
         connection.execute(LOCK_STOCK, {"skus": skus})
@@ -130,12 +121,7 @@ def _held(connection: PsycopgConnection, refs: Sequence[str]) -> dict[str, Held]
     return {ref: Held(version, pieces) for ref, version, pieces in rows}
 
 
-def _keep(connection: PsycopgConnection, kept: Mapping[str, Held]) -> None:
-    versions = [each.version for each in kept.values()]
-    connection.execute(KEEP, {**_open({ref: each.pieces for ref, each in kept.items()}), "versions": versions})
-
-
-def _open(pieces: Mapping[str, Pieces]) -> dict[str, object]:
+def _rows(pieces: Mapping[str, Pieces]) -> dict[str, object]:
     return {"order_refs": list(pieces), "pieces": [encode(each) for each in pieces.values()]}
 
 

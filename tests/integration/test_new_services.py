@@ -87,10 +87,17 @@ def test_an_unknown_event_is_quarantined_with_the_later_ones_of_its_order(
     assert rows(database, "SELECT order_ref FROM search.claim") == [("fine",)]
 
 
-def test_missing_addresses_are_named_and_end_the_start() -> None:
-    argv = [sys.executable, "-m", "new_services", "run", "search"]
+@pytest.mark.parametrize(
+    ("name", "given", "reason"),
+    [
+        ("search", {}, "not set: STRANGLER_DSN, KAFKA_BOOTSTRAP;"),
+        ("payment", {"STRANGLER_DSN": "x", "KAFKA_BOOTSTRAP": "y"}, "not set: VENDORS_URL, which payment calls"),
+    ],
+)
+def test_missing_addresses_are_named_and_end_the_start(name: str, given: dict[str, str], reason: str) -> None:
+    argv = [sys.executable, "-m", "new_services", "run", name]
     needed = {"STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL"}
     bare = {name: value for name, value in os.environ.items() if name not in needed}
-    done = subprocess.run(argv, env=bare, capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run(argv, env=bare | given, capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == 2
-    assert "not set: STRANGLER_DSN, KAFKA_BOOTSTRAP, VENDORS_URL" in done.stderr
+    assert reason in done.stderr

@@ -1,0 +1,66 @@
+"""A context of the middle, driven by hand: events in, outcomes out, on real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from new_services.services import SERVICES
+from outbox.consumer.handler import Disposition
+from outbox.event import Event
+from outbox.structured import parse_dictionary
+from strangler.local.waiting import wait_until
+from strangler.step.effects import EffectSender, SenderSettings
+from strangler.step.intents import Json
+from strangler.step.vendor import Vendor
+from tests.integration.contexts import connect, rows
+from tests.orders import received
+from tests.running import in_thread
+
+FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
+TOLD = "SELECT aggregatetype, aggregateid, aggregate_version, type, payload, context FROM outbox.readable ORDER BY id"
+
+
+def handle(dsn: str, name: str, *events: Event) -> list[Disposition]:
+    """One batch of one lane, committed."""
+    with connect(dsn, SERVICES[name].schema) as connection:
+        return list(SERVICES[name].handler()(connection, received(events)))
+
+
+def told(dsn: str, step: str) -> list[tuple[str, int, str, Json]]:
+    """The step's outcomes: order, version, type and what came of it. Each has the order as it was, and its context."""
+    found = []
+    for topic, ref, version, type_, payload, context in rows(dsn, TOLD):
+        if topic == step:
+            body = json.loads(payload)
+            assert (body["order_ref"], body["outcome"].pop("by")) == (ref, "new")
+            assert body["lines"]
+            assert parse_dictionary(context)["tenant"] == "shop"
+            found.append((ref, version, type_, body["outcome"]))
+    return found
+
+
+@contextmanager
+def sending(dsn: str, name: str, vendors: Mapping[str, Vendor], settings: SenderSettings = FAST) -> Iterator[None]:
+    """The context's sender, with its conclusion and its rows."""
+    step = SERVICES[name].step
+    assert step is not None
+    sender = EffectSender(
+        connect=lambda: connect(dsn, name),
+        step=name,
+        vendors=vendors,
+        conclude=step.conclude,
+        apply_writes=step.apply_writes,
+        settings=settings,
+        rng=random.Random(5),
+    )
+    with in_thread(sender.run, sender.stop):
+        yield
+
+
+def ended(dsn: str, name: str, count: int) -> bool:
+    """Whether so many effects have come to their end, soon."""
+    query = f"SELECT count(*) FROM {name}.effect WHERE ended_at IS NOT NULL"
+    return wait_until(lambda: rows(dsn, query) == [(count,)], within_s=10)

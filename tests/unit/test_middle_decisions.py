@@ -1,0 +1,196 @@
+"""What fraud, inventory and payment decide, and what follows from a vendor's answer; expectations written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from new_services.fraud import decide as fraud
+from new_services.inventory import decide as inventory
+from new_services.order_event import parse
+from new_services.payment import decide as payment
+from outbox.event import Event
+from strangler.step.effect_table import Effect, Ending
+from strangler.step.intents import Emit, Json, to_json
+from tests.orders import cancelled, of_order, payload, placed
+
+REF = "o1"
+ALL = {"A1": 10, "B2": 2, "C3": 1}
+
+
+def call(target: str, **body: Json) -> dict[str, Json]:
+    return {"kind": "call", "target": target, "body": body}
+
+
+def write(target: str, **body: Json) -> dict[str, Json]:
+    return {"kind": "write", "target": target, "body": body}
+
+
+SCORE = call("fraud.score", order_ref=REF, customer_id="17850", amount_minor=1645)
+CHARGE = call("payments.charge", order_ref=REF, client_ref=f"client-{REF}", amount_minor=1645, currency="GBP")
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (of_order("OrderReceived", REF), [SCORE]),
+        (of_order("FraudCleared", REF), [SCORE, write("decision", order_ref=REF, score=12, verdict="cleared")]),
+        (of_order("FraudRefused", REF), [SCORE, write("decision", order_ref=REF, score=95, verdict="refused")]),
+        (placed(REF), []),
+    ],
+)
+def test_fraud_scores_a_received_order_and_judges_legacys_score_again(event: Event, expected: Json) -> None:
+    assert to_json(fraud.decide(parse(event))) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (of_order("FraudCleared", REF), [write("reservation", order_ref=REF, version=1, pieces=ALL)]),
+        (of_order("StockReserved", REF), [write("reservation", order_ref=REF, version=1, pieces=ALL)]),
+        (
+            cancelled(REF, whole=False),
+            [write("reservation", order_ref=REF, version=2, pieces={"A1": 10, "C3": 1})],
+        ),
+        (cancelled(REF, version=3), [write("reservation", order_ref=REF, version=3, pieces={})]),
+        (of_order("OrderRejected", REF, by="payment"), [write("release", order_ref=REF)]),
+        (of_order("OrderRejected", REF, by="deadline"), [write("release", order_ref=REF)]),
+        (of_order("OrderRejected", REF, by="fraud"), []),
+        (of_order("OrderRejected", REF, by="inventory"), []),
+        (placed(REF), []),
+    ],
+)
+def test_inventory_says_what_the_order_holds_after_the_event(event: Event, expected: Json) -> None:
+    assert to_json(inventory.decide(parse(event))) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (of_order("StockReserved", REF), [CHARGE]),
+        (
+            of_order("PaymentTaken", REF),
+            [CHARGE, write("payment", order_ref=REF, charge_id="ch_1", amount_minor=1645)],
+        ),
+        (
+            of_order("OrderRejected", REF, by="deadline"),
+            [call("refunds.refund", order_ref=REF, charge_key=f"{REF}:payment:100")],
+        ),
+        (of_order("OrderRejected", REF, by="fraud"), []),
+        (of_order("OrderRejected", REF, by="payment"), []),
+        (cancelled(REF), []),
+    ],
+)
+def test_payment_charges_once_and_gives_back_what_may_have_been_charged(event: Event, expected: Json) -> None:
+    assert to_json(payment.decide(parse(event))) == expected
+
+
+def effect(step: str, operation: str, number: int = 100) -> Effect:
+    key = f"{REF}:{step}:{number}"
+    carry = {"order": {**payload(REF), "status": "pending"}, "context": {}}
+    return Effect(REF, step, number, key, step, operation, {}, carry, 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict", "tier", "reviewed"),
+    [
+        (0, "cleared", "low", False),
+        (59, "cleared", "low", False),
+        (60, "cleared", "medium", True),
+        (89, "cleared", "medium", True),
+        (90, "refused", "high", False),
+        (None, "refused", "high", False),
+    ],
+)
+def test_the_risky_are_refused_at_once_and_the_doubtful_cleared_and_put_up_for_review(
+    score: int | None, verdict: str, tier: str, reviewed: bool
+) -> None:
+    ending = Ending.REFUSED if score is None else Ending.DONE
+    *rows, told = fraud.conclude(effect("fraud", "score"), ending, {"status": 200, "score": score})
+    expected = [write("decision", order_ref=REF, score=score, verdict=verdict)]
+    expected += [write("review", order_ref=REF, score=score)] if reviewed else []
+    assert to_json(rows) == expected
+    assert isinstance(told, Emit)
+    assert (told.type, told.version) == ("FraudCleared" if verdict == "cleared" else "FraudRefused", 1)
+    outcome = told.body["outcome"]
+    assert (outcome["by"], outcome["score"], outcome["tier"]) == ("new", score, tier)
+    assert (outcome["reason"] is None) == (verdict == "cleared")
+
+
+TAKEN, VOIDED = (
+    {"charge_id": "ch_7", "amount_minor": 1645, "refund_status": "refunded"},
+    {"charge_id": "", "amount_minor": 0, "refund_status": "voided"},
+)
+
+
+@pytest.mark.parametrize(
+    ("operation", "ending", "answer", "rows", "type_", "version", "outcome"),
+    [
+        (
+            "charge",
+            Ending.DONE,
+            {"charge_id": "ch_7"},
+            [write("payment", order_ref=REF, charge_id="ch_7", amount_minor=1645)],
+            "PaymentTaken",
+            1,
+            {"charge_id": "ch_7", "amount_minor": 1645, "reason": None},
+        ),
+        (
+            "charge",
+            Ending.REFUSED,
+            {"status": 402, "reason": "declined"},
+            [],
+            "PaymentRefused",
+            1,
+            {"charge_id": None, "amount_minor": 1645, "reason": "declined"},
+        ),
+        (
+            "refund",
+            Ending.DONE,
+            TAKEN,
+            [write("refund", order_ref=REF, charge_id="ch_7", amount_minor=1645)],
+            "PaymentRefunded",
+            2,
+            {"charge_id": "ch_7", "amount_minor": 1645, "reason": "refunded"},
+        ),
+        (
+            "refund",
+            Ending.DONE,
+            VOIDED,
+            [],
+            "PaymentRefunded",
+            2,
+            {"charge_id": None, "amount_minor": 0, "reason": "voided"},
+        ),
+    ],
+)
+def test_a_payments_row_and_event_follow_the_vendors_answer(
+    *,
+    operation: str,
+    ending: Ending,
+    answer: Mapping[str, Json],
+    rows: list[Json],
+    type_: str,
+    version: int,
+    outcome: Mapping[str, Json],
+) -> None:
+    *written, told = payment.conclude(effect("payment", operation), ending, answer)
+    assert to_json(written) == rows
+    assert isinstance(told, Emit)
+    assert (told.type, told.version, told.body["outcome"]) == (type_, version, {"by": "new", **outcome})
+
+
+def test_a_refund_that_is_refused_tells_nobody_that_it_was_made() -> None:
+    assert payment.conclude(effect("payment", "refund", 150), Ending.REFUSED, {"status": 403}) == []
+
+
+def test_an_outcome_of_the_new_side_reads_as_one_of_legacy() -> None:
+    """What the next step decides does not depend on who did the last."""
+    told = fraud.conclude(effect("fraud", "score"), Ending.DONE, {"status": 200, "score": 12})[-1]
+    assert isinstance(told, Emit)
+    legacys = of_order("FraudCleared", REF)
+    assert parse(replace(legacys, payload=json.dumps(told.body).encode())) == parse(legacys)
+    assert told.body["lines"] == payload(REF)["lines"]
