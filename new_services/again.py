@@ -67,7 +67,10 @@ def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     service = SERVICES[arguments.name]
     group = settings.group_prefix + service.name
     projection = Projection(service.name, PROJECTIONS[service.name], group, _topics(service, settings))
-    handler = RebuildHandler(service.name, service.handler(), service.apply_writes)
+    step = service.step
+    if step is None:
+        raise RefusedError(f"refused: {service.name} is no step of the chain; replay it instead")
+    handler = RebuildHandler(service.name, step.handler(service.name), step.apply_writes)
     with ExitStack() as stack:
         reader, connection = _open(service, settings, stack)
         done = rebuild(reader, connection, projection, handler, dry_run=arguments.dry_run, progress=_progress)
@@ -76,7 +79,7 @@ def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reader, PsycopgConnection]:
     reader = stack.enter_context(closing(PythonReader(settings.bootstrap, client_id=f"{service.name}-again")))
-    connection = stack.enter_context(closing(connect(settings.dsn, service.name)))
+    connection = stack.enter_context(closing(connect(settings.dsn, service.schema)))
     connection.autocommit = True
     return reader, connection
 

@@ -21,7 +21,7 @@ from new_services.notification.policy import POLICY as NOTIFICATION_POLICY
 from new_services.order.handler import OrderHandler
 from new_services.order.policy import POLICY as ORDER_POLICY
 from new_services.order_event import OrderEvent, parse
-from new_services.payment.effects import PaymentVendor, RefundVendor
+from new_services.payment.effects import PaymentVendor
 from new_services.payment.effects import apply_writes as write_payments
 from new_services.payment.policy import POLICY as PAYMENT_POLICY
 from new_services.recommendation.effects import apply_writes as write_baskets
@@ -62,6 +62,17 @@ class Step:
     def concerns(self, event: Event, owner: Owner) -> bool:
         return event.type in (self.new if owner is Owner.NEW else self.shadow)
 
+    def handler(self, name: str, checkpoints: Checkpoints | None = None) -> StepHandler:
+        """Of the step of that name."""
+        return StepHandler(
+            name,
+            lambda event: self.decide(parse(event)),
+            self.apply_writes,
+            concerns=self.concerns,
+            offsets=OFFSETS,
+            checkpoints=checkpoints,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -78,17 +89,7 @@ class Service:
         return self.own_schema or self.name
 
     def handler(self, checkpoints: Checkpoints | None = None) -> Handler:
-        step = self.step
-        if step is None:
-            return OrderHandler()
-        return StepHandler(
-            self.name,
-            lambda event: step.decide(parse(event)),
-            step.apply_writes,
-            concerns=step.concerns,
-            offsets=OFFSETS,
-            checkpoints=checkpoints,
-        )
+        return OrderHandler() if self.step is None else self.step.handler(self.name, checkpoints)
 
 
 SERVICES: Mapping[str, Service] = {
@@ -127,7 +128,7 @@ SERVICES: Mapping[str, Service] = {
                 write_payments,
                 new=("StockReserved", "OrderRejected"),
                 shadow=("PaymentTaken",),
-                vendors=lambda url: {payment.VENDOR: PaymentVendor(url), payment.REFUNDS: RefundVendor(url)},
+                vendors=lambda url: {payment.VENDOR: PaymentVendor(url)},
                 conclude=payment.conclude,
             ),
         ),

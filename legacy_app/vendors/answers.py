@@ -64,7 +64,7 @@ def _message(entry: Entry, _: Entry | None) -> dict[str, Any]:
 
 DESKS: Mapping[str, Desk] = {
     "payments": Desk("/payments/charges", {"order_ref": str, "amount_minor": int}, 201, _charge),
-    "refunds": Desk("/payments/refunds", {"order_ref": str}, 200, _refund, gives_back="payments"),
+    "refunds": Desk("/payments/refunds", {"order_ref": str, "amount_minor": int}, 200, _refund, gives_back="payments"),
     "fraud": Desk("/fraud/scores", {"order_ref": str, "amount_minor": int}, 200, _score),
     "mail": Desk("/mail/messages", {"to": str, "template": str, "order_ref": str, "subject_ref": str}, 202, _message),
 }

@@ -1,6 +1,6 @@
 """What fraud promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
 
 POLICY = FlowPolicy(
     flow="fraud",
@@ -14,4 +14,7 @@ POLICY = FlowPolicy(
     degrade_order=None,
     queue_bound=2_000,
     queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
+    service_class=ServiceClass.CRITICAL,
+    rate_per_s=100.0,
+    expired=Expired.RUN,  # its order is pending and wants an answer, late or not
 )

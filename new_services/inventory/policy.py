@@ -1,6 +1,6 @@
 """What inventory promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
 
 POLICY = FlowPolicy(
     flow="inventory",
@@ -13,5 +13,8 @@ POLICY = FlowPolicy(
     throttling_unit="SKU",
     degrade_order=None,
     queue_bound=4_000,
-    queue_reason="a backlog is tolerated: orders of a hot SKU wait for each other, 40 s of them at 100 a second",
+    queue_reason="a backlog is tolerated: orders of a hot SKU wait for each other, 20 s of them at 200 a second",
+    service_class=ServiceClass.CRITICAL,
+    rate_per_s=200.0,
+    expired=Expired.RUN,  # its order is pending and wants an answer, late or not
 )

@@ -1,7 +1,7 @@
 """What payment asks of its vendor, and what follows from the answer. Pure.
 
-The charge's key is the same for ever. Giving back names that key too: the vendor refunds the charge, or, where none
-was made, refuses every later one; so it does not matter which of the two arrives first.
+The charge's key is the same for ever. Its refund is asked for by that key: the vendor gives the charge back, or, where
+none was made, refuses every later one; so it does not matter which of the two arrives first.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from new_services.order_event import OrderEvent, OrderRejected, PaymentDecided, 
 from new_services.order_state import Order, state
 from new_services.outcomes import COMPENSATION, tell
 from strangler.step.effect_table import Effect, Ending
-from strangler.step.intents import Call, Intent, Json, Write, effect_key, first_number
+from strangler.step.intents import Call, Intent, Json, Write
 
-STEP = "payment"
-VENDOR, CHARGE = "payments", "charge"
-REFUNDS, REFUND = "refunds", "refund"
+VENDOR, CHARGE, REFUND = "payments", "charge", "refund"
 UP_TO_US = ("fraud", "inventory", "payment")  # steps whose refusal means that nothing was charged
 
 
@@ -28,8 +26,8 @@ def decide(event: OrderEvent) -> Sequence[Intent]:
         case PaymentDecided(order, _, charge_id, amount_minor):
             return [_charge(order), _payment(order.order_ref, charge_id, amount_minor)]
         case OrderRejected(order, by) if by not in UP_TO_US:
-            body = {"order_ref": order.order_ref, "charge_key": effect_key(order.order_ref, STEP, first_number(1))}
-            return [Call(REFUNDS, REFUND, body, carry={"order": state(order)})]
+            body = {"order_ref": order.order_ref, "amount_minor": order.total_minor}
+            return [Call(VENDOR, REFUND, body, carry={"order": state(order)})]
         case _:
             return []
 

@@ -1,20 +1,18 @@
-"""The payment vendor's two desks, and one row per payment: taken, or refunded."""
+"""The payment vendor's two desks, for charges and refunds, and one row per payment: taken, or refunded."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from new_services.http_vendor import DAY_S, Desk, HttpVendor
 from outbox.connection import PsycopgConnection
 from strangler.step.apply import NumberedWrite
-from strangler.step.intents import Json
-from strangler.step.vendor import Answer, AnswerKind
+from strangler.step.intents import Json, effect_key, first_number
+from strangler.step.vendor import Answer
 
 CHARGES = Desk("payments", "charge", "/payments/charges", keeps={"charge_id": str})
-REFUNDS = Desk(
-    "refunds", "refund", "/payments/refunds", keeps={"charge_id": str, "amount_minor": int, "refund_status": str}
-)
+REFUNDED = {"charge_id": str, "amount_minor": int, "refund_status": str}  # no charge_id where the key was voided
+REFUNDS = Desk("payments", "refund", "/payments/refunds", keeps=REFUNDED)
 
 # Rows in key order. A refund stays one: a charge's outcome that is kept late, behind its own refund, changes nothing.
 PUT = """
@@ -27,25 +25,37 @@ ON CONFLICT (order_ref) DO UPDATE SET state = 'refunded', refunded_at = now() WH
 STATES = {"payment": "taken", "refund": "refunded"}
 
 
-class PaymentVendor(HttpVendor):
-    """Charges by HTTP, and looks charges up. A charge that was given back is refused by both."""
+class PaymentVendor:
+    """Charges by HTTP, gives charges back, and looks both up. A charge that was given back is refused for ever."""
 
     def __init__(self, url: str, *, timeout_s: float = 5.0, key_lifetime_s: float = DAY_S) -> None:
-        super().__init__(url, CHARGES, timeout_s=timeout_s, key_lifetime_s=key_lifetime_s)
+        self._charges = HttpVendor(url, CHARGES, timeout_s=timeout_s, key_lifetime_s=key_lifetime_s)
+        self._refunds = HttpVendor(url, REFUNDS, timeout_s=timeout_s, key_lifetime_s=key_lifetime_s)
 
+    @property
+    def timeout_s(self) -> float:
+        return self._charges.timeout_s
 
-class RefundVendor(HttpVendor):
-    """Gives charges back by HTTP: asked by the charge's own key, which the vendor remembers for ever."""
+    @property
+    def key_lifetime_s(self) -> float:
+        return self._charges.key_lifetime_s
 
-    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
-        super().__init__(url, REFUNDS, timeout_s=timeout_s, key_lifetime_s=math.inf)
-
-    def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer:  # noqa: ARG002 - one per charge
-        return super().send(str(body["charge_key"]), operation, body)
+    def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer:
+        """A refund is asked for by the key of its charge, not by its own."""
+        if operation == REFUNDS.operation:
+            return self._refunds.send(charge_key(key), operation, body)
+        return self._charges.send(key, operation, body)
 
     def look_up(self, key: str) -> Answer:
-        """The desk knows the charge's key only: a refund is asked for again instead."""
-        return Answer(AnswerKind.UNKNOWN, {"reason": f"refunds are not looked up, by no key such as {key[:80]!r}"})
+        if key == charge_key(key):
+            return self._charges.look_up(key)
+        return self._refunds.look_up(charge_key(key))
+
+
+def charge_key(key: str) -> str:
+    """The key of the order's charge, from that of any of its payment effects."""
+    order_ref, step, _ = key.rsplit(":", 2)
+    return effect_key(order_ref, step, first_number(1))
 
 
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:

@@ -1,6 +1,6 @@
 """What payment promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
 
 POLICY = FlowPolicy(
     flow="payment",
@@ -14,4 +14,7 @@ POLICY = FlowPolicy(
     degrade_order=None,
     queue_bound=1_000,
     queue_reason="a customer waits for each: 10 s of charges at 100 a second, then the order is told pending",
+    service_class=ServiceClass.CRITICAL,
+    rate_per_s=100.0,
+    expired=Expired.RUN,  # its order holds stock: it is charged or refused, late or not
 )

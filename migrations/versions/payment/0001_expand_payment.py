@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from migrations.shapes import CONTEXT_1, CONTEXT_2
+from migrations.shapes import CONTEXT_1, CONTEXT_2, CONTEXT_3
 
 revision = "payment_0001"
 down_revision = None
@@ -23,7 +23,7 @@ TABLES = (
 
 def upgrade() -> None:
     op.execute("CREATE SCHEMA payment")
-    for statement in (*CONTEXT_1, *CONTEXT_2):
+    for statement in (*CONTEXT_1, *CONTEXT_2, *CONTEXT_3):
         op.execute(statement.format(schema="payment"))
     for statement in TABLES:
         op.execute(statement)
