@@ -20,4 +20,5 @@ POLICY = FlowPolicy(
     expired=Expired.DROP,
     retry=Retry(over_budget=OverBudget.DROP),
     sampling=Sampling(keep=0.25, above_s=600.0),
+    rebuild=("new_services", "rebuild", "recommendation"),
 )

@@ -17,5 +17,6 @@ POLICY = FlowPolicy(
     queue_bytes=8 * 1024 * 1024,
     service_class=ServiceClass.BULK,
     rate_per_s=500.0,
+    rebuild=("new_services", "rebuild", "search"),
     expired=Expired.RUN,  # a late document is still the right one
 )

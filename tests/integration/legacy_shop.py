@@ -20,6 +20,7 @@ from outbox.partitions import ensure
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
+from tests.contracts.event_schemas import broken_by
 
 OWNED = "epoch=3, notification=new, recommendation=new, search=new"
 LINES = (("B", 2, 150), ("A", 1, 500), ("B", 1, 150))
@@ -74,6 +75,13 @@ class Shop:
         )
 
 
+def broken_contracts(dsn: str) -> list[str]:
+    """What is wrong with the events that were really appended."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT aggregatetype, type, payload FROM outbox.outbox").fetchall()
+    return [problem for topic, type_, payload in rows for problem in broken_by(topic, type_, payload)]
+
+
 @contextmanager
 def open_shop(
     stack: Stack,
@@ -84,7 +92,10 @@ def open_shop(
     command: Sequence[str] = MONOLITH,
     **environ: str,
 ) -> Iterator[Shop]:
-    """A shop with a database of its own; all of it gone afterwards. Workers are patient unless a test says not."""
+    """A shop with a database of its own; all of it gone afterwards. Workers are patient unless a test says not.
+
+    At its end all events that it has appended must keep their contracts.
+    """
     name = f"shop_{secrets.token_hex(6)}"
     dsn = stack.database(name, branches_found())
     with psycopg.connect(dsn) as connection:
@@ -100,6 +111,7 @@ def open_shop(
         argv = (*command, "--workers", str(workers), "--timeout-s", str(timeout_s))
         started.append(spawn(f"legacy-{name}", argv, env=given, port_env="PORT", ready_path="/healthz"))
         yield Shop(dsn, {**given, "LEGACY_URL": started[1].url}, *started)
+        assert broken_contracts(dsn) == []
     finally:
         for running in reversed(started):
             running.terminate()

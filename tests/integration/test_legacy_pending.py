@@ -12,7 +12,7 @@ import requests
 
 from legacy_app.pausing import MIDDLE
 from strangler.local.stack import Stack
-from tests.integration.legacy_shop import LINES, Shop, mails, open_shop, order
+from tests.integration.legacy_shop import LINES, Shop, broken_contracts, mails, open_shop, order
 from tests.integration.new_side import answering, say, until
 
 pytestmark = pytest.mark.timeout(60)  # it starts processes
@@ -173,3 +173,24 @@ def test_a_vendor_that_fails_after_the_pause_leaves_the_order_to_the_next_try(sh
     state = "SELECT state, wait_until <= now() FROM strangler.continuation WHERE order_ref = %s"
     assert shop.rows(state, ref) == [("ready", True)]
     assert "OrderPlaced" not in events(shop, ref)
+
+
+def test_what_the_monolith_appends_keeps_its_contracts(shop: Shop, ref: str) -> None:
+    assert place(shop, ref, ()).status_code == 201
+    assert shop.cancel(ref, f"C-{ref}", ("A", 1)).status_code == 201
+    with answering(shop.dsn):
+        header = {"Strangler_Order_Ref": f"{ref}-r", "Strangler_Ownership": "epoch=3, fraud=new"}
+        assert shop.place(order(f"{ref}-r", ("rare", 1_000_001, 1)), **header).status_code == 409
+
+    appended = {said.partition(" ")[0] for each in (ref, f"{ref}-r") for said in events(shop, each)}
+    assert broken_contracts(shop.dsn) == []
+    assert appended == {
+        "OrderReceived",
+        "FraudCleared",
+        "StockReserved",
+        "StockRefused",
+        "PaymentTaken",
+        "OrderPlaced",
+        "OrderCancelled",
+        "OrderRejected",
+    }

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from strangler.plan import Context, Plan, Step
+from strangler.plan import Check, Context, Plan, Step
 from tests.facade_plan import plan as smallest
 
 MAILS = "tests.unit.policies:STANDARD"
@@ -19,6 +19,12 @@ def plan_of(**contexts: Context) -> Plan:
     return replace(
         smallest, name="flows", steps=(Step("pricing"),), projections=contexts, topics={"order": 4, "payment": 2}
     )
+
+
+def taking_over(name: str, step: Context, **projections: Context) -> Plan:
+    """A plan with one step that has a new side."""
+    check = Check(identity=lambda _: "", stateful=True, expected=lambda _: (), actual=lambda _: ())
+    return replace(plan_of(**projections), steps=(Step("pricing"), Step(name, step, check)))
 
 
 plan = plan_of(

@@ -8,7 +8,7 @@ import pytest
 from legacy_app.plan import plan as sample
 from strangler.errors import BadPlan
 from strangler.flows.places import judge, load_policy
-from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of
+from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of, taking_over
 from tests.unit.policies import STANDARD
 
 
@@ -45,11 +45,15 @@ def test_every_context_of_the_sample_declares_a_policy_and_nothing_contradicts()
 
 
 def test_places_come_from_the_plan() -> None:
-    placed = judge(plan_of(payment=context("payment_schema", PAYMENT, reads=("order", "fraud")))).one("payment")
+    placed = judge(taking_over("payment", context("payment_schema", PAYMENT, reads=("order", "fraud")))).one("payment")
 
     assert (placed.group, placed.pool) == ("payment_schema", "payment_schema")
     assert (placed.reads, placed.writes) == (("order", "fraud"), ("payment",))
     assert placed.partitions == 5
+
+
+def test_a_projection_writes_no_topic_though_it_may_have_its_name() -> None:
+    assert judge(plan_of(payment=context("payment", PAYMENT))).one("payment").writes == ()
 
 
 def test_a_plan_that_contradicts_itself_is_told_everything_at_once() -> None:

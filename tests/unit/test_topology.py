@@ -14,11 +14,10 @@ from strangler.flows.mermaid import mermaid
 from strangler.flows.places import judge
 from strangler.flows.topology import LaneKind, Topology, topology_lines, topology_of
 from strangler.step.intents import Json
-from tests.unit.flows_plan import MAILS, PAYMENT, context, plan_of
+from tests.unit.flows_plan import MAILS, PAYMENT, context, taking_over
 
-CHAIN = plan_of(
-    payment=context("payment", PAYMENT),
-    mails=context("mails_schema", MAILS, reads=("order", "payment")),
+CHAIN = taking_over(
+    "payment", context("payment", PAYMENT), mails=context("mails_schema", MAILS, reads=("order", "payment"))
 )
 
 
