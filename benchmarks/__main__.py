@@ -10,11 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import facade_overhead, relay_drain
+from benchmarks import consumer_noop, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
 from strangler.local.stack import Stack
 
-QUESTIONS: dict[str, Question] = {"facade_overhead": facade_overhead.measure, "relay_drain": relay_drain.measure}
+QUESTIONS: dict[str, Question] = {
+    "consumer_noop": consumer_noop.measure,
+    "facade_overhead": facade_overhead.measure,
+    "relay_drain": relay_drain.measure,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

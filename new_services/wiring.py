@@ -16,7 +16,7 @@ from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BudgetRule, ConsumerRuntime, Disposition, Metric, RetryRule, RuntimeSettings
-from outbox.consumer.lanes import Bound
+from outbox.consumer.bounds import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin

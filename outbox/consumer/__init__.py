@@ -1,10 +1,11 @@
 """The consumer runtime: lanes, positions and dispositions around a handler."""
 
+from outbox.consumer.bounds import Bound
 from outbox.consumer.breaker import BreakerRule
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.handler import Disposition, Handler, Poison
-from outbox.consumer.lanes import Bound, lane_of
+from outbox.consumer.lanes import lane_of
 from outbox.consumer.retry import Overloaded, RetryRule, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from outbox.checkpoints import Checkpoints
@@ -18,8 +18,9 @@ from outbox.event import SourcePosition
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a committed run did, and what its lane must remember."""
+    """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed."""
 
+    run: Run
     last: SourcePosition | None
     dispositions: Mapping[Disposition, int]
     parked_keys: frozenset[bytes]
@@ -37,36 +38,45 @@ class Application:
 
 
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
-    """Run it to its commit; a poisoned event is parked and the rest tried again, at most once per event.
+    """Run it to its commit. A poisoned event is parked, and the run ends with it: what follows is another run.
 
-    `condemned` maps offsets that are to be parked to their reasons; what the handler condemns is added.
-    Raises what the handler or the database raised, `Fenced` or `Overtaken`, with everything rolled back.
+    So an event is handled twice at most on account of poison, however much of it there is. `condemned` maps offsets
+    that are to be parked to their reasons; what the handler condemns is added. Raises what the handler or the
+    database raised, `Fenced` or `Overtaken`, with everything rolled back.
     """
     while True:
         sorted_run: Triage | None = None
         try:
             with connection.transaction():
-                candidates = run.parked_keys & {record.key for record in run.records if record.key is not None}
+                candidates = _waited_for(run)
                 blocked = still_open(connection, how.group, run.assigned.partition.topic, candidates)
                 sorted_run = triage(run.records, how.decode, last=run.last, blocked=blocked, condemned=condemned)
                 dispositions = _commit_ready(connection, run, sorted_run, how)
         except Poison as poison:
             if sorted_run is None or not 0 <= poison.index < len(sorted_run.events):
                 raise IndexError(f"the handler condemned event {poison.index} of another batch") from poison
-            condemned[sorted_run.events[poison.index].offset] = poison.reason
+            offset = sorted_run.events[poison.index].offset
+            condemned[offset] = poison.reason
+            run = run.cut_behind(offset)
             continue
         how.checkpoints.reach("consumer.committed")
-        return Outcome(sorted_run.last, dispositions, sorted_run.parked_keys, frozenset(candidates - blocked))
+        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, frozenset(candidates - blocked))
+
+
+def _waited_for(run: Run) -> frozenset[bytes]:
+    """Keys of the run that were parked when the lane last looked."""
+    if not run.parked_keys:
+        return frozenset()
+    return frozenset(record.key for record in run.records if record.key in run.parked_keys and record.key is not None)
 
 
 def _commit_ready(
     connection: PsycopgConnection, run: Run, sorted_run: Triage, how: Application
 ) -> Mapping[Disposition, int]:
-    dispositions = Counter(how.handler(connection, sorted_run.events) if sorted_run.events else ())
-    if dispositions.total() != len(sorted_run.events):
-        raise ValueError(
-            f"the handler answered {dispositions.total()} dispositions for {len(sorted_run.events)} events"
-        )
+    answers = how.handler(connection, sorted_run.events) if sorted_run.events else ()
+    if len(answers) != len(sorted_run.events):
+        raise ValueError(f"the handler answered {len(answers)} dispositions for {len(sorted_run.events)} events")
+    dispositions = _counted(answers)
     how.checkpoints.reach("consumer.handled")
     park(connection, how.group, run.assigned, sorted_run.parked)
     advance(connection, how.group, run, sorted_run.last)
@@ -74,3 +84,10 @@ def _commit_ready(
     dispositions[Disposition.PARKED] += len(sorted_run.parked)
     dispositions[Disposition.DUPLICATE] += sorted_run.duplicates
     return +dispositions
+
+
+def _counted(answers: Sequence[Disposition]) -> Counter[Disposition]:
+    """Mostly all are the same, and then a look is quicker than to hash each."""
+    if answers and answers.count(answers[0]) == len(answers):
+        return Counter({answers[0]: len(answers)})
+    return Counter(answers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.consumer.apply import Outcome
-from outbox.consumer.lanes import Assigned, Bound, LanePosition, PartitionLanes, Run, Sweep
+from outbox.consumer.bounds import Bound
+from outbox.consumer.lanes import Assigned, LanePosition, PartitionLanes, Run, Sweep, sort_by_lane
 from outbox.kafka.port import Record, TopicPartition
 
 Clock = Callable[[], float]
@@ -20,8 +22,8 @@ class Board:
     An assignment is known by its fence. Whatever comes back for an assignment that is no longer open is ignored.
     """
 
-    def __init__(self, bound: Bound, run_records: int, clock: Clock) -> None:
-        self._bound, self._run_records, self._clock = bound, run_records, clock
+    def __init__(self, bound: Bound, run_records: int, clock: Clock, run_s: float = math.inf) -> None:
+        self._bound, self._run_records, self._run_s, self._clock = bound, run_records, run_s, clock
         self._partitions: dict[TopicPartition, PartitionLanes] = {}
         self._closing: dict[TopicPartition, PartitionLanes] = {}
         self._ready: deque[tuple[Assigned, int]] = deque()
@@ -29,23 +31,29 @@ class Board:
         self._delays = 0
         self._fenced: list[TopicPartition] = []
         self._stopped = False
-        self._changed = threading.Condition()
+        # One lock, two reasons to wait: a worker for a run, and who closes for the end of runs.
+        lock = threading.Lock()
+        self._changed, self._ended = threading.Condition(lock), threading.Condition(lock)
 
     # The poll thread
 
     def open(self, assigned: Assigned) -> None:
         """From now its records are taken."""
         with self._changed:
-            self._partitions[assigned.partition] = PartitionLanes(assigned, self._bound)
+            self._partitions[assigned.partition] = PartitionLanes(assigned, self._bound, self._run_s)
 
     def offer(self, fetched: Mapping[TopicPartition, tuple[Sequence[Record], int]]) -> None:
         """Records and the consumer's position after them, per partition; those of unknown partitions are dropped."""
         with self._changed:
+            counts = {one: self._partitions[one].count for one in fetched if one in self._partitions}
+        # The lock is not held for it: this is most of the work.
+        sorted_ones = [(one, sort_by_lane(fetched[one][0], count), fetched[one][1]) for one, count in counts.items()]
+        with self._changed:
             ready = 0
-            for partition, (records, position) in fetched.items():
+            for partition, buckets, position in sorted_ones:
                 lanes = self._partitions.get(partition)
                 if lanes is not None:
-                    numbers = lanes.offer(records, position)
+                    numbers = lanes.accept(buckets, position)
                     self._ready.extend((lanes.assigned, number) for number in numbers)
                     ready += len(numbers)
             self._changed.notify(ready)
@@ -103,6 +111,7 @@ class Board:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            self._ended.notify_all()
 
     def stopped(self) -> bool:
         with self._changed:
@@ -124,7 +133,7 @@ class Board:
                 while self._ready:
                     assigned, number = self._ready.popleft()
                     lanes = self._open(assigned)
-                    run = lanes.take(number, self._run_records) if lanes else None
+                    run = lanes.take(number, self._run_records, self._clock()) if lanes else None
                     if run is not None:
                         return run
                 if not self._changed.wait_for(self._something_due, self._until(deadline)) and self._clock() >= deadline:
@@ -134,15 +143,17 @@ class Board:
     def rest(self, seconds: float) -> None:
         """Take nothing for so long; ends at once when stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped, seconds)
+            self._ended.wait_for(lambda: self._stopped, seconds)
 
-    def done(self, run: Run, outcome: Outcome) -> None:
-        """The run is committed."""
+    def done(self, outcome: Outcome) -> None:
+        """A run is committed; or the cut that was made of it, then the rest waits at the head."""
+        run = outcome.run
         with self._changed:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
-                more = lanes.done(run, outcome.last, parked=outcome.parked_keys, freed=outcome.freed_keys)
-                self._again(run, more=more)
+                took_s = self._clock() - run.begun
+                parked, freed = outcome.parked_keys, outcome.freed_keys
+                self._again(run, more=lanes.done(run, outcome.last, parked=parked, freed=freed, took_s=took_s))
 
     def retry(self, run: Run, delay_s: float, *, tried: bool = True) -> None:
         """The run was rolled back, or not even tried; its lane rests for `delay_s`, other lanes go on."""
@@ -152,7 +163,8 @@ class Board:
                 lanes.give_back(run, tried=tried)
                 self._delays += 1  # breaks ties: assignments have no order
                 heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
-                self._changed.notify_all()
+                self._changed.notify()
+                self._ended.notify_all()
 
     def overtaken(self, run: Run, stored: LanePosition) -> None:
         """The run, or part of it, had been committed before."""
@@ -170,7 +182,7 @@ class Board:
             if self._open(assigned) is not None:
                 del self._partitions[assigned.partition]
                 self._fenced.append(assigned.partition)
-            self._changed.notify_all()
+            self._ended.notify_all()
 
     # The keeper
 
@@ -197,7 +209,8 @@ class Board:
     def _again(self, run: Run, *, more: bool) -> None:
         if more:
             self._ready.append((run.assigned, run.lane))
-        self._changed.notify_all()
+            self._changed.notify()
+        self._ended.notify_all()
 
     def _release_due(self) -> None:
         while self._delayed and self._delayed[0][0] <= self._clock():
@@ -212,6 +225,6 @@ class Board:
         return max(0.0, due - self._clock())
 
     def _wait_quiet(self, partitions: Sequence[PartitionLanes], deadline: float) -> bool:
-        return self._changed.wait_for(
+        return self._ended.wait_for(
             lambda: not any(lanes.running() for lanes in partitions), max(0.0, deadline - self._clock())
         )

@@ -6,11 +6,15 @@ Every lane knows the offset below which all its records are done; a lane that ha
 
 from __future__ import annotations
 
+import math
 import zlib
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
+from outbox.consumer.bounds import Bound, RunSize
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 
@@ -25,24 +29,6 @@ def lane_of(key: bytes, lanes: int) -> int:
     True
     """
     return zlib.crc32(key) % lanes
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """How much one partition may hold: queued, running and waiting for a retry all count.
-
-    At the bound the partition is paused; it goes on when both figures are down to `resume_at` of it.
-    """
-
-    records: int = 10_000
-    bytes: int = 16 * 1024 * 1024
-    resume_at: float = 0.5
-
-    def gate(self, records: int, size_bytes: int, *, closed: bool) -> bool:
-        """True = paused. Hysteresis keeps it from flapping around the bound."""
-        if closed:
-            return records > self.records * self.resume_at or size_bytes > self.bytes * self.resume_at
-        return records >= self.records or size_bytes >= self.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +67,16 @@ class Run:
     last: SourcePosition | None
     parked_keys: Set[bytes]
     attempt: int
+    begun: float
     again: int = 0  # so many of the records, the first ones, were tried before
+
+    def cut_behind(self, offset: int) -> Run:
+        """The run up to this record, as a run of its own; the others stay with the lane."""
+        count = bisect_right(self.records, offset, key=attrgetter("offset"))
+        if count >= len(self.records):
+            return self
+        end, again = self.records[count].offset, min(self.again, count)
+        return replace(self, records=self.records[:count], next_offset=end, again=again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,76 +89,132 @@ class Sweep:
 
 
 @dataclass(slots=True)
+class Bucket:
+    """Fetched records of one lane in order, and the bytes that each takes."""
+
+    records: list[Record] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+
+def sort_by_lane(records: Iterable[Record], lanes: int) -> dict[int, Bucket]:
+    """Records of one partition, in order, by the lane of their key. Needs no lock."""
+    buckets: dict[int, Bucket] = {}
+    for record in records:
+        key = record.key or b""
+        size = len(key) + len(record.value or b"")
+        for name, value in record.headers:
+            size += len(name) + len(value or b"")
+        number = lane_of(key, lanes)
+        bucket = buckets.get(number)
+        if bucket is None:
+            bucket = buckets[number] = Bucket()
+        bucket.records.append(record)
+        bucket.sizes.append(size)
+    return buckets
+
+
+@dataclass(slots=True)
 class _Lane:
     next_offset: int
     last: SourcePosition | None
+    size: RunSize
     parked_keys: set[bytes] = field(default_factory=set)
     pending: deque[Record] = field(default_factory=deque)
+    sizes: deque[int] = field(default_factory=deque)
     running: Run | None = None
+    running_sizes: list[int] = field(default_factory=list)
     attempt: int = 0
     tried_below: int = 0  # records of a failed run, up to here, are tried again: one, two, four at a time
     window: int = 1
 
+    def take_back(self, done: int) -> None:
+        """The run under way ends after `done` of its records: the others wait at the head."""
+        if self.running is not None:
+            self.pending.extendleft(reversed(self.running.records[done:]))
+        self.sizes.extendleft(reversed(self.running_sizes[done:]))
+        self.running, self.running_sizes = None, []
+
 
 class PartitionLanes:
-    """The lanes of one assigned partition."""
+    """The lanes of one assigned partition. Runs of a lane aim at `run_s` seconds each."""
 
-    def __init__(self, assigned: Assigned, bound: Bound) -> None:
+    def __init__(self, assigned: Assigned, bound: Bound, run_s: float = math.inf) -> None:
         self.assigned = assigned
         self.frontier = assigned.lowest
         self.records = 0
         self.bytes = 0
         self.paused = False
         self._bound = bound
-        self._lanes = [_Lane(lane.next_offset, lane.last) for lane in assigned.lanes]
+        self._lanes = [_Lane(lane.next_offset, lane.last, RunSize(run_s)) for lane in assigned.lanes]
         for key in assigned.open_keys:
             self._lanes[lane_of(key, len(self._lanes))].parked_keys.add(key)
 
+    @property
+    def count(self) -> int:
+        return len(self._lanes)
+
     def offer(self, records: Sequence[Record], position: int) -> list[int]:
         """Take over what was fetched; `position` is the consumer's next offset. Returns the lanes that became ready."""
+        return self.accept(sort_by_lane(records, len(self._lanes)), position)
+
+    def accept(self, buckets: Mapping[int, Bucket], position: int) -> list[int]:
+        """`offer`, sorted already."""
         ready = []
-        for record in records:
-            number = lane_of(record.key or b"", len(self._lanes))
+        for number, bucket in buckets.items():
             lane = self._lanes[number]
-            if record.offset < self.frontier or record.offset < lane.next_offset:
-                continue  # after a restart from the lowest lane: done before
-            if not lane.pending and lane.running is None:
+            records, sizes = bucket.records, bucket.sizes
+            done = max(self.frontier, lane.next_offset)
+            if records[0].offset < done:  # after a restart from the lowest lane, or a fetch that repeats
+                first = bisect_left(records, done, key=attrgetter("offset"))
+                records, sizes = records[first:], sizes[first:]
+            if records and not lane.pending and lane.running is None:
                 ready.append(number)
-            lane.pending.append(record)
-            self.records += 1
-            self.bytes += size_of(record)
+            lane.pending.extend(records)
+            lane.sizes.extend(sizes)
+            self.records += len(records)
+            self.bytes += sum(sizes)
         self.frontier = max(self.frontier, position)
         return ready
 
-    def take(self, number: int, limit: int) -> Run | None:
+    def take(self, number: int, limit: int, now: float = 0.0) -> Run | None:
         """The next run of a lane; None if it runs already or has nothing."""
         lane = self._lanes[number]
         if lane.running is not None or not lane.pending:
             return None
         again = lane.pending[0].offset < lane.tried_below
-        limit = min(limit, lane.window) if again else limit
-        records = tuple(lane.pending.popleft() for _ in range(min(limit, len(lane.pending))))
+        count = min(limit, lane.window if again else lane.size.limit, len(lane.pending))
+        records = tuple(lane.pending.popleft() for _ in range(count))
         # Offsets have gaps (transaction markers, other lanes): the end of a run is the next record's offset, not +1.
         end = lane.pending[0].offset if lane.pending else self.frontier
         tried = sum(record.offset < lane.tried_below for record in records) if again else 0
-        lane.running = Run(self.assigned, number, records, end, lane.last, lane.parked_keys, lane.attempt, tried)
+        lane.running = Run(self.assigned, number, records, end, lane.last, lane.parked_keys, lane.attempt, now, tried)
+        lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]
         return lane.running
 
-    def done(self, run: Run, last: SourcePosition | None, *, parked: Set[bytes], freed: Set[bytes]) -> bool:
-        """The run is committed. True if the lane has more to do."""
+    def done(
+        self, run: Run, last: SourcePosition | None, *, parked: Set[bytes], freed: Set[bytes], took_s: float = 0.0
+    ) -> bool:
+        """The run, or the cut that was made of it, is committed. True if the lane has more to do."""
         lane = self._lanes[run.lane]
-        lane.next_offset, lane.last, lane.running, lane.attempt = run.next_offset, last, None, 0
+        if lane.running is None:
+            return False  # abandoned meanwhile
+        done = len(run.records)
+        lane.size.done(done, took_s)
+        self.records -= done
+        self.bytes -= sum(lane.running_sizes[:done])
+        lane.take_back(done)
+        lane.next_offset, lane.last, lane.attempt = run.next_offset, last, 0
         lane.window = min(2 * lane.window, WINDOW_LIMIT)
         lane.parked_keys -= freed
         lane.parked_keys |= parked
-        self._release(run.records)
         return bool(lane.pending)
 
     def give_back(self, run: Run, *, tried: bool = True) -> None:
         """The run failed, or was not even tried: its records wait at the head of their lane."""
         lane = self._lanes[run.lane]
-        lane.pending.extendleft(reversed(run.records))
-        lane.running = None
+        if lane.running is None:
+            return
+        lane.take_back(0)
         if tried:
             lane.attempt = run.attempt + 1
             lane.tried_below, lane.window = max(lane.tried_below, run.records[-1].offset + 1), 1
@@ -174,7 +225,9 @@ class PartitionLanes:
         lane = self._lanes[run.lane]
         lane.next_offset, lane.last, lane.attempt = stored.next_offset, stored.last, 0
         while lane.pending and lane.pending[0].offset < stored.next_offset:
-            self._release([lane.pending.popleft()])
+            lane.pending.popleft()
+            self.records -= 1
+            self.bytes -= lane.sizes.popleft()
         return bool(lane.pending)
 
     def idle(self) -> Sweep | None:
@@ -195,7 +248,8 @@ class PartitionLanes:
         """Forget all work, also what runs: its results will not count."""
         for lane in self._lanes:
             lane.pending.clear()
-            lane.running = None
+            lane.sizes.clear()
+            lane.running, lane.running_sizes = None, []
         self.records = self.bytes = 0
 
     def running(self) -> bool:
@@ -209,13 +263,3 @@ class PartitionLanes:
         """Decide, remember and tell whether the partition should be paused."""
         self.paused = self._bound.gate(self.records, self.bytes, closed=self.paused)
         return self.paused
-
-    def _release(self, records: Sequence[Record]) -> None:
-        self.records -= len(records)
-        self.bytes -= sum(size_of(record) for record in records)
-
-
-def size_of(record: Record) -> int:
-    """Bytes that the record's key, value and headers take."""
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers

@@ -58,14 +58,14 @@ class Retries:
             self._pace.started(self._clock(), len(run.records))
         return 0.0
 
-    def succeeded(self, run: Run) -> None:
-        """All of it was committed."""
+    def succeeded(self, run: Run, committed: Run) -> None:
+        """It was committed, or the cut that was made of it."""
         if run.again:
             self.budget.refund(run.again)
-        self.budget.delivered(len(run.records) - run.again)
+        self.budget.delivered(len(committed.records) - committed.again)
         with self._lock:
             now = self._clock()
-            self._pace.succeeded(now, len(run.records))
+            self._pace.succeeded(now, len(committed.records))
             closed = self._breaker.succeeded(now)
         if closed:
             self._report.breaker("closed")

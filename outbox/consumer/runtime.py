@@ -10,12 +10,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from outbox.checkpoints import Checkpoints
 from outbox.consumer.apply import Application
 from outbox.consumer.assignments import Assignments
 from outbox.consumer.board import Board, Clock
 from outbox.consumer.budget import RetryBudget
+from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler
 from outbox.consumer.healing import Healing
 from outbox.consumer.keeper import Keeper
@@ -62,7 +65,7 @@ class ConsumerRuntime:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._consumer, self._topics, self._settings, self._clock = consumer, tuple(topics), settings, clock
         self._report = Report(observe)
-        self._board = Board(settings.bound, settings.run_records, clock)
+        self._board = Board(settings.bound, settings.run_records, clock, settings.run_s)
 
         def session() -> Session:
             return Session(connect, settings.transaction_idle_s)
@@ -101,8 +104,9 @@ class ConsumerRuntime:
                 self._topics, on_assigned=self._assignments.assigned, on_revoked=self._assignments.revoked
             )
             self._answered_at = self._clock()
-            while not (self._stopping or self._failed.is_set()):
-                self._turn()
+            with rarely_collected():
+                while not (self._stopping or self._failed.is_set()):
+                    self._turn()
         finally:
             self._finish()
         if self._failure is not None:
@@ -148,10 +152,10 @@ class ConsumerRuntime:
     def _dispatch(self, records: Sequence[Record]) -> None:
         fetched: dict[TopicPartition, tuple[Sequence[Record], int]] = {}
         batches: dict[TopicPartition, list[Record]] = {}
-        for record in records:
-            batches.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
-        for partition, batch in batches.items():
-            fetched[partition] = batch, batch[-1].offset + 1
+        for (topic, number), batch in groupby(records, key=itemgetter(0, 1)):
+            batches.setdefault(TopicPartition(topic, number), []).extend(batch)
+        for partition, found in batches.items():
+            fetched[partition] = found, found[-1].offset + 1
         now = self._clock()
         if now - self._reached_at >= self._settings.sweep_s:
             # Beyond the last record there may be transaction markers: only the client knows how far it has read.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from outbox.consumer.lanes import Bound
+from outbox.consumer.bounds import Bound
 from outbox.consumer.retry import RetryRule
 from outbox.consumer.watchdog import Patience
 from outbox.errors import ConfigurationError
@@ -38,8 +38,9 @@ class Observe(Protocol):
 class RuntimeSettings:
     """Times in seconds. `lanes` is stored with the positions: another count later is refused.
 
-    `workers` is the number of handlers at work at once; `run_records` the most events that one transaction takes;
-    `fetch_records` the most that one poll hands over, so the most by which `bound` can be passed.
+    `workers` is the number of handlers at work at once; `run_records` the most events that one transaction takes,
+    `run_s` how long one should take: under a backlog runs grow up to either. `fetch_records`: the most that one poll
+    hands over, so the most by which `bound` can be passed.
     `transaction_idle_s`: PostgreSQL ends a transaction that is open and idle for so long. It frees what a stopped
     process holds, so a handler must not pause longer between two statements.
     `patience`: when a partition that does not move is stuck.
@@ -48,8 +49,9 @@ class RuntimeSettings:
 
     lanes: int = 8
     workers: int = 4
-    run_records: int = 64
-    fetch_records: int = 500
+    run_records: int = 1_024
+    run_s: float = 0.25
+    fetch_records: int = 2_000
     bound: Bound = field(default_factory=Bound)
     patience: Patience = field(default_factory=Patience)
     poll_s: float = 0.05

@@ -57,6 +57,9 @@ def triage(
                 duplicates += 1
                 continue
             last = event.position or last
+            if not waiting and not condemned:
+                events.append(event)
+                continue
         reason = _reason_to_park(record, event, waiting, condemned)
         if isinstance(event, ReceivedEvent) and reason is None:
             events.append(event)
@@ -69,7 +72,9 @@ def triage(
 
 def is_repeat(position: SourcePosition | None, last: SourcePosition | None) -> bool:
     """The relay sent it before: its source has already come as far. Unknown positions are never repeats."""
-    return position is not None and last is not None and position.source == last.source and position <= last
+    if position is None or last is None or position.source != last.source:
+        return False
+    return position.lsn < last.lsn or (position.lsn == last.lsn and position.ordinal <= last.ordinal)
 
 
 def _decoded(record: Record, decode: Decode) -> ReceivedEvent | Undecodable:

@@ -66,8 +66,8 @@ class Worker:
             self._session.recover()
             self._board.retry(run, self._retries.failed(run, error))
         else:
-            self._retries.succeeded(run)
-            self._board.done(run, outcome)
+            self._retries.succeeded(run, outcome.run)
+            self._board.done(outcome)
             for disposition, count in outcome.dispositions.items():
                 self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
 
@@ -84,4 +84,5 @@ class Worker:
                 found = find_permanent(connection, run, self._application, condemned, self._retries.classify)
                 if found is None:
                     raise
-                condemned[found[0]] = found[1]
+                offset, condemned[offset] = found
+                run = run.cut_behind(offset)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from outbox.errors import Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record
-from outbox.structured import format_dictionary, parse_dictionary
+from outbox.structured import Item, format_dictionary, parse_dictionary
 
 # A list, because kafka-python takes nothing else.
 Headers: TypeAlias = "list[tuple[str, bytes]]"
+UUID_DIGITS = 32
+_new, _set, _unknown = object.__new__, object.__setattr__, SafeUUID.unknown
 
 
 def to_headers(event: Event, position: SourcePosition | None) -> Headers:
@@ -58,19 +61,23 @@ def headers_of(
 def from_record(record: Record) -> ReceivedEvent:
     """Read a record; `Undecodable` says where and why, never what was in it.
 
-    The aggregate type is the topic's last segment. Headers that are not ours are ignored.
+    The aggregate type is the topic's last segment. Headers that are not ours are ignored, a
+    null one counts as absent.
     """
     headers = dict(record.headers)
     try:
+        position = headers.get("position")
         return ReceivedEvent(
-            event=_event(record, headers),
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            position=SourcePosition.parse(headers["position"].decode()) if "position" in headers else None,
+            _event(record, headers),
+            record.topic,
+            record.partition,
+            record.offset,
+            None if position is None else SourcePosition.parse(position.decode()),
         )
     except KeyError as error:
         raise _undecodable(record, f"it has no header {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise _undecodable(record, "a header has no value") from error
     except UnicodeDecodeError as error:
         raise _undecodable(record, "its key or a header is not UTF-8") from error
     except (ValueError, Undecodable) as error:
@@ -81,21 +88,43 @@ def _event(record: Record, headers: Mapping[str, bytes]) -> Event:
     if record.key is None or record.value is None:
         raise _undecodable(record, "it has no key or no value")
     key = record.key.decode()
-    aggregate_id = headers.get("aggregateid")
+    aggregate_id, context, trace = headers.get("aggregateid"), headers.get("context"), headers.get("traceparent")
     version = int(headers["version"])
     if version < 1:
         raise _undecodable(record, f"its version is {version}, below 1")
     return Event(
-        aggregate_type=record.topic.rpartition(".")[2],
-        aggregate_id=key if aggregate_id is None else aggregate_id.decode(),
-        aggregate_version=version,
-        type=headers["type"].decode(),
-        payload=record.value,
-        context=parse_dictionary(headers["context"].decode()) if "context" in headers else {},
-        traceparent=headers["traceparent"].decode() if "traceparent" in headers else None,
-        partition_key=None if aggregate_id is None else key,
-        id=UUID(headers["id"].decode()),
+        _aggregate_type(record.topic),
+        key if aggregate_id is None else aggregate_id.decode(),
+        version,
+        headers["type"].decode(),
+        record.value,
+        {} if context is None else dict(_context(context)),
+        None if trace is None else trace.decode(),
+        None if aggregate_id is None else key,
+        _uuid(headers["id"]),
     )
+
+
+@lru_cache(maxsize=256)
+def _aggregate_type(topic: str) -> str:
+    return topic.rpartition(".")[2]
+
+
+@lru_cache(maxsize=1024)
+def _context(text: bytes) -> Mapping[str, Item]:
+    """The events of an epoch share their context; parsing it costs more than the rest of an event."""
+    return parse_dictionary(text.decode())
+
+
+def _uuid(text: bytes) -> UUID:
+    """`UUID(text)` at half its cost, which is a tenth of an event's."""
+    digits = text.replace(b"-", b"")
+    if len(digits) != UUID_DIGITS:
+        raise ValueError(f"an id has {UUID_DIGITS} digits, not {len(digits)}")
+    made = _new(UUID)
+    _set(made, "int", int(digits, 16))
+    _set(made, "is_safe", _unknown)
+    return made
 
 
 def _undecodable(record: Record, why: str) -> Undecodable:

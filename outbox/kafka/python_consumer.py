@@ -25,6 +25,7 @@ from kafka.structs import OffsetAndMetadata
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import Rebalance, Record, TopicPartition
 from outbox.kafka.python_mending import Joining, unpark
+from outbox.kafka.python_records import read_quickly
 
 CLOSE_WITHIN_S = 5.0
 RANGE_WITHIN_S = 5.0
@@ -88,6 +89,7 @@ class PythonConsumer:
             )
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {self._bootstrap}: {error!r}; is it up?") from error
+        read_quickly(self._client)
         self._joining = Joining(self._client)
         self._closed = False
 
@@ -185,11 +187,7 @@ class PythonConsumer:
         fetched = self._client.poll(timeout_ms=round(hold_s * 1000), max_records=max_records)
         if not fetched and self._rest_s:
             time.sleep(min(self._rest_s, timeout_s))
-        return [
-            Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
-            for batch in fetched.values()
-            for one in batch
-        ]
+        return [record for batch in fetched.values() for record in batch]
 
     def _held(self, partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
         """Those still ours: the IO thread may have taken one away that the caller has not heard of yet."""

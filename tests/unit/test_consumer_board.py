@@ -8,13 +8,19 @@ import pytest
 
 from outbox.consumer.apply import Outcome
 from outbox.consumer.board import Board
+from outbox.consumer.bounds import Bound
 from outbox.consumer.handler import Disposition
-from outbox.consumer.lanes import Assigned, Bound, LanePosition, lane_of
+from outbox.consumer.lanes import Assigned, LanePosition, Run, lane_of
 from outbox.kafka.port import Record, TopicPartition
 
 HOME = TopicPartition("order", 0)
 ASSIGNED = Assigned(HOME, "1", 1, (LanePosition(0, 0, None), LanePosition(1, 0, None)))
-DONE = Outcome(None, {Disposition.APPLIED: 1}, frozenset(), frozenset())
+
+
+def done(run: Run) -> Outcome:
+    return Outcome(run, None, {Disposition.APPLIED: 1}, frozenset(), frozenset())
+
+
 FIRST, SECOND = b"a", b"d"
 
 
@@ -70,7 +76,7 @@ def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: Board) -> 
     assert late is not None
     assert not board.close([HOME], 0.0), "the grace ended before the run"
     board.open(replace(ASSIGNED, fence=2))
-    board.done(late, DONE)
+    board.done(done(late))
     board.fenced(late.assigned)
     assert board.lowest() == {HOME: 0}
     assert board.take_fenced() == []

@@ -92,3 +92,12 @@ def test_headers_of_others_are_left_alone() -> None:
     good = record_of(Event("order", "o-1", 1, "OrderPlaced", b"{}"))
 
     assert from_record(good._replace(headers=[*good.headers, ("x-other", b"\xff")])).event.type == "OrderPlaced"
+
+
+@pytest.mark.parametrize("name", ["id", "type", "version"])
+def test_a_header_without_a_value_is_refused(name: str) -> None:
+    good = record_of(Event("order", "o-1", 1, "OrderPlaced", b"{}"))
+    headers = [(known, None if known == name else value) for known, value in good.headers]
+
+    with pytest.raises(Undecodable, match="not an event"):
+        from_record(good._replace(headers=headers))  # type: ignore[arg-type] # Kafka allows it, our types do not

@@ -1,0 +1,58 @@
+"""How fast does the runtime hand events over, key-ordered and with all guards, beside a bare poll loop?"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+
+from kafka import KafkaConsumer
+
+from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds
+from benchmarks.question import Answer
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Disposition, RuntimeSettings
+from outbox.event import ReceivedEvent
+from strangler.local.stack import Stack
+
+EVENTS = 200_000
+KEYS = 1_000
+
+
+def measure(stack: Stack) -> Answer:
+    """A handler that does nothing; positions and fences are written as ever."""
+    feed = Feed.filled(stack, EVENTS, KEYS)
+    ours, bare = median_of_rounds([lambda: consume(feed, nothing, RuntimeSettings()), lambda: bare_poll(feed)])
+    return Answer("consumer_noop", "records/s", ours, {"bare_poll": bare}, dict(feed.settings()))
+
+
+def nothing(
+    connection: PsycopgConnection,  # noqa: ARG001 - a handler's shape
+    events: Sequence[ReceivedEvent],
+) -> Sequence[Disposition]:
+    """The handler."""
+    return [Disposition.APPLIED] * len(events)
+
+
+def bare_poll(feed: Feed) -> float:
+    """Records per second of kafka-python's poll in a loop, from the first record on; what is fetched is dropped."""
+    consumer = KafkaConsumer(
+        feed.topic,
+        bootstrap_servers=feed.bootstrap,
+        group_id=f"bare-{secrets.token_hex(3)}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    first, seen, until = 0.0, 0, time.monotonic() + WITHIN_S
+    try:
+        while seen < feed.events and time.monotonic() < until:
+            fetched = consumer.poll(timeout_ms=100)
+            if fetched and not first:
+                first = time.monotonic()
+            seen += sum(map(len, fetched.values()))
+        ended = time.monotonic()
+    finally:
+        consumer.close(autocommit=False)
+    if seen < feed.events:
+        raise RuntimeError(f"the bare loop read {seen} of {feed.events} records within {WITHIN_S:g} s")
+    return seen / (ended - first)

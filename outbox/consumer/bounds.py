@@ -1,0 +1,44 @@
+"""How much at once: what a partition may hold in memory, and how many records a run takes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIRST_RUN_RECORDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much one partition may hold: queued, running and waiting for a retry all count.
+
+    At the bound the partition is paused; it goes on when both figures are down to `resume_at` of it.
+    """
+
+    records: int = 10_000
+    bytes: int = 16 * 1024 * 1024
+    resume_at: float = 0.5
+
+    def gate(self, records: int, size_bytes: int, *, closed: bool) -> bool:
+        """True = paused. Hysteresis keeps it from flapping around the bound."""
+        if closed:
+            return records > self.records * self.resume_at or size_bytes > self.bytes * self.resume_at
+        return records >= self.records or size_bytes >= self.bytes
+
+
+@dataclass(slots=True)
+class RunSize:
+    """How many records the next run of a lane takes: `limit`, or fewer where fewer wait.
+
+    Long runs cost less per record; short ones are waited for, fenced and repeated less. So runs grow under a
+    backlog as long as one takes well below `target_s`.
+    """
+
+    target_s: float
+    limit: int = FIRST_RUN_RECORDS
+
+    def done(self, records: int, took_s: float) -> None:
+        """A run was committed."""
+        if took_s > self.target_s:
+            self.limit = max(1, self.limit // 2)
+        elif records >= self.limit and took_s < self.target_s / 2:
+            self.limit *= 2

@@ -1,0 +1,26 @@
+"""The garbage collector while a runtime is at work: thousands of records wait in memory, and none of them is garbage.
+
+With Python's settings the collector looks at the queued records, and at all that was imported, again and again: a
+third of the runtime's time. Reference counts free what is done; cycles are still found, only less often.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+YOUNG_OBJECTS = 20_000  # Python's 700 are the objects of about 100 records
+
+
+@contextmanager
+def rarely_collected() -> Iterator[None]:
+    """For the whole process, until the end: leave what exists alone, and collect after so many new objects."""
+    young, middle, old = before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(max(young, YOUNG_OBJECTS) if young else 0, middle, old)  # 0 = switched off by the process
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,0 +1,63 @@
+"""Runs grow under a backlog, and end with what is poisoned."""
+
+from __future__ import annotations
+
+from outbox.consumer.bounds import FIRST_RUN_RECORDS, Bound, RunSize
+from outbox.consumer.lanes import Assigned, LanePosition, PartitionLanes, Run
+from outbox.kafka.port import Record, TopicPartition
+
+ASSIGNED = Assigned(TopicPartition("order", 0), "1", 7, (LanePosition(0, 0, None),))
+
+
+def filled(records: int, run_s: float = 0.2) -> PartitionLanes:
+    lanes = PartitionLanes(ASSIGNED, Bound(), run_s)
+    lanes.offer([Record("order", 0, offset, b"a", b"v", (), 0) for offset in range(records)], records)
+    return lanes
+
+
+def next_run(lanes: PartitionLanes, most: int = 1_000) -> Run:
+    run = lanes.take(0, most)
+    assert run is not None
+    return run
+
+
+def finish(lanes: PartitionLanes, run: Run, took_s: float = 0.0) -> None:
+    lanes.done(run, None, parked=frozenset(), freed=frozenset(), took_s=took_s)
+
+
+def test_quick_runs_grow_to_the_most_and_slow_ones_shrink() -> None:
+    lanes = filled(10_000)
+    sizes = []
+    for took_s in (0.01, 0.01, 0.15, 0.3, 0.3):
+        run = next_run(lanes, most=200)
+        sizes.append(len(run.records))
+        finish(lanes, run, took_s)
+    assert sizes == [FIRST_RUN_RECORDS, 128, 200, 200, 128]
+
+
+def test_a_short_run_says_nothing_about_longer_ones() -> None:
+    size = RunSize(target_s=0.2)
+    size.done(records=3, took_s=0.001)
+    assert size.limit == FIRST_RUN_RECORDS
+
+
+def test_what_follows_a_cut_is_taken_next_and_nothing_is_lost() -> None:
+    lanes = filled(10)
+    run = next_run(lanes)
+    cut = run.cut_behind(3)
+    assert (len(cut.records), cut.next_offset) == (4, 4)
+    finish(lanes, cut)
+    assert (lanes.lowest(), lanes.records, lanes.bytes) == (4, 6, 12)
+    rest = next_run(lanes)
+    assert [record.offset for record in rest.records] == [4, 5, 6, 7, 8, 9]
+    assert rest.cut_behind(9) is rest
+    finish(lanes, rest)
+    assert (lanes.lowest(), lanes.records, lanes.bytes) == (10, 0, 0)
+
+
+def test_a_cut_of_an_abandoned_run_changes_nothing() -> None:
+    lanes = filled(10)
+    run = next_run(lanes)
+    lanes.abandon()
+    finish(lanes, run.cut_behind(3))
+    assert (lanes.lowest(), lanes.records) == (0, 0)
