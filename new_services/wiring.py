@@ -21,6 +21,7 @@ from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_reader import PythonReader
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
 from strangler.step.effects import EffectSender
@@ -123,6 +124,7 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
         settings=runtime_settings(service.policy, settings.lanes),
         checkpoints=settings.checkpoints,
         observe=signals,
+        reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
     )
 
 

@@ -78,6 +78,11 @@ class Board:
         with self._changed:
             return [partition for partition, lanes in self._partitions.items() if not lanes.paused]
 
+    def assigned(self) -> list[Assigned]:
+        """The assignments at work."""
+        with self._changed:
+            return [lanes.assigned for lanes in self._partitions.values()]
+
     def lowest(self) -> dict[TopicPartition, int]:
         """Per partition the offset below which all is done."""
         with self._changed:

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.lanes import Assigned
-from outbox.consumer.triage import Parked
+from outbox.consumer.triage import BEHIND, Parked
 
 REASON_CHARACTERS = 500  # a reason is for people; it must not carry a payload
 
@@ -15,6 +15,9 @@ _PARK = """
 INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", key, reason)
 VALUES (%(group)s, %(topic)s, %(incarnation)s, %(partition)s, %(offset)s, %(key)s, %(reason)s)
 ON CONFLICT DO NOTHING"""
+
+# Whoever releases keys hears of it at the commit: all that such an event waited for may have been resolved meanwhile.
+_TELL = "SELECT pg_notify('quarantine_' || current_schema(), '')"
 
 _STILL_OPEN = """
 SELECT DISTINCT key FROM quarantine
@@ -38,6 +41,8 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(_PARK, rows)
+            if any(one.reason == BEHIND for one in parked):
+                cursor.execute(_TELL)
 
 
 def still_open(connection: PsycopgConnection, group: str, topic: str, keys: Set[bytes]) -> frozenset[bytes]:

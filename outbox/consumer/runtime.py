@@ -22,6 +22,7 @@ from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler
 from outbox.consumer.healing import Healing
 from outbox.consumer.keeper import Keeper
+from outbox.consumer.release import Release
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.retries import Retries
 from outbox.consumer.session import Connect, Session
@@ -30,7 +31,7 @@ from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
 from outbox.errors import DependencyDown, OutboxError, PositionLost
 from outbox.kafka.codec import from_record
-from outbox.kafka.port import Admin, Consumer, Record, TopicPartition
+from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
 
 REST_AFTER_ERROR_S = 0.5
 END_THREADS_WITHIN_S = 5.0
@@ -43,6 +44,7 @@ class ConsumerRuntime:
     connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
     `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
+    With a `reader` the runtime also releases parked keys when a person asks for it; it closes the reader it made.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ConsumerRuntime:
         observe: Observe = ignore,
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
+        reader: Callable[[], Reader] | None = None,
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class ConsumerRuntime:
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         application = Application(group, handler, decode, checkpoints)
         self._workers = [self._worker(session(), application) for _ in range(settings.workers)]
+        self._release = None if reader is None else self._release_with(reader, session(), application, rng)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -193,9 +197,24 @@ class ConsumerRuntime:
             report=self._report,
         )
 
+    def _release_with(
+        self, make_reader: Callable[[], Reader], session: Session, application: Application, rng: random.Random
+    ) -> Release:
+        return Release(
+            board=self._board,
+            session=session,
+            application=application,
+            make_reader=make_reader,
+            rule=self._settings.retry,
+            report=self._report,
+            rng=rng,
+        )
+
     def _start(self) -> None:
         bodies = [("keeper", self._keeper.run)]
         bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
+        if self._release is not None:
+            bodies.append(("release", self._release.run))
         for name, body in bodies:
             thread = threading.Thread(target=self._guarded, args=(body,), name=f"outbox-{name}", daemon=True)
             self._threads.append(thread)
@@ -215,6 +234,8 @@ class ConsumerRuntime:
         if not self._board.wait_quiet(within_s):
             self._report.trouble("drain_incomplete", TimeoutError("a handler is still at work; its run will be fenced"))
         self._keeper.stop()
+        if self._release is not None:
+            self._release.stop()
         deadline = self._clock() + END_THREADS_WITHIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._clock()))

@@ -10,6 +10,7 @@ from outbox.event import ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record
 
 Decode = Callable[[Record], ReceivedEvent]
+BEHIND = "behind an earlier parked event of its key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _reason_to_park(
     record: Record, event: ReceivedEvent | Undecodable, waiting: Set[bytes], condemned: Mapping[int, str]
 ) -> str | None:
     if record.key is not None and record.key in waiting:
-        return "behind an earlier parked event of its key"
+        return BEHIND
     if isinstance(event, Undecodable):
         return f"undecodable: {event}"
     return condemned.get(record.offset)

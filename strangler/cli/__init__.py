@@ -13,7 +13,19 @@ from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from strangler.cli.common import Invocation, VerbParser, invocation_of
 from strangler.errors import StranglerError
 
-VERBS = ("stages", "authority", "migrate", "local", "facade", "reconcile", "pressure", "policy", "topology", "demo")
+VERBS = (
+    "stages",
+    "authority",
+    "migrate",
+    "local",
+    "facade",
+    "reconcile",
+    "pressure",
+    "policy",
+    "topology",
+    "quarantine",
+    "demo",
+)
 EXIT_OF_OUTBOX: Mapping[type[Exception], int] = {ConfigurationError: 2, DependencyDown: 3}
 NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 

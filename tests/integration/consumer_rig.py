@@ -19,7 +19,7 @@ from outbox.consumer.credits import BudgetRule
 from outbox.consumer.retry import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import Admin, Consumer, Producer
+from outbox.kafka.port import Admin, Consumer, Producer, Reader
 
 WITHIN_S = 15.0
 SCHEMA = "search"
@@ -93,6 +93,7 @@ class Rig:
     admin: Admin
     producer: Producer
     make_consumer: Callable[[str], Consumer]
+    make_reader: Callable[[], Reader] | None = None
     sent: list[tuple[str, int]] = field(default_factory=list)
     open: ExitStack = field(default_factory=ExitStack)
     lsn: int = 0
@@ -151,6 +152,7 @@ class Rig:
             settings=settings,
             checkpoints=checkpoints or Checkpoints(),
             observe=observe,
+            reader=self.make_reader,
         )
         running = Running(runtime, consumer, counts)
         self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)

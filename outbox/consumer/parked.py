@@ -1,0 +1,173 @@
+"""Parked events on their way out of quarantine: which may be replayed, the records behind the pointers, their end.
+
+A key leaves in order. Its oldest open event is its head; the key may be replayed when that was asked for, or when its
+head is one that only waited behind another: what it waited for has been resolved, so nothing holds it any more.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.lanes import Assigned
+from outbox.consumer.quarantine import REASON_CHARACTERS
+from outbox.consumer.triage import BEHIND
+from outbox.errors import Fenced
+from outbox.kafka.port import Record, TopicPartition
+
+Headers = Sequence[tuple[str, bytes]]
+
+# Offset order is the order of every key. Records without a key have no successors: each is its own head.
+_RELEASABLE = """
+WITH open AS (
+    SELECT "offset", key, reason, replay_requested_at, kept_value, kept_headers, replacement, replacement_headers,
+           first_value("offset") OVER same_key AS head_offset,
+           first_value(reason) OVER same_key AS head_reason,
+           first_value(replay_requested_at) OVER same_key AS head_requested_at
+    FROM quarantine
+    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+      AND resolved_at IS NULL
+    WINDOW same_key AS (PARTITION BY key, CASE WHEN key IS NULL THEN "offset" END ORDER BY "offset")
+)
+SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers FROM open
+WHERE head_requested_at IS NOT NULL OR head_reason = %(behind)s
+ORDER BY "offset" LIMIT %(limit)s"""
+
+# Somebody may have discarded or replayed one meanwhile: only what is still open is done.
+_LOCK = """
+SELECT "offset" FROM quarantine
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+  AND "offset" = ANY(%(offsets)s) AND resolved_at IS NULL
+ORDER BY "offset" FOR UPDATE"""
+
+_RESOLVE = """
+UPDATE quarantine SET resolved_at = now(), resolution = 'replayed'
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+  AND "offset" = ANY(%(offsets)s)"""
+
+# As in a run: the lane's position row is locked last. No row: another assignment has the partition.
+_OWNED = """
+SELECT FROM position
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND lane = %(lane)s
+  AND fence = %(fence)s FOR UPDATE"""
+
+# The whole key waits for a person again.
+_HOLD = """
+UPDATE quarantine SET replay_requested_at = NULL, reason = CASE "offset" WHEN %(offset)s THEN %(reason)s ELSE reason END
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+  AND resolved_at IS NULL AND ("offset" = %(offset)s OR key = %(key)s)"""
+
+_AT_RISK = """
+SELECT "offset" FROM quarantine
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+  AND resolved_at IS NULL AND kept_headers IS NULL
+  AND ("offset" < %(below)s OR parked_at < now() - make_interval(secs => %(older_s)s))
+ORDER BY "offset" LIMIT %(limit)s"""
+
+_KEEP = """
+UPDATE quarantine SET kept_value = %(value)s, kept_headers = %(headers)s
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
+  AND "offset" = %(offset)s AND resolved_at IS NULL"""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A pointer, and what was kept or given in place of what it points to."""
+
+    offset: int
+    key: bytes | None
+    kept_value: bytes | None
+    kept_headers: Any
+    replacement: bytes | None
+    replacement_headers: Any
+
+    @property
+    def complete(self) -> bool:
+        """Nothing has to be read from the log."""
+        kept = self.kept_headers is not None
+        return kept or (self.replacement is not None and self.replacement_headers is not None)
+
+    def record(self, partition: TopicPartition, read: Record | None) -> Record:
+        """The record to handle: as read or kept, with a person's replacement on top."""
+        if read is None:
+            headers = decoded(self.kept_headers) if self.kept_headers is not None else []
+            read = Record(partition.topic, partition.partition, self.offset, self.key, self.kept_value, headers, 0)
+        headers = list(read.headers)
+        if self.replacement_headers is not None:
+            given = decoded(self.replacement_headers)
+            headers = [one for one in headers if one[0] not in dict(given)] + given
+        value = read.value if self.replacement is None else self.replacement
+        return read._replace(value=value, headers=headers)
+
+
+def encoded(headers: Headers) -> Jsonb:
+    """Header values are bytes; JSON has none."""
+    return Jsonb([[name, base64.b64encode(value or b"").decode()] for name, value in headers])
+
+
+def decoded(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
+    return [(name, base64.b64decode(text)) for name, text in stored]
+
+
+def releasable(connection: PsycopgConnection, group: str, assigned: Assigned, limit: int) -> list[ParkedRow]:
+    """The first open events, in offset order, of keys that may be replayed."""
+    with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
+        return cursor.execute(_RELEASABLE, {**_names(group, assigned), "behind": BEHIND, "limit": limit}).fetchall()
+
+
+def lock(connection: PsycopgConnection, group: str, assigned: Assigned, offsets: Sequence[int]) -> frozenset[int]:
+    """Of `offsets`, those still open, locked."""
+    rows = connection.execute(_LOCK, {**_names(group, assigned), "offsets": list(offsets)})
+    return frozenset(row[0] for row in rows)
+
+
+def resolve(connection: PsycopgConnection, group: str, assigned: Assigned, lane: int, offsets: Sequence[int]) -> None:
+    """End them as replayed, if the partition is still ours; else `Fenced`: roll back."""
+    names = _names(group, assigned)
+    connection.execute(_RESOLVE, {**names, "offsets": list(offsets)})
+    if connection.execute(_OWNED, {**names, "lane": lane, "fence": assigned.fence}).fetchone() is None:
+        place = f"{assigned.partition.topic}-{assigned.partition.partition}"
+        raise Fenced(f"{place} was assigned anew: the replay goes on where the partition is now")
+
+
+def hold(connection: PsycopgConnection, group: str, assigned: Assigned, row: ParkedRow, reason: str) -> None:
+    """The event cannot be replayed: its key waits again, with the new reason at this event."""
+    given = {"offset": row.offset, "key": row.key, "reason": reason[:REASON_CHARACTERS]}
+    connection.execute(_HOLD, {**_names(group, assigned), **given})
+
+
+def at_risk(
+    connection: PsycopgConnection, group: str, assigned: Assigned, *, below: int, older_s: float, limit: int
+) -> list[int]:
+    """Offsets of open events that the log may soon not hold any more, and of which nothing is kept."""
+    given = {"below": below, "older_s": older_s, "limit": limit}
+    return [row[0] for row in connection.execute(_AT_RISK, {**_names(group, assigned), **given})]
+
+
+def keep(connection: PsycopgConnection, group: str, assigned: Assigned, records: Mapping[int, Record]) -> None:
+    """Store the records themselves beside their pointers."""
+    names = _names(group, assigned)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _KEEP,
+            [
+                {**names, "offset": offset, "value": record.value, "headers": encoded(record.headers)}
+                for offset, record in records.items()
+            ],
+        )
+
+
+def _names(group: str, assigned: Assigned) -> dict[str, object]:
+    partition = assigned.partition
+    return {
+        "group": group,
+        "topic": partition.topic,
+        "partition": partition.partition,
+        "incarnation": assigned.incarnation,
+    }

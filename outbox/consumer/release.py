@@ -1,0 +1,239 @@
+"""The release of parked keys: a thread of the runtime that owns their partitions, beside its workers.
+
+Positions are not touched, claims guard the effects. What it does commits together with the rows' end, under the
+partition's fence. An event of the key that arrives meanwhile finds open rows and parks behind them, or none and runs:
+there is no moment between the last replayed and the first live event in which both could be at work.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import parked
+from outbox.consumer.apply import Application
+from outbox.consumer.board import Board
+from outbox.consumer.fetch import fetch
+from outbox.consumer.handler import Poison
+from outbox.consumer.isolate import reason_of
+from outbox.consumer.lanes import Assigned, lane_of
+from outbox.consumer.parked import ParkedRow
+from outbox.consumer.report import Report
+from outbox.consumer.retry import RetryRule, Trouble
+from outbox.consumer.session import Session
+from outbox.consumer.settings import Metric
+from outbox.errors import Fenced, Undecodable
+from outbox.event import ReceivedEvent
+from outbox.kafka.port import Reader, Record
+
+PAGE = 2_000
+BATCH = 200
+LISTEN_S = 0.5  # how soon it notices that it is to stop, or that a partition has come
+LOOK_AGAIN_S = 30.0  # should a notification be lost with its connection
+KEEP_EVERY_S = 60.0
+KEEP_OLDER_S = 86_400.0
+KEEP_SHARE = 0.1  # of the log, at its old end
+
+GONE = "its record is gone from the log and none was kept; give it a payload and headers, or discard it"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """A parked event ready for the handler, or why it is not."""
+
+    row: ParkedRow
+    event: ReceivedEvent | None
+    reason: str
+
+
+class Release:
+    """Replays what was asked for, and what waits behind nothing any more; keeps what the log is about to lose."""
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        session: Session,
+        application: Application,
+        make_reader: Callable[[], Reader],
+        rule: RetryRule,
+        report: Report,
+        rng: random.Random,
+    ) -> None:
+        self._board, self._session, self._how = board, session, application
+        self._make_reader, self._rule, self._report, self._rng = make_reader, rule, report, rng
+        self._reader: Reader | None = None
+        self._stopping = threading.Event()
+        self._failures = 0
+        self._seen: list[int] = []  # fences
+        self._look_at = self._keep_at = 0.0
+        self._listening: PsycopgConnection | None = None
+
+    def stop(self) -> None:
+        """End within `LISTEN_S` and the batch under way."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Until stopped."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._turn()
+                except Exception as error:  # noqa: BLE001 - what is parked waits; the runtime goes on
+                    self._rest(error)
+        finally:
+            self._session.close()
+            self._drop_reader()
+
+    def _turn(self) -> None:
+        connection = self._session.connection()
+        if connection is not self._listening:
+            _listen(connection)
+            self._listening, self._look_at = connection, 0.0
+        told = any(True for _ in connection.notifies(timeout=LISTEN_S, stop_after=1))
+        held, now = self._board.assigned(), time.monotonic()
+        fences = [one.fence for one in held]
+        if told or fences != self._seen or now >= self._look_at:
+            for assigned in held:
+                self._replay_all(connection, assigned)
+            self._seen, self._look_at, self._failures = fences, now + LOOK_AGAIN_S, 0
+        if held and now >= self._keep_at:
+            self._keep_at = now + KEEP_EVERY_S
+            for assigned in held:
+                self._keep(connection, assigned)
+
+    def _replay_all(self, connection: PsycopgConnection, assigned: Assigned) -> None:
+        try:
+            while not self._stopping.is_set() and self._replay_page(connection, assigned):
+                pass
+        except Fenced as fenced:
+            self._report.trouble("replay_fenced", fenced, assigned.partition)
+            self._board.fenced(assigned)
+
+    def _replay_page(self, connection: PsycopgConnection, assigned: Assigned) -> bool:
+        """False when nothing more is to be done."""
+        with connection.transaction():
+            rows = parked.releasable(connection, self._how.group, assigned, PAGE)
+        if not rows:
+            return False
+        read = fetch(self._read(), assigned.partition, [row.offset for row in rows if not row.complete])
+        by_lane: dict[int, list[Parcel]] = {}
+        for row in rows:
+            lane = lane_of(row.key or b"", len(assigned.lanes))
+            by_lane.setdefault(lane, []).append(self._parcel(assigned, row, read))
+        for lane, parcels in by_lane.items():
+            self._replay_lane(connection, assigned, lane, parcels)
+        return True
+
+    def _parcel(self, assigned: Assigned, row: ParkedRow, read: Mapping[int, Record]) -> Parcel:
+        record = read.get(row.offset)
+        if record is None and not row.complete:
+            return Parcel(row, None, GONE)
+        try:
+            return Parcel(row, self._how.decode(row.record(assigned.partition, record)), "")
+        except Undecodable as error:
+            return Parcel(row, None, f"undecodable: {error}")
+
+    def _replay_lane(
+        self, connection: PsycopgConnection, assigned: Assigned, lane: int, parcels: Sequence[Parcel]
+    ) -> None:
+        held: set[bytes | None] = set()
+        size = BATCH
+        waiting = list(parcels)
+        while waiting and not self._stopping.is_set():
+            batch = [one for one in waiting[:size] if one.row.key is None or one.row.key not in held]
+            if not batch:
+                waiting = waiting[size:]
+                continue
+            bad = next((one for one in batch if one.event is None), None)
+            try:
+                if bad is not None:
+                    raise Poison(batch.index(bad), bad.reason)
+                self._replay(connection, assigned, lane, batch)
+            except Poison as poison:
+                poisoned = batch[poison.index]
+                if poison.index:  # first what stands before it
+                    size = waiting.index(poisoned)
+                    continue
+                self._hold(connection, assigned, poisoned, poison.reason)
+                held.add(poisoned.row.key)
+                waiting.remove(poisoned)
+                size = BATCH
+            except Exception as error:
+                if self._rule.classify(error) is not Trouble.PERMANENT:
+                    raise
+                if size > 1:  # fewer at a time show which one it is
+                    size //= 2
+                    continue
+                self._hold(connection, assigned, batch[0], reason_of(error))
+                held.add(batch[0].row.key)
+                waiting = waiting[1:]
+                size = BATCH
+            else:
+                waiting, size = waiting[size:], BATCH
+
+    def _replay(self, connection: PsycopgConnection, assigned: Assigned, lane: int, batch: Sequence[Parcel]) -> None:
+        """One transaction. `Poison.index` counts in `batch`."""
+        with connection.transaction():
+            still = parked.lock(connection, self._how.group, assigned, [one.row.offset for one in batch])
+            todo = [index for index, one in enumerate(batch) if one.row.offset in still]
+            events = [event for index in todo if (event := batch[index].event) is not None]
+            if events:
+                try:
+                    self._how.handler(connection, events)
+                except Poison as poison:
+                    raise Poison(todo[poison.index], poison.reason) from poison
+            self._how.checkpoints.reach("replay.handled")
+            parked.resolve(connection, self._how.group, assigned, lane, sorted(still))
+        self._how.checkpoints.reach("replay.committed")
+        self._report.count(Metric.REPLAYED, len(events), topic=assigned.partition.topic)
+
+    def _hold(self, connection: PsycopgConnection, assigned: Assigned, parcel: Parcel, reason: str) -> None:
+        with connection.transaction():
+            parked.hold(connection, self._how.group, assigned, parcel.row, reason)
+        self._report.count(Metric.HELD_AGAIN, topic=assigned.partition.topic)
+
+    def _keep(self, connection: PsycopgConnection, assigned: Assigned) -> None:
+        """Copy what retention may take soon: the old end of the log, and what has been parked for long."""
+        start, end = self._read().log_range(assigned.partition)
+        below = start + round(KEEP_SHARE * (end - start))
+        with connection.transaction():
+            offsets = parked.at_risk(
+                connection, self._how.group, assigned, below=below, older_s=KEEP_OLDER_S, limit=PAGE
+            )
+        if offsets:
+            records = fetch(self._read(), assigned.partition, offsets)
+            with connection.transaction():
+                parked.keep(connection, self._how.group, assigned, records)
+            self._report.count(Metric.KEPT, len(records), topic=assigned.partition.topic)
+
+    def _rest(self, error: Exception) -> None:
+        self._session.recover()
+        self._drop_reader()
+        self._failures += 1
+        self._look_at = 0.0
+        self._report.trouble("replay_waits", error)
+        self._stopping.wait(self._rule.delay_s(self._failures, self._rng))
+
+    def _read(self) -> Reader:
+        if self._reader is None:
+            self._reader = self._make_reader()
+        return self._reader
+
+    def _drop_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _listen(connection: PsycopgConnection) -> None:
+    with connection.transaction():
+        row = connection.execute("SELECT 'quarantine_' || current_schema()").fetchone()
+        channel = row[0] if row else "quarantine_public"
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

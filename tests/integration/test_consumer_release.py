@@ -1,0 +1,190 @@
+"""Out of quarantine on real PostgreSQL: a key leaves in order, once, whatever arrives, dies or is parked meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import pytest
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Disposition, Metric, Poison, desk
+from outbox.consumer.desk import Entry, Told
+from outbox.event import ReceivedEvent
+from outbox.kafka.memory import MemoryBroker
+from outbox.kafka.memory_reader import MemoryReader
+from outbox.kafka.port import TopicPartition
+from tests.integration.consumer_faults import TOPIC, Halt, rig_in_memory
+from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects
+
+TOLD = Told("ann", "the customer exists now")
+
+
+class Picky:
+    """Refuses what is in `refused`, by key and number; `payload` in place of an event's own makes it welcome."""
+
+    def __init__(self, *refused: tuple[str, int]) -> None:
+        self.refused = set(refused)
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        for index, event in enumerate(events):
+            place = event.event.aggregate_id, event.event.aggregate_version
+            if place in self.refused and event.event.payload != b"mended":
+                raise Poison(index, "no such customer")
+        return write_effects(connection, events)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
+    with rig_in_memory(database, broker) as rig:
+        rig.make_reader = partial(MemoryReader, broker)
+        yield rig
+
+
+def head(rig: Rig) -> Entry:
+    with connect_to(rig.dsn) as connection:
+        return desk.entries(connection)[0]
+
+
+def ask(rig: Rig, act: Callable[[PsycopgConnection, Entry], object]) -> None:
+    """A person acts on the oldest parked event."""
+    entry = head(rig)
+    with connect_to(rig.dsn) as connection:
+        act(connection, entry)
+
+
+def replay(rig: Rig) -> None:
+    ask(rig, lambda connection, entry: desk.request_replay(connection, entry, TOLD))
+
+
+def test_a_replay_takes_the_key_in_order_while_its_new_events_arrive(rig: Rig) -> None:
+    picky = Picky(("order-1", 2))
+    rig.send_many(keys=4, each=30)
+    running = rig.runtime(picky)
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 29, rig.parked)
+    picky.refused.clear()
+    replay(rig)
+    for number in range(31, 61):  # live ones, some while it is replayed, some after
+        rig.send("order-1", number)
+    eventually(rig.all_applied, rig.parked)
+    eventually(lambda: not rig.parked(), rig.parked)
+    rig.assert_once_and_in_order()
+    assert running.count(Metric.REPLAYED) >= 29
+
+
+def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig: Rig) -> None:
+    """It saw its key still closed; when it commits nobody is left to wait for."""
+    picky, halt = Picky(("order-1", 1)), Halt("consumer.positioned")
+    rig.send("order-1", 1)
+    first = rig.runtime(picky)
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
+    first.stop()
+    rig.send("order-1", 2)
+    picky.refused.clear()
+    rig.runtime(picky, checkpoints=halt)
+    assert halt.reached.wait(WITHIN_S)  # the second one is parked, its run not committed
+    replay(rig)
+    threading.Timer(0.3, halt.released.set).start()
+    eventually(rig.all_applied, rig.parked)
+    eventually(lambda: not rig.parked(), rig.parked)
+    rig.assert_once_and_in_order()
+
+
+def test_what_is_still_poison_waits_again_with_its_successors(rig: Rig) -> None:
+    picky = Picky(("order-1", 1), ("order-1", 3))
+    rig.send_many(keys=2, each=5)
+    running = rig.runtime(picky)
+    eventually(lambda: len(rig.parked()) == 5 and rig.caught_up(), rig.parked)
+    picky.refused.discard(("order-1", 1))
+    replay(rig)
+    eventually(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
+    assert [number for key, number in rig.effects() if key == "order-1"] == [1, 2]
+    assert (head(rig).reason, head(rig).state) == ("no such customer", "open")
+
+    ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"mended", headers=None))
+    replay(rig)
+    eventually(rig.all_applied, rig.parked)
+    rig.assert_once_and_in_order()
+    assert rig.sql("SELECT verb, actor, reason FROM quarantine_audit ORDER BY id") == [
+        (verb, "ann", "the customer exists now") for verb in ("replay", "fix", "replay")
+    ]
+
+
+def test_discarding_the_first_releases_what_waited_behind_it(rig: Rig) -> None:
+    rig.send_many(keys=2, each=4)
+    rig.runtime(Picky(("order-1", 2)))
+    eventually(lambda: len(rig.parked()) == 3 and rig.caught_up(), rig.parked)
+    ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
+    eventually(lambda: not rig.parked(), rig.parked)
+    assert [number for key, number in rig.effects() if key == "order-1"] == [1, 3, 4]
+    assert rig.sql("SELECT resolution, count(*) FROM quarantine GROUP BY 1 ORDER BY 1") == [
+        ("discarded", 1),
+        ("replayed", 2),
+    ]
+
+
+def test_bytes_that_were_no_event_are_mended_by_payload_and_headers(rig: Rig, broker: MemoryBroker) -> None:
+    broken = broker.append(TOPIC, b"order-1", b"\xff", [("id", b"?")])
+    rig.sent.append(("order-1", 1))
+    rig.send("order-1", 2)
+    rig.runtime()
+    eventually(lambda: len(rig.parked()) == 2, rig.parked)
+    headers = [("id", b"018f0000-0000-7000-8000-000000000001"), ("type", b"OrderPlaced"), ("version", b"1")]
+    ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"{}", headers=headers))
+    assert head(rig).offset == broken.offset
+    replay(rig)
+    eventually(rig.all_applied, rig.parked)
+    rig.assert_once_and_in_order()
+
+
+def test_a_replay_that_dies_before_its_commit_is_done_once_by_the_next_process(rig: Rig) -> None:
+    picky, halt = Picky(("order-1", 1)), Halt("replay.handled")
+    rig.send_many(keys=3, each=3)
+    first = rig.runtime(picky, checkpoints=halt)
+    eventually(lambda: rig.caught_up() and rig.parked(), rig.parked)
+    picky.refused.clear()
+    replay(rig)
+    assert halt.reached.wait(WITHIN_S)
+    rig.sql("UPDATE position SET fence = fence + 1")  # as a new assignment does
+    halt.released.set()
+    eventually(lambda: not rig.parked(), rig.parked)
+    first.stop()
+    rig.assert_once_and_in_order()
+
+
+def test_the_record_is_kept_before_the_log_loses_it(
+    rig: Rig, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outbox.consumer.release.KEEP_EVERY_S", 0.1)
+    monkeypatch.setattr("outbox.consumer.release.KEEP_OLDER_S", 0.0)
+    picky = Picky(("order-1", 1))
+    rig.send_many(keys=2, each=3)
+    running = rig.runtime(picky)
+    eventually(lambda: running.count(Metric.KEPT) == 3, rig.parked)
+    for partition in range(2):
+        log = broker.log(TopicPartition(TOPIC, partition))
+        log.delete_before(log.end)
+    picky.refused.clear()
+    replay(rig)
+    eventually(rig.all_applied, rig.parked)
+    rig.assert_once_and_in_order()
+
+
+def test_a_record_that_is_gone_is_said_and_nothing_passes_it(rig: Rig, broker: MemoryBroker) -> None:
+    rig.send_many(keys=1, each=2)
+    rig.sent.clear()
+    running = rig.runtime(Picky(("order-0", 1)))
+    eventually(lambda: len(rig.parked()) == 2, rig.parked)
+    for partition in range(2):
+        log = broker.log(TopicPartition(TOPIC, partition))
+        log.delete_before(log.end)
+    replay(rig)
+    eventually(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
+    assert head(rig).reason.startswith("its record is gone from the log")
+    assert rig.effects() == []

@@ -1,0 +1,147 @@
+"""`strangler quarantine`: what is parked is seen where and why, and changed only by somebody with a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.python_reader import PythonReader
+from strangler.cli import main
+from tests.integration.consumer_rig import Rig, Running, eventually
+from tests.integration.test_consumer_release import Picky
+
+TOLD = ("--actor", "ann", "--reason", "asked by the shop")
+
+
+@pytest.fixture
+def rig(bootstrap: str, database: str, topic_prefix: str) -> Iterator[Rig]:
+    timing = GroupTiming(session_s=6.0, heartbeat_s=0.5)
+    rig = Rig(
+        dsn=database,
+        topic=f"{topic_prefix}order",
+        group=f"{topic_prefix}search",
+        admin=PythonAdmin(bootstrap),
+        producer=PythonProducer(bootstrap),
+        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=timing),
+        make_reader=partial(PythonReader, bootstrap),
+    )
+    with rig.prepared(1) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def cli(rig: Rig, bootstrap: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.setenv("STRANGLER_DSN", rig.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)
+
+    def call(*arguments: str) -> tuple[int, Any, str]:
+        """The code, the document on stdout (None: none), and what was said."""
+        code = main(["quarantine", *arguments, "--json"])
+        out, err = capsys.readouterr()
+        return code, json.loads(out) if out else None, err
+
+    return call
+
+
+def parked(rig: Rig, *refused: tuple[str, int]) -> tuple[Running, Picky]:
+    """Three events each of two keys, `refused` parked."""
+    picky = Picky(*refused)
+    rig.send_many(keys=2, each=3)
+    running = rig.runtime(picky)
+    eventually(lambda: rig.parked() and rig.caught_up(), rig.positions)
+    return running, picky
+
+
+@pytest.mark.timeout(60)
+def test_a_parked_key_is_seen_mended_and_replayed(rig: Rig, cli: Any, tmp_path: Path) -> None:
+    parked(rig, ("order-1", 2))
+    code, listed, _ = cli("list", "--heads")
+    assert (code, len(listed), listed[0]["reason"]) == (0, 1, "no such customer")
+    place = listed[0]["place"]
+
+    code, seen, _ = cli("inspect", place, "--out", str(tmp_path / "payload"))
+    assert (code, seen["key"], seen["waiting_behind"], seen["payload_from"]) == (0, "order-1", 1, "log")
+    assert (tmp_path / "payload").read_bytes() == b"{}"
+    assert seen["headers"]["type"] == "OrderPlaced"
+
+    code, again, _ = cli("replay", place, *TOLD)
+    assert (code, again["done"], again["reason"]) == (1, False, "no such customer")
+
+    (tmp_path / "payload").write_bytes(b"mended")
+    assert cli("fix", place, "--payload", str(tmp_path / "payload"), *TOLD)[0] == 0
+    assert cli("inspect", place)[1]["replacement"] == "mended"
+    code, done, _ = cli("replay", place, *TOLD)
+    assert (code, done["done"], done["open"]) == (0, True, 0)
+    rig.assert_once_and_in_order()
+    assert [entry["state"] for entry in cli("list", "--all")[1]] == ["replayed", "replayed"]
+    assert cli("discard", place, *TOLD)[0] == 1, "it is not parked any more"
+
+
+@pytest.mark.timeout(60)
+def test_a_dry_run_changes_nothing_and_a_discard_releases_the_rest(rig: Rig, cli: Any) -> None:
+    running, _ = parked(rig, ("order-1", 2))
+    place = cli("list")[1][0]["place"]
+    before = rig.sql("SELECT * FROM quarantine ORDER BY 5")
+    for verb in (("discard",), ("replay",), ("fix", "--header", "type=OrderPlaced")):
+        code, data, _ = cli(verb[0], place, *verb[1:], *TOLD, "--dry-run")
+        assert (code, data["dry_run"]) == (0, True)
+    assert rig.sql("SELECT * FROM quarantine ORDER BY 5") == before
+    assert cli("discard", place, *TOLD)[0] == 0
+    eventually(lambda: not rig.parked(), rig.parked)
+    assert [number for key, number in rig.effects() if key == "order-1"] == [1, 3]
+    assert rig.sql("SELECT actor, verb, reason FROM quarantine_audit") == [("ann", "discard", "asked by the shop")]
+    running.stop()
+
+
+def test_a_no_says_the_next_step(rig: Rig, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("list")[:2] == (0, [])
+    assert cli("inspect", "here")[0] == 2
+    assert cli("discard", "search:orders/0@1")[0] == 2, "without an actor and a reason nothing is changed"
+    code, _, said = cli("discard", "search:orders/0@1", *TOLD)
+    assert (code, "nothing is parked at orders/0@1" in said) == (1, True)
+    code, _, said = cli("replay", "nowhere:orders/0@1", *TOLD)
+    assert (code, "'nowhere' has no quarantine" in said) == (2, True)
+    code, _, said = cli("list", "--context", "nowhere")
+    assert (code, "search" in said) == (2, True)
+    assert cli("fix", "search:orders/0@1", *TOLD)[0] == 2
+    rig.sql("CREATE ROLE quarantine_reader LOGIN PASSWORD 'reader'")
+    try:
+        rig.sql("GRANT USAGE ON SCHEMA search TO quarantine_reader")
+        rig.sql("GRANT SELECT ON search.quarantine TO quarantine_reader")
+        rig.sql(
+            'INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", reason)'
+            " VALUES ('search', 'orders', '', 0, 1, 'bad')"
+        )
+        address = psycopg.conninfo.conninfo_to_dict(rig.dsn)
+        monkeypatch.setenv(
+            "STRANGLER_DSN",
+            f"postgresql://quarantine_reader:reader@{address['host']}:{address['port']}/{address['dbname']}",
+        )
+        assert cli("list")[1][0]["place"] == "search:orders/0@1"
+        code, _, said = cli("discard", "search:orders/0@1", *TOLD)
+        assert (code, "may not change" in said) == (1, True)
+    finally:
+        rig.sql("DROP OWNED BY quarantine_reader")
+        rig.sql("DROP ROLE quarantine_reader")
+
+
+def test_without_kafka_the_payload_is_said_to_be_there(rig: Rig, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    parked(rig, ("order-1", 2))
+    place = cli("list")[1][0]["place"]
+    monkeypatch.delenv("KAFKA_BOOTSTRAP")
+    code, _, said = cli("inspect", place)
+    assert (code, "KAFKA_BOOTSTRAP" in said) == (3, True)
+    with closing(psycopg.connect(rig.dsn)) as connection:
+        connection.execute("UPDATE search.quarantine SET kept_value = 'x', kept_headers = '[]'")
+        connection.commit()
+    assert cli("inspect", place)[1]["payload_from"] == "kept"
