@@ -15,6 +15,7 @@ POLICY = FlowPolicy(
     queue_bound=2_000,
     queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
     service_class=ServiceClass.CRITICAL,
+    queue_bytes=4 * 1024 * 1024,
     rate_per_s=100.0,
     expired=Expired.RUN,  # its order is pending and wants an answer, late or not
 )

@@ -15,6 +15,7 @@ POLICY = FlowPolicy(
     queue_bound=4_000,
     queue_reason="a backlog is tolerated: orders of a hot SKU wait for each other, 20 s of them at 200 a second",
     service_class=ServiceClass.CRITICAL,
+    queue_bytes=4 * 1024 * 1024,
     rate_per_s=200.0,
     expired=Expired.RUN,  # its order is pending and wants an answer, late or not
 )

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from legacy_app.plan import plan as sample
+from new_services.services import SERVICES
+from outbox.policy import Placed, contradictions_among
 from strangler.errors import BadPlan
 from strangler.flows.places import judge, load_policy
 from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of, taking_over
@@ -42,6 +44,18 @@ def test_every_context_of_the_sample_declares_a_policy_and_nothing_contradicts()
 
     assert [str(found) for found in judged.contradictions] == []
     assert [place.name for place in judged.placed] == list(sample.contexts())
+
+
+def test_all_services_of_the_sample_may_run_beside_each_other() -> None:
+    placed = [
+        Placed(
+            name, one.policy, name, name, one.topics, writes=(name,) if one.step else (), partitions=4 * len(one.topics)
+        )
+        for name, one in SERVICES.items()
+    ]
+
+    assert [str(found) for found in contradictions_among(placed)] == []
+    assert {place.name for place in placed if place.policy.critical} == {"fraud", "inventory", "payment"}
 
 
 def test_places_come_from_the_plan() -> None:
