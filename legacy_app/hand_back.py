@@ -1,6 +1,7 @@
 """A hand-back: the order returns to a legacy step, which does at once what the new side has not done.
 
-The caller has put a tombstone on the new side before: from then on nobody there acts on the order.
+The caller has put a tombstone on the new side before: from then on nobody there acts on the order. An order that is
+still pending goes on by its continuation: the step runs there, once, when those before it are done.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from legacy_app.models import Cancellation, Order, OrderLine
+from legacy_app.pausing import MIDDLE
 from legacy_app.rejected import Rejected
 from legacy_app.steps.notification import notify
 from legacy_app.steps.recommendation import learn
 from legacy_app.steps.search import index
 from legacy_app.vendor_client import Vendors
 from strangler.ownership import Owner, Ownership
+from strangler.step import continuation
 
 # Without their seams: nothing is compared of what was handed back, its tombstone and audit say what happened.
 _notify: Callable[[Session, Order, Vendors, Cancellation | None], object] = inspect.unwrap(notify)
@@ -26,9 +29,9 @@ _learn: Callable[[Session, Order], object] = inspect.unwrap(learn)
 
 
 def hand_back(session: Session, vendors: Vendors, step: str, order_ref: str) -> int:
-    """Run the step for all versions so far; answers how many. 0 when legacy owns the step already: it has run.
+    """Run the step for all versions so far; answers how many. 0 when it has run, or will when the order goes on.
 
-    Holds the order's row lock, so that a cancellation comes wholly before or wholly after.
+    Holds the order's row lock, so that a cancellation, or the rest of the chain, comes wholly before or wholly after.
     """
     order = session.get(Order, order_ref, with_for_update=True)
     if order is None:
@@ -36,9 +39,31 @@ def hand_back(session: Session, vendors: Vendors, step: str, order_ref: str) -> 
     ownership = Ownership.from_header(order.ownership)
     if ownership.of(step) is not Owner.NEW:
         return 0
+    if step in MIDDLE and order.status not in ("pending", "rejected"):
+        raise Rejected(409, f"order {order_ref[:80]} is {order.status}: {step} has acted on it; reconcile {step}")
     order.ownership = Ownership(ownership.epoch, {**ownership.owners, step: Owner.LEGACY}).to_header()
-    STEPS[step](session, vendors, order)
+    if order.status == "rejected":
+        return 0
+    if order.status == "pending":
+        wait_for_earlier(session, order, step, ownership)
+        return 0
+    TAIL[step](session, vendors, order)
     return order.version
+
+
+def wait_for_earlier(session: Session, order: Order, step: str, ownership: Ownership) -> None:
+    """The order must not wait for this step, nor for a later one, which acts on this one's outcome.
+
+    It waits for the step before, if that is the new side's; else there is nothing to wait for. A continuation that is
+    ready already is left alone: what runs next asks for the owner that has just been written.
+    """
+    waits_for = continuation.waiting_for(session, order.order_ref)
+    if step not in MIDDLE or waits_for not in MIDDLE[MIDDLE.index(step) :]:
+        return
+    before = MIDDLE[: MIDDLE.index(step)]
+    earlier = before[-1] if before else continuation.START
+    ready = ownership.of(earlier) is not Owner.NEW
+    continuation.wait_instead(session, order.order_ref, waits_for=waits_for, step=earlier, ready=ready)
 
 
 def mail_again(session: Session, vendors: Vendors, order: Order) -> None:
@@ -75,8 +100,9 @@ def at_version(order: Order, version: int) -> Order:
     )
 
 
-STEPS: Mapping[str, Callable[[Session, Vendors, Order], None]] = {
+TAIL: Mapping[str, Callable[[Session, Vendors, Order], None]] = {
     "notification": mail_again,
     "search": index_again,
     "recommendation": learn_again,
 }
+STEPS = (*MIDDLE, *TAIL)

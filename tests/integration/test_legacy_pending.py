@@ -194,3 +194,65 @@ def test_what_the_monolith_appends_keeps_its_contracts(shop: Shop, ref: str) -> 
         "OrderCancelled",
         "OrderRejected",
     }
+@pytest.mark.parametrize(
+    ("new", "done", "handed_back"),
+    [
+        (MIDDLE, [], ["fraud"]),
+        (MIDDLE, [], ["payment", "inventory", "fraud"]),
+        (MIDDLE, ["fraud"], ["inventory"]),
+        (MIDDLE, ["fraud"], ["payment", "inventory"]),
+        (MIDDLE, ["fraud", "inventory"], ["payment"]),
+        (["inventory"], [], ["inventory"]),
+        (["fraud", "payment"], ["fraud"], ["payment"]),
+        ([*MIDDLE, *TAIL], ["fraud"], [*TAIL, "inventory"]),
+    ],
+)
+def test_a_step_that_is_handed_back_runs_once_in_the_rest(
+    shop: Shop, ref: str, new: Sequence[str], done: Sequence[str], handed_back: Sequence[str]
+) -> None:
+    """`done`: what the new side had done when it was told to stop."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(place, shop, ref, new)
+        until(shop.dsn, PENDING, ref)
+        for step in done:
+            say(shop.dsn, ref, step)
+        if "inventory" not in new and "fraud" in done:  # legacy reserved, and the order waits again
+            until(shop.dsn, f"{PENDING} AND waits_for = 'payment'", ref)
+        answers = [shop.hand_back(step, ref) for step in (*handed_back, *handed_back)]
+        with answering(shop.dsn):
+            answer = waiting.result()
+
+    assert [(one.status_code, one.json()["versions"]) for one in answers] == [(200, 0)] * len(answers)
+    assert (answer.status_code, answer.json()["status"]) == (201, "placed")
+    by_legacy = {"fraud": "FraudCleared", "inventory": "StockReserved", "payment": "PaymentTaken"}
+    ran = [f"{by_legacy[step]} by legacy" for step in MIDDLE if step in handed_back or step not in new]
+    assert events(shop, ref) == sorted(["OrderReceived", *ran, "OrderPlaced"])
+    assert len(mails(shop, ref)) == ("notification" in handed_back or "notification" not in new)
+
+
+def test_a_hand_back_waits_for_an_earlier_step_that_the_new_side_has_not_ended(hasty: Shop, ref: str) -> None:
+    place(hasty, ref, MIDDLE)
+    hasty.hand_back("payment", ref)
+
+    sql = "SELECT waits_for, state FROM strangler.continuation WHERE order_ref = %s"
+    assert hasty.rows(sql, ref) == [("inventory", "waiting")]
+    assert say(hasty.dsn, ref, "fraud") == 0
+    assert say(hasty.dsn, ref, "inventory") == 1
+
+
+def test_an_order_that_was_rejected_is_handed_back_to_nobody(shop: Shop, ref: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(place, shop, ref, MIDDLE)
+        until(shop.dsn, PENDING, ref)
+        say(shop.dsn, ref, "fraud", refused=True)
+        assert waiting.result().status_code == 422
+
+    assert shop.hand_back("inventory", ref).json()["versions"] == 0
+    assert events(shop, ref) == ["OrderReceived", "OrderRejected"]
+
+
+def test_a_step_of_the_middle_is_not_handed_back_once_the_order_is_placed(shop: Shop, ref: str) -> None:
+    with answering(shop.dsn):
+        place(shop, ref, MIDDLE)
+
+    assert shop.hand_back("payment", ref).status_code == 409
