@@ -57,6 +57,7 @@ plan = Plan(
     ),
     orders=oracle.orders,
     shared={"stock": stock},
+    resumer="resume",
     topics=dict.fromkeys(("intake", "fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
         Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),

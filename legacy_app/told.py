@@ -10,9 +10,9 @@ from flask import Response, jsonify
 
 from legacy_app.models import Order
 from legacy_app.order_events import rejection
+from strangler.ownership import CREATION_STATUS_HEADER
 
 REFUSED_BY = {"fraud": 422, "inventory": 409, "payment": 402}
-CREATION_STATUS = "Strangler-Creation-Status"  # on GET: so that a facade can answer for a request whose answer is lost
 
 
 def creation_status(order: Order) -> int:
@@ -39,7 +39,7 @@ def placed(order: Order) -> Response:
 def shown(order: Order) -> Response:
     """The answer to looking at it."""
     answer = jsonify(body(order))
-    answer.headers[CREATION_STATUS] = str(creation_status(order))
+    answer.headers[CREATION_STATUS_HEADER] = str(creation_status(order))
     return answer
 
 

@@ -12,6 +12,7 @@ from strangler.errors import BadOwnership
 
 HEADER = "Strangler-Ownership"
 ORDER_REF_HEADER = "Strangler-Order-Ref"
+CREATION_STATUS_HEADER = "Strangler-Creation-Status"  # on looking at an order: what creating it would be answered now
 BUCKETS = 10_000  # basis points
 
 

@@ -14,6 +14,7 @@ from strangler.authority.shared import Shared
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
 from strangler.step.intents import Json
+from strangler.waits import Link, waiting_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Step:
 
     `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
     `shared`: what it writes that orders share, by name in the plan's `shared`; it cannot ramp before that is declared.
+    `waits`: the chain waits for its outcome, so it may be taken over before steps that stay legacy.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Step:
     check: Check | None = None
     waiting: str = ""
     shared: tuple[str, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class Plan:
     `projections` are contexts that take over no step; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `order_path` answers an order by reference (a stale
     idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
-    an order that was handed back.
+    an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Plan:
     projections: Mapping[str, Context] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0
     shared: Mapping[str, Shared] = field(default_factory=dict)
+    resumer: str = ""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -205,7 +209,12 @@ def _problems(plan: Plan) -> Iterable[str]:
     for step in taken:
         if step.check is None:
             yield f"step {step.name!r} has a new side but no check; what cannot be judged cannot be taken over"
-    yield from _takeover_order(plan.steps)
+    yield from waiting_problems(
+        [Link(step.name, step.context.topics if step.context else None, step.waits) for step in plan.steps],
+        topics=plan.topics,
+        processes=[process.name for process in plan.processes],
+        resumer=plan.resumer,
+    )
     for name in sorted(set(plan.projections) & set(names)):
         yield f"projection {name!r} has the name of a step; give it another"
     for attribute in ("schema", "group"):
@@ -220,16 +229,6 @@ def _shared_problems(plan: Plan) -> Iterable[str]:
     for resource in sorted(plan.shared):
         if not plan.steps_of(resource):
             yield f"{resource!r} is declared as shared, but no step writes it; name it in a step's `shared`"
-
-
-def _takeover_order(steps: Sequence[Step]) -> Iterable[str]:
-    """A legacy step after a taken-over one would need its outcome, and nothing waits for it yet."""
-    seen: str | None = None
-    for step in steps:
-        if step.context is not None:
-            seen = step.name
-        elif seen is not None:
-            yield f"step {step.name!r} stays legacy after {seen!r}, which is taken over; take over from the tail"
 
 
 def _route_problems(routes: Sequence[Route]) -> Iterable[str]:

@@ -11,14 +11,19 @@ from typing import Any, TextIO
 from legacy_app.orders_file import CancelOrder, PlaceOrder
 from legacy_app.replay.attempts import Outcome
 
+PENDING = 202
+
 
 @dataclass(slots=True)
 class Tally:
-    """`out` gets a line for each order, once its fate is known."""
+    """`out` gets a line for each order, once its fate is known. `pending`: of the accepted, those that were answered
+    202 (accepted, and still to be decided).
+    """
 
     out: TextIO | None = None
     offered: int = 0
     accepted: int = 0
+    pending: int = 0
     timeouts: int = 0
     attempts: int = 0
     throttled: int = 0
@@ -32,6 +37,7 @@ class Tally:
         with self._lock:
             self.offered += 1
             self.accepted += outcome.accepted
+            self.pending += outcome.status == PENDING
             self._requests(outcome)
             if self.out is not None:
                 self.out.write(json.dumps(_line(command, outcome), separators=(",", ":")) + "\n")
@@ -52,6 +58,7 @@ class Tally:
             return {
                 "offered": self.offered,
                 "accepted": self.accepted,
+                "accepted_pending": self.pending,
                 "not_accepted": self.offered - self.accepted,
                 "timeouts": self.timeouts,
                 "attempts": self.attempts,

@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
-from strangler.facade.message import Headers
+from strangler.facade.message import Headers, values
 
 KEY_HEADER = "idempotency-key"
 REPLAYED = ("Idempotency-Replayed", "?1")
@@ -99,6 +100,25 @@ def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
     return hashlib.sha256(f"{method} {target}\n".encode("latin-1") + body).digest()
 
 
-def not_taken(status: int) -> bool:
-    """The application says that it did not take the request on: 401, 407, 408, 421, 425, 429."""
-    return status in (401, 407, 408, 421, 425, 429)
+def not_taken(status: int, headers: Headers = ()) -> bool:
+    """The application says that it did not take the request on: 401, 407, 408, 421, 425, 429, or 409 with Retry-After
+    (it cannot yet: the order is still being decided).
+    """
+    return status in (401, 407, 408, 421, 425, 429) or (status == 409 and bool(values(headers, "retry-after")))
+
+
+def creation_status(said: Sequence[str]) -> HTTPStatus | None:
+    """What creating an order is answered, by the application's header on looking at it; absent = it is created.
+
+    >>> creation_status([]), creation_status(["402"]), creation_status(["200"])
+    (<HTTPStatus.CREATED: 201>, <HTTPStatus.PAYMENT_REQUIRED: 402>, None)
+    """
+    text = said[0].strip() if len(said) == 1 else ""
+    if not said:
+        return HTTPStatus.CREATED
+    try:
+        status = HTTPStatus(int(text)) if text.isdecimal() else None
+    except ValueError:
+        return None
+    fits = status is not None and (status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED) or 400 <= status < 500)
+    return status if fits else None

@@ -17,10 +17,11 @@ from strangler.facade.claims import Held
 from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent, TooSlow
 from strangler.facade.headers import to_client, to_look_up
-from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored
-from strangler.facade.message import Answer, Outgoing
+from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored, creation_status
+from strangler.facade.message import Answer, Outgoing, values
 from strangler.facade.problem import OUTCOME_UNKNOWN
 from strangler.facade.upstream import Upstream
+from strangler.ownership import CREATION_STATUS_HEADER
 
 logger = logging.getLogger(__name__)
 
@@ -108,16 +109,22 @@ class Outcomes:
         return bytes(head), True
 
     def _resolved(self, attempt: Attempt) -> FirstAnswer | None:
-        """An order is found or it is not; of a command of an order nothing is found out by that."""
+        """An order is found or it is not; of a command of an order nothing is found out by that.
+
+        While the application itself still decides, its word for now is given and not kept: the next one asks again.
+        """
         found = self._look_up(attempt) if attempt.creates else None
         if found is None:
             logger.warning("outcome_unknown")
             return None
         logger.info("outcome_found")
-        return self.settle(attempt.claim, found)
+        return found if found.status == HTTPStatus.ACCEPTED else self.settle(attempt.claim, found)
 
     def _look_up(self, attempt: Attempt) -> FirstAnswer | None:
-        """The order as the application has it, as if it were created now; None when it cannot say so."""
+        """The order as the application has it, as if it were created now; None when it cannot say so.
+
+        Created, unless the application says (Strangler-Creation-Status) that it still decides, or has refused.
+        """
         target = self._bounds.order_path.format(order_ref=quote(attempt.claim.order_ref, safe=""))
         try:
             exchange = self._upstream.exchange(Outgoing("GET", target, to_look_up(attempt.sent.headers)))
@@ -128,7 +135,13 @@ class Outcomes:
             return None
         if exchange.status != HTTPStatus.OK or not whole:
             return None
-        return FirstAnswer(HTTPStatus.CREATED, HTTPStatus.CREATED.phrase, to_client(exchange.headers), body)
+        status = creation_status(values(exchange.headers, CREATION_STATUS_HEADER.lower()))
+        if status is None:
+            logger.warning("look_up_failed", extra={"reason": f"{CREATION_STATUS_HEADER} is not 201, 202 or 4xx"})
+            return None
+        kept = [field for field in to_client(exchange.headers) if field[0].lower() != CREATION_STATUS_HEADER.lower()]
+        place = [("Location", target)] if status is HTTPStatus.ACCEPTED else []
+        return FirstAnswer(status, status.phrase, [*kept, *place], body)
 
     def _quietly(self, event: str, work: Callable[[PsycopgConnection], None]) -> None:
         """The client's answer does not depend on it: the lease ends by itself."""

@@ -155,7 +155,7 @@ class OwnedWrites:
         if exchange.status >= 500:
             exchange.close()
             return self._outcomes.lost(attempt, f"status {exchange.status}")
-        if not_taken(exchange.status):
+        if not_taken(exchange.status, exchange.headers):
             self._outcomes.release(attempt.held)
             return passed_on(exchange)
         return self._kept(attempt, exchange)

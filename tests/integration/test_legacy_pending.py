@@ -194,6 +194,8 @@ def test_what_the_monolith_appends_keeps_its_contracts(shop: Shop, ref: str) -> 
         "OrderCancelled",
         "OrderRejected",
     }
+
+
 @pytest.mark.parametrize(
     ("new", "done", "handed_back"),
     [

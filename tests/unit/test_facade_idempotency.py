@@ -15,6 +15,7 @@ from strangler.facade.idempotency import (
     FirstAnswer,
     Repeat,
     Stored,
+    creation_status,
     fingerprint_of,
     judge,
     mint_order_ref,
@@ -79,6 +80,20 @@ def test_the_first_answer_is_given_again_and_an_abandoned_claim_is_stale() -> No
     assert judge(Stored(b"a", "o", lease_over=True, answer=ANSWER), b"a") is ANSWER
     assert judge(Stored(b"a", "o", lease_over=True, answer=None), b"a") is Repeat.STALE
     assert judge(Stored(b"a", "o", lease_over=False, answer=None), b"a") is Repeat.IN_PROGRESS
+
+
+def test_a_conflict_that_says_when_to_come_again_is_not_final() -> None:
+    assert not_taken(409, [("Retry-After", "1")])
+    assert not not_taken(409, [("Content-Type", "text/plain")])
+    assert not not_taken(422, [("Retry-After", "1")])
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [([], 201), (["201"], 201), (["202"], 202), (["409"], 409), (["200"], None), (["500"], None), (["4x"], None)],
+)
+def test_looking_at_an_order_may_say_what_creating_it_is_answered(said: list[str], status: int | None) -> None:
+    assert creation_status(said) == status
 
 
 def test_most_answers_are_final() -> None:

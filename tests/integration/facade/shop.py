@@ -13,12 +13,16 @@ JSON = "Content-Type: application/json"
 
 @dataclass
 class Shop:
-    """`orders` by reference. `lose`: keep the order but hang up. `refuse`: hang up and keep nothing."""
+    """`orders` by reference. `lose`: keep the order but hang up. `refuse`: hang up and keep nothing.
+
+    `says`: header fields of looking at an order.
+    """
 
     app: Application
     orders: dict[str, bytes] = field(default_factory=dict)
     lose: bool = False
     refuse: bool = False
+    says: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.app.reply = self.reply
@@ -27,7 +31,7 @@ class Shop:
         method, target = seen.line.split(" ")[:2]
         if method == "GET":
             found = self.orders.get(target.removeprefix("/orders/"))
-            return answer(200, found, JSON) if found else answer(404, b"{}", JSON)
+            return answer(200, found, JSON, *self.says) if found else answer(404, b"{}", JSON)
         if re.fullmatch(r"/orders/[^/]+/cancellations", target):
             return HANG_UP if self.refuse else answer(201, b'{"status":"cancelled"}', JSON)
         if self.refuse:

@@ -71,6 +71,33 @@ def test_a_lost_command_stays_unknown(facade: Running, shop: Shop, key: str) -> 
     assert len(shop.posted) == 2  # the order, and its command once
 
 
+def test_an_order_that_was_refused_later_is_answered_with_its_refusal(facade: Running, shop: Shop, key: str) -> None:
+    shop.lose, shop.says = True, ("Strangler-Creation-Status: 402",)
+    got = order(facade, key)
+    assert (got.status, got.json()["seen_as"], got.field("Strangler-Creation-Status")) == (402, "order", None)
+    assert (order(facade, key).status, len(shop.posted)) == (402, 1)
+
+
+def test_an_order_that_is_still_being_decided_is_looked_at_again_each_time(
+    facade: Running, shop: Shop, key: str
+) -> None:
+    shop.lose, shop.says = True, ("Strangler-Creation-Status: 202",)
+    got = order(facade, key)
+    ref = shop.posted[0].values("Strangler-Order-Ref")[0]
+    assert (got.status, got.field("Location")) == (202, f"/orders/{ref}")
+    assert order(facade, key).status == 202
+    shop.says = ()
+    assert [order(facade, key).status for _ in range(2)] == [201, 201]
+    assert len(shop.posted) == 1
+
+
+def test_a_creation_status_that_makes_no_sense_leaves_the_outcome_unknown(
+    facade: Running, shop: Shop, key: str
+) -> None:
+    shop.lose, shop.says = True, ("Strangler-Creation-Status: 302",)
+    assert order(facade, key).json()["effect"] == "unknown"
+
+
 @pytest.mark.parametrize("point", ["facade.claimed", "facade.forwarded"])
 def test_a_killed_facade_is_resolved_by_the_next(
     launch: StartFacade, shop: Shop, connection: PsycopgConnection, key: str, point: str
