@@ -9,22 +9,24 @@ from dataclasses import dataclass
 
 import psycopg
 
+from legacy_app.charges import read_charges
 from legacy_app.vendor_ledger import read_ledger
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown
 
 HORIZON = "SELECT pg_current_xact_id()::text"
 OLDER_ENDED = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %s::xid8"
-ORDERS = "SELECT order_ref FROM legacy.orders"
+ORDERS = "SELECT order_ref FROM legacy.orders WHERE status <> 'rejected'"
 DUPLICATES = """
 SELECT coalesce(sum(copies - 1), 0)
-FROM (SELECT count(*) AS copies FROM legacy.orders GROUP BY client_ref HAVING count(*) > 1) AS doubled"""
+FROM (SELECT count(*) AS copies FROM legacy.orders WHERE status <> 'rejected'
+      GROUP BY client_ref HAVING count(*) > 1) AS doubled"""
 
 
 @dataclass(frozen=True, slots=True)
 class Disease:
-    """`duplicate_orders`: orders beyond the first of one client's order. `double_charged`: client's orders that were
-    charged more than once. `settled`: no transaction was under way any more that could still bring an order.
+    """A rejected order is none. `duplicate_orders`: orders beyond the first of one client's order. `double_charged`:
+    client's orders that were charged more than once. What was refunded is no payment. `settled`: no transaction was under way any more that could still bring an order.
     """
 
     orders: int
@@ -37,7 +39,7 @@ class Disease:
 
 def count_disease(dsn: str, vendors_url: str, *, within_s: float = 10.0) -> Disease:
     """Ledgers first, then the end of all older transactions, then the orders: none is called missing too early."""
-    payments = [entry["body"] for entry in read_ledger(vendors_url, "payments")]
+    payments = [charge for charge in read_charges(vendors_url) if not charge.refunded]
     mails = [entry["body"] for entry in read_ledger(vendors_url, "mail")]
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=5, options="-c statement_timeout=60s") as connection:
@@ -48,11 +50,11 @@ def count_disease(dsn: str, vendors_url: str, *, within_s: float = 10.0) -> Dise
         raise DependencyDown(
             f"PostgreSQL does not answer: {str(error).splitlines()[0]}; check STRANGLER_DSN"
         ) from error
-    charged = Counter(body.get("client_ref") for body in payments)
+    charged = Counter(charge.client_ref for charge in payments)
     return Disease(
         orders=len(orders),
         duplicate_orders=int(duplicates[0]) if duplicates else 0,
-        payments_without_order=sum(body["order_ref"] not in orders for body in payments),
+        payments_without_order=sum(charge.order_ref not in orders for charge in payments),
         double_charged=sum(count > 1 for count in charged.values()),
         mails_without_order=sum(body["order_ref"] not in orders for body in mails),
         settled=settled,

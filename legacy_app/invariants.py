@@ -1,4 +1,4 @@
-"""What must add up on the new side: each order is counted once among what is bought together, each mail sent once."""
+"""What must add up: each order counted once among what is bought together, mailed and charged once, its stock held."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from legacy_app.charges import read_charges
+from legacy_app.stock_account import account_for_stock
 from legacy_app.vendor_ledger import read_ledger
 from strangler.errors import DependencyDown
 
@@ -24,35 +26,62 @@ SELECT coalesce(sum(greatest(coalesce(affinity.orders, 0) - coalesce(wanted.orde
 FROM recommendation.affinity FULL JOIN wanted USING (sku_a, sku_b)"""
 
 
+ACCEPTED = "SELECT order_ref FROM legacy.orders WHERE status NOT IN ('pending', 'rejected')"
+
+
 @dataclass(frozen=True, slots=True)
 class Invariants:
     """`pairs_*`: counts of article pairs above and below what the baskets say. `mails_doubled`: mails beyond the first
-    of one order, template and subject in the gateway's ledger. `doubled` and `lost` are their sums.
+    of one order, template and subject in the gateway's ledger. `pieces_*` and `oversold_skus`: see `StockAccount`.
+    `charges_doubled`: beyond an order's first, `charges_lost`: accepted orders without one, `refunds_unwanted`: of
+    accepted orders. `doubled` and `lost` are their sums.
     """
 
     pairs_doubled: int
     pairs_lost: int
     mails_doubled: int
+    pieces_unaccounted: int
+    pieces_kept: int
+    pieces_lost: int
+    oversold_skus: int
+    charges_doubled: int
+    charges_lost: int
+    refunds_unwanted: int
 
     @property
     def doubled(self) -> int:
-        return self.pairs_doubled + self.mails_doubled
+        return self.pairs_doubled + self.mails_doubled + self.pieces_kept + self.charges_doubled
 
     @property
     def lost(self) -> int:
-        return self.pairs_lost
+        pieces = self.pieces_unaccounted + self.pieces_lost + self.oversold_skus
+        return self.pairs_lost + pieces + self.charges_lost + self.refunds_unwanted
 
 
 def check_invariants(dsn: str, vendors_url: str) -> Invariants:
-    """For a system at rest: a mail or basket under way is seen half."""
+    """For a system at rest: a mail, charge or basket under way is seen half."""
     bodies = (entry["body"] for entry in read_ledger(vendors_url, "mail"))
     mails = Counter((body["order_ref"], body["template"], body["subject_ref"]) for body in bodies)
+    charges = read_charges(vendors_url)
     try:
         with psycopg.connect(dsn, connect_timeout=5, options="-c statement_timeout=60s") as connection:
-            row = connection.execute(AFFINITY).fetchone()
+            pairs_doubled, pairs_lost = connection.execute(AFFINITY).fetchone() or (0, 0)
+            stock = account_for_stock(connection)
+            accepted = {order_ref for (order_ref,) in connection.execute(ACCEPTED)}
     except psycopg.OperationalError as error:
         raise DependencyDown(
             f"PostgreSQL does not answer: {str(error).splitlines()[0]}; check STRANGLER_DSN"
         ) from error
-    doubled, lost = row if row is not None else (0, 0)
-    return Invariants(int(doubled), int(lost), sum(count - 1 for count in mails.values()))
+    kept = Counter(charge.order_ref for charge in charges if not charge.refunded)
+    return Invariants(
+        pairs_doubled=int(pairs_doubled),
+        pairs_lost=int(pairs_lost),
+        mails_doubled=sum(count - 1 for count in mails.values()),
+        pieces_unaccounted=stock.unaccounted,
+        pieces_kept=stock.kept,
+        pieces_lost=stock.lost,
+        oversold_skus=stock.oversold_skus,
+        charges_doubled=sum(count - 1 for count in kept.values()),
+        charges_lost=len(accepted - kept.keys()),
+        refunds_unwanted=sum(charge.refunded and charge.order_ref in accepted for charge in charges),
+    )

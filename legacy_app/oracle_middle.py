@@ -19,7 +19,7 @@ from strangler.ownership import Owner, Ownership
 
 CHAIN = ("fraud", "inventory", "payment")
 REFUSED_FROM = 90  # of the scorer's 100
-SCORE, CHARGE, REFUND = "fraud.score", "payments.charge", "payments.refund"
+SCORE, CHARGE, REFUND = "fraud.score", "payments.charge", "refunds.refund"
 UNDONE = 50  # what undoes an event's intents has numbers from here
 
 # Placing is version 1, at the full price and before any cancellation.
@@ -71,9 +71,11 @@ def expected_scores(connection: PsycopgConnection) -> Iterator[Fact]:
         refused = part is Part.REFUSED or score >= REFUSED_FROM
         asked = {field: row[field] for field in ("order_ref", "customer_id", "amount_minor")}
         decided = {"order_ref": row["order_ref"], "score": score, "verdict": "refused" if refused else "cleared"}
-        maybe = part is Part.MAYBE
-        yield Fact(row["order_ref"], 100, 1, {**asked, KIND: "call", TARGET: SCORE}, pending=maybe)
-        yield Fact(row["order_ref"], 101, 1, {**decided, KIND: "write", TARGET: "decision"}, pending=maybe)
+        # Who ended the order from outside the middle may have come before the scorer's answer.
+        ended = part is Part.UNDONE and row["rejected_by"] not in CHAIN
+        how: dict[str, Any] = {"pending": part is Part.MAYBE, "if_there": SCORE if ended else ""}
+        yield Fact(row["order_ref"], 100, 1, {**asked, KIND: "call", TARGET: SCORE}, **how)
+        yield Fact(row["order_ref"], 101, 1, {**decided, KIND: "write", TARGET: "decision"}, **how)
 
 
 def expected_reservations(connection: PsycopgConnection) -> Iterator[Fact]:
@@ -114,11 +116,14 @@ def _paid(row: Mapping[str, Any], **how: Any) -> Iterator[Fact]:
 
 
 def _refunded(row: Mapping[str, Any], *, refused: bool = False) -> Iterator[Fact]:
-    """Between the refund and its answer the payment still says taken."""
+    """Between the refund and its answer the payment still says taken. After a refusal a refund is due only where there
+    is a charge all the same; else always: it also forbids a charge that is still on its way.
+    """
     yield Fact(row["order_ref"], 100, 1, _charge(row), refused=refused, if_there=CHARGE)
     yield _payment(row, {}, open_fields=("charge_id", "state"), if_there=CHARGE)
-    refund = {"order_ref": row["order_ref"], "amount_minor": row["amount_minor"], KIND: "call", TARGET: REFUND}
-    yield Fact(row["order_ref"], 100 + UNDONE, 1, refund, open_fields=("charge_id",), if_there=CHARGE)
+    refund = {"order_ref": row["order_ref"], "charge_key": f"{row['order_ref']}:payment:100"}
+    marks = {KIND: "call", TARGET: REFUND}
+    yield Fact(row["order_ref"], 100 + UNDONE, 1, {**refund, **marks}, if_there=CHARGE if refused else "")
 
 
 def _charge(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,14 @@ class OrderFacts:
     """An order as the legacy database has it: its version, owners and the Kafka key of its events.
 
     `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
+    `rejected_by`: the step that refused it, after it had been stored.
     """
 
     order_ref: str
     version: int
     ownership: Ownership
     key: str
+    rejected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,8 @@ def test_a_pending_order_may_have_been_through_them_and_was_not_through_the_tail
     [
         ("fraud", ["fraud.score", "decision"], [], []),
         ("inventory", ["fraud.score", "decision"], [], []),
-        ("payment", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
-        ("notification", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
+        ("payment", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "refunds.refund"]),
+        ("notification", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "refunds.refund"]),
     ],
 )
 def test_a_rejected_order_was_undone(
@@ -109,7 +109,8 @@ def test_a_rejected_order_was_undone(
     assert [fact.fields["verdict"] for fact in decided[1:]] == ["refused" if rejected_by == "fraud" else "cleared"]
     assert [(fact.number, fact.version, fact.fields["pieces"]) for fact in kept] == [(200, 2, one) for one in held]
     assert names(paid) == charges
-    assert {fact.if_there for fact in paid} <= {"payments.charge"}
+    always = {"refunds.refund"} if rejected_by == "notification" else set()
+    assert {fact.fields[TARGET] for fact in paid if not fact.if_there} == always
     assert [fact.refused for fact in paid[:1]] == [rejected_by == "payment" for _ in charges[:1]]
     assert [fact for reader in READERS[3:] for fact in reader(connection)] == []
 
@@ -124,8 +125,11 @@ def test_of_a_rejected_order_that_legacy_ran_only_its_own_record_says(place: Pla
 
 
 def test_a_rejection_is_one_more_change_of_the_order(place: Place) -> None:
-    assert [facts.version for facts in oracle.orders(place("rejected", "payment"))] == [2]
-    assert [facts.version for facts in oracle.orders(place("pending"))] == [1]
+    (rejected,) = oracle.orders(place("rejected", "payment"))
+    (pending,) = oracle.orders(place("pending"))
+
+    assert (rejected.version, rejected.rejected_by) == (2, "payment")
+    assert (pending.version, pending.rejected_by) == (1, "")
 
 
 def test_a_score_from_the_limit_on_must_have_been_refused_also_where_the_order_stands(place: Place) -> None:

@@ -46,8 +46,8 @@ def charged(amount_minor: Json = 250, *, charge_id: str = "ch_7", number: int = 
 
 def refund(amount_minor: Json = 250) -> Fact:
     """As everybody has it."""
-    body = {"order_ref": REF, "charge_id": "ch_7", "amount_minor": amount_minor}
-    return Fact(REF, 150, 1, {**body, **CALL, TARGET: "payments.refund"})
+    body = {"order_ref": REF, "charge_key": f"{REF}:payment:100", "amount_minor": amount_minor}
+    return Fact(REF, 150, 1, {**body, **CALL, TARGET: "refunds.refund"})
 
 
 def payment(charge_id: str = "ch_7", *, state: str = "taken") -> Fact:
@@ -68,9 +68,9 @@ def paid() -> list[Fact]:
 
 def undone(*, refused: bool = False) -> list[Fact]:
     """What the oracle wants of an order that was rejected at its payment (`refused`) or after it."""
-    wanted = [charge(), without(payment(), "charge_id", "state"), without(refund(), "charge_id")]
-    first, *others = [replace(fact, if_there=CHARGED) for fact in wanted]
-    return [replace(first, refused=refused), *others]
+    wanted = [charge(), without(payment(), "charge_id", "state"), refund()]
+    first, second, last = [replace(fact, if_there=CHARGED) for fact in wanted]
+    return [replace(first, refused=refused), second, last if refused else refund()]
 
 
 def maybe(facts: list[Fact]) -> list[Fact]:

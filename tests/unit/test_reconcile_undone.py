@@ -88,7 +88,6 @@ def test_an_order_that_the_provider_refused_has_a_refused_charge_and_nothing_els
     given = pay(refused(charge()), ledger=[], oracle=undone(refused=True))
 
     assert said(given) == {100: ("match", Reason.SAME)}
-    assert verdicts(pay(ledger=[], oracle=undone())) == {}
 
 
 def test_an_order_rejected_at_its_payment_that_nobody_refused_is_missing_its_refusal() -> None:
@@ -130,11 +129,16 @@ def test_a_refund_of_an_order_that_stands_is_extra() -> None:
 
 
 def test_a_refund_without_a_charge_is_extra() -> None:
-    assert verdicts(pay(ledger=[refund()], oracle=undone()))[150] == "extra"
+    assert verdicts(pay(refused(charge()), ledger=[refund()], oracle=undone(refused=True)))[150] == "extra"
+
+
+def test_an_order_that_ended_before_its_charge_is_refunded_all_the_same_so_that_none_can_come() -> None:
+    assert verdicts(pay(refund(), ledger=[refund()], oracle=undone())) == {150: "match"}
+    assert said(pay(ledger=[], oracle=undone())) == {150: ("missing", Reason.NEVER_PLANNED)}
 
 
 def test_a_refund_of_another_charge_or_amount_is_a_mismatch() -> None:
-    other = replace(refund(), fields={**refund().fields, "charge_id": "ch_9"})
+    other = replace(refund(), fields={**refund().fields, "charge_key": "else"})
     rows = (charge(), payment(), refund())
 
     assert verdicts(pay(*rows, ledger=[charged(), other], oracle=undone()))[150] == "mismatch"
@@ -169,3 +173,12 @@ def test_a_release_that_the_snapshot_does_not_know_of_is_late_until_legacy_is_re
 
     assert said(given) == {100: ("late", Reason.MOVED_ON)}
     assert said(replace(given, settled=True)) == {100: ("mismatch", Reason.FUTURE_VERSION)}
+
+
+def test_a_shadow_of_a_refusal_that_legacy_rolled_back_is_compared_with_nothing() -> None:
+    decided = observed(1, charge(), payment())
+    given = case(SHADOW, rules=PAYMENT, version=2, recorded=[decided], ledger=[], rejected_by="payment")
+    elsewhere = case(SHADOW, rules=PAYMENT, version=2, recorded=[decided], ledger=[], rejected_by="inventory")
+
+    assert verdicts(given) == {}
+    assert verdicts(elsewhere) == {100: "missing", 101: "missing"}

@@ -1,0 +1,51 @@
+"""The judge against a second opinion: every owner, every step of the middle, every fate of an order, every fault."""
+
+from dataclasses import replace
+
+import pytest
+
+from strangler.facts import Verdict
+from strangler.reconcile.case import State
+from strangler.reconcile.compare import answered, judge
+from tests.unit.middle_faults import FAULTS, Fault
+from tests.unit.middle_world import World, worlds
+
+
+def described(world: World) -> str:
+    return f"{world.rules.step}, {world.owner}, {world.fate}, {world.reach}"
+
+
+def judged(world: World) -> dict[int, str]:
+    """As a run does: what is surplus is asked for a second time."""
+    seen = world.case()
+    return {one.number: one.verdict.value for one in answered(judge(seen), judge(replace(seen, settled=True)))}
+
+
+def test_a_world_without_faults_has_nothing_but_matches_and_lag() -> None:
+    for world in worlds():
+        assert judged(world) == world.must, described(world)
+        assert set(world.must.values()) <= {"match", "late"}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_every_fault_gets_its_class_and_nothing_else_is_said(fault: Fault) -> None:
+    struck = [world for world in worlds() if fault(world)]
+
+    assert struck
+    for world in struck:
+        assert judged(world) == world.must, described(world)
+
+
+def test_a_pending_order_never_misses_anything() -> None:
+    for fault in FAULTS:
+        for world in worlds():
+            if world.fate == "pending" and fault(world) and not world.seam and not world.effects:
+                assert "missing" not in judged(world).values(), (fault.__name__, described(world))
+
+
+def test_without_a_frontier_nothing_is_said() -> None:
+    for fault in FAULTS:
+        for world in worlds():
+            if fault(world):
+                unreached = replace(world.case(), state=State.UNKNOWN, why_unknown="no relay")
+                assert {one.verdict for one in judge(unreached)} <= {Verdict.UNKNOWN}
