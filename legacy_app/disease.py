@@ -25,8 +25,9 @@ FROM (SELECT count(*) AS copies FROM legacy.orders WHERE status <> 'rejected'
 
 @dataclass(frozen=True, slots=True)
 class Disease:
-    """A rejected order is none. `duplicate_orders`: orders beyond the first of one client's order. `double_charged`:
-    client's orders that were charged more than once. What was refunded is no payment. `settled`: no transaction was under way any more that could still bring an order.
+    """A rejected order is none, what was refunded no payment. `duplicate_orders`: orders beyond the first of one
+    client's order. `double_charged`: client's orders that were charged more than once. `settled`: no transaction was
+    under way any more that could still bring an order.
     """
 
     orders: int

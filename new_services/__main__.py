@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from new_services import again
-from new_services.plant import KINDS, STUCK, plant
+from new_services.plant import STUCK, plant
+from new_services.plant_kinds import KINDS
 from new_services.services import SERVICES
 from new_services.wiring import read_settings, run
 from outbox.errors import ConfigurationError, OutboxError
