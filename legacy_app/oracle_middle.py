@@ -19,7 +19,7 @@ from strangler.ownership import Owner, Ownership
 
 CHAIN = ("fraud", "inventory", "payment")
 REFUSED_FROM = 90  # of the scorer's 100
-SCORE, CHARGE, REFUND = "fraud.score", "payments.charge", "refunds.refund"
+SCORE, CHARGE, REFUND = "fraud.score", "payments.charge", "payments.refund"
 UNDONE = 50  # what undoes an event's intents has numbers from here
 
 # Placing is version 1, at the full price and before any cancellation.
@@ -121,7 +121,7 @@ def _refunded(row: Mapping[str, Any], *, refused: bool = False) -> Iterator[Fact
     """
     yield Fact(row["order_ref"], 100, 1, _charge(row), refused=refused, if_there=CHARGE)
     yield _payment(row, {}, open_fields=("charge_id", "state"), if_there=CHARGE)
-    refund = {"order_ref": row["order_ref"], "charge_key": f"{row['order_ref']}:payment:100"}
+    refund = {"order_ref": row["order_ref"], "amount_minor": row["amount_minor"]}
     marks = {KIND: "call", TARGET: REFUND}
     yield Fact(row["order_ref"], 100 + UNDONE, 1, {**refund, **marks}, if_there=CHARGE if refused else "")
 

@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-from legacy_app import oracle, readers
+from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock
 from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
 
-SERVICES = ("notification", "search", "recommendation")
+STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
+SERVICES = (*STEPS, "order")
 
 
-def _context(name: str) -> Context:
-    return Context(schema=name, group=name, topics=("order",), policy=f"new_services.{name}.policy:POLICY")
+def _context(name: str, *topics: str) -> Context:
+    return Context(schema=name, group=name, topics=topics or ("order",), policy=f"new_services.{name}.policy:POLICY")
 
 
 plan = Plan(
     name="shop",
     steps=(
-        Step("fraud"),
-        Step("inventory", shared=("stock",)),
-        Step("payment"),
+        Step(
+            "fraud",
+            _context("fraud", "intake", "fraud"),
+            Check(
+                identity=oracle_middle.identity,
+                stateful=False,
+                expected=oracle_middle.expected_scores,
+                actual=readers_middle.scores,
+                ledger=readers_middle.scorer_ledger,
+                only_asks=True,
+            ),
+            waiting="orders wait for their check",
+            waits=True,
+        ),
+        Step(
+            "inventory",
+            _context("inventory", "fraud", "inventory", "order"),
+            Check(
+                identity=oracle_middle.identity,
+                stateful=True,
+                expected=oracle_middle.expected_reservations,
+                actual=readers_middle.reservations,
+            ),
+            waiting="orders wait for their stock",
+            waits=True,
+            shared=("stock",),
+        ),
+        Step(
+            "payment",
+            _context("payment", "inventory", "payment", "order"),
+            Check(
+                identity=oracle_middle.identity,
+                stateful=False,
+                expected=oracle_middle.expected_charges,
+                actual=readers_middle.charges,
+                ledger=readers_middle.provider_ledger,
+            ),
+            waiting="orders wait for their payment",
+            waits=True,
+        ),
         Step(
             "notification",
             _context("notification"),
@@ -58,6 +96,14 @@ plan = Plan(
     orders=oracle.orders,
     shared={"stock": stock},
     resumer="resume",
+    projections={
+        "order": Context(
+            schema="ordering",
+            group="order",
+            topics=("intake", "fraud", "inventory", "payment", "order"),
+            policy="new_services.order.policy:POLICY",
+        )
+    },
     topics=dict.fromkeys(("intake", "fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
         Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),
@@ -65,13 +111,20 @@ plan = Plan(
         Process("resume", ("legacy_app", "resume")),
         *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
-    branches=("outbox", "strangler", "legacy", "resume", "inventory", *SERVICES),
+    branches=("outbox", "strangler", "legacy", "resume", *STEPS, "ordering"),
     rehearsal=Rehearsal(
         replay=("legacy_app", "replay"),
         disease=("legacy_app", "disease"),
         plant=("new_services", "plant"),
         invariants=("legacy_app", "invariants"),
-        faults=("dropped_mail", "doubled_mail", "wrong_document", "stuck_event"),
+        faults=(
+            "dropped_mail",
+            "doubled_mail",
+            "wrong_document",
+            "dropped_charge",
+            "wrong_reservation",
+            "stuck_event",
+        ),
         slow_provider={
             "payments": {
                 "latency_ms": 20,

@@ -53,7 +53,7 @@ def provider_ledger(environ: Mapping[str, str]) -> Iterator[Fact]:
         yield _asked(entry, "payments.charge", {"charge_id": f"ch_{entry['seq']}"})
     for entry in ledger_entries(environ, "refunds"):  # by the charge's key; a refund's number is the rejection's
         refund = {**entry["body"], KIND: "call", TARGET: "payments.refund"}
-        yield Fact(entry["body"]["order_ref"], 150, 0, refund, answer={})
+        yield Fact(entry["body"]["order_ref"], 150, 0, refund)
 
 
 def _effects(connection: PsycopgConnection, step: str) -> Iterator[Fact]:

@@ -74,9 +74,9 @@ class VendorRoutes:
         except BadKnob as error:
             return _problem(400, str(error))
 
-    def forget_mail(self, key: str) -> Answer:
+    def forget(self, book: str, key: str) -> Answer:
         self._authorise()
-        return jsonify(forgotten=key), 200 if self._books["mail"].forget(key) else 404
+        return jsonify(forgotten=key), 200 if self._book(book).forget(key) else 404
 
     def _answer(self, book: str, entry: Entry) -> Response:
         desk = DESKS[book]
@@ -102,7 +102,7 @@ def create_vendors(folder: Path, admin_token: str) -> Flask:
         app.add_url_rule(
             f"{desk.path}/<path:key>", f"find_{name}", routes.find, methods=["GET"], defaults={"book": name}
         )
-    app.add_url_rule("/ledger/mail/<path:key>", view_func=routes.forget_mail, methods=["DELETE"])
+    app.add_url_rule("/ledger/<book>/<path:key>", view_func=routes.forget, methods=["DELETE"])
     app.add_url_rule("/ledger/<book>", view_func=routes.ledger, methods=["GET"])
     app.add_url_rule("/knobs/<book>", view_func=routes.show_knobs, methods=["GET"])
     app.add_url_rule("/knobs/<book>", view_func=routes.turn_knobs, methods=["PUT"])

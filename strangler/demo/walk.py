@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from outbox.connection import PsycopgConnection
 from strangler.demo.scene import Scene
@@ -29,23 +29,38 @@ class Walk:
         self.kills = 0
 
     def run(self) -> None:
-        """Walk from legacy to live, with one demotion on the way."""
-        first, *others = names = [step.name for step in self._scene.plan.taken_over()]
-        self._at(0.10, "all steps to shadow: legacy acts, the new side only records")
-        for name in names:
-            self._advance(name, Stage.SHADOW)
-        self._at(0.25, "ramp 25%: the new side acts on a quarter of the new orders")
+        """Walk from legacy to live: the tail with one demotion on the way, then the middle, from its end."""
+        steps = self._scene.plan.taken_over()
+        self._at(0.08, "all steps to shadow: legacy acts, the new side only records")
+        for step in steps:
+            self._advance(step.name, Stage.SHADOW)
+        self._tail([step.name for step in steps if not step.waits])
+        self._middle([step.name for step in reversed(steps) if step.waits])
+
+    def _tail(self, names: Sequence[str]) -> None:
+        first, *others = names
+        self._at(0.18, "ramp 25%: the new side acts on a quarter of the new orders")
         for name in names:
             self._advance(name, Stage.RAMP, 2500)
-        self._at(0.40, "kill -9 the relay, and start it again")
+        self._at(0.28, "kill -9 the relay, and start it again")
         self._kill_relay()
-        self._at(0.50, f"{first} to live, the others to 60%")
+        self._at(0.35, f"{first} to live, the others to 60%")
         self._advance(first, Stage.LIVE)
         for name in others:
             self._advance(name, Stage.RAMP, 6000)
-        self._at(0.60, f"roll {first} back under load: new orders stop at once, unstarted ones return to legacy")
+        self._at(0.42, f"roll {first} back under load: new orders stop at once, unstarted ones return to legacy")
         self._roll_back(first)
-        self._at(0.75, "forward again: everything to live")
+        self._at(0.50, "forward again: the tail to live")
+        for name in names:
+            self._advance(name, Stage.RAMP, 9000)
+            self._advance(name, Stage.LIVE)
+
+    def _middle(self, names: Sequence[str]) -> None:
+        """The chain waits for what the new side makes of these: the last goes first, so that few orders wait long."""
+        for place, name in enumerate(names):
+            self._at(0.56 + 0.08 * place, f"{name} to ramp 50%: the chain waits for its outcome")
+            self._advance(name, Stage.RAMP, 5000)
+        self._at(0.82, "the whole chain to live")
         for name in names:
             self._advance(name, Stage.RAMP, 9000)
             self._advance(name, Stage.LIVE)

@@ -95,8 +95,8 @@ def test_a_pending_order_may_have_been_through_them_and_was_not_through_the_tail
     [
         ("fraud", ["fraud.score", "decision"], [], []),
         ("inventory", ["fraud.score", "decision"], [], []),
-        ("payment", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "refunds.refund"]),
-        ("notification", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "refunds.refund"]),
+        ("payment", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
+        ("notification", ["fraud.score", "decision"], [{}], ["payments.charge", "payment", "payments.refund"]),
     ],
 )
 def test_a_rejected_order_was_undone(
@@ -109,7 +109,7 @@ def test_a_rejected_order_was_undone(
     assert [fact.fields["verdict"] for fact in decided[1:]] == ["refused" if rejected_by == "fraud" else "cleared"]
     assert [(fact.number, fact.version, fact.fields["pieces"]) for fact in kept] == [(200, 2, one) for one in held]
     assert names(paid) == charges
-    always = {"refunds.refund"} if rejected_by == "notification" else set()
+    always = {"payments.refund"} if rejected_by == "notification" else set()
     assert {fact.fields[TARGET] for fact in paid if not fact.if_there} == always
     assert [fact.refused for fact in paid[:1]] == [rejected_by == "payment" for _ in charges[:1]]
     assert [fact for reader in READERS[3:] for fact in reader(connection)] == []

@@ -46,8 +46,8 @@ def charged(amount_minor: Json = 250, *, charge_id: str = "ch_7", number: int = 
 
 def refund(amount_minor: Json = 250) -> Fact:
     """As everybody has it."""
-    body = {"order_ref": REF, "charge_key": f"{REF}:payment:100", "amount_minor": amount_minor}
-    return Fact(REF, 150, 1, {**body, **CALL, TARGET: "refunds.refund"})
+    body = {"order_ref": REF, "amount_minor": amount_minor}
+    return Fact(REF, 150, 1, {**body, **CALL, TARGET: "payments.refund"})
 
 
 def payment(charge_id: str = "ch_7", *, state: str = "taken") -> Fact:

@@ -138,7 +138,7 @@ def test_an_order_that_ended_before_its_charge_is_refunded_all_the_same_so_that_
 
 
 def test_a_refund_of_another_charge_or_amount_is_a_mismatch() -> None:
-    other = replace(refund(), fields={**refund().fields, "charge_key": "else"})
+    other = replace(refund(), fields={**refund().fields, "order_ref": "else"})
     rows = (charge(), payment(), refund())
 
     assert verdicts(pay(*rows, ledger=[charged(), other], oracle=undone()))[150] == "mismatch"
