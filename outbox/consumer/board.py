@@ -73,10 +73,10 @@ class Board:
         with self._changed:
             return list(self._partitions)
 
-    def flowing(self) -> list[TopicPartition]:
-        """Those open that their bound does not hold back."""
+    def flowing(self) -> dict[TopicPartition, int]:
+        """Those open that their bound does not hold back, with their fences."""
         with self._changed:
-            return [partition for partition, lanes in self._partitions.items() if not lanes.paused]
+            return {one: lanes.assigned.fence for one, lanes in self._partitions.items() if not lanes.paused}
 
     def assigned(self) -> list[Assigned]:
         """The assignments at work."""

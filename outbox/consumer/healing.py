@@ -5,7 +5,7 @@ from __future__ import annotations
 from outbox.consumer.assignments import Assignments
 from outbox.consumer.board import Board
 from outbox.consumer.report import Report
-from outbox.consumer.watchdog import Patience, Remedy, Watchdog
+from outbox.consumer.watchdog import Patience, Remedy, Standing, Watchdog
 from outbox.errors import DependencyDown
 from outbox.kafka.port import Consumer
 
@@ -28,7 +28,7 @@ class Healing:
         if now - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = now
-        flowing = {partition: self._consumer.position(partition) for partition in self._board.flowing()}
+        flowing = {one: Standing(self._consumer.position(one), fence) for one, fence in self._board.flowing().items()}
         suspects = self._watchdog.look(now, flowing)
         if not suspects:
             return

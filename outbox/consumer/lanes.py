@@ -225,7 +225,9 @@ class PartitionLanes:
         lane = self._lanes[run.lane]
         lane.next_offset, lane.last, lane.attempt = stored.next_offset, stored.last, 0
         while lane.pending and lane.pending[0].offset < stored.next_offset:
-            lane.pending.popleft()
+            key = lane.pending.popleft().key
+            if key is not None:
+                lane.parked_keys.add(key)  # that commit may have parked it: the next run of the key looks
             self.records -= 1
             self.bytes -= lane.sizes.popleft()
         return bool(lane.pending)

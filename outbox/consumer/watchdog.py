@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from outbox.kafka.port import TopicPartition
 
@@ -43,6 +44,13 @@ class Patience:
         return min(self.cap_s, self.stall_s * 2.0 ** max(0, min(remedies, 32) - 1))
 
 
+class Standing(NamedTuple):
+    """Where the consumer stands in a partition, under which assignment."""
+
+    position: int
+    fence: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stall:
     """The evidence: where it stands, where the log ended when first and last asked, and how long between."""
@@ -61,7 +69,7 @@ class Stall:
 
 @dataclass(slots=True)
 class _Watched:
-    position: int
+    at: Standing
     still_s: float = 0.0
     probed_s: float = 0.0
     end_before: int | None = None
@@ -77,11 +85,11 @@ class Watchdog:
         self._stuck: dict[TopicPartition, tuple[int, int]] = {}  # stuck at, remedies tried
         self._looked_at: float | None = None
 
-    def look(self, now: float, flowing: Mapping[TopicPartition, int]) -> Set[TopicPartition]:
-        """`flowing`: position of every open partition that no bound holds back. Returns those to `judge` now."""
+    def look(self, now: float, flowing: Mapping[TopicPartition, Standing]) -> Set[TopicPartition]:
+        """`flowing`: every open partition that no bound holds back. Returns those to `judge` now."""
         step_s = 0.0 if self._looked_at is None else min(self._patience.step_s, now - self._looked_at)
         self._looked_at = now
-        self._watched = {one: self._seen(one, position, step_s) for one, position in flowing.items()}
+        self._watched = {one: self._seen(one, at, step_s) for one, at in flowing.items()}
         return {one for one, seen in self._watched.items() if seen.still_s - seen.probed_s >= self._patience.probe_s}
 
     def judge(self, ends: Mapping[TopicPartition, int]) -> Sequence[Stall]:
@@ -92,7 +100,7 @@ class Watchdog:
             if seen is None:
                 continue
             seen.probed_s = seen.still_s
-            if end <= seen.position:
+            if end <= seen.at.position:
                 seen.end_before, seen.behind_s = None, 0.0
             elif seen.end_before is None:
                 seen.end_before = end
@@ -104,21 +112,21 @@ class Watchdog:
         """The broker did not answer: nothing seen so far proves anything."""
         self._watched.clear()
 
-    def _seen(self, partition: TopicPartition, position: int, step_s: float) -> _Watched:
+    def _seen(self, partition: TopicPartition, at: Standing, step_s: float) -> _Watched:
         seen = self._watched.get(partition)
-        if seen is None or seen.position != position:
-            if position > self._stuck.get(partition, (position, 0))[0]:
+        if seen is None or seen.at != at:  # also under a new fence: it was just begun anew
+            if at.position > self._stuck.get(partition, (at.position, 0))[0]:
                 del self._stuck[partition]
-            return _Watched(position)
+            return _Watched(at)
         seen.still_s += step_s
         if seen.end_before is not None:
             seen.behind_s += step_s
         return seen
 
     def _stall(self, partition: TopicPartition, seen: _Watched, end_before: int, end: int) -> Stall | None:
-        stuck_at, remedies = self._stuck.get(partition, (seen.position, 0))
+        stuck_at, remedies = self._stuck.get(partition, (seen.at.position, 0))
         if seen.behind_s < self._patience.before(remedies):
             return None
-        self._stuck[partition] = max(stuck_at, seen.position), remedies + 1
+        self._stuck[partition] = max(stuck_at, seen.at.position), remedies + 1
         self._watched.pop(partition)
-        return Stall(partition, seen.position, end_before, end, seen.behind_s, remedies)
+        return Stall(partition, seen.at.position, end_before, end, seen.behind_s, remedies)

@@ -105,6 +105,18 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again() -> None:
     assert lanes.records == 1
 
 
+def test_a_commit_whose_answer_was_lost_may_have_parked_its_keys_so_the_next_run_looks() -> None:
+    lanes = fresh()
+    lanes.offer([record(0), record(1)], 2)
+    lane = lane_of(b"a", LANES)
+    run = lanes.take(lane, 1)
+    assert run is not None
+    lanes.overtaken(run, LanePosition(lane, 1, None))
+    again = lanes.take(lane, 10)
+    assert again is not None
+    assert b"a" in again.parked_keys
+
+
 def test_the_gate_closes_at_the_bound_and_opens_at_half() -> None:
     bound = Bound(records=10, bytes=1000)
     assert [bound.gate(count, 0, closed=False) for count in (9, 10)] == [False, True]

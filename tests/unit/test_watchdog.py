@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from outbox.consumer.watchdog import Patience, Remedy, Stall, Watchdog
+from outbox.consumer.watchdog import Patience, Remedy, Stall, Standing, Watchdog
 from outbox.kafka.port import TopicPartition
 
 HOME, OTHER = TopicPartition("order", 0), TopicPartition("order", 1)
@@ -21,6 +21,7 @@ class World:
         self.positions = {HOME: 0}
         self.ends = {HOME: 0}
         self.asked = 0
+        self.fence = 1
 
     def watch(self, seconds: float) -> list[tuple[float, Stall]]:
         found: list[tuple[float, Stall]] = []
@@ -31,7 +32,8 @@ class World:
         return found
 
     def look(self) -> list[Stall]:
-        suspects = self.watchdog.look(self.now, self.positions)
+        at = {one: Standing(position, self.fence) for one, position in self.positions.items()}
+        suspects = self.watchdog.look(self.now, at)
         self.asked += bool(suspects)
         return list(self.watchdog.judge({one: self.ends[one] for one in suspects}))
 
@@ -119,10 +121,19 @@ def test_a_broker_that_did_not_answer_starts_the_proof_again() -> None:
     assert world.watch(8.0) == []
 
 
+def test_a_partition_that_was_taken_over_anew_at_the_same_place_is_watched_anew() -> None:
+    world = World()
+    world.ends[HOME] = 40
+    world.watch(8.0)
+    world.fence += 1
+    assert world.watch(8.0) == []
+    assert world.watch(2.0) != []
+
+
 def test_a_day_of_bursts_and_quiet_raises_no_alarm() -> None:
     """Each burst is read within 5 s; partitions are paused for minutes at times; a process stops now and then."""
     rng, world = random.Random(11), World()
-    everything = [TopicPartition("order", number) for number in range(4)]
+    everything = [HOME, OTHER]
     world.positions = dict.fromkeys(everything, 0)
     world.ends = dict.fromkeys(everything, 0)
     due: dict[TopicPartition, float] = {}

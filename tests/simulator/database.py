@@ -1,0 +1,162 @@
+"""Logs, position rows, effects and quarantine as plain values. A method is a transaction, checked as it commits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from outbox.consumer.lanes import Assigned, LanePosition, Run, Sweep, lane_of
+from outbox.consumer.positions import Overtaken
+from outbox.consumer.triage import Triage
+from outbox.errors import Fenced, Undecodable
+from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.kafka.port import Record, TopicPartition
+
+LANES = 3
+NO_ID = UUID(int=0)
+lane_by_key = lane_of  # kept, should a mutation replace the core's
+
+
+class Violation(AssertionError):
+    """`name` is the invariant that broke."""
+
+    def __init__(self, name: str, seen: object) -> None:
+        super().__init__(f"{name}: {seen}")
+        self.name = name
+
+
+def hold(name: str, true: object, seen: object = "") -> None:
+    """The invariant `name` holds, or the run ends here."""
+    if not true:
+        raise Violation(name, seen)
+
+
+@dataclass(slots=True)
+class Log:
+    """One partition as the broker has it; offsets have gaps."""
+
+    records: list[Record] = field(default_factory=list)
+    end: int = 0
+
+
+@dataclass
+class Database:
+    """Also the judge: whatever a transaction would make true for ever is checked before it is."""
+
+    logs: dict[TopicPartition, Log]
+    rows: dict[TopicPartition, list[LanePosition]] = field(default_factory=dict)
+    fences: dict[TopicPartition, int] = field(default_factory=dict)
+    events: dict[tuple[TopicPartition, int], ReceivedEvent | None] = field(default_factory=dict)
+    undone: dict[tuple[TopicPartition, int], set[int]] = field(default_factory=lambda: defaultdict(set))
+    ended: dict[tuple[TopicPartition, int], str] = field(default_factory=dict)
+    seen: set[SourcePosition] = field(default_factory=set)
+    latest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    open_keys: set[bytes] = field(default_factory=set)
+    lsn: int = 0
+
+    def append(self, partition: TopicPartition, key: bytes, number: int | None, gap: int) -> None:
+        """An event of the key; without a number, bytes that are none."""
+        self.lsn += 1
+        event = None
+        if number is not None:
+            position = SourcePosition("s", self.lsn, 0)
+            made = Event("order", key.decode(), number, "T", b"", {}, None, None, NO_ID)
+            event = ReceivedEvent(made, partition.topic, partition.partition, 0, position)
+        self._write(partition, key, event, gap)
+
+    def repeat(self, partition: TopicPartition, count: int) -> None:
+        """The relay was killed before it confirmed: its last records come again, in order."""
+        for record in self.logs[partition].records[-count:] if count else []:
+            event = self.events[partition, record.offset]
+            if event is not None:
+                self._write(partition, record.key or b"", event, 0)
+
+    def _write(self, partition: TopicPartition, key: bytes, event: ReceivedEvent | None, gap: int) -> None:
+        log = self.logs[partition]
+        offset = log.end + gap
+        log.records.append(Record(partition.topic, partition.partition, offset, key, b"", (), 0))
+        log.end = offset + 1
+        if event is not None:
+            event = ReceivedEvent(event.event, event.topic, event.partition, offset, event.position)
+        self.events[partition, offset] = event
+        self.undone[partition, lane_by_key(key, LANES)].add(offset)
+
+    def decode(self, record: Record) -> ReceivedEvent:
+        event = self.events[TopicPartition(record.topic, record.partition), record.offset]
+        if event is None:
+            raise Undecodable("not an event")
+        return event
+
+    def assign(self, partition: TopicPartition) -> Assigned:
+        """A new fence; where the lanes stand."""
+        self.fences[partition] = self.fences.get(partition, 0) + 1
+        rows = self.rows.setdefault(partition, [LanePosition(lane, 0, None) for lane in range(LANES)])
+        return Assigned(partition, "1", self.fences[partition], tuple(rows), frozenset(self.open_keys))
+
+    def check_fence(self, assigned: Assigned) -> None:
+        if self.fences[assigned.partition] != assigned.fence:
+            raise Fenced("another assignment")
+
+    def commit(self, run: Run, found: Triage) -> None:
+        """Effects, parked records and the lane's position, as `positions.advance` would; or nothing."""
+        partition = run.assigned.partition
+        self.check_fence(run.assigned)
+        row = self.rows[partition][run.lane]
+        if row.next_offset > run.records[0].offset:
+            raise Overtaken(row)
+        applied = {event.offset for event in found.events}
+        parked = {one.record.offset for one in found.parked}
+        for record in run.records:
+            self._end(partition, record, applied, parked)
+        self._move(partition, LanePosition(run.lane, run.next_offset, found.last))
+
+    def _end(self, partition: TopicPartition, record: Record, applied: set[int], parked: set[int]) -> None:
+        place, key = (partition, record.offset), record.key or b""
+        hold("a record has one disposition", place not in self.ended, place)
+        event = self.events[place]
+        if record.offset in applied:
+            assert event is not None
+            hold("a parked key holds back its later events", key not in self.open_keys, place)
+            number, name = event.event.aggregate_version, event.event.aggregate_id
+            hold("nothing is applied twice", event.position not in self.seen, place)
+            hold("a key keeps its order", number > self.latest[name], (place, number, self.latest[name]))
+            self.latest[name] = number
+        elif record.offset in parked:
+            self.open_keys.add(key)
+        else:
+            hold("only what came before is a repeat", event is not None and event.position in self.seen, place)
+        self.ended[place] = "ended"
+        if event is not None and event.position is not None:
+            self.seen.add(event.position)
+        self.undone[partition, lane_by_key(key, LANES)].discard(record.offset)
+
+    def sweep(self, sweep: Sweep) -> None:
+        """Idle lanes follow the frontier, as `positions.sweep` would."""
+        partition = sweep.assigned.partition
+        self.check_fence(sweep.assigned)
+        for lane in sweep.lanes:
+            row = self.rows[partition][lane]
+            if row.next_offset < sweep.target:
+                self._move(partition, LanePosition(lane, sweep.target, row.last))
+
+    def _move(self, partition: TopicPartition, row: LanePosition) -> None:
+        before = self.rows[partition][row.lane].next_offset
+        hold("a position never goes back", row.next_offset >= before, (partition, row, before))
+        hold("a position never passes the log's end", row.next_offset <= self.logs[partition].end, (partition, row))
+        left = self.undone[partition, row.lane]
+        hold("a position never passes a gap", not left or min(left) >= row.next_offset, (partition, row, left))
+        self.rows[partition][row.lane] = row
+
+    def first_undone(self, partition: TopicPartition) -> int | None:
+        offsets = [min(left) for lane in range(LANES) if (left := self.undone[partition, lane])]
+        return min(offsets, default=None)
+
+    def read(self, partition: TopicPartition, offset: int, limit: int) -> tuple[Sequence[Record], int]:
+        """Records from `offset`, and the position after them, behind any markers at the end."""
+        log = self.logs[partition]
+        found = [record for record in log.records if record.offset >= offset][: limit + 1]
+        if len(found) > limit:
+            return found[:limit], found[limit].offset
+        return found, log.end
