@@ -28,9 +28,9 @@ class Vendors:
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         requests.put(f"{self.url}/knobs/{book}", json=knobs, headers=headers, timeout=5).raise_for_status()
 
-    def asked(self, book: str) -> dict[str, int]:
-        """Requests by key of what was done; a key that stands twice fails the test."""
-        entries = list(read_ledger(self.url, book))
+    def asked(self, book: str, order_ref: str) -> dict[str, int]:
+        """Requests by key of what was done for an order; a key that stands twice fails the test."""
+        entries = [entry for entry in read_ledger(self.url, book) if entry["body"]["order_ref"] == order_ref]
         assert len({entry["key"] for entry in entries}) == len(entries)
         return {entry["key"]: entry["requests"] for entry in entries}
 

@@ -1,19 +1,26 @@
-"""An effect sender as a process of its own, to be stopped at a named point and killed there."""
+"""A context's effect sender as a process of its own, to be stopped at a named point and killed there."""
 
 from __future__ import annotations
 
 import os
+import sys
 
-from new_services.notification.effects import MailVendor
+from new_services.services import SERVICES
 from outbox.checkpoints import Checkpoints
 from strangler.step.effects import EffectSender, SenderSettings
 from tests.integration.contexts import connect
 
 if __name__ == "__main__":
+    [name] = sys.argv[1:] or ["notification"]
+    step = SERVICES[name].step
+    if step is None or step.vendors is None:
+        raise SystemExit(f"{name} sends nothing")
     EffectSender(
-        connect=lambda: connect(os.environ["STRANGLER_DSN"], "notification"),
-        step="notification",
-        vendors={"mail": MailVendor(os.environ["VENDORS_URL"], timeout_s=2)},
+        connect=lambda: connect(os.environ["STRANGLER_DSN"], name),
+        step=name,
+        vendors=step.vendors(os.environ["VENDORS_URL"]),
+        conclude=step.conclude,
+        apply_writes=step.apply_writes,
         settings=SenderSettings(concurrency=2, poll_s=0.05),
         checkpoints=Checkpoints.from_environ(os.environ),
     ).run()

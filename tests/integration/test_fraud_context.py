@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from legacy_app.vendors.answers import LARGE_MINOR, risk
 from new_services.fraud.effects import FraudVendor
 from outbox.consumer.handler import Disposition
-from strangler.local.stack import Stack
 from tests.integration.contexts import rows
 from tests.integration.middle import ended, handle, sending, told
 from tests.orders import of_order
-from tests.vendors_server import Vendors, vendors_server
+from tests.vendors_server import Vendors
 
 DECISIONS = "SELECT order_ref, verdict, tier FROM fraud.decision ORDER BY 1"
-
-
-@pytest.fixture
-def vendors(stack: Stack, tmp_path: Path) -> Iterator[Vendors]:
-    with vendors_server(stack, tmp_path) as vendors:
-        yield vendors
 
 
 def amount_of(low: int, high: int) -> int:
@@ -30,33 +18,32 @@ def amount_of(low: int, high: int) -> int:
     return next(amount for amount in range(LARGE_MINOR, LARGE_MINOR + 1_000) if low <= risk("17850", amount) <= high)
 
 
-def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Vendors) -> None:
-    amounts = {"a": amount_of(0, 59), "b": amount_of(60, 89), "c": amount_of(90, 99)}
+def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Vendors, a: str) -> None:
+    b, c = f"{a}b", f"{a}c"
+    amounts = {a: amount_of(0, 59), b: amount_of(60, 89), c: amount_of(90, 99)}
     events = [of_order("OrderReceived", ref, "fraud=new", total_minor=amount) for ref, amount in amounts.items()]
     assert handle(database, "fraud", *events) == [Disposition.APPLIED] * 3
     with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
         assert ended(database, "fraud", 3)
-    assert rows(database, DECISIONS) == [
-        ("a", "cleared", "low"),
-        ("b", "cleared", "medium"),
-        ("c", "refused", "high"),
-    ]
-    assert rows(database, "SELECT order_ref, resolved_at FROM fraud.review") == [("b", None)]
+    assert rows(database, DECISIONS) == [(a, "cleared", "low"), (b, "cleared", "medium"), (c, "refused", "high")]
+    assert rows(database, "SELECT order_ref, resolved_at FROM fraud.review") == [(b, None)]
     types = {ref: (version, type_, outcome["tier"]) for ref, version, type_, outcome in told(database, "fraud")}
     assert types == {
-        "a": (1, "FraudCleared", "low"),
-        "b": (1, "FraudCleared", "medium"),
-        "c": (1, "FraudRefused", "high"),
+        a: (1, "FraudCleared", "low"),
+        b: (1, "FraudCleared", "medium"),
+        c: (1, "FraudRefused", "high"),
     }
-    assert vendors.asked("fraud") == {f"{ref}:fraud:100": 1 for ref in "abc"}
+    assert all(vendors.asked("fraud", ref) == {f"{ref}:fraud:100": 1} for ref in amounts)
+    scored = FraudVendor(vendors.url).look_up(f"{c}:fraud:100")
+    assert scored.detail["score"] >= 90
 
 
-def test_an_order_that_the_scorer_refuses_to_score_is_not_cleared(database: str, vendors: Vendors) -> None:
+def test_an_order_that_the_scorer_refuses_to_score_is_not_cleared(database: str, vendors: Vendors, a: str) -> None:
     vendors.turn("fraud", decline_share=1.0)
-    handle(database, "fraud", of_order("OrderReceived", "a", "fraud=new"))
+    handle(database, "fraud", of_order("OrderReceived", a, "fraud=new"))
     with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
         assert ended(database, "fraud", 1)
-    assert rows(database, DECISIONS) == [("a", "refused", "high")]
+    assert rows(database, DECISIONS) == [(a, "refused", "high")]
     [(_, _, type_, outcome)] = told(database, "fraud")
     assert (type_, outcome["score"]) == ("FraudRefused", None)
 

@@ -1,0 +1,36 @@
+"""Fixtures of the contexts' tests: the vendors, one process for all, and orders that they have never heard of."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from legacy_app.vendors.knobs import Knobs
+from strangler.local.stack import Stack
+from tests.vendors_server import Vendors, vendors_server
+
+
+@pytest.fixture(scope="session")
+def shared_vendors(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendors]:
+    """Started once: a process takes longer than most tests."""
+    folder: Path = tmp_path_factory.mktemp("vendors")
+    with vendors_server(stack, folder) as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def vendors(shared_vendors: Vendors) -> Vendors:
+    """Well behaved until a test turns a knob."""
+    for book in ("payments", "fraud"):
+        shared_vendors.turn(book, **asdict(Knobs()))
+    return shared_vendors
+
+
+@pytest.fixture
+def a() -> str:
+    """The reference of an order."""
+    return f"a{secrets.token_hex(4)}"
