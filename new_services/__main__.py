@@ -1,4 +1,4 @@
-"""`python -m new_services run | replay | rebuild NAME, plant KIND`: the contexts, and the planter of faults."""
+"""`python -m new_services run | replay | rebuild NAME, review ..., plant KIND`: contexts, and faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from new_services import again
+from new_services.fraud import cli as review
 from new_services.plant import STUCK, plant
 from new_services.plant_kinds import KINDS
 from new_services.services import SERVICES
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seed=arguments.seed,
                 as_json=arguments.json,
             )
+        if arguments.verb == "review":
+            return int(arguments.act(arguments))
         if arguments.verb in ("replay", "rebuild"):
             return int(arguments.act(arguments, read_settings(os.environ, lanes=None)))
         run(SERVICES[arguments.name], read_settings(os.environ, lanes=arguments.lanes))
@@ -47,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("name", choices=sorted(SERVICES))
     running.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition")
     again.register(verbs)
+    review.register(verbs)
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
     planting.add_argument("kind", choices=[*KINDS, STUCK])
     planting.add_argument("--order-ref", help="instead of a random order; stuck_event needs it")

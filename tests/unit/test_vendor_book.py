@@ -86,6 +86,7 @@ def test_a_key_with_another_body_is_refused(book_of: BookOf) -> None:
         ({"slow_share": 1, "slow_ms": 1500}, Fate.SLOW, 1, [1.52]),
         ({"effect_then_slow_share": 1, "effect_then_slow_ms": 3000}, Fate.EFFECT_THEN_SLOW, 1, [0.02, 3.0]),
         ({"effect_then_timeout": 1, "hang_ms": 9000}, Fate.EFFECT_THEN_TIMEOUT, 1, [0.02, 9.0]),
+        ({"decline_share": 1}, Fate.DECLINED, 0, [0.02]),
     ],
 )
 def test_each_knob_misbehaves_in_its_way(
@@ -97,6 +98,33 @@ def test_each_knob_misbehaves_in_its_way(
     assert book.serve("k", BODY).fate is fate
     assert len(book.page(0, 10)) == effects
     assert clock.slept == slept_s
+
+
+def test_what_was_given_back_while_a_request_waited_is_not_done(tmp_path: Path) -> None:
+    clock, given_back = Clock(), set[str]()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        given_back.add("k")
+
+    ledger = Ledger(tmp_path / "payments.jsonl", clock)
+    book = Book(ledger, clock, sleep, knobs=Knobs(latency_ms=20), closed=lambda key: key in given_back)
+    assert book.serve("k", BODY).fate is Fate.CLOSED
+    assert book.page(0, 9) == []
+    ledger.close()
+
+
+def test_a_charge_that_was_given_back_is_neither_found_nor_asked_for_again(tmp_path: Path) -> None:
+    given_back = set[str]()
+    ledger = Ledger(tmp_path / "payments.jsonl", Clock())
+    book = Book(ledger, Clock(), Clock().sleep, closed=lambda key: key in given_back)
+    assert book.serve("k", BODY).entry == book.find("k")
+    given_back.add("k")
+    assert book.serve("k", BODY).fate is Fate.CLOSED
+    assert book.find("k") is None
+    assert [entry.requests for entry in book.page(0, 9)] == [1]
+    assert book.done("k") is not None
+    ledger.close()
 
 
 def test_above_the_rate_limit_nothing_is_done(book_of: BookOf) -> None:
