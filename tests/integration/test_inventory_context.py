@@ -70,8 +70,8 @@ def test_a_rejection_that_overtakes_its_order_keeps_stock_from_being_taken(datab
     handle(database, "inventory", of_order("FraudCleared", "a", OWNED))
     assert rows(database, TAKEN) == []
     assert told(database, "inventory") == [
-        ("a", 2, "StockReleased", {"pieces": 0}),
         ("a", 1, "StockRefused", {"sold_out": None, "short": 0}),
+        ("a", 2, "StockReleased", {"pieces": 0}),
     ]
 
 

@@ -122,8 +122,8 @@ def test_a_rejection_that_comes_first_voids_the_charge(database: str, vendors: V
         assert ended(database, "payment", 2)
     types = [(type_, outcome["reason"]) for _, _, type_, outcome in told(database, "payment")]
     assert types == [
-        ("PaymentRefunded", "voided"),
         ("PaymentRefused", "the key was given back: it charges nobody any more"),
+        ("PaymentRefunded", "voided"),
     ]
     assert vendors.asked("payments", a) == {}
     assert rows(database, PAYMENTS) == []
