@@ -16,6 +16,30 @@ from strangler.local.stack import Stack
 from strangler.migrate import branches_found
 
 
+USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
+NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another Kafka than the default, tests that touch none are left out: they ran on the default, with the same
+    parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka.
+    """
+    if os.environ.get("KAFKA", "embedded") == "embedded":
+        return
+    same = [item for item in items if isinstance(item, pytest.Function) and not _touches_kafka(item)]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if item not in set(same)]
+
+
+def _touches_kafka(item: pytest.Function) -> bool:
+    info = item._fixtureinfo
+    asked = set(info.argnames)
+    for name, definitions in info.name2fixturedefs.items():
+        if name not in NO_KAFKA_OF_ITS_OWN:
+            asked.update(definitions[-1].argnames)
+    return bool(asked & USES_KAFKA)
+
+
 @pytest.fixture(scope="session")
 def kafka_kind() -> str:
     """Which Kafka the tests run on: `embedded`, `apache` or `host:port`."""
