@@ -15,7 +15,6 @@ from strangler.errors import DependencyDown
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
 
-
 USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
 NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
 
