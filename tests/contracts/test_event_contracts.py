@@ -15,7 +15,7 @@ import pytest
 from legacy_app.plan import plan
 from strangler.step.intents import Json
 from tests.contracts.event_schemas import FOLDER, breaks, broken_by, newest, read, topics, versions
-from tests.orders import cancelled, payload, placed
+from tests.orders import OUTCOMES, cancelled, of_order, payload, placed
 
 Change = Callable[[Any], object]
 STOCK = {"by": "legacy", "sold_out": None, "short": 0}
@@ -46,7 +46,7 @@ def test_each_version_is_compatible_with_the_one_before(topic: str) -> None:
         assert breaks(read(topic, old), read(topic, new)) == [], f"{topic} {old} -> {new}"
 
 
-def of_order(contract: Any) -> Any:
+def shape_of(contract: Any) -> Any:
     return contract["$defs"]["order"]
 
 
@@ -65,14 +65,14 @@ def test_an_order_is_the_same_in_every_topic() -> None:
     ("change", "named"),
     [
         (lambda new: new["events"].pop("StockReleased"), "event StockReleased is gone"),
-        (lambda new: of_order(new)["properties"].pop("country"), "StockReserved.country is gone"),
-        (lambda new: of_order(new)["required"].remove("country"), "StockReserved.country is optional now"),
-        (lambda new: of_order(new)["properties"]["total_minor"].update(type="number"), "total_minor has another type"),
-        (lambda new: of_order(new)["properties"]["channel"]["enum"].append("phone"), "channel has another enum"),
-        (lambda new: of_order(new)["properties"]["channel"]["enum"].remove("web"), "channel has another enum"),
-        (lambda new: of_order(new).update(additionalProperties=False), "has another additionalProperties"),
+        (lambda new: shape_of(new)["properties"].pop("country"), "StockReserved.country is gone"),
+        (lambda new: shape_of(new)["required"].remove("country"), "StockReserved.country is optional now"),
+        (lambda new: shape_of(new)["properties"]["total_minor"].update(type="number"), "total_minor has another type"),
+        (lambda new: shape_of(new)["properties"]["channel"]["enum"].append("phone"), "channel has another enum"),
+        (lambda new: shape_of(new)["properties"]["channel"]["enum"].remove("web"), "channel has another enum"),
+        (lambda new: shape_of(new).update(additionalProperties=False), "has another additionalProperties"),
         (lambda new: new["$defs"]["line"]["properties"].pop("sku"), "StockReserved.lines[].sku is gone"),
-        (lambda new: of_order(new)["properties"]["lines"].pop("items"), "lines has other items"),
+        (lambda new: shape_of(new)["properties"]["lines"].pop("items"), "lines has other items"),
         (
             lambda new: outcome_of(new)["required"].remove("by"),
             "StockReserved.outcome.by is optional now",
@@ -83,8 +83,8 @@ def test_an_order_is_the_same_in_every_topic() -> None:
         ),
         (
             lambda new: [
-                of_order(new)["properties"].update(gift={"type": "boolean"}),
-                of_order(new)["required"].append("gift"),
+                shape_of(new)["properties"].update(gift={"type": "boolean"}),
+                shape_of(new)["required"].append("gift"),
             ],
             "StockReserved.gift is required now",
         ),
@@ -101,11 +101,11 @@ def test_a_break_is_found_and_named(change: Change, named: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda new: of_order(new)["properties"].update(gift={"type": "boolean"}),
+        lambda new: shape_of(new)["properties"].update(gift={"type": "boolean"}),
         lambda new: new["events"].update(StockMoved=new["events"]["StockReserved"]),
         lambda new: new["events"]["StockReserved"].update(description="In other words."),
-        lambda new: of_order(new)["properties"]["channel"]["enum"].reverse(),
-        lambda new: of_order(new)["required"].reverse(),
+        lambda new: shape_of(new)["properties"]["channel"]["enum"].reverse(),
+        lambda new: shape_of(new)["required"].reverse(),
     ],
     ids=["optional field", "event type", "words", "order of values", "order of required"],
 )
@@ -141,5 +141,6 @@ def test_an_unknown_event_has_no_contract() -> None:
 
 
 def test_the_events_that_tests_write_by_hand_keep_the_contract() -> None:
-    for event in (placed("o-1"), cancelled("o-1"), cancelled("o-1", whole=False)):
-        assert broken_by("order", event.type, event.payload) == []
+    middle = [of_order(type_, "o-1") for type_ in (*OUTCOMES, "OrderReceived", "OrderRejected")]
+    for event in (placed("o-1"), cancelled("o-1"), cancelled("o-1", whole=False), *middle):
+        assert broken_by(event.aggregate_type, event.type, event.payload) == []
