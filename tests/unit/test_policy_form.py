@@ -15,7 +15,10 @@ POLICIES = [*GOOD, *(service.policy for service in SERVICES.values())]
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.flow)
 def test_a_policy_comes_back_from_json_as_it_was(policy: FlowPolicy) -> None:
-    assert from_data(json.loads(json.dumps(to_data(policy)))) == policy
+    data = to_data(policy)
+
+    assert json.loads(json.dumps(data)) == data
+    assert from_data(data) == policy
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_a_chain_whose_deadlines_grow_breaks_none() -> None:
     assert contradictions_among([*chain, place(BULK, reads=("mails", "payment"))]) == []
 
 
+def test_critical_flows_may_share_what_no_lower_one_uses() -> None:
+    other = replace(CRITICAL, flow="stock")
+    shared = [place(one, group="one", pool="one", writes=("both",)) for one in (CRITICAL, other)]
+
+    assert contradictions_among(shared) == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("turned", [False, True], ids=["as they stand", "turned round"])
 def test_policies_that_break_one_rule_are_named_for_that_rule_alone(name: str, *, turned: bool) -> None:
