@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-STEPS = ("notification", "search", "recommendation")
+STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 
 
 @pytest.mark.timeout(240)
@@ -27,7 +27,7 @@ def test_the_chain_is_strangled_and_reconciled(tmp_path: Path, kafka_kind: str) 
     assert report["orders"]["lost"] == report["orders"]["duplicated"] == 0
     assert report["relay"]["kills"] == 1
     assert report["relay"]["lost"] == report["relay"]["duplicated_effects"] == 0
-    assert report["planted"]["found"] == report["planted"]["of"] == 4
+    assert report["planted"]["found"] == report["planted"]["of"] == 6
     assert report["legacy_disease"]["timeouts"] > 0
     for name in STEPS:
         assert report["steps"][name]["stage"] == "live"

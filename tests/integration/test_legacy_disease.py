@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 
+import psycopg
 import pytest
 import requests
 
@@ -63,6 +64,21 @@ def test_a_client_that_retries_gets_a_second_order(shop: Shop, symptoms: Symptom
     shop.place(body)
 
     assert symptoms() == {"orders": 2, "duplicate_orders": 1, "double_charged": 1}
+
+
+def test_a_charge_of_a_rejected_order_is_a_payment_without_an_order_until_it_is_refunded(
+    shop: Shop, symptoms: Symptoms
+) -> None:
+    ref = shop.place(order("rejected", ("A", 1, 100))).json()["order_ref"]
+    with psycopg.connect(shop.dsn) as connection:
+        connection.execute("UPDATE legacy.orders SET status = 'rejected' WHERE order_ref = %s", (ref,))
+    charged = symptoms()
+    refund = {"order_ref": ref, "amount_minor": 100}
+    headers = {"Idempotency-Key": f"{ref}:payment:100"}
+    requests.post(f"{shop.vendors.url}/payments/refunds", json=refund, headers=headers, timeout=5).raise_for_status()
+
+    assert charged == {"payments_without_order": 1, "mails_without_order": 1}
+    assert symptoms() == {"mails_without_order": 1}
 
 
 def test_a_shop_with_the_disease_fails_its_own_check(shop: Shop) -> None:
