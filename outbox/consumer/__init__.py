@@ -4,6 +4,7 @@ from outbox.consumer.bounds import Bound
 from outbox.consumer.breaker import BreakerRule
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.credits import BudgetRule
+from outbox.consumer.expiry import Expiry
 from outbox.consumer.handler import Disposition, Handler, Poison
 from outbox.consumer.lanes import lane_of
 from outbox.consumer.retry import Overloaded, RetryRule, Trouble
@@ -17,6 +18,7 @@ __all__ = [
     "BudgetRule",
     "ConsumerRuntime",
     "Disposition",
+    "Expiry",
     "Handler",
     "Metric",
     "Observe",

@@ -36,6 +36,11 @@ class Report:
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "clause": clause.value}
         _log.info("run_put_off", extra={**_place(run.assigned.partition), **where})
 
+    def expired(self, clause: str, count: int) -> None:
+        """Late work took its branch; counted when decided, so again when its transaction is tried again."""
+        self.count(Metric.EXPIRED, count, clause=clause)
+        _log.info("events_expired", extra={"count": count, "clause": clause})
+
     def breaker(self, state: str) -> None:
         """What the group depends on has stopped, or begun, to answer."""
         self.count(Metric.BREAKER, state=state)

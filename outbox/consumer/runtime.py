@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -18,6 +19,8 @@ from outbox.consumer.apply import Application
 from outbox.consumer.assignments import Assignments
 from outbox.consumer.board import Board, Clock
 from outbox.consumer.budget import RetryBudget
+from outbox.consumer.expiring import Expiring
+from outbox.consumer.expiry import Expiry
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler
 from outbox.consumer.healing import Healing
@@ -44,6 +47,7 @@ class ConsumerRuntime:
     connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
     `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
+    `expiry` says what becomes of late work before the handler sees it.
     With a `reader` the runtime also releases parked keys when a person asks for it; it closes the reader it made.
     """
 
@@ -62,6 +66,7 @@ class ConsumerRuntime:
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
         reader: Callable[[], Reader] | None = None,
+        expiry: Expiry | None = None,
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -76,20 +81,13 @@ class ConsumerRuntime:
         budget = budget or RetryBudget(group, settings.retry.budget)
         self._retries = Retries(settings.retry, budget, self._report, clock, rng)
         self._keeper = Keeper(group, self._board, session(), settings, self._report, budget=budget)
-        self._assignments = Assignments(
-            consumer=consumer,
-            admin=admin,
-            keeper=self._keeper,
-            board=self._board,
-            settings=settings,
-            report=self._report,
-            checkpoints=checkpoints,
-            clock=clock,
-            rng=rng,
-        )
+        self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         application = Application(group, handler, decode, checkpoints)
-        self._workers = [self._worker(session(), application) for _ in range(settings.workers)]
+        working = (
+            application if expiry is None else replace(application, handler=Expiring(handler, expiry, self._report))
+        )
+        self._workers = [self._worker(session(), working) for _ in range(settings.workers)]
         self._release = None if reader is None else self._release_with(reader, session(), application, rng)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
@@ -187,6 +185,19 @@ class ConsumerRuntime:
         if lowest and lowest != self._committed:
             self._consumer.commit(lowest)
             self._committed = lowest
+
+    def _assignments_of(self, admin: Admin, checkpoints: Checkpoints, rng: random.Random) -> Assignments:
+        return Assignments(
+            consumer=self._consumer,
+            admin=admin,
+            keeper=self._keeper,
+            board=self._board,
+            settings=self._settings,
+            report=self._report,
+            checkpoints=checkpoints,
+            clock=self._clock,
+            rng=rng,
+        )
 
     def _worker(self, session: Session, application: Application) -> Worker:
         return Worker(

@@ -18,6 +18,7 @@ class Metric(StrEnum):
     DISPOSITION = "consumer_disposition"  # [disposition]
     RETRY = "consumer_retry"  # [error, trouble]
     PUT_OFF = "consumer_put_off"  # [clause]
+    EXPIRED = "consumer_expired"  # [clause]
     BREAKER = "consumer_breaker"  # [state]
     REPLAYED = "consumer_replayed"  # [topic]
     HELD_AGAIN = "consumer_held_again"  # [topic]

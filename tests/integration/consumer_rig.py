@@ -14,7 +14,7 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Handler, RuntimeSettings
+from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, RuntimeSettings
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.retry import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
@@ -112,10 +112,11 @@ class Rig:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
 
-    def send(self, key: str, number: int, *, lsn: int | None = None) -> None:
+    def send(self, key: str, number: int, *, lsn: int | None = None, deadline: int | None = None) -> None:
         """An event as the relay sends it; its source position grows unless given."""
         self.lsn += 1
-        event = Event("order", key, number, "OrderPlaced", b"{}")
+        context = {} if deadline is None else {"deadline": deadline}
+        event = Event("order", key, number, "OrderPlaced", b"{}", context)
         position = SourcePosition("test", self.lsn if lsn is None else lsn, 0)
         self.producer.send(self.topic, key.encode(), b"{}", to_headers(event, position))
         self.sent.append((key, number))
@@ -133,6 +134,7 @@ class Rig:
         settings: RuntimeSettings = QUICK,
         checkpoints: Checkpoints | None = None,
         group: str | None = None,
+        expiry: Expiry | None = None,
     ) -> Running:
         counts: Counter[tuple[str, str]] = Counter()
         counting = threading.Lock()
@@ -153,6 +155,7 @@ class Rig:
             checkpoints=checkpoints or Checkpoints(),
             observe=observe,
             reader=self.make_reader,
+            expiry=expiry,
         )
         running = Running(runtime, consumer, counts)
         self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Bound, Disposition, Metric, Poison
+from outbox.consumer import Bound, Disposition, Expiry, Metric, Poison
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
+from outbox.policy import Expired
 from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise, rig_in_memory
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
 
@@ -194,3 +195,25 @@ def test_a_wrong_number_of_dispositions_is_never_taken_for_done(rig: Rig) -> Non
     running = rig.runtime(forgetful)
     eventually(lambda: running.count(Metric.RETRY, "ValueError") > 2)
     assert not rig.caught_up()
+
+
+def test_late_work_is_dropped_before_the_handler_by_its_clause(rig: Rig) -> None:
+    rig.send("order-1", 1, deadline=1_000_000_000)
+    rig.send("order-1", 2)
+    rig.send("order-2", 1, deadline=1_000_000_000)
+    running = rig.runtime(expiry=Expiry(Expired.DROP, "policy:search.expired=drop"))
+    eventually(rig.caught_up, rig.positions)
+    assert rig.effects() == [("order-1", 2)]
+    assert running.count(DISPOSITION, "expired") == 2
+    assert running.count(Metric.EXPIRED, "policy:search.expired=drop") == 2
+
+
+def test_late_work_that_is_escalated_waits_for_a_person_with_the_later_events_of_its_key(rig: Rig) -> None:
+    rig.send("order-1", 1, deadline=1_000_000_000)
+    rig.send("order-1", 2)
+    rig.send("order-2", 1)
+    rig.runtime(expiry=Expiry(Expired.ESCALATE, "policy:payment.expired=escalate"))
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.positions)
+    assert rig.effects() == [("order-2", 1)]
+    reasons = [reason for (reason,) in rig.sql("SELECT reason FROM quarantine ORDER BY parked_at, 1")]
+    assert any("policy:payment.expired=escalate" in reason for reason in reasons)

@@ -1,0 +1,60 @@
+"""A handler before the handler: late work takes its declared branch, and the handler sees only what is in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.expiry import Expiry
+from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.report import Report
+from outbox.event import ReceivedEvent
+from outbox.policy import Expired
+
+
+class Expiring:
+    """An `outbox.consumer.Handler`. The order of a batch is kept between the branches.
+
+    Deferred and escalated work is parked with the clause as its reason, and the later events of its key behind it; what
+    a person then releases is run, however late. Whoever makes a runtime gives it an `Expiry`; replays know no deadline.
+    """
+
+    def __init__(self, handler: Handler, expiry: Expiry, report: Report, now: Callable[[], float] = time.time) -> None:
+        self._handler, self._expiry, self._report, self._now = handler, expiry, report, now
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        if self._expiry.branch is Expired.RUN:
+            return self._handler(connection, events)
+        stretches = self._expiry.split(events, self._now())
+        if not any(is_late for is_late, _, _ in stretches):
+            return self._handler(connection, events)
+        found: list[Disposition] = []
+        for is_late, first, stretch in stretches:
+            try:
+                act = self._expired if is_late else self._handler
+                found += act(connection, stretch)
+            except Poison as poison:
+                raise Poison(first + poison.index, poison.reason) from poison
+        return found
+
+    def _expired(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        branch = self._expiry.branch
+        match branch:
+            case Expired.DROP if not self._expiry.may_drop():
+                return self._handler(connection, events)
+            case Expired.DROP:
+                self._report.expired(self._expiry.clause, len(events))
+            case Expired.COMPENSATE:
+                if self._expiry.compensate is not None:
+                    self._expiry.compensate(connection, events)
+                self._report.expired(self._expiry.clause, len(events))
+            case Expired.DEFER | Expired.ESCALATE:
+                self._report.expired(self._expiry.clause, 1)
+                raise Poison(0, f"expired: {self._expiry.clause}")
+            case Expired.RUN:
+                return self._handler(connection, events)
+            case _:
+                assert_never(branch)
+        return [Disposition.EXPIRED] * len(events)
