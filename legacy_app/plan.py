@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock
+from legacy_app.choreography import choreography
 from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
 
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
@@ -95,6 +96,7 @@ plan = Plan(
     ),
     orders=oracle.orders,
     shared={"stock": stock},
+    choreography=choreography,
     resumer="resume",
     projections={
         "order": Context(

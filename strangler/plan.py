@@ -11,6 +11,7 @@ from pathlib import Path
 from outbox.connection import PsycopgConnection
 from outbox.event import Event
 from strangler.authority.shared import Shared
+from strangler.choreography.graph import Choreography
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
 from strangler.step.intents import Json
@@ -151,6 +152,7 @@ class Plan:
     retention_s: float = 7 * 86_400.0
     shared: Mapping[str, Shared] = field(default_factory=dict)
     resumer: str = ""
+    choreography: Choreography | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

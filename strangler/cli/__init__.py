@@ -16,6 +16,7 @@ from strangler.errors import StranglerError
 VERBS = (
     "stages",
     "authority",
+    "choreography",
     "migrate",
     "local",
     "facade",

@@ -1,0 +1,67 @@
+"""Prove from the data that every order has ended, or is within its deadline: one snapshot, order by order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from outbox.connection import PsycopgConnection
+from strangler.choreography.graph import Choreography, Readers, Seen
+from strangler.choreography.verdict import Standing, Verdict, judge, worst_first
+from strangler.errors import BadPlan
+
+# One snapshot for all readers, so what an order says and what its events say belong together.
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+NOW = "SELECT clock_timestamp()"
+MOST_REMARKS = 200  # remarks explain; nobody reads more
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """How many orders stand where, and those that need somebody, worst first. `proved`: none is overdue or denies."""
+
+    counts: Mapping[Standing, int]
+    late: int
+    findings: Sequence[Verdict]
+
+    @property
+    def proved(self) -> bool:
+        return not (self.counts[Standing.STUCK] or self.counts[Standing.CONTRADICTION])
+
+
+def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
+    """Reads in a transaction of its own, which it ends. The connection must not be in one."""
+    if graph.readers is None:
+        raise BadPlan("the choreography has no readers, so no order can be looked at; declare `readers` in the plan")
+    with connection.transaction():
+        connection.execute(ONE_SNAPSHOT)
+        verdicts = list(_verdicts(connection, graph, graph.readers))
+        findings = worst_first(verdicts)
+        explained = _explained(connection, graph.readers, findings)
+    counts = Counter(one.standing for one in verdicts)
+    return Audit({standing: counts[standing] for standing in Standing}, sum(one.late for one in verdicts), explained)
+
+
+def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Readers) -> Iterator[Verdict]:
+    orders = {order.order_ref: order for order in readers.orders(connection)}
+    parked: dict[str, dict[str, str]] = defaultdict(dict)
+    for one in readers.parked(connection):
+        parked[one.order_ref][one.step] = one.text
+    now = connection.execute(NOW).fetchall()[0][0]
+    for seen in readers.seen(connection):
+        order = orders.pop(seen.order_ref, None)
+        yield judge(graph, seen, order, parked.get(seen.order_ref, {}), now)
+    for order_ref, order in orders.items():
+        yield judge(graph, Seen(order_ref, {}), order, parked.get(order_ref, {}), now)
+
+
+def _explained(connection: PsycopgConnection, readers: Readers, findings: Sequence[Verdict]) -> Sequence[Verdict]:
+    """With what the contexts can say about the worst of them."""
+    remarks: dict[str, list[str]] = defaultdict(list)
+    for one in readers.remarks(connection, [finding.order_ref for finding in findings[:MOST_REMARKS]]):
+        remarks[one.order_ref].append(f"{one.step}: {one.text}")
+    return [
+        replace(finding, said="; ".join([*filter(None, [finding.said]), *remarks[finding.order_ref]]))
+        for finding in findings
+    ]

@@ -1,0 +1,102 @@
+"""`strangler choreography`: the declared graph of an order's events, and the proof that every order ends."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from strangler.choreography import Audit, Choreography, Problem, Standing, Verdict, audit, prove
+from strangler.choreography.drawing import lines, mermaid
+from strangler.cli.common import Invocation
+from strangler.errors import BadInput
+from strangler.plan import Plan
+from strangler.step.intents import Json
+
+EPILOG = "exit: 0 proved, 1 a rule is broken or an order is stuck, 2 usage, 3 a dependency is down"
+SHOWN = 20
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    what = "how an order's events lead to its end, and the proof that every order gets there"
+    verbs = subparsers.add_parser("choreography", help=what, description=what, epilog=EPILOG).add_subparsers(
+        required=True, metavar="VERB", dest="choreography_verb"
+    )
+    shower = verbs.add_parser("show", help="the declared graph: events, who reacts, deadlines, ends")
+    shower.add_argument("--mermaid", action="store_true", help="as a Mermaid flowchart")
+    shower.set_defaults(run=show)
+    checker = verbs.add_parser(
+        "check", help="prove the graph, then from the data that every order ended or is in time", epilog=EPILOG
+    )
+    checker.add_argument("--graph-only", action="store_true", help="prove the graph, ask no database")
+    checker.set_defaults(run=check)
+
+
+def show(invocation: Invocation) -> int:
+    graph = _declared(invocation.plan())
+    drawn = mermaid(graph) if invocation.args.mermaid else lines(graph)
+    invocation.emit(asdict(replace(graph, readers=None)), drawn)
+    return 0
+
+
+def check(invocation: Invocation) -> int:
+    """A graph that breaks a rule is no measure for the data, so that is asked only of one that holds."""
+    plan = invocation.plan()
+    graph = _declared(plan)
+    steps = {step.name: step.context.topics if step.context else None for step in plan.steps}
+    problems = prove(graph, topics=plan.topics, steps=steps)
+    found: Audit | None = None
+    if not problems and not invocation.args.graph_only:
+        with invocation.connect() as connection:
+            found = audit(connection, graph)
+    invocation.emit(_data(problems, found), [*_graph_lines(graph, problems), *_audit_lines(found)])
+    return 1 if problems or (found is not None and not found.proved) else 0
+
+
+def _declared(plan: Plan) -> Choreography:
+    if plan.choreography is None:
+        raise BadInput(f"plan {plan.name!r} declares no choreography; give it `choreography=Choreography(...)`")
+    return plan.choreography
+
+
+def _data(problems: Sequence[Problem], found: Audit | None) -> Json:
+    data: dict[str, Json] = {"graph": {"proved": not problems, "problems": [asdict(one) for one in problems]}}
+    if found is not None:
+        data["orders"] = {
+            "proved": found.proved,
+            "counts": {standing.value: count for standing, count in found.counts.items()},
+            "late": found.late,
+            "findings": [asdict(one) for one in found.findings],
+        }
+    return data
+
+
+def _graph_lines(graph: Choreography, problems: Sequence[Problem]) -> Sequence[str]:
+    if problems:
+        return [f"the graph breaks {len(problems)} rules; the orders were not looked at", *map(str, problems)]
+    never = "".join(f"; {promise.broken!r} has no path" for promise in graph.promises)
+    return [f"proved from the graph: every path of {len(graph.events)} events ends within {graph.within_s:g} s{never}"]
+
+
+def _audit_lines(found: Audit | None) -> Sequence[str]:
+    if found is None:
+        return []
+    counts = ", ".join(
+        f"{count} {standing.value.replace('_', ' ')}" for standing, count in found.counts.items() if count
+    )
+    total = sum(found.counts.values())
+    said = "proved from the data" if found.proved else "NOT proved"
+    late = f", {found.late} of them ended late" if found.late else ""
+    more = len(found.findings) - SHOWN
+    return [
+        f"{said}: {total} orders: {counts or 'none'}{late}",
+        *map(_finding_line, found.findings[:SHOWN]),
+        *([f"... and {more} more; --json has them all"] if more > 0 else []),
+    ]
+
+
+def _finding_line(one: Verdict) -> str:
+    what = "ended late" if one.late else one.standing.value
+    next_step = "; see `strangler quarantine`" if one.standing is Standing.QUARANTINED else ""
+    return f"  {what} {one.order_ref}: {one.said}{next_step}"
