@@ -19,7 +19,7 @@ from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
 from tests.integration.contexts import rows
 from tests.mail_server import MailServer, mail_server
-from tests.orders import cancelled, of_type, placed
+from tests.orders import cancelled, of_order, of_type, placed
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def vendor() -> Iterator[MailServer]:
 @pytest.fixture
 def environ(database: str, bootstrap: str, topic_prefix: str, vendor: MailServer) -> dict[str, str]:
     with closing(PythonAdmin(bootstrap)) as admin:
-        admin.ensure_topics({f"{topic_prefix}order": 2})
+        topics = ("intake", "fraud", "inventory", "payment", "order")
+        admin.ensure_topics({f"{topic_prefix}{topic}": 2 for topic in topics})
     return {
         "STRANGLER_DSN": database,
         "KAFKA_BOOTSTRAP": bootstrap,
@@ -85,6 +86,19 @@ def test_an_unknown_event_is_quarantined_with_the_later_ones_of_its_order(
     assert wait_until(lambda: rows(database, "SELECT order_ref FROM search.document") == [("fine",)], within_s=20)
     assert process.terminate() == 0
     assert rows(database, "SELECT order_ref FROM search.claim") == [("fine",)]
+
+
+@pytest.mark.timeout(60)
+def test_the_order_context_follows_all_topics_without_a_vendor(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    process = started(stack, {name: value for name, value in environ.items() if name != "VENDORS_URL"}, "order")
+    path = ("OrderReceived", "FraudCleared", "StockReserved", "PaymentTaken")
+    published(environ, *[of_order(type_, "a") for type_ in path], placed("a"), of_order("FraudCleared", "b"))
+    stands = "SELECT order_ref, state, waits_for FROM ordering.progress ORDER BY 1"
+    expected = [("a", "placed", []), ("b", "cleared", ["inventory"])]
+    assert wait_until(lambda: rows(database, stands) == expected, within_s=20)
+    assert process.terminate() == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
@@ -19,6 +20,7 @@ from strangler.step.effect_table import Effect, Ending
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.handler import StepHandler
 from strangler.step.intents import Call, Emit, Intent, Json, Write, to_json
+from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.contexts import connect, rows
 from tests.mail_server import MailServer, mail_server
 from tests.orders import cancelled, of_type, placed, received
@@ -94,6 +96,47 @@ def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
             assert wait_until(lambda: connection.execute(asked_again).rowcount == 1, within_s=10)
         assert wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"], within_s=10)
     assert rows(database, "SELECT state FROM search.effect") == [("done",)]
+
+
+class Hanging:
+    """A vendor whose first answer comes when it is let go."""
+
+    timeout_s, key_lifetime_s = 5.0, 3600.0
+
+    def __init__(self) -> None:
+        self.asked, self.let_go, self.answered = 0, threading.Event(), threading.Event()
+
+    def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer:  # noqa: ARG002
+        self.asked += 1
+        if self.asked == 1:
+            self.let_go.wait(10)
+            self.answered.set()
+        return Answer(AnswerKind.DONE, {"status": 202})
+
+    def look_up(self, key: str) -> Answer:  # noqa: ARG002
+        return Answer(AnswerKind.ABSENT)
+
+
+def test_of_two_answers_to_one_effect_only_the_first_is_concluded(database: str) -> None:
+    vendor = Hanging()
+    with connect(database, "search") as connection:
+        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+    sender = EffectSender(
+        connect=lambda: connect(database, "search"),
+        step="search",
+        vendors={"mail": vendor},
+        conclude=concluding,
+        apply_writes=apply_writes,
+        settings=SenderSettings(concurrency=2, poll_s=0.02),
+    )
+    with in_thread(sender.run, sender.stop):
+        assert wait_until(lambda: vendor.asked == 1, within_s=10)
+        with connect(database, "search") as connection:  # as if its lease had run out
+            connection.execute("UPDATE effect SET next_attempt_at = now()")
+        assert wait_until(lambda: len(rows(database, TOLD)) == 1, within_s=10)
+        vendor.let_go.set()
+        assert vendor.answered.wait(10)
+    assert len(rows(database, TOLD)) == 1
 
 
 def test_what_is_carried_is_neither_compared_nor_sent() -> None:
