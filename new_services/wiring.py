@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from new_services.late_work import expiry_of
 from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
@@ -125,6 +126,7 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
         checkpoints=settings.checkpoints,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
+        expiry=expiry_of(service.policy, settings.dsn),
     )
 
 
