@@ -34,6 +34,7 @@ ADDED = (
     "rest.py",
     "waiting.py",
     "told.py",
+    "declined.py",
     "hand_back.py",
 )
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import requests
 
+from legacy_app import declined  # seam
+
 
 class VendorFailed(Exception):
     """A vendor answered, but not with success."""
@@ -21,6 +23,7 @@ class Vendors:
     def post(self, path: str, key: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask, and wait for as long as it takes."""
         response = self._session.post(self._url + path, json=body, headers={"Idempotency-Key": key})
+        declined.check(response)  # seam
         if response.status_code >= 300:
             raise VendorFailed(f"{path} answered {response.status_code}; try again later")
         answer: dict[str, Any] = response.json()

@@ -149,6 +149,22 @@ def test_a_legacy_step_that_refuses_after_the_pause_rejects_the_order(shop: Shop
     assert shop.rows("SELECT FROM inventory.stock_hold WHERE order_ref = %s", ref) == []
 
 
+@pytest.mark.parametrize("new", [[], ["fraud"]], ids=["all legacy", "behind the pause"])
+def test_a_declined_payment_is_the_last_word(shop: Shop, ref: str, new: Sequence[str]) -> None:
+    shop.turn("payments", decline_share=1)
+    try:
+        with answering(shop.dsn):
+            answer = place(shop, ref, new)
+    finally:
+        shop.turn("payments", decline_share=0)
+
+    assert answer.status_code == 402
+    stored = ["OrderReceived", "OrderRejected", "PaymentRefused by legacy"] if new else []
+    assert events(shop, ref) == stored
+    assert shop.rows("SELECT FROM inventory.stock_hold WHERE order_ref = %s", ref) == []
+    assert [entry for entry in shop.ledger("payments") if entry["body"]["client_ref"] == ref] == []
+
+
 def test_without_an_outcome_in_time_the_answer_is_202_and_where_to_look(hasty: Shop, ref: str) -> None:
     answer = place(hasty, ref, MIDDLE)
     again = place(hasty, ref, MIDDLE)
