@@ -14,6 +14,7 @@ from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import load_plan
 from tests.faults.consumers import run_consumers
+from tests.faults.continuations import run_continuations
 from tests.faults.flips import FlipReport, run_flips
 from tests.faults.overload import run_overload
 
@@ -86,9 +87,17 @@ def overload(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), report.found()
 
 
+def continuations(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """The awaited outcome before, at and after the deadline; one process stopped at a named point per seed."""
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    report = run_continuations(stack, seeds, stack.folder / "continuations")
+    return report.to_json(), report.found()
+
+
 SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "flips": flips,
     "consumers": consumers,
+    "continuations": continuations,
     "overload": overload,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,12 @@ from strangler.local.stack import Stack
 from tests.integration.legacy_shop import LINES, Shop, broken_contracts, mails, open_shop, order
 from tests.integration.new_side import answering, say, until
 
-pytestmark = pytest.mark.timeout(60)  # it starts processes
+pytestmark = [
+    pytest.mark.timeout(60),  # it starts processes
+    pytest.mark.skipif(
+        os.environ.get("KAFKA", "embedded") != "embedded", reason="it touches no Kafka, and ran on the default"
+    ),
+]
 
 TAIL = ("notification", "search", "recommendation")
 MIXES = [mix for count in (1, 2, 3) for mix in itertools.combinations(MIDDLE, count)]
