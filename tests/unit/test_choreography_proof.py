@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import pairwise
 
 import pytest
 
@@ -138,6 +139,20 @@ def test_payment_taken_order_missing_is_found_as_a_path(graph: Choreography) -> 
     broken = [problem.said for problem in problems(graph) if problem.rule == "promise_broken"]
     path = "OrderReceived -> FraudCleared -> StockReserved -> PaymentTaken -> "
     assert any(said.startswith(f"'payment taken, order missing' has a path: {path}") for said in broken)
+
+
+def test_what_was_undone_before_it_was_done_is_not_undone() -> None:
+    events = (
+        Event("Begun", "order", ("client",)),
+        Event("Refunded", "order", ("shop",)),
+        Event("Charged", "order", ("shop",), acts="takes money", undone_by="Refunded"),
+        Event("GivenUp", "order", ("shop",), Final.COMPENSATED),
+    )
+    path = [one.type for one in events]
+    reactions = [Reaction(on, "shop", (to,), 1.0, "shop") for on, to in pairwise(path)]
+    promise = Promise("money lost", "Charged", ("Refunded",))
+    graph = Choreography(("Begun",), events, tuple(reactions), 9.0, (promise,), also_reads={"shop": ("order",)})
+    assert rules(graph) == {"not_compensated", "promise_broken"}
 
 
 def test_an_order_that_is_done_keeps_what_was_done_for_it() -> None:
