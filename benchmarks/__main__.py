@@ -10,11 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import consumer_noop, facade_overhead, relay_drain
+from benchmarks import consumer_effect, consumer_noop, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
 from strangler.local.stack import Stack
 
 QUESTIONS: dict[str, Question] = {
+    "consumer_effect": consumer_effect.measure,
     "consumer_noop": consumer_noop.measure,
     "facade_overhead": facade_overhead.measure,
     "relay_drain": relay_drain.measure,

@@ -1,0 +1,98 @@
+"""What does an exactly-once database effect cost, beside a transaction per event, and beside a framework's?"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from benchmarks.consuming import PARTITIONS, WITHIN_S, Feed, consume, median_of_rounds
+from benchmarks.peers.run import peer
+from benchmarks.question import Answer
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Disposition, RuntimeSettings
+from outbox.event import ReceivedEvent
+from outbox.kafka.codec import from_record
+from outbox.kafka.port import Consumer
+from outbox.kafka.python_consumer import PythonConsumer
+from strangler.local.stack import Stack
+
+EVENTS = 100_000
+PEER_EVENTS = 4_000  # the peers are slow: these are enough
+KEYS = 1_000
+TABLES = """
+CREATE TABLE IF NOT EXISTS effects (order_ref text, version bigint);
+CREATE TABLE IF NOT EXISTS inbox (event_id uuid PRIMARY KEY);
+TRUNCATE effects, inbox"""
+EFFECTS = "INSERT INTO effects (order_ref, version) SELECT * FROM unnest(%s::text[], %s::bigint[])"
+INBOX = "INSERT INTO inbox (event_id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING true"
+
+
+def measure(stack: Stack) -> Answer:
+    """A row per event. Ours takes runs of a lane; `one_by_one` is the same handler after an inbox row for each event."""
+    feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
+    ours, single = median_of_rounds([lambda: effects_of(feed), lambda: one_by_one(few)])
+    peers = {"one_by_one": single}
+    framework = faststream(few)
+    if framework is not None:
+        peers["faststream"] = framework
+    return Answer("consumer_effect", "events/s", ours, peers, {**feed.settings(), "peer_events": PEER_EVENTS})
+
+
+def write(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+    """The handler."""
+    order_refs = [one.event.aggregate_id for one in events]
+    connection.execute(EFFECTS, [order_refs, [one.event.aggregate_version for one in events]])
+    return [Disposition.APPLIED] * len(events)
+
+
+def effects_of(feed: Feed) -> float:
+    clear(feed)
+    rate = consume(feed, write, RuntimeSettings())
+    check_once(feed)
+    return rate
+
+
+def one_by_one(feed: Feed) -> float:
+    """The usual consumer: poll, and for each event a transaction with its inbox row and its effect."""
+    clear(feed)
+    seen, begun, until = 0, 0.0, time.monotonic() + WITHIN_S
+    consumer: Consumer = PythonConsumer(feed.bootstrap, group=f"single-{secrets.token_hex(3)}")
+    with closing(consumer), feed.connect() as connection:
+        consumer.subscribe([feed.topic], on_assigned=lambda _: None, on_revoked=lambda _: None)
+        while seen < feed.events and time.monotonic() < until:
+            for record in consumer.poll(0.1, 500):
+                begun = begun or time.monotonic()
+                event = from_record(record)
+                with connection.transaction():
+                    if connection.execute(INBOX, [event.event.id]).fetchone():
+                        write(connection, [event])
+                seen += 1
+        ended = time.monotonic()
+    check_once(feed)
+    return seen / (ended - begun)
+
+
+def faststream(feed: Feed) -> float | None:
+    clear(feed)
+    dsn = f"{feed.dsn}?options=-csearch_path%3Dsearch"
+    rate = peer(
+        "faststream", feed.bootstrap, feed.topic, f"fs-{secrets.token_hex(3)}", dsn, str(feed.events), str(PARTITIONS)
+    )
+    if rate is not None:
+        check_once(feed)
+    return rate
+
+
+def clear(feed: Feed) -> None:
+    with feed.connect() as connection:
+        connection.execute(TABLES)
+
+
+def check_once(feed: Feed) -> None:
+    """Every event has one effect: otherwise there is nothing to compare."""
+    with feed.connect() as connection:
+        found = connection.execute("SELECT count(*), count(DISTINCT (order_ref, version)) FROM effects").fetchone()
+    if found != (feed.events, feed.events):
+        raise RuntimeError(f"{feed.events} events left {found} effects (all, distinct)")

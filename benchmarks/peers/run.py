@@ -1,0 +1,32 @@
+"""Starts a peer's script and reads the one number that it prints."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+WITHIN_S = 300.0
+
+
+def peer(name: str, *arguments: str) -> float | None:
+    """What `peers/NAME.py` prints; None, and a word on stderr, if its framework is not installed.
+
+    `BENCH_PYTHON_NAME` names the Python that has the framework; else it is this one.
+    """
+    python = os.environ.get(f"BENCH_PYTHON_{name.upper()}", sys.executable)
+    script = Path(__file__).with_name(f"{name}.py")
+    done = subprocess.run(
+        [python, str(script), *arguments], capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    if done.returncode == 0:
+        return float(done.stdout.split()[-1])
+    last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    if "ModuleNotFoundError" in last[0]:
+        print(
+            f"peer {name} is left out: {last[0]}; pip install '.[bench]', or set BENCH_PYTHON_{name.upper()}",
+            file=sys.stderr,
+        )
+        return None
+    raise RuntimeError(f"peer {name} failed: {last[0]}")
