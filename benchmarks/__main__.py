@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import consumer_effect, consumer_noop, facade_overhead, relay_drain
+from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
 from strangler.local.stack import Stack
 
 QUESTIONS: dict[str, Question] = {
     "consumer_effect": consumer_effect.measure,
     "consumer_noop": consumer_noop.measure,
+    "consumer_parallel": consumer_parallel.measure,
     "facade_overhead": facade_overhead.measure,
     "relay_drain": relay_drain.measure,
 }

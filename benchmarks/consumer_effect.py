@@ -30,7 +30,7 @@ INBOX = "INSERT INTO inbox (event_id) VALUES (%s) ON CONFLICT DO NOTHING RETURNI
 
 
 def measure(stack: Stack) -> Answer:
-    """A row per event. Ours takes runs of a lane; `one_by_one` is the same handler after an inbox row for each event."""
+    """A row per event. Ours takes runs of a lane; `one_by_one` is the same handler behind an inbox row per event."""
     feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
     ours, single = median_of_rounds([lambda: effects_of(feed), lambda: one_by_one(few)])
     peers = {"one_by_one": single}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Handler, Metric, RuntimeSettings
+from outbox.consumer import ConsumerRuntime, Disposition, Handler, InParallel, Metric, RuntimeSettings
 from outbox.event import Event, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Consumer
@@ -94,7 +94,7 @@ class Tally:
 
 
 def consume(
-    feed: Feed, handler: Handler, settings: RuntimeSettings, make: Callable[..., Consumer] = PythonConsumer
+    feed: Feed, handler: Handler | InParallel, settings: RuntimeSettings, make: Callable[..., Consumer] = PythonConsumer
 ) -> float:
     """Events per second of a new group, from the first open partition to the last disposition."""
     group, tally = f"bench-{secrets.token_hex(3)}", Tally(feed.events)

@@ -21,7 +21,9 @@ INBOX = "INSERT INTO inbox (event_id) VALUES (%s) ON CONFLICT DO NOTHING RETURNI
 EFFECT = "INSERT INTO effects (order_ref, version) VALUES (%s, %s)"
 
 
-async def main(bootstrap: str, topic: str, group: str, dsn: str, events: int, partitions: int) -> float:
+async def main(*arguments: str) -> float:
+    bootstrap, topic, group, dsn = arguments[:4]
+    events, partitions = map(int, arguments[4:])
     broker = KafkaBroker(bootstrap)
     app = FastStream(broker, logger=None)
     free: asyncio.Queue[psycopg.AsyncConnection[tuple[object, ...]]] = asyncio.Queue()
@@ -29,7 +31,7 @@ async def main(bootstrap: str, topic: str, group: str, dsn: str, events: int, pa
         free.put_nowait(await psycopg.AsyncConnection.connect(dsn))
     begun, seen = 0.0, 0
 
-    @broker.subscriber(
+    @broker.subscriber(  # type: ignore[untyped-decorator, unused-ignore] # FastStream may not be installed
         topic, group_id=group, auto_offset_reset="earliest", max_workers=partitions, ack_policy=AckPolicy.ACK
     )
     async def handle(message: KafkaMessage) -> None:
@@ -52,5 +54,4 @@ async def main(bootstrap: str, topic: str, group: str, dsn: str, events: int, pa
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:5]
-    print(asyncio.run(main(*names, int(sys.argv[5]), int(sys.argv[6]))))
+    print(asyncio.run(main(*sys.argv[1:])))

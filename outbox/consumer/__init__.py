@@ -5,7 +5,7 @@ from outbox.consumer.breaker import BreakerRule
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.expiry import Expiry
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.lanes import lane_of
 from outbox.consumer.retry import Overloaded, RetryRule, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
@@ -20,6 +20,7 @@ __all__ = [
     "Disposition",
     "Expiry",
     "Handler",
+    "InParallel",
     "Metric",
     "Observe",
     "Overloaded",

@@ -105,7 +105,8 @@ class Board:
         with self._changed:
             for partition in partitions:
                 if partition in self._partitions:
-                    self._closing[partition] = self._partitions.pop(partition)
+                    self._closing[partition] = closing = self._partitions.pop(partition)
+                    closing.given_up.yes = True
             quiet = self._wait_quiet([self._closing[one] for one in partitions if one in self._closing], deadline)
             for partition in partitions:
                 self._closing.pop(partition, None)

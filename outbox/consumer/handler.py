@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from outbox.connection import PsycopgConnection
+from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 
 
@@ -42,3 +44,28 @@ class Handler(Protocol):
     """
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InParallel:
+    """Instead of a handler, for blocking work without the context's database: `work` on so many threads at once.
+
+    A key's events are worked on one after another, in order. The position commits when the work is done, so an event
+    is worked on again after a crash or a lost assignment: `work` must bear a repeat. It raises as a handler does;
+    the index of its `Poison` says nothing.
+    """
+
+    work: Callable[[ReceivedEvent], Disposition]
+    hands: int = 100
+
+    def __post_init__(self) -> None:
+        if self.hands < 1:
+            raise ConfigurationError(f"InParallel.hands is {self.hands}; give 1 or more")
+
+    def in_turn(
+        self,
+        connection: PsycopgConnection,  # noqa: ARG002 - a handler's shape
+        events: Sequence[ReceivedEvent],
+    ) -> Sequence[Disposition]:
+        """The same as a handler that does one after another, where few events are at stake."""
+        return [self.work(one) for one in events]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from outbox.consumer.bounds import Bound, RunSize
+from outbox.consumer.handler import Disposition
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 
@@ -56,6 +57,13 @@ class Assigned:
         return min(lane.next_offset for lane in self.lanes)
 
 
+@dataclass(slots=True)
+class GivenUp:
+    """Set when the partition is being revoked: work that is not begun need not begin."""
+
+    yes: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Records of one lane, in order, for one transaction. Afterwards the lane stands at `next_offset`."""
@@ -68,7 +76,13 @@ class Run:
     parked_keys: Set[bytes]
     attempt: int
     begun: float
+    worked: dict[int, Disposition]  # by offset: work that was done before the transaction; the lane keeps it
+    given_up: GivenUp
     again: int = 0  # so many of the records, the first ones, were tried before
+
+    def cut_before(self, offset: int) -> Run:
+        """The run up to the record before this one; `offset` is none of the first."""
+        return self.cut_behind(self.records[bisect_left(self.records, offset, key=attrgetter("offset")) - 1].offset)
 
     def cut_behind(self, offset: int) -> Run:
         """The run up to this record, as a run of its own; the others stay with the lane."""
@@ -123,6 +137,7 @@ class _Lane:
     sizes: deque[int] = field(default_factory=deque)
     running: Run | None = None
     running_sizes: list[int] = field(default_factory=list)
+    worked: dict[int, Disposition] = field(default_factory=dict)
     attempt: int = 0
     tried_below: int = 0  # records of a failed run, up to here, are tried again: one, two, four at a time
     window: int = 1
@@ -144,6 +159,7 @@ class PartitionLanes:
         self.records = 0
         self.bytes = 0
         self.paused = False
+        self.given_up = GivenUp()
         self._bound = bound
         self._lanes = [_Lane(lane.next_offset, lane.last, RunSize(run_s)) for lane in assigned.lanes]
         for key in assigned.open_keys:
@@ -187,7 +203,19 @@ class PartitionLanes:
         # Offsets have gaps (transaction markers, other lanes): the end of a run is the next record's offset, not +1.
         end = lane.pending[0].offset if lane.pending else self.frontier
         tried = sum(record.offset < lane.tried_below for record in records) if again else 0
-        lane.running = Run(self.assigned, number, records, end, lane.last, lane.parked_keys, lane.attempt, now, tried)
+        lane.running = Run(
+            self.assigned,
+            number,
+            records,
+            end,
+            lane.last,
+            lane.parked_keys,
+            lane.attempt,
+            now,
+            lane.worked,
+            self.given_up,
+            tried,
+        )
         lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]
         return lane.running
 
@@ -200,6 +228,9 @@ class PartitionLanes:
             return False  # abandoned meanwhile
         done = len(run.records)
         lane.size.done(done, took_s)
+        if lane.worked:
+            for record in run.records:
+                lane.worked.pop(record.offset, None)
         self.records -= done
         self.bytes -= sum(lane.running_sizes[:done])
         lane.take_back(done)
@@ -248,6 +279,7 @@ class PartitionLanes:
 
     def abandon(self) -> None:
         """Forget all work, also what runs: its results will not count."""
+        self.given_up.yes = True
         for lane in self._lanes:
             lane.pending.clear()
             lane.sizes.clear()

@@ -22,17 +22,18 @@ from outbox.consumer.budget import RetryBudget
 from outbox.consumer.expiring import Expiring
 from outbox.consumer.expiry import Expiry
 from outbox.consumer.garbage import rarely_collected
-from outbox.consumer.handler import Handler
+from outbox.consumer.handler import Handler, InParallel
+from outbox.consumer.hands import Hands
 from outbox.consumer.healing import Healing
 from outbox.consumer.keeper import Keeper
 from outbox.consumer.release import Release
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.retries import Retries
-from outbox.consumer.session import Connect, Session
+from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
-from outbox.errors import DependencyDown, OutboxError, PositionLost
+from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
 
@@ -59,7 +60,7 @@ class ConsumerRuntime:
         connect: Connect,
         group: str,
         topics: Sequence[str],
-        handler: Handler,
+        handler: Handler | InParallel,
         settings: RuntimeSettings = RuntimeSettings(),  # noqa: B008 - frozen
         checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - never stops
         observe: Observe = ignore,
@@ -83,11 +84,13 @@ class ConsumerRuntime:
         self._keeper = Keeper(group, self._board, session(), settings, self._report, budget=budget)
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
-        application = Application(group, handler, decode, checkpoints)
+        self._hands = _hands_for(handler, expiry, decode)
+        transacted = handler.in_turn if isinstance(handler, InParallel) else handler
+        application = Application(group, transacted, decode, checkpoints)
         working = (
-            application if expiry is None else replace(application, handler=Expiring(handler, expiry, self._report))
+            application if expiry is None else replace(application, handler=Expiring(transacted, expiry, self._report))
         )
-        self._workers = [self._worker(session(), working) for _ in range(settings.workers)]
+        self._workers = self._crew(Sessions(session, settings.workers), working)
         self._release = None if reader is None else self._release_with(reader, session(), application, rng)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
@@ -199,14 +202,20 @@ class ConsumerRuntime:
             rng=rng,
         )
 
-    def _worker(self, session: Session, application: Application) -> Worker:
-        return Worker(
-            board=self._board,
-            session=session,
-            application=application,
-            retries=self._retries,
-            report=self._report,
-        )
+    def _crew(self, sessions: Sessions, application: Application) -> list[Worker]:
+        """A run whose work is under way holds a worker and at least one hand, but no session."""
+        count = max(self._settings.workers, self._hands.count // 2 if self._hands else 0)
+        return [
+            Worker(
+                board=self._board,
+                sessions=sessions,
+                application=application,
+                retries=self._retries,
+                report=self._report,
+                hands=self._hands,
+            )
+            for _ in range(count)
+        ]
 
     def _release_with(
         self, make_reader: Callable[[], Reader], session: Session, application: Application, rng: random.Random
@@ -224,6 +233,8 @@ class ConsumerRuntime:
     def _start(self) -> None:
         bodies = [("keeper", self._keeper.run)]
         bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
+        if self._hands is not None:
+            bodies += [(f"hand-{number}", self._hands.run) for number in range(self._hands.count)]
         if self._release is not None:
             bodies.append(("release", self._release.run))
         for name, body in bodies:
@@ -245,6 +256,8 @@ class ConsumerRuntime:
         if not self._board.wait_quiet(within_s):
             self._report.trouble("drain_incomplete", TimeoutError("a handler is still at work; its run will be fenced"))
         self._keeper.stop()
+        if self._hands is not None:
+            self._hands.stop()
         if self._release is not None:
             self._release.stop()
         deadline = self._clock() + END_THREADS_WITHIN_S
@@ -255,3 +268,11 @@ class ConsumerRuntime:
             self._consumer.close()
         except OutboxError as error:
             self._report.trouble("leave_failed", error)
+
+
+def _hands_for(handler: Handler | InParallel, expiry: Expiry | None, decode: Decode) -> Hands | None:
+    if not isinstance(handler, InParallel):
+        return None
+    if expiry is not None:
+        raise ConfigurationError("expiry is judged in the transaction, after the work of InParallel; give it a handler")
+    return Hands(handler, decode)

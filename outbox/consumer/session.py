@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import queue
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -43,3 +44,26 @@ class Session:
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None
+
+
+class Sessions:
+    """So many sessions for more threads. A thread that ends closes one."""
+
+    def __init__(self, make: Callable[[], Session], count: int) -> None:
+        self._free: queue.LifoQueue[Session] = queue.LifoQueue()
+        for _ in range(count):
+            self._free.put(make())
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Session]:
+        """For this thread alone, as long as it is needed; waits while all are taken."""
+        session = self._free.get()
+        try:
+            yield session
+        finally:
+            self._free.put(session)
+
+    def close_one(self) -> None:
+        """Of those that are free; none is left when as many threads have ended as there were sessions."""
+        with contextlib.suppress(queue.Empty):
+            self._free.get_nowait().close()

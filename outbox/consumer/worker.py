@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from outbox.consumer.apply import Application, Outcome, apply_run
 from outbox.consumer.board import Board
+from outbox.consumer.handler import Poison
+from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
 from outbox.consumer.lanes import Run
 from outbox.consumer.positions import Overtaken
 from outbox.consumer.report import Report
 from outbox.consumer.retries import Retries
-from outbox.consumer.session import Session
+from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
 from outbox.errors import Fenced
 
@@ -17,19 +21,20 @@ TAKE_WITHIN_S = 1.0
 
 
 class Worker:
-    """One thread, one connection, any lane: the board gives a lane to one worker at a time."""
+    """One thread, any lane: the board gives a lane to one worker at a time. It has a session while it applies a run."""
 
     def __init__(
         self,
         *,
         board: Board,
-        session: Session,
+        sessions: Sessions,
         application: Application,
         retries: Retries,
         report: Report,
+        hands: Hands | None = None,
     ) -> None:
-        self._board, self._session, self._application = board, session, application
-        self._retries, self._report = retries, report
+        self._board, self._sessions, self._application = board, sessions, application
+        self._retries, self._report, self._hands = retries, report, hands
 
     def run(self) -> None:
         """Until the board is stopped."""
@@ -45,16 +50,17 @@ class Worker:
                 else:
                     self._serve(run, {})
         finally:
-            self._session.close()
+            self._sessions.close_one()
 
     def _serve(self, run: Run, condemned: dict[int, str]) -> None:
         """`condemned` are the offsets in the run that are to be parked, with their reasons."""
-        put_off_s = self._retries.put_off_s(run, self._session.connection)
+        with self._sessions.one() as session:
+            put_off_s = self._retries.put_off_s(run, session.connection)
         if put_off_s:
             self._board.retry(run, put_off_s, tried=False)
             return
         try:
-            outcome = self._applied(run, condemned)
+            outcome = self._outcome(run, condemned)
         except Fenced as fenced:
             self._retries.ended(run)
             self._report.trouble("run_fenced", fenced, run.assigned.partition)
@@ -63,7 +69,6 @@ class Worker:
             self._retries.ended(run)
             self._board.overtaken(run, ahead.stored)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
-            self._session.recover()
             self._board.retry(run, self._retries.failed(run, error))
         else:
             self._retries.succeeded(run, outcome.run)
@@ -71,17 +76,37 @@ class Worker:
             for disposition, count in outcome.dispositions.items():
                 self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
 
-    def _applied(self, run: Run, condemned: dict[int, str]) -> Outcome:
-        """A permanent error is pinned on its event, which is parked; each time round condemns one more."""
+    def _outcome(self, run: Run, condemned: dict[int, str]) -> Outcome:
+        """Of the run; where work comes before the transaction, up to the first event whose work failed for now."""
+        how = self._application
+        if self._hands is not None:
+            failures = self._hands.work_off(run)
+            passing = [offset for offset, error in failures.items() if not self._is_final(error)]
+            if run.records[0].offset in passing:
+                raise failures[run.records[0].offset]
+            if passing:
+                run = run.cut_before(min(passing))
+            how = replace(how, handler=self._hands.handler(run, failures))
+        with self._sessions.one() as session:
+            try:
+                return self._applied(session, run, how, condemned)
+            except Exception:
+                session.recover()
+                raise
+
+    def _is_final(self, error: Exception) -> bool:
+        return isinstance(error, Poison) or self._retries.is_permanent(error)
+
+    def _applied(self, session: Session, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
+        """A permanent error is pinned on its event, which is parked and ends the run."""
         while True:
             try:
-                return apply_run(self._session.connection(), run, self._application, condemned)
+                return apply_run(session.connection(), run, how, condemned)
             except Exception as error:
                 if not self._retries.is_permanent(error):
                     raise
-                self._session.recover()
-                connection = self._session.connection()
-                found = find_permanent(connection, run, self._application, condemned, self._retries.classify)
+                session.recover()
+                found = find_permanent(session.connection(), run, how, condemned, self._retries.classify)
                 if found is None:
                     raise
                 offset, condemned[offset] = found

@@ -14,7 +14,7 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, RuntimeSettings
+from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, InParallel, RuntimeSettings
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.retry import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
@@ -129,7 +129,7 @@ class Rig:
 
     def runtime(
         self,
-        handler: Handler = write_effects,
+        handler: Handler | InParallel = write_effects,
         *,
         settings: RuntimeSettings = QUICK,
         checkpoints: Checkpoints | None = None,
