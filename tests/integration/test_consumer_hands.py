@@ -70,8 +70,8 @@ def test_many_keys_are_worked_on_at_once_and_each_in_order(rig: Rig) -> None:
 def test_a_failure_holds_back_its_key_alone_and_repeats_nothing_that_is_done(rig: Rig) -> None:
     failing = [ConnectionError("no answer") for _ in range(3)]
     vendor = Vendor(trouble={("order-1", 3): list(failing)})
-    rig.send_many(keys=6, each=5)
-    running = rig.runtime(InParallel(vendor.work, hands=6), settings=SETTINGS)
+    rig.send_many(keys=40, each=5)  # so that others share its lane, and their later work is done before it
+    running = rig.runtime(InParallel(vendor.work, hands=40), settings=SETTINGS)
     eventually(rig.caught_up, rig.positions)
     assert Counter(vendor.done) == Counter(rig.sent)
     assert vendor.of("order-1") == [1, 2, 3, 4, 5]
