@@ -130,8 +130,8 @@ class Board:
 
     # Workers
 
-    def take(self, timeout_s: float) -> Run | None:
-        """The next run; None after the timeout or when stopped."""
+    def take(self, timeout_s: float, limit: int | None = None) -> Run | None:
+        """The next run, of `limit` events at most; None after the timeout or when stopped."""
         deadline = self._clock() + timeout_s
         with self._changed:
             while not self._stopped:
@@ -139,7 +139,7 @@ class Board:
                 while self._ready:
                     assigned, number = self._ready.popleft()
                     lanes = self._open(assigned)
-                    run = lanes.take(number, self._run_records, self._clock()) if lanes else None
+                    run = lanes.take(number, limit or self._run_records, self._clock()) if lanes else None
                     if run is not None:
                         return run
                 if not self._changed.wait_for(self._something_due, self._until(deadline)) and self._clock() >= deadline:

@@ -17,7 +17,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerRule:
-    """Opens when at least `least` attempts of about the last `window_s` failed, and `ratio` of all of them.
+    """Opens when at least `least` attempts of about the last `window_s` failed, and `ratio` of all of them; or a row.
+
+    `in_a_row`: so many failures without a success between them, whatever went well before.
 
     It rests `rest_s`, twice as long after each probe that fails, at most `rest_cap_s`. An answer that asks for
     patience without saying how much is given `overload_rest_s`.
@@ -26,6 +28,7 @@ class BreakerRule:
     window_s: float = 10.0
     least: int = 5
     ratio: float = 0.5
+    in_a_row: int = 10
     rest_s: float = 0.5
     rest_cap_s: float = 5.0
     overload_rest_s: float = 1.0
@@ -40,7 +43,7 @@ class Breaker:
         self.state = State.CLOSED
         self._rest_until = 0.0
         self._trips = 0
-        self._window = 0
+        self._window = self._row = 0
         self._now, self._before = [0, 0], [0, 0]  # attempts and failures, of this half window and of the last
 
     def admit(self, now: float) -> float:
@@ -68,13 +71,16 @@ class Breaker:
             self.state, self._trips = State.CLOSED, 0
             self._now, self._before = [0, 0], [0, 0]
         self._count(now, failed=False)
+        self._row = 0
         return closed
 
     def failed(self, now: float) -> bool:
         """True if this opened the breaker."""
         self._count(now, failed=True)
         attempts, failures = (sum(pair) for pair in zip(self._now, self._before, strict=True))
+        self._row += 1
         tripped = failures >= self._rule.least and failures >= self._rule.ratio * attempts
+        tripped = tripped or self._row >= self._rule.in_a_row
         if self.state is State.HALF_OPEN or (self.state is State.CLOSED and tripped):
             self._open(now)
             return True
@@ -98,6 +104,7 @@ class Breaker:
         window = int(now // (self._rule.window_s / 2))
         if window != self._window:
             self._before = self._now if window == self._window + 1 else [0, 0]
+            self._row = self._row if window == self._window + 1 else 0
             self._now, self._window = [0, 0], window
         self._now[0] += 1
         self._now[1] += failed

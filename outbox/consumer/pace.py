@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import math
 
-LEARN_OVER_S = 2.0
-BACK_OFF = 0.9
-GROWTH_PER_S = 0.02
+WINDOW_S = 1.0
+ANSWERED_TOGETHER_S = 0.1  # runs under way together are answered together: they count once
+BACK_OFF = 0.7
+GROWTH_PER_S = 0.01
 IMPATIENT_AFTER_S = 5.0
-SHORTEST_S = 0.05
+LEAST = 10.0  # events per second, so that a pace is never stuck
+RUN_S = 0.05
 FORGET_FACTOR = 100.0
 
 
 class Pace:
-    """Events per second, without a limit until the first overload answer. Not thread-safe: the caller holds a lock.
+    """Events per second, without a limit while nothing asks for one. Not thread-safe: the caller holds a lock.
 
-    An answer takes a tenth off what lately went well; each second without one adds 2 percent, more and more of them
-    when none comes for long, until the limit is forgotten. So a saturated downstream is asked for about 95 percent of
-    what it can do, and few attempts are wasted on finding out.
+    It begins low, after an outage or the first overload answer, and doubles every second until an answer shows the
+    ceiling. Each answer takes three tenths off; each second without one adds a hundredth, more and more when none comes
+    for long, until the limit is forgotten. So a saturated downstream is kept busy, and few attempts are wasted.
     """
 
     def __init__(self) -> None:
         self.rate: float | None = None
-        self._learned = self._overloaded_at = self._grown_at = self._next_at = 0.0
-        self._since: float | None = None  # when the first run went well
-        self._window, self._now, self._before = 0, 0, 0
+        self._ceiling: float | None = None
+        self._began = LEAST
+        self._overloaded_at = -math.inf
+        self._grown_at = self._next_at = 0.0
+        self._window, self._count, self._lately = 0, 0, 0.0  # events of this window; the rate of the last busy one
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next run may start."""
         return 0.0 if self.rate is None else max(0.0, self._next_at - now)
+
+    def run_limit(self) -> int | None:
+        """The most events of a run, so that a refused one costs little; None = as usual."""
+        return None if self.rate is None else max(1, int(self.rate * RUN_S))
 
     def started(self, now: float, events: int) -> None:
         if self.rate is not None:
@@ -37,31 +45,37 @@ class Pace:
             self._next_at = max(self._next_at, now) + events / self.rate
 
     def succeeded(self, now: float, events: int) -> None:
-        self._turn(now)
-        self._since = now if self._since is None else self._since
-        self._now += events
+        window = int(now // WINDOW_S)
+        if window != self._window:
+            self._lately, self._count, self._window = self._count / WINDOW_S, 0, window
+        self._count += events
+
+    def begin(self, now: float) -> None:
+        """The downstream is back from an outage: nobody knows what it can take."""
+        self._ceiling = None
+        self._set(now, self._lately / 2)
 
     def overloaded(self, now: float) -> None:
-        """Runs under way together are answered together: they count once."""
-        if self.rate is not None and now - self._overloaded_at < LEARN_OVER_S / 4:
+        """It asked for patience."""
+        if now - self._overloaded_at < ANSWERED_TOGETHER_S:
             return
-        self._turn(now)
-        share = now / LEARN_OVER_S - self._window
-        seen_s = min(LEARN_OVER_S * (1 + share), now - (now if self._since is None else self._since))
-        lately = (self._now + self._before) / max(SHORTEST_S, seen_s)
-        known = lately if self.rate is None else max(lately, self.rate)
-        self.rate = self._learned = max(1.0, BACK_OFF * known)
-        self._overloaded_at = self._grown_at = now
+        self._overloaded_at = now
+        if self.rate is None:
+            self._set(now, BACK_OFF * max(self._lately, self._count / WINDOW_S))
+        else:
+            self._ceiling = self.rate
+            self._set(now, BACK_OFF * self.rate)
+
+    def _set(self, now: float, rate: float) -> None:
+        self.rate = self._began = max(LEAST, rate)
+        self._grown_at = now
 
     def _grow(self, now: float) -> None:
-        rate = self.rate or 0.0
-        calm_s = (now - self._overloaded_at) / IMPATIENT_AFTER_S
-        rate *= math.exp(min(50.0, GROWTH_PER_S * (1 + calm_s**2) * (now - self._grown_at)))
+        rate, seconds = self.rate or LEAST, now - self._grown_at
         self._grown_at = now
-        self.rate = rate if rate < FORGET_FACTOR * self._learned else None
-
-    def _turn(self, now: float) -> None:
-        window = int(now // LEARN_OVER_S)
-        if window != self._window:
-            self._before = self._now if window == self._window + 1 else 0
-            self._now, self._window = 0, window
+        if self._ceiling is None or rate < BACK_OFF * BACK_OFF * self._ceiling:
+            rate *= 2.0 ** min(seconds, 16.0)
+        else:
+            calm_s = (now - self._overloaded_at) / IMPATIENT_AFTER_S
+            rate *= math.exp(min(8.0, GROWTH_PER_S * (1 + calm_s**2) * seconds))
+        self.rate = rate if rate < FORGET_FACTOR * self._began else None

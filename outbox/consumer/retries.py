@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.breaker import Breaker
+from outbox.consumer.breaker import Breaker, State
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.lanes import Run
 from outbox.consumer.pace import Pace
@@ -34,6 +34,11 @@ class Retries:
             now = self._clock()
             wait_s = self._pace.wait_s(now)
             return wait_s or self._breaker.admit(now)
+
+    def limit(self) -> int | None:
+        """Events that a run may take; None = as usual. A probe takes one: it is likely to fail."""
+        with self._lock:
+            return 1 if self._breaker.state is State.HALF_OPEN else self._pace.run_limit()
 
     def unused(self) -> None:
         """No run was there to be taken, or it may not be tried."""
@@ -67,6 +72,8 @@ class Retries:
             now = self._clock()
             self._pace.succeeded(now, len(committed.records))
             closed = self._breaker.succeeded(now)
+            if closed:
+                self._pace.begin(now)
         if closed:
             self._report.breaker("closed")
 

@@ -44,7 +44,7 @@ class Worker:
                 if rest_s:
                     self._board.rest(min(rest_s, TAKE_WITHIN_S))
                     continue
-                run = self._board.take(TAKE_WITHIN_S)
+                run = self._board.take(TAKE_WITHIN_S, self._retries.limit())
                 if run is None:
                     self._retries.unused()
                 else:

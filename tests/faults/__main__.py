@@ -10,13 +10,18 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka.python_producer import PythonProducer
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import load_plan
 from tests.faults.consumers import run_consumers
 from tests.faults.continuations import run_continuations
 from tests.faults.flips import FlipReport, run_flips
+from tests.faults.outage import run_outage
 from tests.faults.overload import run_overload
+from tests.integration.consumer_rig import Rig
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
 NEEDS_APACHE = ("consumers", "overload")
@@ -33,6 +38,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="runs, with seeds from --seed on (default 1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10.0, help="of overload (default 10)")
+    parser.add_argument("--outage-s", type=float, default=60.0, help="seconds without the downstream (default 60)")
     parser.add_argument(
         "--kafka", default=os.environ.get("KAFKA"), help="embedded (default of flips), apache, host:port"
     )
@@ -94,11 +100,27 @@ def continuations(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), report.found()
 
 
+def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """A downstream away for long, then three times the load it takes."""
+    rig = Rig(
+        dsn=stack.database("outage", ["search"]),
+        topic="outage.order",
+        group="outage.search",
+        admin=PythonAdmin(stack.bootstrap),
+        producer=PythonProducer(stack.bootstrap),
+        make_consumer=lambda group: PythonConsumer(stack.bootstrap, group=group),
+    )
+    with rig.prepared(4) as ready:
+        report = run_outage(ready, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
+    return report.to_json(), report.found()
+
+
 SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "flips": flips,
     "consumers": consumers,
     "continuations": continuations,
     "overload": overload,
+    "outage": outage,
 }
 
 

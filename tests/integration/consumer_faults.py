@@ -25,8 +25,8 @@ class CountingConsumer(MemoryConsumer):
 
 
 @contextmanager
-def rig_in_memory(dsn: str, broker: MemoryBroker) -> Iterator[Rig]:
-    """Real PostgreSQL, the broker in memory, two partitions."""
+def rig_in_memory(dsn: str, broker: MemoryBroker, partitions: int = 2) -> Iterator[Rig]:
+    """Real PostgreSQL, the broker in memory."""
     rig = Rig(
         dsn=dsn,
         topic=TOPIC,
@@ -35,7 +35,7 @@ def rig_in_memory(dsn: str, broker: MemoryBroker) -> Iterator[Rig]:
         producer=MemoryProducer(broker),
         make_consumer=lambda group: CountingConsumer(broker, group=group),
     )
-    with rig.prepared(2) as prepared:
+    with rig.prepared(partitions) as prepared:
         yield prepared
 
 

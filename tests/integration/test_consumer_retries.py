@@ -18,6 +18,8 @@ from outbox.kafka.memory import MemoryBroker
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, eventually, write_effects
 
+NEVER = BreakerRule(least=10_000, in_a_row=10_000)
+
 
 @pytest.fixture
 def rig(database: str) -> Iterator[Rig]:
@@ -48,7 +50,7 @@ def test_one_failing_key_holds_its_lane_and_the_others_flow(rig: Rig) -> None:
         return write_effects(connection, events)
 
     rig.send_many(keys=12, each=4)
-    running = rig.runtime(limping, settings=replace(QUICK, retry=replace(RETRY, breaker=BreakerRule(least=10_000))))
+    running = rig.runtime(limping, settings=replace(QUICK, retry=replace(RETRY, breaker=NEVER)))
     eventually(lambda: len({key for key, _ in rig.effects()}) > 6, rig.effects)
     eventually(lambda: running.count(Metric.PUT_OFF, Clause.ATTEMPTS) > 0)
     assert ("order-1", 1) not in rig.effects()
@@ -81,7 +83,7 @@ def test_without_credit_nothing_is_tried_again_and_the_clause_is_named(rig: Rig)
         attempts.append(len(events))
         raise ConnectionError("down")
 
-    rule = replace(RETRY, budget=BudgetRule(floor_per_s=1.0), breaker=BreakerRule(least=10_000))
+    rule = replace(RETRY, budget=BudgetRule(floor_per_s=1.0), breaker=NEVER)
     rig.send_many(keys=20, each=1)
     running = rig.runtime(down, settings=replace(QUICK, retry=rule))
     eventually(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 20)
