@@ -16,7 +16,7 @@ from new_services.late_work import expiry_of
 from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import BudgetRule, ConsumerRuntime, Disposition, Metric, RetryRule, RuntimeSettings
+from outbox.consumer import BudgetRule, ConsumerRuntime, Disposition, FloodRule, Metric, RetryRule, RuntimeSettings
 from outbox.consumer.bounds import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
@@ -140,6 +140,7 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
             cap_s=policy.retry.cap_s,
             budget=BudgetRule(policy.retry.budget_ratio, policy.retry.budget_floor_per_s),
         ),
+        flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
     )
     return chosen if lanes is None else replace(chosen, lanes=lanes)
 

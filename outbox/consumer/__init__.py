@@ -5,6 +5,7 @@ from outbox.consumer.breaker import BreakerRule
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.expiry import Expiry
+from outbox.consumer.flood import FloodRule
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.lanes import lane_of
 from outbox.consumer.retry import Overloaded, RetryRule, Trouble
@@ -19,6 +20,7 @@ __all__ = [
     "ConsumerRuntime",
     "Disposition",
     "Expiry",
+    "FloodRule",
     "Handler",
     "InParallel",
     "Metric",

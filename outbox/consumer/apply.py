@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.consumer.flood import FloodGuard
 from outbox.consumer.handler import Disposition, Handler, Poison
 from outbox.consumer.lanes import Run
 from outbox.consumer.positions import advance
 from outbox.consumer.quarantine import park, still_open
-from outbox.consumer.triage import Decode, Triage, triage
+from outbox.consumer.triage import BEHIND, Decode, Triage, triage
 from outbox.event import SourcePosition
 
 
@@ -35,6 +36,7 @@ class Application:
     handler: Handler
     decode: Decode
     checkpoints: Checkpoints
+    flood: FloodGuard
 
 
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
@@ -42,7 +44,7 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
 
     So an event is handled twice at most on account of poison, however much of it there is. `condemned` maps offsets
     that are to be parked to their reasons; what the handler condemns is added. Raises what the handler or the
-    database raised, `Fenced` or `Overtaken`, with everything rolled back.
+    database raised, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
     """
     while True:
         sorted_run: Triage | None = None
@@ -78,6 +80,8 @@ def _commit_ready(
         raise ValueError(f"the handler answered {len(answers)} dispositions for {len(sorted_run.events)} events")
     dispositions = _counted(answers)
     how.checkpoints.reach("consumer.handled")
+    poisoned = sum(one.reason != BEHIND for one in sorted_run.parked)
+    how.flood.admit(run.assigned.partition, handled=len(sorted_run.events), poisoned=poisoned)
     park(connection, how.group, run.assigned, sorted_run.parked)
     advance(connection, how.group, run, sorted_run.last)
     how.checkpoints.reach("consumer.positioned")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from outbox.consumer.flood import Flooded
 from outbox.consumer.lanes import Run
 from outbox.consumer.retry import Clause
 from outbox.consumer.settings import Metric, Observe
@@ -40,6 +41,13 @@ class Report:
         """Late work took its branch; counted when decided, so again when its transaction is tried again."""
         self.count(Metric.EXPIRED, count, clause=clause)
         _log.info("events_expired", extra={"count": count, "clause": clause})
+
+    def flooded(self, run: Run, flooded: Flooded) -> None:
+        """The run waits instead of draining into quarantine; said aloud once, when that begins."""
+        self.put_off(run, flooded.clause)
+        if flooded.opened:
+            self.count(Metric.FLOODED, topic=run.assigned.partition.topic)
+            self.trouble("partition_flooded", flooded, run.assigned.partition)
 
     def breaker(self, state: str) -> None:
         """What the group depends on has stopped, or begun, to answer."""

@@ -21,6 +21,7 @@ from outbox.consumer.board import Board, Clock
 from outbox.consumer.budget import RetryBudget
 from outbox.consumer.expiring import Expiring
 from outbox.consumer.expiry import Expiry
+from outbox.consumer.flood import FloodGuard
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.hands import Hands
@@ -86,7 +87,8 @@ class ConsumerRuntime:
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         self._hands = _hands_for(handler, expiry, decode)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
-        application = Application(group, transacted, decode, checkpoints)
+        flood = FloodGuard(settings.flood, clock)
+        application = Application(group, transacted, decode, checkpoints, flood)
         working = (
             application if expiry is None else replace(application, handler=Expiring(transacted, expiry, self._report))
         )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from outbox.consumer.bounds import Bound
+from outbox.consumer.flood import FloodRule
 from outbox.consumer.retry import RetryRule
 from outbox.consumer.watchdog import Patience
 from outbox.errors import ConfigurationError
@@ -19,6 +20,7 @@ class Metric(StrEnum):
     RETRY = "consumer_retry"  # [error, trouble]
     PUT_OFF = "consumer_put_off"  # [clause]
     EXPIRED = "consumer_expired"  # [clause]
+    FLOODED = "consumer_flooded"  # [topic]
     BREAKER = "consumer_breaker"  # [state]
     REPLAYED = "consumer_replayed"  # [topic]
     HELD_AGAIN = "consumer_held_again"  # [topic]
@@ -64,6 +66,7 @@ class RuntimeSettings:
     grace_s: float = 0.5
     drain_s: float = 10.0
     retry: RetryRule = field(default_factory=RetryRule)
+    flood: FloodRule = field(default_factory=FloodRule)
     reassign_s: float = 1.0
     broker_patience_s: float = 60.0
     transaction_idle_s: float = 15.0

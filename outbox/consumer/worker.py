@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from outbox.consumer.apply import Application, Outcome, apply_run
 from outbox.consumer.board import Board
+from outbox.consumer.flood import Flooded
 from outbox.consumer.handler import Poison
 from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
@@ -68,6 +69,10 @@ class Worker:
         except Overtaken as ahead:
             self._retries.ended(run)
             self._board.overtaken(run, ahead.stored)
+        except Flooded as flooded:
+            self._retries.ended(run)
+            self._report.flooded(run, flooded)
+            self._board.retry(run, flooded.rest_s, tried=False)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
             self._board.retry(run, self._retries.failed(run, error))
         else:
