@@ -75,12 +75,12 @@ class HttpVendor:
     def _understood(self, response: requests.Response) -> Answer:
         kind, status = _kind_of(response.status_code), {"status": response.status_code}
         if not self._desk.keeps:
-            return Answer(kind, status)
+            return Answer(kind, status, patience_s(response))
         body = _object(response)
         if kind is AnswerKind.REFUSED and isinstance(body.get("error"), str):
             return Answer(kind, {**status, "reason": body["error"][:REASON_CHARACTERS]})
         if kind is not AnswerKind.DONE:
-            return Answer(kind, status)
+            return Answer(kind, status, patience_s(response))
         kept = {name: body.get(name) for name in self._desk.keeps}
         unread = [name for name, wanted in self._desk.keeps.items() if not isinstance(kept[name], wanted)]
         if unread:  # it may have been done: what was, can be asked again with the same key
@@ -101,6 +101,14 @@ def _object(response: requests.Response) -> dict[str, Json]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def patience_s(response: requests.Response) -> float | None:
+    """What 429 or 503 ask for, in seconds; a second where they do not say, or say it as a date."""
+    if response.status_code not in (429, 503):
+        return None
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() and len(said) < 6 else 1.0
 
 
 def _kind_of(status: int) -> AnswerKind:

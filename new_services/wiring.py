@@ -16,7 +16,16 @@ from new_services.late_work import expiry_of
 from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import BudgetRule, ConsumerRuntime, Disposition, FloodRule, Metric, RetryRule, RuntimeSettings
+from outbox.consumer import (
+    BudgetRule,
+    ConsumerRuntime,
+    Disposition,
+    FloodRule,
+    Metric,
+    RetryBudget,
+    RetryRule,
+    RuntimeSettings,
+)
 from outbox.consumer.bounds import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.port import Admin
@@ -151,12 +160,16 @@ def sender_of(service: Service, settings: Settings) -> EffectSender | None:
         return None
     if not settings.vendors_url:
         raise ConfigurationError(f"not set: VENDORS_URL, which {service.name} calls; `strangler up` prints it")
+    retry = service.policy.retry
     return EffectSender(
         connect=lambda: connect(settings.dsn, service.schema),
         step=service.name,
         vendors=step.vendors(settings.vendors_url),
         conclude=step.conclude,
         apply_writes=step.apply_writes,
+        budget=RetryBudget(
+            settings.group_prefix + service.name, BudgetRule(retry.budget_ratio, retry.budget_floor_per_s)
+        ),
         checkpoints=settings.checkpoints,
     )
 

@@ -71,6 +71,11 @@ class RetryBudget:
             self._held += retries
             self._delivered += retries
 
+    def give_back(self, retries: int) -> None:
+        """So many were reserved and not made."""
+        with self._lock:
+            self._held += retries
+
     def deposit(self, connection: PsycopgConnection) -> None:
         """Bring what was counted to the group's account; asks the database nothing when nothing was. Commits."""
         with self._lock:

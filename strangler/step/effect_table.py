@@ -19,7 +19,7 @@ TAKE = """
 WITH due AS (
     SELECT order_ref, step, number FROM effect
     WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
-      AND step = %(step)s AND vendor = ANY(%(vendors)s)
+      AND step = %(step)s AND vendor = ANY(%(vendors)s) AND (attempts > 0) = %(again)s
     ORDER BY next_attempt_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
@@ -30,6 +30,13 @@ FROM due
 WHERE (effect.order_ref, effect.step, effect.number) = (due.order_ref, due.step, due.number)
 RETURNING effect.order_ref, effect.step, effect.number, effect.key, effect.vendor, effect.operation, effect.body,
           effect.carry, effect.attempts, extract(epoch FROM now() - effect.first_sent_at)::float8 AS age_s"""
+
+DUE_AGAIN = """
+SELECT count(*) FROM (
+    SELECT FROM effect
+    WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
+      AND step = %(step)s AND vendor = ANY(%(vendors)s) AND attempts > 0
+    LIMIT %(limit)s) AS due"""
 
 # The first to end an effect wins; what follows from the other one's outcome is not done.
 END = """
@@ -79,12 +86,19 @@ class Effect:
 
 
 def take(
-    connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int, lease_s: float
+    connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int, lease_s: float, again: bool
 ) -> list[Effect]:
-    """Take due effects, marked sent; commits, so that a crash during the call leaves a trace."""
-    parameters = {"step": step, "vendors": list(vendors), "limit": limit, "lease_s": lease_s}
+    """Take due effects, marked sent: new ones, or those to be tried again. Commits, so that a crash leaves a trace."""
+    parameters = {"step": step, "vendors": list(vendors), "limit": limit, "lease_s": lease_s, "again": again}
     with connection.transaction(), connection.cursor(row_factory=class_row(Effect)) as cursor:
         return cursor.execute(TAKE, parameters).fetchall()
+
+
+def due_again(connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int) -> int:
+    """How many effects are due to be tried again, `limit` at most."""
+    with connection.transaction():
+        row = connection.execute(DUE_AGAIN, {"step": step, "vendors": list(vendors), "limit": limit}).fetchone()
+    return row[0] if row else 0
 
 
 def end(

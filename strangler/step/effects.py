@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.consumer import BreakerRule, RetryBudget
+from outbox.consumer.retry import Clause
 from strangler.step.apply import ApplyWrites, apply, write_nothing
 from strangler.step.conclude import Conclude, following, tell
-from strangler.step.effect_table import Effect, Ending, end, postpone, take
+from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take
 from strangler.step.intents import Json
+from strangler.step.restraint import Restraint
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 
 logger = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ class SenderSettings:
     backoff_base_s: float = 0.2
     backoff_cap_s: float = 30.0
     lease_margin_s: float = 5.0  # beyond the vendor's timeout: connecting, committing
+    breaker: BreakerRule = field(default_factory=BreakerRule)
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class EffectSender:
     Each call has a key that the vendor recognises for `key_lifetime_s`: within it an effect of unknown outcome is
     sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
+    Retries come from `budget`, which its context's consumer shares; each vendor has a breaker, its patience is kept.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class EffectSender:
         vendors: Mapping[str, Vendor],
         conclude: Conclude = tell,
         apply_writes: ApplyWrites = write_nothing,
+        budget: RetryBudget | None = None,
         settings: SenderSettings | None = None,
         rng: random.Random | None = None,
         checkpoints: Checkpoints | None = None,
@@ -66,6 +73,9 @@ class EffectSender:
         self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._checkpoints = settings or SenderSettings(), checkpoints or Checkpoints()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
+        budget = budget or RetryBudget(step)
+        self._restraint = Restraint(self._vendors, budget, self._settings.breaker, self._rng)
+        self._look_again_at = 0.0
         self._idle = deque(Slot() for _ in range(self._settings.concurrency))
         self._signal, self._stopping = threading.Event(), threading.Event()
 
@@ -95,10 +105,8 @@ class EffectSender:
         free = len(self._idle)  # only this thread takes slots away
         if not free:
             return 0
-        lease_s = max(vendor.timeout_s for vendor in self._vendors.values()) + self._settings.lease_margin_s
         try:
-            connection = self._connected(slot)
-            taken = take(connection, step=self._step, vendors=list(self._vendors), limit=free, lease_s=lease_s)
+            taken = self._take(self._connected(slot), free)
         except psycopg.Error as error:
             logger.warning("effect_take_failed", extra={"step": self._step, "error": type(error).__name__})
             _close(slot)
@@ -108,10 +116,46 @@ class EffectSender:
             pool.submit(self._attempt, self._idle.popleft(), effect)
         return len(taken)
 
+    def _take(self, connection: PsycopgConnection, free: int) -> list[Effect]:
+        self._restraint.deposit(connection)
+        closed, probed = self._restraint.admitted()
+        taken: list[Effect] = []
+        if probed is not None:
+            taken = self._take_from(connection, [probed], 1)
+            if not taken:
+                self._restraint.unused(probed)
+        if closed and len(taken) < free:
+            taken += self._take_from(connection, closed, free - len(taken))
+        return taken
+
+    def _take_from(self, connection: PsycopgConnection, vendors: Sequence[str], free: int) -> list[Effect]:
+        """Retries first, as far as the budget goes: they are few, and have waited. Then new ones."""
+        lease_s = max(vendor.timeout_s for vendor in self._vendors.values()) + self._settings.lease_margin_s
+        taken: list[Effect] = []
+        now = time.monotonic()
+        if free == 1 or now >= self._look_again_at:
+            self._look_again_at = now + self._settings.poll_s
+            due = due_again(connection, step=self._step, vendors=vendors, limit=free)
+            reserved = self._restraint.reserve(connection, due) if due else 0
+            if reserved < due:
+                logger.info("effects_put_off", extra={"step": self._step, "clause": Clause.BUDGET.value})
+            if reserved:
+                taken = take(connection, step=self._step, vendors=vendors, limit=reserved, lease_s=lease_s, again=True)
+                self._restraint.give_back(reserved - len(taken))
+        if len(taken) < free:
+            taken += take(
+                connection, step=self._step, vendors=vendors, limit=free - len(taken), lease_s=lease_s, again=False
+            )
+        return taken
+
     def _attempt(self, slot: Slot, effect: Effect) -> None:
         try:
             answer = self._ask(effect)
             self._checkpoints.reach("effect.called")
+            opened = self._restraint.answered(effect.vendor, answer, attempts=effect.attempts)
+            if opened is not None:
+                state = "open" if opened else "closed"
+                logger.warning("vendor_breaker", extra={"step": self._step, "vendor": effect.vendor, "state": state})
             self._keep(self._connected(slot), effect, answer)
             self._checkpoints.reach("effect.done")
         except Exception:  # the thread's edge: the effect stays sent, and falls due again when its lease ends
@@ -143,7 +187,7 @@ class EffectSender:
                 reason = {**answer.detail, "reason": "never accepted, key expired"}
                 self._end(connection, effect, Ending.REFUSED, reason)
             case AnswerKind.UNKNOWN:
-                delay_s = full_jitter(effect.attempts, self._settings, self._rng)
+                delay_s = full_jitter(effect.attempts, self._settings, self._rng) + (answer.retry_after_s or 0.0)
                 postpone(connection, effect, delay_s=delay_s, outcome=answer.detail)
             case _:
                 assert_never(answer.kind)

@@ -21,10 +21,14 @@ class AnswerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is known after a call. `detail` is kept with the effect: small, no personal data, no secrets."""
+    """What is known after a call. `detail` is kept with the effect: small, no personal data, no secrets.
+
+    `retry_after_s`: it asked for patience (429, 503), for so long; nobody calls it before.
+    """
 
     kind: AnswerKind
     detail: Mapping[str, Json] = field(default_factory=dict)
+    retry_after_s: float | None = None
 
 
 class Vendor(Protocol):

@@ -1,0 +1,115 @@
+"""A sender holds back: an outage costs few calls, patience that was asked for is given, the group's budget is kept."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from new_services.services import SERVICES
+from outbox.consumer import BreakerRule, BudgetRule, RetryBudget
+from strangler.local.waiting import wait_until
+from strangler.step.effects import EffectSender, SenderSettings
+from strangler.step.intents import Json
+from strangler.step.vendor import Answer, AnswerKind
+from tests.integration.contexts import connect, rows
+from tests.orders import placed, received
+
+QUICK = BreakerRule(least=5, rest_s=0.1, rest_cap_s=0.2)
+NEVER = BreakerRule(least=10_000, in_a_row=10_000)
+DONE = "SELECT count(*) FROM notification.effect WHERE state = 'done'"
+
+
+class MoodyVendor:
+    """Answers as `answer` says; counts calls, and remembers when they came."""
+
+    timeout_s, key_lifetime_s = 1.0, 3600.0
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.calls: list[float] = []
+        self._lock = threading.Lock()
+
+    def send(self, _key: str, _operation: str, _body: Mapping[str, Json]) -> Answer:
+        with self._lock:
+            self.calls.append(time.monotonic())
+        return self.answer
+
+    def look_up(self, _key: str) -> Answer:
+        raise AssertionError("its key lives for an hour")
+
+
+AWAY = Answer(AnswerKind.UNKNOWN, {"status": 500})
+
+
+@contextmanager
+def sending(dsn: str, vendor: MoodyVendor, breaker: BreakerRule, budget: BudgetRule) -> Iterator[None]:
+    settings = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02, breaker=breaker)
+    sender = EffectSender(
+        connect=lambda: connect(dsn, "notification"),
+        step="notification",
+        vendors={"mail": vendor},
+        budget=RetryBudget("notification", budget),
+        settings=settings,
+        rng=random.Random(5),
+    )
+    thread = threading.Thread(target=sender.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        sender.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def plan(dsn: str, count: int) -> None:
+    with connect(dsn, "notification") as connection:
+        events = received([placed(f"o{number}", "notification=new") for number in range(count)])
+        SERVICES["notification"].handler()(connection, events)
+
+
+def all_done(dsn: str, count: int) -> bool:
+    return wait_until(lambda: rows(dsn, DONE) == [(count,)], within_s=15)
+
+
+def test_an_outage_is_probed_and_the_vendor_served_when_it_is_back(database: str) -> None:
+    vendor = MoodyVendor(AWAY)
+    plan(database, 60)
+    with sending(database, vendor, QUICK, BudgetRule(floor_per_s=1000.0)):
+        assert wait_until(lambda: len(vendor.calls) >= 12, within_s=10)
+        calls, since = len(vendor.calls), time.monotonic()
+        assert wait_until(lambda: len(vendor.calls) >= calls + 4, within_s=10)
+        assert time.monotonic() - since > 4 * 0.05, "one probe for each rest, not four workers without end"
+        vendor.answer = Answer(AnswerKind.DONE)
+        assert all_done(database, 60)
+    assert len(vendor.calls) < 100
+
+
+def test_a_vendor_that_asks_for_patience_is_not_called_before(database: str) -> None:
+    vendor = MoodyVendor(Answer(AnswerKind.UNKNOWN, {"status": 429}, retry_after_s=0.6))
+    plan(database, 10)
+    with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1000.0)):
+        assert wait_until(lambda: len(vendor.calls) > 0, within_s=10)
+        vendor.answer = Answer(AnswerKind.DONE)
+        assert all_done(database, 10)
+    first = vendor.calls[0]
+    early = [at for at in vendor.calls if at - first < 0.5]
+    assert len(early) <= 4, "those under way together"
+    assert min(at for at in vendor.calls if at not in early) - first >= 0.6
+
+
+def test_the_retries_of_a_sender_come_from_the_budget_of_its_group(database: str) -> None:
+    vendor = MoodyVendor(AWAY)
+    plan(database, 20)
+    with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1.0)):
+        assert wait_until(lambda: len(vendor.calls) >= 20, within_s=10)
+        assert not wait_until(lambda: len(vendor.calls) > 20 + 5 + 4, within_s=2.0)
+        with connect(database, "notification") as connection:  # as the consumer's deliveries do
+            other = RetryBudget("notification", BudgetRule(floor_per_s=1.0))
+            other.delivered(10_000)
+            other.deposit(connection)
+        vendor.answer = Answer(AnswerKind.DONE)
+        assert all_done(database, 20)
