@@ -8,11 +8,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.python_reader import PythonReader
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import load_plan
@@ -21,6 +23,7 @@ from tests.faults.continuations import run_continuations
 from tests.faults.flips import FlipReport, run_flips
 from tests.faults.outage import run_outage
 from tests.faults.overload import run_overload
+from tests.faults.poison import run_poison
 from tests.integration.consumer_rig import Rig
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
@@ -102,17 +105,29 @@ def continuations(stack: Stack, arguments: argparse.Namespace) -> Result:
 
 def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
     """A downstream away for long, then three times the load it takes."""
-    rig = Rig(
-        dsn=stack.database("outage", ["search"]),
-        topic="outage.order",
-        group="outage.search",
+    with _rig(stack, "outage").prepared(4) as rig:
+        report = run_outage(rig, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
+    return report.to_json(), report.found()
+
+
+def poison(stack: Stack, _arguments: argparse.Namespace) -> Result:
+    """Five in a hundred events are poison; then all that was parked is replayed."""
+    with _rig(stack, "poison").prepared(4) as rig:
+        report = run_poison(rig, rate=300, seconds=10.0)
+    return report.to_json(), report.found()
+
+
+def _rig(stack: Stack, name: str) -> Rig:
+    """A database and a topic of its own."""
+    return Rig(
+        dsn=stack.database(name, ["search"]),
+        topic=f"{name}.order",
+        group=f"{name}.search",
         admin=PythonAdmin(stack.bootstrap),
         producer=PythonProducer(stack.bootstrap),
         make_consumer=lambda group: PythonConsumer(stack.bootstrap, group=group),
+        make_reader=partial(PythonReader, stack.bootstrap),
     )
-    with rig.prepared(4) as ready:
-        report = run_outage(ready, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
-    return report.to_json(), report.found()
 
 
 SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
@@ -121,6 +136,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "continuations": continuations,
     "overload": overload,
     "outage": outage,
+    "poison": poison,
 }
 
 
