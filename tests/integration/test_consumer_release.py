@@ -154,6 +154,7 @@ def test_a_replay_that_dies_before_its_commit_is_done_once_by_the_next_process(r
     rig.sql("UPDATE position SET fence = fence + 1")  # as a new assignment does
     halt.released.set()
     eventually(lambda: not rig.parked(), rig.parked)
+    assert first.count(Metric.FENCED) == 1, "what it had done was rolled back, and the partition taken anew"
     first.stop()
     rig.assert_once_and_in_order()
 
