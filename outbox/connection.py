@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import psycopg
-from sqlalchemy import Connection as SqlalchemyConnection
-from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlalchemyConnection
+    from sqlalchemy.orm import Session
 
 PsycopgConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 AnyConnection: TypeAlias = "PsycopgConnection | SqlalchemyConnection | Session"
@@ -20,11 +23,19 @@ def driver_connection(connection: AnyConnection) -> PsycopgConnection:
     """
     if isinstance(connection, psycopg.Connection):
         return connection
-    if isinstance(connection, Session):
+    if _is_session(connection):
         connection.flush()
-        connection = connection.connection()
-    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make sure its transaction is the one we join
-    driver = connection.connection.driver_connection
+        joined = connection.connection()
+    else:
+        joined = cast("SqlalchemyConnection", connection)
+    joined.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make sure its transaction is the one we join
+    driver = joined.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         raise TypeError(f"SQLAlchemy runs on {type(driver).__module__}; use postgresql+psycopg:// (psycopg 3)")
     return driver
+
+
+def _is_session(connection: SqlalchemyConnection | Session) -> TypeGuard[Session]:
+    """Without importing SQLAlchemy for callers who do not use it: whoever has a Session has loaded its module."""
+    orm = sys.modules.get("sqlalchemy.orm")
+    return orm is not None and isinstance(connection, orm.Session)

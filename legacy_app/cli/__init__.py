@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from legacy_app.cli import checks, replay, resume, servers
 from strangler.errors import StranglerError
+
+HOMES = {
+    "serve": "servers",
+    "vendors": "servers",
+    "resume": "resume",
+    "replay": "replay",
+    "disease": "checks",
+    "invariants": "checks",
+    "seams": "checks",
+    "nightly": "batch",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; its exit code."""
+    """Run one verb; its exit code. Only what the verb needs is imported: a check need not wait for a web framework."""
+    given = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="python -m legacy_app", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for module in (servers, resume, replay, checks):
-        module.register(verbs)
-    args = parser.parse_args(argv)
+    asked = [HOMES[given[0]]] if given and given[0] in HOMES else list(dict.fromkeys(HOMES.values()))
+    for home in asked:
+        import_module(f"legacy_app.cli.{home}").register(verbs)
+    args = parser.parse_args(given)
     try:
         return int(args.run(args))
     except StranglerError as error:

@@ -8,32 +8,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from legacy_app.disease import count_disease
 from legacy_app.environ import needed
 from legacy_app.invariants import check_invariants
-from legacy_app.models import make_engine
-from legacy_app.nightly import run_nightly
 from legacy_app.seam_lines import count_seam_lines, table
-from strangler.errors import BadInput
-
-MAX_HOLD_S = 600.0
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verbs."""
-    _add(verbs, "disease", "count payments without an order, duplicate orders and their like", disease)
-    _add(verbs, "invariants", "count what has doubled or is lost on the new side", invariants)
-    _add(verbs, "seams", "count the monolith's lines that strangling changed", seams)
-    batch = _add(verbs, "nightly", "run the nightly batch: it holds all stock until it is done", nightly)
-    batch.add_argument("--hold-s", type=float, default=0.0, metavar="S", help="how much longer it takes (default 0)")
+    add(verbs, "disease", "count payments without an order, duplicate orders and their like", disease)
+    add(verbs, "invariants", "count what has doubled or is lost on the new side", invariants)
+    add(verbs, "seams", "count the monolith's lines that strangling changed", seams)
 
 
 def disease(args: argparse.Namespace) -> int:
     """Exit 1 when there is any of it."""
     counted = count_disease(needed("STRANGLER_DSN"), needed("VENDORS_URL"))
-    _emit(args, asdict(counted))
+    emit(args, asdict(counted))
     sick = counted.duplicate_orders + counted.payments_without_order + counted.double_charged
     return 1 if sick + counted.mails_without_order else 0
 
@@ -41,26 +32,17 @@ def disease(args: argparse.Namespace) -> int:
 def invariants(args: argparse.Namespace) -> int:
     """Exit 1 when something does not add up."""
     found = check_invariants(needed("STRANGLER_DSN"), needed("VENDORS_URL"))
-    _emit(args, {**asdict(found), "doubled": found.doubled, "lost": found.lost})
+    emit(args, {**asdict(found), "doubled": found.doubled, "lost": found.lost})
     return 1 if found.doubled or found.lost else 0
-
-
-def nightly(args: argparse.Namespace) -> int:
-    if not 0 <= args.hold_s <= MAX_HOLD_S:
-        raise BadInput(f"--hold-s is {args.hold_s}; it must lie between 0 and {MAX_HOLD_S:.0f}")
-    with Session(make_engine(needed("STRANGLER_DSN"))) as session, session.begin():
-        settled = run_nightly(session, hold_s=args.hold_s)
-    _emit(args, asdict(settled))
-    return 0
 
 
 def seams(args: argparse.Namespace) -> int:
     count = count_seam_lines()
-    _emit(args, {"changed_lines": count.changed_lines, **asdict(count)}, table(count))
+    emit(args, {"changed_lines": count.changed_lines, **asdict(count)}, table(count))
     return 0
 
 
-def _add(
+def add(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     text: str,
@@ -72,7 +54,7 @@ def _add(
     return parser
 
 
-def _emit(args: argparse.Namespace, data: Mapping[str, Any], lines: Iterable[str] | None = None) -> None:
+def emit(args: argparse.Namespace, data: Mapping[str, Any], lines: Iterable[str] | None = None) -> None:
     if args.json:
         print(json.dumps(data))
         return
