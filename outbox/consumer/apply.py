@@ -42,9 +42,9 @@ class Application:
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
     """Run it to its commit. A poisoned event is parked, and the run ends with it: what follows is another run.
 
-    So an event is handled twice at most on account of poison, however much of it there is. `condemned` maps offsets
-    that are to be parked to their reasons; what the handler condemns is added. Raises what the handler or the
-    database raised, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
+    With the shorter runs that follow, poison costs each event a second handling or so, however much of it there is.
+    `condemned` maps offsets that are to be parked to their reasons; what the handler condemns is added. Raises what
+    the handler or the database raised, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
     """
     while True:
         sorted_run: Triage | None = None

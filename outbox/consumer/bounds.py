@@ -36,9 +36,11 @@ class RunSize:
     target_s: float
     limit: int = FIRST_RUN_RECORDS
 
-    def done(self, records: int, took_s: float) -> None:
-        """A run was committed."""
-        if took_s > self.target_s:
+    def done(self, records: int, took_s: float, *, cut: bool = False) -> None:
+        """A run was committed. Where a poisoned event cut it, the next one is no longer: poison comes in lots."""
+        if cut:
+            self.limit = records
+        elif took_s > self.target_s:
             self.limit = max(1, self.limit // 2)
         elif records >= self.limit and took_s < self.target_s / 2:
             self.limit *= 2

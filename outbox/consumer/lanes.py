@@ -227,7 +227,7 @@ class PartitionLanes:
         if lane.running is None:
             return False  # abandoned meanwhile
         done = len(run.records)
-        lane.size.done(done, took_s)
+        lane.size.done(done, took_s, cut=done < len(lane.running.records))
         if lane.worked:
             for record in run.records:
                 lane.worked.pop(record.offset, None)

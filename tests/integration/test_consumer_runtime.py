@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -217,3 +218,20 @@ def test_late_work_that_is_escalated_waits_for_a_person_with_the_later_events_of
     assert rig.effects() == [("order-2", 1)]
     reasons = [reason for (reason,) in rig.sql("SELECT reason FROM quarantine ORDER BY parked_at, 1")]
     assert any("policy:payment.expired=escalate" in reason for reason in reasons)
+
+
+def test_much_poison_costs_each_event_a_second_handling_or_so(rig: Rig) -> None:
+    seen: Counter[str] = Counter()
+
+    def strict(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        seen.update(one.event.aggregate_id for one in events)
+        for index, one in enumerate(events):
+            if one.event.aggregate_id.endswith("7"):
+                raise Poison(index, "no such customer")
+        return write_effects(connection, events)
+
+    rig.send_many(keys=400, each=1)  # one in ten is poisoned, five in each lane
+    rig.runtime(strict, settings=replace(QUICK, run_records=1_000))
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 40, lambda: (rig.positions(), rig.parked()))
+    assert len(rig.effects()) == 360
+    assert seen.total() < 3 * 400
