@@ -1,0 +1,72 @@
+"""Wake-ups of waiting requests: heard by the right thread, before or after it waits, and over a lost connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from outbox.connection import PsycopgConnection
+from strangler.local.waiting import wait_until
+from strangler.step.continuation import wake
+from strangler.step.wakeups import Wakeups
+
+NAME = "wakeups_of_a_test"
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND query LIKE 'LISTEN%%' AND state = 'idle'"
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[PsycopgConnection]:
+    with psycopg.connect(database, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def wakeups(database: str) -> Iterator[Wakeups]:
+    opened = Wakeups(lambda: psycopg.connect(database, autocommit=True, application_name=NAME))
+    yield opened
+    opened.close()
+
+
+def listening(connection: PsycopgConnection) -> list[int]:
+    return [pid for (pid,) in connection.execute(LISTENING, (NAME,))]
+
+
+def test_only_who_waits_for_the_order_is_woken(connection: PsycopgConnection, wakeups: Wakeups) -> None:
+    wakeups.wait("warm-up", 0.01)  # all who wait while the connection is opened are woken once
+    assert wait_until(lambda: bool(listening(connection)), within_s=10)
+    with ThreadPoolExecutor(2) as pool:
+        meant, other = pool.submit(wakeups.wait, "a", 15), pool.submit(wakeups.wait, "b", 0.5)
+        wake(connection, ["a"])
+        assert meant.result(10)
+        assert not other.result(10)
+
+
+def test_a_wake_up_that_comes_before_the_wait_is_not_lost(connection: PsycopgConnection, wakeups: Wakeups) -> None:
+    wakeups.wait("warm-up", 0.01)
+    assert wait_until(lambda: bool(listening(connection)), within_s=10)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(wakeups.wait, "marker", 15)
+        wake(connection, ["early", "marker"])
+        assert heard.result(10)
+    assert wakeups.wait("early", 0)
+    assert not wakeups.wait("early", 0)
+
+
+def test_after_a_lost_connection_all_are_woken_and_it_listens_again(
+    connection: PsycopgConnection, wakeups: Wakeups
+) -> None:
+    wakeups.wait("warm-up", 0.01)
+    assert wait_until(lambda: bool(listening(connection)), within_s=10)
+    (lost,) = listening(connection)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wakeups.wait, "a", 15)
+        connection.execute("SELECT pg_terminate_backend(%s)", (lost,))
+        assert waiting.result(15)
+    assert wait_until(lambda: bool(set(listening(connection)) - {lost}), within_s=10)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wakeups.wait, "b", 15)
+        wake(connection, ["b"])
+        assert waiting.result(15)
