@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Bound, Disposition, Expiry, Metric, Poison
+from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
@@ -231,7 +231,7 @@ def test_much_poison_costs_each_event_a_second_handling_or_so(rig: Rig) -> None:
         return write_effects(connection, events)
 
     rig.send_many(keys=400, each=1)  # one in ten is poisoned, five in each lane
-    rig.runtime(strict, settings=replace(QUICK, run_records=1_000))
+    rig.runtime(strict, settings=replace(QUICK, run_records=1_000, flood=FloodRule(ratio=1.0)))
     eventually(lambda: rig.caught_up() and len(rig.parked()) == 40, lambda: (rig.positions(), rig.parked()))
     assert len(rig.effects()) == 360
     assert seen.total() < 3 * 400
