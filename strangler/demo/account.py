@@ -9,6 +9,7 @@ import psycopg
 
 from outbox.audit import Account, account
 from outbox.kafka.python_consumer import PythonConsumer
+from strangler.choreography import audit
 from strangler.demo.acts import accepted_refs
 from strangler.demo.report import StepCounts
 from strangler.demo.scene import Scene
@@ -37,6 +38,15 @@ def step_counts(scene: Scene, judged: Report) -> dict[str, StepCounts]:
             handed_back=handed_back.get(step.name, 0),
         )
     return counts
+
+
+def ended_orders(scene: Scene) -> dict[str, int]:
+    """Where the orders stand by the data, after the declared graph: ended, under way, stuck. Empty without a graph."""
+    if scene.plan.choreography is None:
+        return {}
+    with psycopg.connect(scene.environ["STRANGLER_DSN"], autocommit=True) as connection:
+        found = audit(connection, scene.plan.choreography)
+    return {standing.value: count for standing, count in found.counts.items()}
 
 
 def lost_orders(scene: Scene, out: Path) -> int:

@@ -12,6 +12,7 @@ from strangler.local.process import Running
 from strangler.step.intents import Json
 
 STUCK = "stuck_event"
+PLANTED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,13 @@ class Planted:
 
 
 def plant(scene: Scene) -> list[Planted]:
-    """Plant every kind but the stuck event, each on an order of the planter's choice."""
+    """Plant every kind but the stuck event, each on an order of the planter's choice; side by side."""
     kinds = [kind for kind in scene.rehearsal.faults if kind != STUCK]
-    return [Planted.of(scene.run(f"plant-{kind}", scene.rehearsal.plant, kind)) for kind in kinds]
+    planters = [
+        commands.start(scene.stack, f"plant-{kind}", [*scene.rehearsal.plant, kind, "--json"], scene.environ)
+        for kind in kinds
+    ]
+    return [Planted.of(commands.finish(planter, PLANTED_WITHIN_S)) for planter in planters]
 
 
 def hold_stuck(scene: Scene, order_ref: str) -> tuple[Running, Planted]:

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from strangler.demo import commands
-from strangler.demo.account import doubled_effects, lost_orders, relay_account, step_counts, verdict_counts
+from strangler.demo.account import (
+    doubled_effects,
+    ended_orders,
+    lost_orders,
+    relay_account,
+    step_counts,
+    verdict_counts,
+)
 from strangler.demo.acts import repeat_peak, settle, show_disease, strangle, symptoms
 from strangler.demo.faults import STUCK, Planted, found, hold_stuck, plant
 from strangler.demo.narrator import Narrator
@@ -64,6 +71,11 @@ def _strangle(scene: Scene, report: RehearsalReport) -> None:
     scene.narrator.act("Reconciliation: what both sides must have seen, compared order by order")
     judged = reconcile(scene.plan, scene.environ, timeout_s=SETTLED_WITHIN_S)
     _tell(judged, scene.narrator)
+    report.choreography = ended_orders(scene)
+    told = ", ".join(
+        f"{count} {standing.replace('_', ' ')}" for standing, count in report.choreography.items() if count
+    )
+    scene.narrator.say(f"from the data, against the declared graph: {told}")
     relayed = relay_account(scene)
     report.input = summary["input"]
     report.orders = {

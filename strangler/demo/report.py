@@ -32,6 +32,7 @@ class RehearsalReport:
     while_strangling: dict[str, int] = field(default_factory=dict)
     new_path: dict[str, int] = field(default_factory=dict)
     steps: dict[str, StepCounts] = field(default_factory=dict)
+    choreography: dict[str, int] = field(default_factory=dict)
     relay: dict[str, int] = field(default_factory=dict)
     reconciliation: dict[str, int] = field(default_factory=dict)
     planted: dict[str, Json] = field(default_factory=dict)
@@ -51,6 +52,7 @@ def unexpected(report: RehearsalReport) -> list[str]:
     must_be_zero: tuple[tuple[str, Mapping[str, int], tuple[str, ...]], ...] = (
         ("orders", report.orders, ("lost", "duplicated")),
         ("new_path", report.new_path, ("payments_without_order", "duplicate_orders", "timeouts")),
+        ("choreography", report.choreography, ("stuck", "contradiction")),
         ("relay", report.relay, ("lost", "duplicated_effects")),
         ("reconciliation", report.reconciliation, ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from outbox.connection import PsycopgConnection
+from strangler.authority import Holder, Wanted, move
 from strangler.demo.scene import Scene
 from strangler.errors import Refused, RefusedError
 from strangler.hand_back import hand_back
-from strangler.moves import Moved, advance, rollback
+from strangler.moves import advance, rollback
 from strangler.stages import Stage
 
 ACTOR, REASON = "rehearsal", "rehearsed"
 HAND_BACK_WITHIN_S = 5.0  # what is not committed by then stays with the new side, which finishes it
+MoveT = TypeVar("MoveT")
 _PINNED = "SELECT count(*) FROM strangler.ownership"
 
 
@@ -64,6 +67,16 @@ class Walk:
         for name in names:
             self._advance(name, Stage.RAMP, 9000)
             self._advance(name, Stage.LIVE)
+        for resource in self._scene.plan.shared:
+            self._move_authority(resource)
+
+    def _move_authority(self, resource: str) -> None:
+        plan = self._scene.plan
+        shared = plan.shared[resource]
+        wanted = Wanted(resource, shared, plan.steps_of(resource), Holder.NEW, ACTOR, REASON)
+        moved = _done(move(self._connection, wanted))
+        fenced_ms = moved.evidence["fenced_ms"]
+        self._scene.narrator.say(f"     {shared.what}: the new side is writer of record now; fenced for {fenced_ms} ms")
 
     def _at(self, share: float, what: str) -> None:
         due = int(self._expected * share)
@@ -94,7 +107,8 @@ class Walk:
         self.kills += 1
 
 
-def _done(result: Moved | Refused) -> None:
+def _done(result: MoveT | Refused) -> MoveT:
     """A rehearsal asks only for moves that must be granted."""
     if isinstance(result, Refused):
         raise RefusedError(f"{result.reason}; {result.next_step}")
+    return result

@@ -22,7 +22,7 @@ from strangler.local.process import Ready, Running, answers_200
 from strangler.local.spawner import Command, Spawner
 
 DATABASE = "strangler"
-POLL_REST_MS = 20  # the embedded Kafka answers empty fetches at once; an idle consumer would spin
+POLL_REST_MS = 40  # the embedded Kafka answers empty fetches at once; an idle consumer would spin
 # Children speak to each other on loopback: a proxy from the environment must never come between.
 CHILD_ENVIRON = {"PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 

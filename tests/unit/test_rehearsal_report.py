@@ -12,6 +12,7 @@ def flawless() -> RehearsalReport:
     return RehearsalReport(
         orders={"offered": 40, "accepted": 39, "lost": 0, "duplicated": 0},
         new_path={"payments_without_order": 0, "duplicate_orders": 0, "timeouts": 0},
+        choreography={"done": 39, "stuck": 0, "contradiction": 0},
         relay={"kills": 1, "lost": 0, "duplicated_effects": 0},
         reconciliation={"missing": 0, "extra": 0, "mismatch": 0, "duplicate": 0, "unknown": 0, "late": 0},
         steps={"search": StepCounts(stage="live", shadow=5, new=20, compared_new=20)},
@@ -30,6 +31,8 @@ def test_all_as_it_must_be() -> None:
         ("orders", "lost"),
         ("orders", "duplicated"),
         *(("new_path", name) for name in ("payments_without_order", "duplicate_orders", "timeouts")),
+        ("choreography", "stuck"),
+        ("choreography", "contradiction"),
         ("relay", "lost"),
         ("relay", "duplicated_effects"),
         *(("reconciliation", name) for name in ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
@@ -42,7 +45,7 @@ def test_one_loss_or_double_is_enough(room: str, name: str) -> None:
     assert unexpected(report) == [f"{room}.{name} is 1, not 0"]
 
 
-@pytest.mark.parametrize("room", ["orders", "new_path", "relay", "reconciliation"])
+@pytest.mark.parametrize("room", ["orders", "new_path", "choreography", "relay", "reconciliation"])
 def test_what_was_not_counted_is_not_fine(room: str) -> None:
     report = flawless()
     getattr(report, room).clear()
