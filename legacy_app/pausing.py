@@ -24,11 +24,11 @@ Chain = Callable[[Session, Vendors, Order], None]
 
 def wait_s() -> float:
     """LEGACY_WAIT_S: how long a request waits for an outcome; clients give up after a second, workers are few."""
-    given = os.environ.get(WAIT_S, "0.2")
+    given = os.environ.get(WAIT_S, "0.1")
     try:
         seconds = float(given)
     except ValueError as error:
-        raise BadInput(f"{WAIT_S} is {given!r}; give seconds, such as 0.2") from error
+        raise BadInput(f"{WAIT_S} is {given!r}; give seconds, such as 0.1") from error
     if not 0 <= seconds <= 60:
         raise BadInput(f"{WAIT_S} is {given}; give 0 to 60 seconds")
     return seconds

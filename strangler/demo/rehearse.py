@@ -128,6 +128,7 @@ def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
     holder, fault = hold_stuck(scene, mint_order_ref(TENANT, client_ref))
     commands.run(scene.stack, "replay-stuck", argv, scene.environ)
+    settle(scene)  # its last step is held up; until then it must have come
     judged = reconcile(scene.plan, scene.environ, timeout_s=STUCK_WITHIN_S)
     holder.terminate()
     hit = fault in found([fault], judged.judgements)
