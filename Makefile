@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KAFKA ?= embedded
 TESTS ?= tests
+WORKERS ?= 2
 export KAFKA
 
 help: ## say what can be typed here
@@ -22,8 +23,8 @@ setup: .venv/.ready ## make .venv with everything in it
 demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS="--help")
 	$(BIN)/strangler demo $(DEMO_ARGS)
 
-test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
-	$(BIN)/pytest $(TESTS) $(TEST_ARGS)
+test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part; WORKERS=0: in one process)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS) $(TEST_ARGS)
 
 check: setup ## lint, types, import contracts, docs
 	$(BIN)/ruff check .
