@@ -15,7 +15,7 @@ def test_no_order_is_acted_on_by_both_sides_or_by_neither(stack: Stack) -> None:
 
     report = one(stack, flips=200, seed=seed)
 
-    assert (report.both, report.neither) == (0, 0)
+    assert (report.both, report.neither, report.pending) == (0, 0, 0)
     assert report.flips == 200
     assert report.epochs_unused == []
     assert report.orders >= 200

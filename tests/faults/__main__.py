@@ -66,7 +66,7 @@ def main() -> int:
 def flips(stack: Stack, arguments: argparse.Namespace) -> Result:
     """Stage flips and demotions at random."""
     runs = [one(stack, arguments.flips, seed) for seed in range(arguments.seed, arguments.seed + arguments.seeds)]
-    bad = any(run.both or run.neither or run.epochs_unused or any(run.findings.values()) for run in runs)
+    bad = any(run.both or run.neither or run.pending or run.epochs_unused or any(run.findings.values()) for run in runs)
     return {"runs": [run.to_json() for run in runs]}, bad
 
 

@@ -39,12 +39,17 @@ SELECT o.order_ref, s.step,
        OR EXISTS (SELECT FROM strangler.hand_back h
                   WHERE h.order_ref = o.order_ref AND h.step = s.step AND h.state = 'done') AS legacy,
        EXISTS (SELECT FROM applied c WHERE c.order_ref = o.order_ref AND c.step = s.step) AS new
-FROM legacy.orders o CROSS JOIN (VALUES ('notification'), ('search'), ('recommendation')) AS s (step)"""
+FROM legacy.orders o CROSS JOIN unnest(%(steps)s::text[]) AS s (step)
+WHERE o.status NOT IN ('pending', 'rejected')"""
 APPLIED = """
 WITH applied AS (
-    SELECT order_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
+    SELECT order_ref, step FROM fraud.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT order_ref, step FROM inventory.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT order_ref, step FROM payment.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT order_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
     UNION ALL SELECT order_ref, step FROM search.claim WHERE number = 100 AND kind = 'applied'
     UNION ALL SELECT order_ref, step FROM recommendation.claim WHERE number = 100 AND kind = 'applied')"""
+OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 COUNT_SIDES = f"""{APPLIED}
 SELECT count(*), count(*) FILTER (WHERE legacy AND new), count(*) FILTER (WHERE NOT legacy AND NOT new)
 FROM ({SIDES}) AS sides"""
@@ -58,7 +63,9 @@ STAGE = "SELECT stage FROM strangler.stage WHERE step = %s"
 
 @dataclass(slots=True)
 class FlipReport:
-    """What the run did and found. `both` and `neither` count (order, step) pairs and must stay 0."""
+    """What the run did and found. `both` and `neither` count (order, step) pairs and must stay 0, as must `pending`:
+    orders that still wait for a step when all has settled.
+    """
 
     seed: int
     flips: int = 0
@@ -69,6 +76,7 @@ class FlipReport:
     handed_back: int = 0
     both: int = 0
     neither: int = 0
+    pending: int = 0
     epochs_unused: list[int] = field(default_factory=list)
     findings: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -91,8 +99,11 @@ def run_flips(system: System, plan: Plan, *, flips: int, seed: int) -> FlipRepor
         report.orders, report.retries = len(customers.accepted), customers.retries
         hand_backs.finish()
         report.handed_back, report.stalls = hand_backs.handed_back, stalls.count
+        wait_until(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=SETTLED_WITHIN_S)
+        (report.pending,) = connection.execute(OPEN).fetchone() or (-1,)
         judged = reconcile(plan, system.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
-        _, report.both, report.neither = connection.execute(COUNT_SIDES).fetchone() or (0, -1, -1)
+        steps = {"steps": [step.name for step in plan.taken_over()]}
+        _, report.both, report.neither = connection.execute(COUNT_SIDES, steps).fetchone() or (0, -1, -1)
         report.epochs_unused = [row[0] for row in connection.execute(UNUSED)]
     report.findings = findings_of(judged)
     report.seconds = round(time.monotonic() - begun, 1)
