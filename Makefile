@@ -23,8 +23,11 @@ setup: .venv/.ready ## make .venv with everything in it
 demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS="--help")
 	$(BIN)/strangler demo $(DEMO_ARGS)
 
-test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part; WORKERS=0: in one process)
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS) $(TEST_ARGS)
+test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(TESTS) $(TEST_ARGS); together=$$?; \
+	case $$together in 0|5) ;; *) exit $$together ;; esac; \
+	$(BIN)/pytest -m alone $(TESTS) $(TEST_ARGS); alone=$$?; \
+	if [ $$alone -eq 5 ]; then exit $$together; else exit $$alone; fi # 5: none of them is among these
 
 check: setup ## lint, types, import contracts, docs
 	$(BIN)/ruff check .

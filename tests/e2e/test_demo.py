@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 
 

@@ -8,6 +8,9 @@ from strangler.local.stack import Stack
 from tests.faults.__main__ import one
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.mark.timeout(400)
 def test_no_order_is_acted_on_by_both_sides_or_by_neither(stack: Stack) -> None:
     seed = int(os.environ.get("FLIPS_SEED", "20110601"))

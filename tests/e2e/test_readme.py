@@ -13,6 +13,8 @@ import pytest
 
 from strangler.local.waiting import wait_until
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 UP_WITHIN_S = 90.0
 

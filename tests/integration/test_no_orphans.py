@@ -17,6 +17,7 @@ from strangler.local.waiting import wait_until
 from tests.integration.family import descendants, runs
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's end"),
     pytest.mark.timeout(90),
 ]

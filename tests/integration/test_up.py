@@ -23,6 +23,7 @@ from strangler.step.intents import Json
 from tests.integration.family import descendants, runs
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc"),
     pytest.mark.timeout(240),
 ]
