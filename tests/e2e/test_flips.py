@@ -7,7 +7,6 @@ import pytest
 from strangler.local.stack import Stack
 from tests.faults.__main__ import one
 
-
 pytestmark = pytest.mark.alone
 
 
