@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def main(folder: Path, kafka: str) -> None:
     """Start PostgreSQL, Kafka and a web server with two workers, say `up`, wait for a signal."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
     with Stack.start(folder, kafka=kafka, say=lambda _: None) as stack:
         argv = (sys.executable, "-m", "tests.integration.stack_program")
         stack.spawn("web", argv, env={}, port_env="WEB_PORT", ready_path="/")
