@@ -21,7 +21,8 @@ NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another Kafka than the default, tests that touch none are left out: they ran on the default, with the same
-    parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka.
+    parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka, unless it is
+    marked `no_kafka`: it uses the stack for its processes and databases alone.
     """
     if os.environ.get("KAFKA", "embedded") == "embedded":
         return
@@ -31,6 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _touches_kafka(item: pytest.Function) -> bool:
+    if item.get_closest_marker("no_kafka"):
+        return False
     info = item._fixtureinfo
     asked = set(info.argnames)
     for name, definitions in info.name2fixturedefs.items():

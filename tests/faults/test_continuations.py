@@ -13,9 +13,7 @@ from strangler.local.stack import Stack
 from tests.faults.continuation_case import POINTS
 from tests.faults.continuations import run_continuations
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("KAFKA", "embedded") != "embedded", reason="it touches no Kafka, and ran on the default"
-)
+pytestmark = pytest.mark.no_kafka
 
 
 @pytest.mark.timeout(180)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,7 @@ from tests.integration.new_side import answering, say, until
 
 pytestmark = [
     pytest.mark.timeout(60),  # it starts processes
-    pytest.mark.skipif(
-        os.environ.get("KAFKA", "embedded") != "embedded", reason="it touches no Kafka, and ran on the default"
-    ),
+    pytest.mark.no_kafka,
 ]
 
 TAIL = ("notification", "search", "recommendation")
