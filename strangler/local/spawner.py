@@ -12,11 +12,12 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from strangler.local.behind import go_behind
 from strangler.local.parent import dies_with_parent
 
 WAITING_ORDERS = 16  # more starts at once than that is a mistake
@@ -27,7 +28,8 @@ ORDER_TIMEOUT_S = 30.0
 class Command:
     """What to start. `env` is added to ours; stdout and stderr are appended to `log_path`.
 
-    `user`: run as that user (we must be root). `death_signal`: what the child gets when we die.
+    `user`: run as that user (we must be root). `death_signal`: what the child gets when we die. `behind`: others go
+    first where cores are few.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +38,7 @@ class Command:
     cwd: Path | None = None
     user: str | None = None
     death_signal: signal.Signals = signal.SIGKILL
+    behind: bool = False
 
 
 class Spawner:
@@ -81,7 +84,20 @@ def _fork(command: Command) -> subprocess.Popen[bytes]:
             group=group,
             extra_groups=[] if command.user else None,
             start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we stop children in order
-            preexec_fn=dies_with_parent(command.death_signal),  # noqa: PLW1509 - it takes no lock
+            preexec_fn=_asks(command),  # noqa: PLW1509 - it takes no lock
         )
     finally:
         os.close(log)
+
+
+def _asks(command: Command) -> Callable[[], None]:
+    """What the child does before it becomes the command."""
+    die = dies_with_parent(command.death_signal)
+
+    def ask() -> None:
+        if die is not None:
+            die()
+        if command.behind:
+            go_behind()
+
+    return ask

@@ -132,18 +132,20 @@ class Stack:
         ready: Ready | None = None,
         user: str | None = None,
         ready_within_s: float = 60.0,
+        behind: bool = False,
         wait: bool = True,
     ) -> Running:
         """Start a process of ours; stopped with the stack, in reverse order. `argv` is complete.
 
         With `port_env` it finds its port there. Waits until `ready_path` answers 200 or `ready` says so
         (`Running.said_ready`: a line that begins with `ready`); with neither, or without `wait`, it does not wait.
+        `behind`: others go first where cores are few.
         """
         given = dict(CHILD_ENVIRON) | dict(env)
         if port_env is not None:
             port = port or self._ports.take()
             given[port_env] = str(port)
-        command = Command(tuple(argv), self.folder / "logs" / f"{name}.log", env=given, user=user)
+        command = Command(tuple(argv), self.folder / "logs" / f"{name}.log", env=given, user=user, behind=behind)
         check = answers_200(ready_path) if ready_path else ready
         running = Running(name, command, self._spawner, ready=check, port=port, ready_within_s=ready_within_s)
         self._spawned.append(running)

@@ -25,7 +25,6 @@ RELAY = Process("relay", ("outbox", "relay"))
 FACADE = Process("facade", ("strangler", "facade"), port_env="FACADE_PORT", url_env="FACADE_URL")
 FACADE_THREADS = 32
 STOP_WITHIN_S = 10.0
-BEHIND = ("nice", "-n", "10")  # who answers a customer goes first where cores are few
 
 
 class System:
@@ -99,7 +98,7 @@ class System:
     def _launch(self, process: Process, facade_workers: int) -> None:
         self._say(f"starting {process.name}")
         port = self._stack.take_port() if process.port_env else None
-        argv = [*(BEHIND if process.port_env is None else ()), sys.executable, "-m", *process.argv]
+        argv = [sys.executable, "-m", *process.argv]
         if process is FACADE:
             argv += ["--port", str(port), "--workers", str(facade_workers), "--threads", str(FACADE_THREADS)]
         running = self._stack.spawn(
@@ -110,6 +109,7 @@ class System:
             port_env=process.port_env,
             ready_path=process.ready_path if process.port_env else None,
             ready=Running.said_ready,
+            behind=process.port_env is None,  # who answers a customer goes first where cores are few
             wait=False,  # they start side by side: their addresses are known, and none needs another to start
         )
         self.running[process.name] = running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from strangler.errors import DependencyDown
+from strangler.local.behind import NICENESS
 from strangler.local.process import Ready, Running, tail
 from strangler.local.spawner import Command, Spawner
 from strangler.local.waiting import wait_until
@@ -52,6 +54,17 @@ def test_started_again_waits_for_the_new_word(spawner: Spawner, tmp_path: Path) 
     child.start()
     assert child.pid != first
     assert child.log_path.read_text().count("ready") == 2
+    child.kill()
+
+
+def test_one_that_goes_behind_yields_to_the_others_with_its_whole_session(spawner: Spawner, tmp_path: Path) -> None:
+    command = Command((sys.executable, "-c", WAITS), tmp_path / "child.log", behind=True)
+    child = Running("child", command, spawner, ready=Running.said_ready)
+    child.start()
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+    session = Path(f"/proc/{child.pid}/autogroup")
+    if session.exists() and session.read_text():
+        assert session.read_text().endswith(f"nice {NICENESS}\n")
     child.kill()
 
 
