@@ -1,6 +1,7 @@
-"""Stock as the plan declares it: orders share it, so one side keeps it, and its authority is moved by itself.
+"""What the plan declares as shared by orders: one side keeps it, and its authority is moved by itself.
 
-It is written by `inventory.reserve_stock` and `inventory.give_back_stock` only, whoever owns the order.
+Stock is written by `inventory.reserve_stock` and `inventory.give_back_stock` only, velocity by `fraud.count_order`,
+whoever owns the order.
 """
 
 from __future__ import annotations
@@ -26,5 +27,24 @@ stock = Shared(
     tally={
         Holder.NEW: "SELECT count(*) AS skus, coalesce(sum(on_hand), 0) AS pieces FROM inventory.stock",
         Holder.LEGACY: "SELECT count(*) AS skus, coalesce(sum(on_hand), 0) AS pieces FROM legacy.stock",
+    },
+)
+
+# Rows are never changed: what differs is what is not there yet.
+velocity = Shared(
+    what="orders that a customer placed, by time",
+    copy_to={
+        Holder.NEW: """
+            INSERT INTO fraud.velocity (order_ref, customer_id, amount_minor, counted_at)
+            SELECT order_ref, customer_id, amount_minor, counted_at FROM legacy.velocity AS old
+            WHERE NOT EXISTS (SELECT FROM fraud.velocity AS new WHERE new.order_ref = old.order_ref)""",
+        Holder.LEGACY: """
+            INSERT INTO legacy.velocity (order_ref, customer_id, amount_minor, counted_at)
+            SELECT order_ref, customer_id, amount_minor, counted_at FROM fraud.velocity AS new
+            WHERE NOT EXISTS (SELECT FROM legacy.velocity AS old WHERE old.order_ref = new.order_ref)""",
+    },
+    tally={
+        Holder.NEW: "SELECT count(*) AS orders, coalesce(sum(amount_minor), 0) AS minor FROM fraud.velocity",
+        Holder.LEGACY: "SELECT count(*) AS orders, coalesce(sum(amount_minor), 0) AS minor FROM legacy.velocity",
     },
 )

@@ -9,6 +9,7 @@ import psycopg
 
 from legacy_app.charges import read_charges
 from legacy_app.stock_account import account_for_stock
+from legacy_app.velocity_account import account_for_velocity
 from legacy_app.vendor_ledger import read_ledger
 from strangler.errors import DependencyDown
 
@@ -34,7 +35,7 @@ class Invariants:
     """`pairs_*`: counts of article pairs above and below what the baskets say. `mails_doubled`: mails beyond the first
     of one order, template and subject in the gateway's ledger. `pieces_*` and `oversold_skus`: see `StockAccount`.
     `charges_doubled`: beyond an order's first, `charges_lost`: accepted orders without one, `refunds_unwanted`: of
-    accepted orders. `doubled` and `lost` are their sums.
+    accepted orders. `velocity_*`: see `VelocityAccount`. `doubled` and `lost` are their sums.
     """
 
     pairs_doubled: int
@@ -47,15 +48,19 @@ class Invariants:
     charges_doubled: int
     charges_lost: int
     refunds_unwanted: int
+    velocity_unwanted: int
+    velocity_uncounted: int
 
     @property
     def doubled(self) -> int:
-        return self.pairs_doubled + self.mails_doubled + self.pieces_kept + self.charges_doubled
+        return (
+            self.pairs_doubled + self.mails_doubled + self.pieces_kept + self.charges_doubled + self.velocity_unwanted
+        )
 
     @property
     def lost(self) -> int:
         pieces = self.pieces_unaccounted + self.pieces_lost + self.oversold_skus
-        return self.pairs_lost + pieces + self.charges_lost + self.refunds_unwanted
+        return self.pairs_lost + pieces + self.charges_lost + self.refunds_unwanted + self.velocity_uncounted
 
 
 def check_invariants(dsn: str, vendors_url: str) -> Invariants:
@@ -66,7 +71,7 @@ def check_invariants(dsn: str, vendors_url: str) -> Invariants:
     try:
         with psycopg.connect(dsn, connect_timeout=5, options="-c statement_timeout=60s") as connection:
             pairs_doubled, pairs_lost = connection.execute(AFFINITY).fetchone() or (0, 0)
-            stock = account_for_stock(connection)
+            stock, velocity = account_for_stock(connection), account_for_velocity(connection)
             accepted = {order_ref for (order_ref,) in connection.execute(ACCEPTED)}
     except psycopg.OperationalError as error:
         raise DependencyDown(
@@ -84,4 +89,6 @@ def check_invariants(dsn: str, vendors_url: str) -> Invariants:
         charges_doubled=sum(count - 1 for count in kept.values()),
         charges_lost=len(accepted - kept.keys()),
         refunds_unwanted=sum(charge.refunded and charge.order_ref in accepted for charge in charges),
+        velocity_unwanted=velocity.unwanted,
+        velocity_uncounted=velocity.uncounted,
     )

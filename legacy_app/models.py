@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, ForeignKey, MetaData, create_engine
+from sqlalchemy import Engine, ForeignKey, MetaData, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -62,6 +63,17 @@ class FraudScore(Table):
 
     order_ref: Mapped[str] = mapped_column(ForeignKey("legacy.orders.order_ref"), primary_key=True)
     score: Mapped[int]
+
+
+class Velocity(Table):
+    """An order that fraud has cleared: what its customer has ordered lately."""
+
+    __tablename__ = "velocity"
+
+    order_ref: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    amount_minor: Mapped[int]
+    counted_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class Stock(Table):

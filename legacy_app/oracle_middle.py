@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any
 
 from legacy_app.oracle import rows_of
+from legacy_app.oracle_velocity import RECENT, Velocities
 from legacy_app.vendors.answers import risk
 from outbox.connection import PsycopgConnection
 from strangler.facts import KIND, TARGET, Fact
@@ -63,18 +64,24 @@ def part_of(step: str, status: str, rejected_by: str | None) -> Part:
 
 def expected_scores(connection: PsycopgConnection) -> Iterator[Fact]:
     """A question to the scorer and a decision for each order. The scorer's published rule gives the score."""
+    velocities = Velocities(connection)
     for row in rows_of(connection, PLACED):
         score = risk(row["customer_id"], row["amount_minor"])
         part, owner = _part(row, "fraud"), _owner(row, "fraud")
         if part is Part.REFUSED and owner is not Owner.NEW:
             continue  # legacy's refusal is never stored
-        refused = part is Part.REFUSED or score >= REFUSED_FROM
+        too_much = part is Part.REFUSED and velocities.can_be_too_much(row["customer_id"], row["amount_minor"])
+        refused = score >= REFUSED_FROM or too_much
         asked = {field: row[field] for field in ("order_ref", "customer_id", "amount_minor")}
         decided = {"order_ref": row["order_ref"], "score": score, "verdict": "refused" if refused else "cleared"}
         # Who ended the order from outside the middle may have come before the scorer's answer.
         ended = part is Part.UNDONE and row["rejected_by"] not in CHAIN
         how: dict[str, Any] = {"pending": part is Part.MAYBE, "if_there": SCORE if ended else ""}
         yield Fact(row["order_ref"], 100, 1, {**asked, KIND: "call", TARGET: SCORE}, **how)
+        if too_much:  # of when it was not counted nobody knows
+            how["open_fields"] = RECENT
+        else:
+            decided |= dict.fromkeys(RECENT) if refused else velocities.before(row["order_ref"], row["customer_id"])
         yield Fact(row["order_ref"], 101, 1, {**decided, KIND: "write", TARGET: "decision"}, **how)
 
 

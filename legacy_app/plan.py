@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from legacy_app import oracle, oracle_middle, readers, readers_middle
-from legacy_app.authority import stock
+from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
 from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
 
@@ -31,6 +31,7 @@ plan = Plan(
             ),
             waiting="orders wait for their check",
             waits=True,
+            shared=("velocity",),
         ),
         Step(
             "inventory",
@@ -95,7 +96,7 @@ plan = Plan(
         Route("POST", "/orders/{order_ref}/cancellations"),
     ),
     orders=oracle.orders,
-    shared={"stock": stock},
+    shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
     resumer="resume",
     projections={

@@ -13,7 +13,7 @@ from strangler.facts import KIND, TARGET, Fact
 EFFECTS = """
 SELECT order_ref, number, vendor || '.' || operation, body, state FROM effect
 WHERE step = %(step)s ORDER BY order_ref, number"""
-DECISIONS = "SELECT order_ref, score, verdict FROM decision ORDER BY order_ref"
+DECISIONS = "SELECT order_ref, score, verdict, recent_orders, recent_minor FROM decision ORDER BY order_ref"
 PAYMENTS = "SELECT order_ref, charge_id, amount_minor, state FROM payment ORDER BY order_ref"
 RESERVATIONS = "SELECT order_ref, version, pieces FROM reservation ORDER BY order_ref"
 
@@ -21,8 +21,9 @@ RESERVATIONS = "SELECT order_ref, version, pieces FROM reservation ORDER BY orde
 def scores(connection: PsycopgConnection) -> Iterator[Fact]:
     """The questions to the scorer, and the decisions that its answers became."""
     yield from _effects(connection, "fraud")
-    for order_ref, score, verdict in connection.execute(DECISIONS):
+    for order_ref, score, verdict, orders, minor in connection.execute(DECISIONS):
         decision = {"order_ref": order_ref, "score": score, "verdict": verdict}
+        decision |= {"recent_orders": orders, "recent_minor": minor}
         yield Fact(order_ref, 101, 1, {**decision, KIND: "write", TARGET: "decision"})
 
 

@@ -30,6 +30,7 @@ ADDED = (
     "seam_routes.py",
     "order_events.py",
     "shared_stock.py",
+    "shared_velocity.py",
     "pausing.py",
     "rest.py",
     "waiting.py",

@@ -15,6 +15,7 @@ from legacy_app.order_events import append_cancelled, append_placed
 from legacy_app.pausing import pausable
 from legacy_app.rejected import Rejected
 from legacy_app.shared_stock import by_authority, held, in_hand, take_in_hand
+from legacy_app.shared_velocity import counting
 from legacy_app.vendor_client import Vendors
 from outbox.errors import Undecodable
 from strangler.errors import BadOwnership
@@ -30,6 +31,7 @@ __all__ = [
     "by_authority",
     "charging",
     "checking_fraud",
+    "counting",
     "giving_back",
     "mail_key",
     "observe_basket",
@@ -117,15 +119,18 @@ def open_to_change(session: Session, order: Order) -> None:
     take_in_hand(session, order)
 
 
-def observe_fraud(order: Order, score: int, vendors: Vendors) -> list[Intent]:  # noqa: ARG001
+Checked = Mapping[str, int | None]
+
+
+def observe_fraud(order: Order, checked: Checked, vendors: Vendors) -> list[Intent]:  # noqa: ARG001
     asked = {"order_ref": order.order_ref, "customer_id": order.customer_id, "amount_minor": order.total_minor}
-    decided = {"order_ref": order.order_ref, "score": score, "verdict": "cleared"}  # what is refused leaves no trace
+    decided = {"order_ref": order.order_ref, "verdict": "cleared", **checked}  # what is refused leaves no trace
     return [Call("fraud", "score", asked), Write("decision", decided)]
 
 
-def tell_fraud(session: Session, order: Order, score: int) -> None:
-    tier = "medium" if score >= REVIEW_FROM else "low"
-    order_events.append_outcome(session, order, "fraud", {"score": score, "tier": tier, "reason": None}, refused=False)
+def tell_fraud(session: Session, order: Order, checked: Checked) -> None:
+    tier = "medium" if (checked["score"] or 0) >= REVIEW_FROM else "low"
+    order_events.append_outcome(session, order, "fraud", {**checked, "tier": tier, "reason": None}, refused=False)
 
 
 def observe_reserved(order: Order, _: object) -> list[Intent]:

@@ -23,12 +23,17 @@ class OrderReceived:
 
 @dataclass(frozen=True, slots=True)
 class FraudDecided:
-    """`FraudCleared` or `FraudRefused`; no score where the scorer gave none."""
+    """`FraudCleared` or `FraudRefused`; no score where the scorer gave none.
+
+    `recent_orders`, `recent_minor`: what the customer had ordered in the hour before; None of a guest, or not asked.
+    """
 
     order: Order
     cleared: bool
     score: int | None
     tier: str
+    recent_orders: int | None = None
+    recent_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,8 @@ def _body(event: Event) -> Mapping[str, Json]:
 
 def _fraud(order: Order, body: Mapping[str, Json], *, cleared: bool) -> FraudDecided:
     outcome = mapping(body, "outcome")
-    return FraudDecided(order, cleared, optional_whole(outcome, "score"), text(outcome, "tier"))
+    recent = optional_whole(outcome, "recent_orders"), optional_whole(outcome, "recent_minor")
+    return FraudDecided(order, cleared, optional_whole(outcome, "score"), text(outcome, "tier"), *recent)
 
 
 def _payment(order: Order, body: Mapping[str, Json], *, taken: bool) -> PaymentDecided:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from outbox.connection import PsycopgConnection
 from outbox.event import Event
-from strangler.authority.shared import Shared
+from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
@@ -231,6 +231,10 @@ def _shared_problems(plan: Plan) -> Iterable[str]:
     for resource in sorted(plan.shared):
         if not plan.steps_of(resource):
             yield f"{resource!r} is declared as shared, but no step writes it; name it in a step's `shared`"
+    for resource, shared in sorted(plan.shared.items()):
+        for side in Holder:
+            if side not in shared.copy_to or side not in shared.tally:
+                yield f"{resource!r} could not be moved to {side}; give its copy_to and tally for both sides"
 
 
 def _route_problems(routes: Sequence[Route]) -> Iterable[str]:

@@ -58,8 +58,8 @@ def cancelled(order_ref: str, owners: str = "", *, version: int = 2, whole: bool
 
 TOPICS = {"Order": "order", "Fraud": "fraud", "Stock": "inventory", "Payment": "payment"}
 OUTCOMES: dict[str, dict[str, Json]] = {
-    "FraudCleared": {"score": 12, "tier": "low", "reason": None},
-    "FraudRefused": {"score": 95, "tier": "high", "reason": "too risky"},
+    "FraudCleared": {"score": 12, "tier": "low", "reason": None, "recent_orders": 2, "recent_minor": 900},
+    "FraudRefused": {"score": 95, "tier": "high", "reason": "too risky", "recent_orders": None, "recent_minor": None},
     "StockReserved": {"sold_out": None, "short": 0},
     "StockRefused": {"sold_out": "A1", "short": 3},
     "PaymentTaken": {"charge_id": "ch_1", "amount_minor": 1645, "reason": None},

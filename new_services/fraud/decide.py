@@ -4,43 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from new_services.fraud.tiers import Tier, tier_of, words
+from new_services.fraud.tiers import Tier, Velocity, tier_of, words
 from new_services.order_event import FraudDecided, OrderEvent, OrderReceived
 from new_services.order_state import Order, state
 from new_services.outcomes import tell
 from strangler.step.effect_table import Effect, Ending
-from strangler.step.intents import Call, Intent, Json, Write
+from strangler.step.intents import Call, Emit, Intent, Json, Write
 
 VENDOR, OPERATION = "fraud", "score"
 
 
 def decide(event: OrderEvent) -> Sequence[Intent]:
-    """A received order is scored; beside legacy, its score as legacy saw it is judged again."""
+    """A received order is scored; beside legacy, its score and velocity as legacy saw them are judged again."""
     match event:
         case OrderReceived(order):
             return [_score(order)]
-        case FraudDecided(order, _, score):
-            return [_score(order), _decision(order.order_ref, score)]
+        case FraudDecided(order, _, score, _, orders, minor):
+            return [_score(order), _decision(order.order_ref, order.total_minor, score, Velocity(orders, minor))]
         case _:
             return []
 
 
 def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
-    """The decision, the review it asks for, and the outcome's event."""
+    """The order is to be counted; what is found then makes its decision: see `settle`."""
     score = outcome["score"] if ending is Ending.DONE else None
-    tier = tier_of(score)
-    intents: list[Intent] = [_decision(effect.order_ref, score)]
-    if tier is Tier.MEDIUM:
-        intents.append(Write("review", {"order_ref": effect.order_ref, "score": score}))
-    type_ = "FraudRefused" if tier is Tier.HIGH else "FraudCleared"
-    told = {"score": score, "tier": tier.value, "reason": words(score)}
-    return [*intents, tell(type_, effect.carry["order"], told)]
+    return [Write("score", {"order_ref": effect.order_ref, "score": score}, carry={"order": effect.carry["order"]})]
+
+
+def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity) -> Emit:
+    """What came of an order, told as its event."""
+    tier = tier_of(score, velocity, order["total_minor"])
+    told = {"score": score, "tier": tier.value, "reason": words(score, velocity, order["total_minor"])}
+    told |= {"recent_orders": velocity.orders, "recent_minor": velocity.minor}
+    return tell("FraudRefused" if tier is Tier.HIGH else "FraudCleared", order, told)
+
+
+def _decision(order_ref: str, amount_minor: int, score: int | None, velocity: Velocity) -> Write:
+    values = {"order_ref": order_ref, "score": score, "verdict": tier_of(score, velocity, amount_minor).verdict}
+    return Write("decision", {**values, "recent_orders": velocity.orders, "recent_minor": velocity.minor})
 
 
 def _score(order: Order) -> Call:
     body = {"order_ref": order.order_ref, "customer_id": order.customer_id, "amount_minor": order.total_minor}
     return Call(VENDOR, OPERATION, body, carry={"order": state(order)})
-
-
-def _decision(order_ref: str, score: int | None) -> Write:
-    return Write("decision", {"order_ref": order_ref, "score": score, "verdict": tier_of(score).verdict})

@@ -1,21 +1,33 @@
-"""The scorer, and the rows of fraud: one decision per order, and the backlog of reviews."""
+"""The scorer, and the rows of fraud: who ordered how much, one decision per order, and the backlog of reviews.
+
+Velocity is shared with legacy's orders: it is counted by `fraud.count_order` only, wherever its authority is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from new_services.fraud.tiers import tier_of
+from new_services.fraud.decide import settle
+from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
 from new_services.http_vendor import DAY_S, Desk, HttpVendor
+from outbox import append
 from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite
+from strangler.step.apply import NumberedWrite, emitted
+from strangler.step.intents import Json
 
+STEP = "fraud"
 DESK = Desk("fraud", "score", "/fraud/scores", keeps={"score": int})
+
+COUNT = """
+SELECT counted, recent_orders, recent_minor
+FROM fraud.count_order(%(order_ref)s::text, %(customer_id)s::text, %(amount_minor)s::bigint)"""
 
 # Rows in key order, so that senders side by side do not deadlock.
 PUT_DECISIONS = """
-INSERT INTO decision (order_ref, score, verdict, tier)
-SELECT * FROM unnest(%(order_refs)s::text[], %(scores)s::integer[], %(verdicts)s::text[], %(tiers)s::text[])
-     AS given (order_ref, score, verdict, tier)
+INSERT INTO decision (order_ref, score, verdict, tier, recent_orders, recent_minor)
+SELECT * FROM unnest(%(order_refs)s::text[], %(scores)s::integer[], %(verdicts)s::text[], %(tiers)s::text[],
+                     %(recent_orders)s::bigint[], %(recent_minors)s::bigint[])
+     AS given (order_ref, score, verdict, tier, recent_orders, recent_minor)
 ORDER BY given.order_ref
 ON CONFLICT (order_ref) DO NOTHING"""
 
@@ -34,17 +46,39 @@ class FraudVendor(HttpVendor):
 
 
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    """Keep decisions, and open reviews; the first of each order stays."""
-    decisions = [each.write.values for each in writes if each.write.table == "decision"]
-    reviews = [each.write.values for each in writes if each.write.table == "review"]
-    if decisions:
-        parameters = {
-            "order_refs": [each["order_ref"] for each in decisions],
-            "scores": [each["score"] for each in decisions],
-            "verdicts": [each["verdict"] for each in decisions],
-            "tiers": [tier_of(each["score"]).value for each in decisions],
-        }
-        connection.execute(PUT_DECISIONS, parameters)
+    """Count the scored orders, keep their decisions, open reviews, and tell; the first of each order stays."""
+    outcomes: dict[str, Mapping[str, Json]] = {}
+    for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
+        told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
+        outcomes[each.order_ref] = told.body["outcome"]
+        append(connection, emitted(STEP, each.order_ref, told, each.context))
+    connection.execute(PUT_DECISIONS, _columns(outcomes))
+    reviews = {ref: outcome for ref, outcome in outcomes.items() if outcome["tier"] == Tier.MEDIUM}
     if reviews:
-        refs, scores = [each["order_ref"] for each in reviews], [each["score"] for each in reviews]
-        connection.execute(PUT_REVIEWS, {"order_refs": refs, "scores": scores})
+        connection.execute(PUT_REVIEWS, _columns(reviews))
+
+
+def _customer(each: NumberedWrite) -> str:
+    return each.write.carry["order"]["customer_id"] or ""
+
+
+def _velocity(connection: PsycopgConnection, each: NumberedWrite) -> Velocity:
+    """An order that its score refuses is not counted, as at legacy."""
+    score, order = each.write.values["score"], each.write.carry["order"]
+    if score is None or score >= REFUSE_FROM:
+        return Velocity()
+    values = {"order_ref": each.order_ref, "customer_id": order["customer_id"], "amount_minor": order["total_minor"]}
+    [(counted, orders, minor)] = connection.execute(COUNT, values).fetchall()
+    return Velocity(orders, minor, counted)
+
+
+def _columns(outcomes: Mapping[str, Mapping[str, Json]]) -> dict[str, object]:
+    tiers = [Tier(each["tier"]) for each in outcomes.values()]
+    return {
+        "order_refs": list(outcomes),
+        "scores": [each["score"] for each in outcomes.values()],
+        "verdicts": [tier.verdict for tier in tiers],
+        "tiers": [tier.value for tier in tiers],
+        "recent_orders": [each["recent_orders"] for each in outcomes.values()],
+        "recent_minors": [each["recent_minor"] for each in outcomes.values()],
+    }

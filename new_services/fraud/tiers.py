@@ -1,14 +1,16 @@
-"""How risky a score is, and what is done about it. Pure.
+"""How risky an order is, by its score and by what its customer ordered lately, and what is done about it. Pure.
 
 High is refused at once. Medium is cleared at once and put up for review: a person looks at it after the peak, and a
-late refusal cancels the order. The limit for refusing is legacy's.
+late refusal cancels the order. The limits for refusing are legacy's.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 REVIEW_FROM, REFUSE_FROM = 60, 90  # of 100
+MOST_ORDERS, MOST_MINOR = 100, 50_000_000  # of a customer in an hour, as in `fraud.count_order`
 
 
 class Tier(StrEnum):
@@ -23,16 +25,36 @@ class Tier(StrEnum):
         return "refused" if self is Tier.HIGH else "cleared"
 
 
-def tier_of(score: int | None) -> Tier:
-    if score is None or score >= REFUSE_FROM:
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """What the customer had ordered in the hour before; None of a guest, and of an order that its score refuses.
+
+    `counted` is False where `fraud.count_order` has said no.
+    """
+
+    orders: int | None = None
+    minor: int | None = None
+    counted: bool = True
+
+    def too_much(self, amount_minor: int) -> bool:
+        """With an order of that amount."""
+        if self.orders is None or self.minor is None:
+            return False
+        return not self.counted or self.orders >= MOST_ORDERS or self.minor + amount_minor > MOST_MINOR
+
+
+def tier_of(score: int | None, velocity: Velocity, amount_minor: int) -> Tier:
+    if score is None or score >= REFUSE_FROM or velocity.too_much(amount_minor):
         return Tier.HIGH
     return Tier.MEDIUM if score >= REVIEW_FROM else Tier.LOW
 
 
-def words(score: int | None) -> str | None:
+def words(score: int | None, velocity: Velocity, amount_minor: int) -> str | None:
     """Why an order is refused, for the customer; None where it is not."""
     if score is None:
         return "the order could not be checked; call customer service"
-    if tier_of(score) is Tier.HIGH:
+    if score >= REFUSE_FROM:
         return f"the order is too risky: score {score} of 100; call customer service"
+    if velocity.too_much(amount_minor):
+        return f"too much at once: {velocity.orders} orders in an hour; call customer service"
     return None

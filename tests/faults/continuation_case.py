@@ -70,7 +70,7 @@ class Case:
             {"sku": sku, "description": f"The {sku}", "quantity": count, "unit_price_minor": 100}
             for sku, count in zip(self.skus(), pieces, strict=True)
         ]
-        fixed = {"channel": "web", "merchant_id": None, "customer_id": "17", "country": "France"}
+        fixed = {"channel": "web", "merchant_id": None, "customer_id": f"customer-{self.seed}", "country": "France"}
         return {**fixed, "client_ref": self.order_ref, "placed_at": "2011-06-01T08:26:00", "lines": lines}
 
 

@@ -52,7 +52,8 @@ def test_beside_legacy_the_outcome_is_recorded_and_the_order_itself_is_not(datab
     events = of_order("OrderReceived", "a", "fraud=shadow"), of_order("FraudCleared", "a", "fraud=shadow")
     assert handle(database, "fraud", *events) == [Disposition.NOT_OWNER, Disposition.RECORDED]
     recorded = rows(database, "SELECT version, intents -> 0 ->> 'target', intents -> 1 -> 'body' FROM fraud.intent")
-    assert recorded == [(1, "fraud.score", {"order_ref": "a", "score": 12, "verdict": "cleared"})]
+    decided = {"order_ref": "a", "score": 12, "verdict": "cleared", "recent_orders": 2, "recent_minor": 900}
+    assert recorded == [(1, "fraud.score", decided)]
     assert rows(database, "TABLE fraud.effect") == []
 
 

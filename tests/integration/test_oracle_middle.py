@@ -19,6 +19,14 @@ INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country,
 VALUES ('o', 'c', 'web', '17', 'UK', 'then', %s, 0, %s, %s, %s)"""
 LINE = "INSERT INTO legacy.order_line VALUES ('o', %s, %s, '', %s, %s, %s)"
 LINES = [(0, "B", 2, 0, 150), (1, "A", 1, 0, 500), (2, "B", 1, 0, 150)]
+# Orders of a hundred pence, a second apart, a minute ago.
+PAST = """
+WITH past AS (
+    INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country, placed_at, status, total_minor)
+    SELECT 'past-' || n, '', 'web', '17', '', '', 'placed', 100 FROM generate_series(1, %s) AS n RETURNING order_ref),
+lines AS (INSERT INTO legacy.order_line SELECT order_ref, 0, 'A', '', 1, 0, 100 FROM past)
+INSERT INTO legacy.velocity
+SELECT order_ref, '17', 5, now() - interval '1 min' - interval '1 s' * row_number() OVER () FROM past"""
 READERS = (
     oracle_middle.expected_scores,
     oracle_middle.expected_reservations,
@@ -40,6 +48,7 @@ def place(database: str) -> Iterator[Place]:
         ) -> PsycopgConnection:
             connection.rollback()
             connection.execute(ORDER, (status, version, owners, rejected_by))
+            connection.execute("INSERT INTO legacy.velocity VALUES ('o', '17', 1)")
             with connection.cursor() as cursor:
                 cursor.executemany(LINE, lines)
             return connection
@@ -55,10 +64,11 @@ def test_an_accepted_order_has_been_through_all_three(place: Place) -> None:
     connection = place("placed")
     scores, held, charges = [list(reader(connection)) for reader in READERS[:3]]
     call, write = {KIND: "call"}, {KIND: "write"}
+    decided = {"order_ref": "o", "score": 17, "verdict": "cleared", "recent_orders": 0, "recent_minor": 0}
 
     assert scores == [
         Fact("o", 100, 1, {"order_ref": "o", "customer_id": "17", "amount_minor": 950, **call, TARGET: "fraud.score"}),
-        Fact("o", 101, 1, {"order_ref": "o", "score": 17, "verdict": "cleared", **write, TARGET: "decision"}),
+        Fact("o", 101, 1, {**decided, **write, TARGET: "decision"}),
     ]
     assert held == [
         Fact(
@@ -106,7 +116,7 @@ def test_a_rejected_order_was_undone(
     decided, kept, paid = [list(reader(connection)) for reader in READERS[:3]]
 
     assert names(decided) == scores
-    assert [fact.fields["verdict"] for fact in decided[1:]] == ["refused" if rejected_by == "fraud" else "cleared"]
+    assert [fact.fields["verdict"] for fact in decided[1:]] == ["cleared"]  # also fraud had no reason to refuse it
     assert [(fact.number, fact.version, fact.fields["pieces"]) for fact in kept] == [(200, 2, one) for one in held]
     assert names(paid) == charges
     always = {"payments.refund"} if rejected_by == "notification" else set()
@@ -141,3 +151,32 @@ def test_a_score_from_the_limit_on_must_have_been_refused_also_where_the_order_s
             break
 
     assert decision.fields["verdict"] == "refused"
+
+
+@pytest.mark.parametrize(("orders", "verdict", "open_fields"), [(99, "cleared", ()), (100, "refused", True)])
+def test_an_order_is_refused_for_velocity_only_where_its_customer_had_ordered_so_much(
+    place: Place, orders: int, verdict: str, open_fields: object
+) -> None:
+    connection = place("rejected", "fraud")
+    connection.execute("DELETE FROM legacy.velocity")
+    connection.execute(PAST, (orders,))
+    _, decision = (fact for fact in oracle_middle.expected_scores(connection) if fact.order_ref == "o")
+
+    assert decision.fields["verdict"] == verdict
+    assert bool(decision.open_fields) is bool(open_fields)
+    assert ("recent_orders" in decision.fields) is not bool(open_fields)
+
+
+def test_what_came_before_an_order_is_counted_again_from_the_orders_themselves(place: Place) -> None:
+    """By the order of counting; the table's amounts and customers are not believed."""
+    connection = place("placed")
+    connection.execute("UPDATE legacy.velocity SET amount_minor = 7, counted_at = now()")
+    connection.execute(PAST, (2,))
+    connection.execute("INSERT INTO legacy.velocity VALUES ('ghost', '17', 1, now() - interval '1 min')")
+    facts = {fact.order_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
+
+    assert (facts["o"]["recent_orders"], facts["o"]["recent_minor"]) == (2, 200)
+    connection.execute("UPDATE strangler.authority SET holder = 'new' WHERE resource = 'velocity'")
+    connection.execute("INSERT INTO strangler.authority VALUES ('velocity', 'new') ON CONFLICT DO NOTHING")
+    facts = {fact.order_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
+    assert facts["o"]["recent_orders"] == "not counted"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from new_services.fraud import decide as fraud
+from new_services.fraud.tiers import Velocity
 from new_services.inventory import decide as inventory
 from new_services.order_event import parse
 from new_services.payment import decide as payment
@@ -30,6 +31,14 @@ def write(target: str, **body: Json) -> dict[str, Json]:
 
 
 SCORE = call("fraud.score", order_ref=REF, customer_id="17850", amount_minor=1645)
+
+
+def decision(score: int, verdict: str, orders: int | None, minor: int | None) -> dict[str, Json]:
+    values = {"order_ref": REF, "score": score, "verdict": verdict}
+    return write("decision", **values, recent_orders=orders, recent_minor=minor)
+
+
+GUESTS = decision(12, "cleared", None, None)
 CHARGE = call("payments.charge", order_ref=REF, client_ref=f"client-{REF}", amount_minor=1645, currency="GBP")
 
 
@@ -37,8 +46,14 @@ CHARGE = call("payments.charge", order_ref=REF, client_ref=f"client-{REF}", amou
     ("event", "expected"),
     [
         (of_order("OrderReceived", REF), [SCORE]),
-        (of_order("FraudCleared", REF), [SCORE, write("decision", order_ref=REF, score=12, verdict="cleared")]),
-        (of_order("FraudRefused", REF), [SCORE, write("decision", order_ref=REF, score=95, verdict="refused")]),
+        (of_order("FraudCleared", REF), [SCORE, decision(12, "cleared", 2, 900)]),
+        (of_order("FraudCleared", REF, outcome={"recent_orders": None, "recent_minor": None}), [SCORE, GUESTS]),
+        (of_order("FraudRefused", REF), [SCORE, decision(95, "refused", None, None)]),
+        (of_order("FraudCleared", REF, outcome={"recent_orders": 100}), [SCORE, decision(12, "refused", 100, 900)]),
+        (
+            of_order("FraudCleared", REF, outcome={"recent_minor": 50_000_000 - 1644}),
+            [SCORE, decision(12, "refused", 2, 49_998_356)],
+        ),
         (placed(REF), []),
     ],
 )
@@ -94,30 +109,35 @@ def effect(step: str, operation: str, number: int = 100) -> Effect:
     return Effect(REF, step, number, key, step, operation, {}, carry, 1, 0.0)
 
 
+def test_an_answered_score_is_to_be_counted_and_an_order_without_one_is_settled_without() -> None:
+    for ending, score in ((Ending.DONE, 42), (Ending.REFUSED, None)):
+        [row] = fraud.conclude(effect("fraud", "score"), ending, {"status": 200, "score": 42})
+        assert to_json([row]) == [write("score", order_ref=REF, score=score)]
+
+
 @pytest.mark.parametrize(
-    ("score", "verdict", "tier", "reviewed"),
+    ("score", "velocity", "tier"),
     [
-        (0, "cleared", "low", False),
-        (59, "cleared", "low", False),
-        (60, "cleared", "medium", True),
-        (89, "cleared", "medium", True),
-        (90, "refused", "high", False),
-        (None, "refused", "high", False),
+        (0, Velocity(), "low"),
+        (59, Velocity(99, 0), "low"),
+        (60, Velocity(), "medium"),
+        (89, Velocity(99, 50_000_000 - 1645), "medium"),
+        (90, Velocity(), "high"),
+        (None, Velocity(), "high"),
+        (0, Velocity(100, 0), "high"),
+        (0, Velocity(0, 50_000_000 - 1644), "high"),
+        (0, Velocity(3, 5, counted=False), "high"),
     ],
 )
-def test_the_risky_are_refused_at_once_and_the_doubtful_cleared_and_put_up_for_review(
-    score: int | None, verdict: str, tier: str, reviewed: bool
+def test_the_risky_and_who_orders_too_much_are_refused_at_once(
+    score: int | None, velocity: Velocity, tier: str
 ) -> None:
-    ending = Ending.REFUSED if score is None else Ending.DONE
-    *rows, told = fraud.conclude(effect("fraud", "score"), ending, {"status": 200, "score": score})
-    expected = [write("decision", order_ref=REF, score=score, verdict=verdict)]
-    expected += [write("review", order_ref=REF, score=score)] if reviewed else []
-    assert to_json(rows) == expected
-    assert isinstance(told, Emit)
-    assert (told.type, told.version) == ("FraudCleared" if verdict == "cleared" else "FraudRefused", 1)
+    told = fraud.settle({**payload(REF), "status": "pending"}, score, velocity)
+    assert (told.type, told.version) == ("FraudRefused" if tier == "high" else "FraudCleared", 1)
     outcome = told.body["outcome"]
     assert (outcome["by"], outcome["score"], outcome["tier"]) == ("new", score, tier)
-    assert (outcome["reason"] is None) == (verdict == "cleared")
+    assert (outcome["recent_orders"], outcome["recent_minor"]) == (velocity.orders, velocity.minor)
+    assert (outcome["reason"] is None) == (tier != "high")
 
 
 TAKEN, VOIDED = (
@@ -189,8 +209,7 @@ def test_a_refund_that_is_refused_tells_nobody_that_it_was_made() -> None:
 
 def test_an_outcome_of_the_new_side_reads_as_one_of_legacy() -> None:
     """What the next step decides does not depend on who did the last."""
-    told = fraud.conclude(effect("fraud", "score"), Ending.DONE, {"status": 200, "score": 12})[-1]
-    assert isinstance(told, Emit)
+    told = fraud.settle(effect("fraud", "score").carry["order"], 12, Velocity(2, 900))
     legacys = of_order("FraudCleared", REF)
     assert parse(replace(legacys, payload=json.dumps(told.body).encode())) == parse(legacys)
     assert told.body["lines"] == payload(REF)["lines"]

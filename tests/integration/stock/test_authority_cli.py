@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from legacy_app.authority import stock
 from outbox.connection import PsycopgConnection
-from strangler.authority import authorities
+from strangler.authority import Holder, Shared, authorities
 from strangler.cli import main
 from strangler.errors import BadPlan
 from strangler.step.intents import Json
@@ -152,3 +153,15 @@ def test_a_step_does_not_retire_while_legacy_keeps_its_stock(connection: Psycopg
 def test_a_resource_that_no_step_writes_is_a_contradiction() -> None:
     with pytest.raises(BadPlan, match="'stock' is declared as shared, but no step writes it"):
         replace(plan, steps=tuple(replace(step, shared=()) for step in plan.steps))
+
+
+@pytest.mark.parametrize(
+    "one_way",
+    [
+        replace(stock, copy_to={Holder.NEW: stock.copy_to[Holder.NEW]}),
+        replace(stock, tally={Holder.NEW: stock.tally[Holder.NEW]}),
+    ],
+)
+def test_a_plan_whose_shared_state_could_not_come_back_is_refused(one_way: Shared) -> None:
+    with pytest.raises(BadPlan, match="'stock' could not be moved to legacy; give its copy_to and tally"):
+        replace(plan, shared={"stock": one_way})
