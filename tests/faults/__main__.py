@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,19 +15,21 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
+from strangler.errors import StranglerError
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import load_plan
+from tests.faults.arguments import read_arguments
 from tests.faults.consumers import run_consumers
 from tests.faults.continuations import run_continuations
 from tests.faults.flips import FlipReport, run_flips
 from tests.faults.outage import run_outage
-from tests.faults.overload import run_overload
+from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
 from tests.integration.consumer_rig import Rig
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
-NEEDS_APACHE = ("consumers", "overload")
+INTERRUPTED = 130
 
 # What a run found is shown, and whether it is a finding.
 Result = tuple[dict[str, object], bool]
@@ -35,32 +37,34 @@ Result = tuple[dict[str, object], bool]
 
 def main() -> int:
     """Exit 1 when a run found anything."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("scenario", choices=sorted(SCENARIOS), nargs="?", default="flips")
-    parser.add_argument("--flips", type=int, default=200, help="stage moves per run (default 200)")
-    parser.add_argument("--seeds", type=int, default=1, help="runs, with seeds from --seed on (default 1)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of overload (default 10)")
-    parser.add_argument("--outage-s", type=float, default=60.0, help="seconds without the downstream (default 60)")
-    parser.add_argument(
-        "--kafka", default=os.environ.get("KAFKA"), help="embedded (default of flips), apache, host:port"
-    )
-    parser.add_argument("--report", type=Path, help="write the runs as JSON")
-    arguments = parser.parse_args()
-    needs_apache = arguments.scenario in NEEDS_APACHE
-    if needs_apache and arguments.kafka == "embedded":
-        parser.error("the embedded Kafka never misses a killed member; say --kafka apache")
-    kafka = arguments.kafka or os.environ.get("KAFKA", "embedded")
-    kafka = "apache" if needs_apache and kafka == "embedded" else kafka
-    with tempfile.TemporaryDirectory(prefix="strangler-faults-") as folder:
-        Path(folder).chmod(0o755)
-        with Stack.start(Path(folder), kafka=kafka, say=lambda _: None) as stack:
-            found, bad = SCENARIOS[arguments.scenario](stack, arguments)
-    document = {"scenario": arguments.scenario, "kafka": kafka, **found}
+    arguments = read_arguments()
+    # Also where a shell has us ignore it, and when we are asked to end: what was found so far is still said.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="strangler-faults-") as folder:
+            Path(folder).chmod(0o755)
+            with Stack.start(Path(folder), kafka=arguments.kafka, say=lambda _: None) as stack:
+                found, bad = SCENARIOS[arguments.scenario](stack, arguments)
+    except StranglerError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was found out\n")
+        return INTERRUPTED
+    document = {"scenario": arguments.scenario, "kafka": arguments.kafka, **found}
     if arguments.report:
         arguments.report.write_text(json.dumps(document, indent=2) + "\n")
     sys.stdout.write(json.dumps(document) + "\n")
+    if found.get("interrupted"):
+        return INTERRUPTED
     return 1 if bad else 0
+
+
+def say(line: str) -> None:
+    """Progress, beside the report on stdout."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def flips(stack: Stack, arguments: argparse.Namespace) -> Result:
@@ -84,15 +88,19 @@ def one(stack: Stack, flips: int, seed: int) -> FlipReport:
 
 
 def consumers(stack: Stack, arguments: argparse.Namespace) -> Result:
-    """One fault per seed on a consumer group under load."""
+    """One fault per seed on a consumer group under load; then ten times what a member can do."""
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    report = run_consumers(stack, seeds, stack.folder / "members")
-    return report.to_json(), report.found()
+    report = run_consumers(stack, seeds, stack.folder / "members", say)
+    if arguments.overload_s == 0 or report.interrupted:
+        return report.to_json(), report.found()
+    loaded = run_overload(stack, arguments.overload_s, stack.folder / "overloaded", say)
+    document = {**report.to_json(), "interrupted": loaded.interrupted, "rss_growth_bytes": loaded.growth_bytes}
+    return {**document, "overload": loaded.to_json()}, report.found() or loaded.found()
 
 
 def overload(stack: Stack, arguments: argparse.Namespace) -> Result:
     """Ten times what the consumer can do, for minutes."""
-    report = run_overload(stack, arguments.minutes, stack.folder / "members")
+    report: OverloadReport = run_overload(stack, arguments.overload_s, stack.folder / "members", say)
     return report.to_json(), report.found()
 
 

@@ -1,14 +1,13 @@
-"""One seed, one fault on a consumer group under load: killed, stopped and woken, joined, left, frozen, or left alone
-by the broker or the database. Afterwards every effect must be there once, in its key's order.
+"""One seed, one fault on a consumer group under load: killed, stopped and woken, joined, left, in a storm of both,
+frozen, or left alone by the broker or the database. Afterwards every effect must be there once, in its key's order.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,14 +16,21 @@ from tests.faults.members import PARTITIONS, Ground, Member, Tally, ground, tall
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
 KINDS = ("kill", "kill", "zombie", "zombie", "kill_both", "kill_at_random", "join_and_leave")
-BROKER_EVERY, DATABASE_EVERY, FREEZE_EVERY = 40, 25, 100
+BROKER_EVERY, DATABASE_EVERY, FREEZE_EVERY, STORM_EVERY = 40, 25, 100, 20
+STORM_CHANGES = 8
 KEYS, EACH = 12, 3
+HEALED_WITHIN_S = 30.0
 
 
 @dataclass(slots=True)
 class ConsumerReport:
-    """What a run of seeds found. `points`: how often each fault was set, at which named point."""
+    """What a run of seeds found. `points`: how often each fault was set, at which named point.
 
+    `seeds` are those that came to their end, of so many `asked`; all that is counted is theirs.
+    """
+
+    asked: int = 0
+    interrupted: bool = False
     seeds: list[int] = field(default_factory=list)
     points: Counter[str] = field(default_factory=Counter)
     late: list[int] = field(default_factory=list)
@@ -39,28 +45,45 @@ class ConsumerReport:
     seconds: float = 0.0
 
     def found(self) -> bool:
-        return bool(self.lost or self.duplicated_effects or self.inversions or self.late or self.died)
+        wrong = self.lost or self.duplicated_effects or self.inversions or self.late or self.died
+        return bool(wrong) or max(self.healed_s, default=0.0) > HEALED_WITHIN_S
 
     def to_json(self) -> dict[str, object]:
         return {**asdict(self), "points": dict(sorted(self.points.items()))}
 
 
-def run_consumers(stack: Stack, seeds: Sequence[int], folder: Path) -> ConsumerReport:
-    """All seeds on one broker and one database; what is left over by one is there for the next."""
-    report, began = ConsumerReport(), time.monotonic()
+def run_consumers(
+    stack: Stack, seeds: Sequence[int], folder: Path, say: Callable[[str], None] = lambda _: None
+) -> ConsumerReport:
+    """All seeds on one broker and one database; what is left over by one is there for the next.
+
+    Interrupted, it judges the seeds that came to their end, and says how to go on with the others.
+    """
+    report, began = ConsumerReport(asked=len(seeds)), time.monotonic()
     with ground(stack, f"consumers_{seeds[0]}", folder) as ground_:
-        for seed in seeds:
-            at = time.monotonic()
-            Episode(ground_, stack, seed, report).run()
-            sys.stderr.write(f"seed {seed} took {time.monotonic() - at:.1f} s\n")
-        for member in list(ground_.members):
-            ground_.leave(member)
-        found: Tally = tally(ground_.sent, ground_.effects())
-        report.events = sum(map(len, ground_.sent.values()))
-        report.pauses, report.rebalances = ground_.said("consumer_paused"), ground_.said("consumer_revoked")
-    report.lost, report.duplicated_effects, report.inversions = found.lost, found.duplicated_effects, found.inversions
+        try:
+            for place, seed in enumerate(seeds, 1):
+                at = time.monotonic()
+                set_ = Episode(ground_, stack, seed, report).run()
+                say(f"seed {seed}, {place} of {len(seeds)}: {set_}, {time.monotonic() - at:.1f} s")
+        except KeyboardInterrupt:
+            report.interrupted = True
+            left = len(seeds) - len(report.seeds)
+            say(f"interrupted; go on with --seed {seeds[0] + len(report.seeds)} --seeds {left}")
+        _judge(ground_, report)
     report.seconds = round(time.monotonic() - began, 1)
     return report
+
+
+def _judge(ground_: Ground, report: ConsumerReport) -> None:
+    for member in list(ground_.members):
+        ground_.leave(member)
+    ended = {f"s{seed}" for seed in report.seeds}
+    sent = {key: last for key, last in ground_.sent.items() if key.partition("-")[0] in ended}
+    found: Tally = tally(sent, [one for one in ground_.effects() if one[0] in sent])
+    report.events = sum(sent.values())
+    report.pauses, report.rebalances = ground_.said("consumer_paused"), ground_.said("consumer_revoked")
+    report.lost, report.duplicated_effects, report.inversions = found.lost, found.duplicated_effects, found.inversions
 
 
 class Episode:
@@ -69,15 +92,18 @@ class Episode:
     def __init__(self, ground_: Ground, stack: Stack, seed: int, report: ConsumerReport) -> None:
         self._ground, self._stack, self._seed, self._report = ground_, stack, seed, report
         self._rng, self._prefix = random.Random(seed), f"s{seed}"
+        self._set: list[str] = []
 
-    def run(self) -> None:
-        """Load before, during and after the fault; then all must be applied."""
+    def run(self) -> str:
+        """Load before, during and after the fault; then all must be applied. Returns what was set, and where."""
         members = self._ground.members
         first = members[0] if members else self._ground.start()
         self._load()
         kind = self._rng.choice(KINDS)
         if self._seed % FREEZE_EVERY == 11:
             self._freeze(first)
+        elif self._seed % STORM_EVERY == 13:
+            self._storm()
         elif kind == "join_and_leave":
             self._join_and_leave(first)
         elif kind == "kill_at_random":
@@ -96,6 +122,8 @@ class Episode:
         while len(self._ground.members) > 1:
             self._ground.leave(self._rng.choice(self._ground.members))
         self._report.seeds.append(self._seed)
+        self._report.points.update(self._set)
+        return ", ".join(self._set)
 
     def _load(self) -> None:
         self._ground.send(self._prefix, KEYS, EACH)
@@ -109,7 +137,7 @@ class Episode:
         while not doomed.stopped_at(point) and time.monotonic() < deadline:
             self._load()
             within(lambda: doomed.stopped_at(point), 1.0)
-        self._report.points[f"{kind} {point}"] += 1
+        self._set.append(f"{kind} {point}")
         if kind == "zombie":
             self._load()
             within(lambda: self._ground.applied(self._prefix))
@@ -126,14 +154,23 @@ class Episode:
             within(second.assigned)
         self._load()
         self._ground.leave(self._rng.choice([first, second]))
-        self._report.points["join_and_leave"] += 1
+        self._set.append("join_and_leave")
+
+    def _storm(self) -> None:
+        """Members come and go, killed or in order, and nobody waits until the group is at rest."""
+        for _ in range(STORM_CHANGES):
+            self._ground.start()
+            self._load()
+            end = self._rng.choice([self._ground.kill, self._ground.leave])
+            end(self._rng.choice(self._ground.members))
+        self._set.append("storm")
 
     def _kill_at_random(self, first: Member) -> None:
         second = self._ground.start()
         self._load()
         time.sleep(self._rng.uniform(0.0, 1.5))
         self._ground.kill(self._rng.choice([first, second]))
-        self._report.points["kill_at_random"] += 1
+        self._set.append("kill_at_random")
 
     def _freeze(self, first: Member) -> None:
         """A partition that the client forgot, with the patience that the runtime comes with."""
@@ -144,18 +181,18 @@ class Episode:
         self._load()
         within(lambda: self._ground.applied(self._prefix))
         self._report.healed_s.append(round(time.monotonic() - began, 1))
-        self._report.points["freeze"] += 1
+        self._set.append("freeze")
 
     def _restart_broker(self) -> None:
         assert self._stack.kafka is not None
         self._load()
         self._stack.kafka.kill()
         self._stack.kafka.start()
-        self._report.points["broker restart"] += 1
+        self._set.append("broker restart")
 
     def _restart_database(self) -> None:
         assert self._stack.postgres is not None
         self._load()
         self._stack.postgres.running.kill()
         self._stack.postgres.start()
-        self._report.points["database restart"] += 1
+        self._set.append("database restart")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,14 +98,14 @@ class Member:
 
 @dataclass
 class Ground:
-    """Topic, group and database of a run; what was sent to it; the members at work."""
+    """Topic, group and database of a run; the last number sent of each key, from 1 on; the members at work."""
 
     dsn: str
     bootstrap: str
     topic: str
     group: str
     folder: Path
-    sent: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    sent: Counter[str] = field(default_factory=Counter)
     members: list[Member] = field(default_factory=list)
     standby: Member | None = None
     lsn: int = 0
@@ -158,9 +158,8 @@ class Ground:
             for number in range(keys):
                 key = f"{prefix}-{number}"
                 self.lsn += 1
-                version = len(self.sent[key]) + 1
-                self.sent[key].append(version)
-                event = Event("order", key, version, "OrderPlaced", b"{}")
+                self.sent[key] += 1
+                event = Event("order", key, self.sent[key], "OrderPlaced", b"{}")
                 records.append((key.encode(), to_headers(event, SourcePosition("faults", self.lsn, 0))))
         deadline = time.monotonic() + WITHIN_S
         while True:
@@ -178,7 +177,10 @@ class Ground:
     def applied(self, prefix: str) -> bool:
         """Every event of these keys has left its effect."""
         due = {
-            (key, number) for key, numbers in self.sent.items() if key.startswith(f"{prefix}-") for number in numbers
+            (key, number)
+            for key, last in self.sent.items()
+            if key.startswith(f"{prefix}-")
+            for number in range(1, last + 1)
         }
         with suppress(psycopg.Error):
             rows = self.sql("SELECT key, number FROM effects_seen WHERE key LIKE %s", f"{prefix}-%")
@@ -223,10 +225,13 @@ class Tally:
     inversions: int
 
 
-def tally(sent: dict[str, list[int]], effects: list[tuple[str, int]]) -> Tally:
-    """`effects` in the order of writing. An inversion: an event of a key written after a later one of the key."""
+def tally(sent: Mapping[str, int], effects: list[tuple[str, int]]) -> Tally:
+    """`sent`: the last number of each key, from 1 on; `effects` in the order of writing.
+
+    An inversion: an event of a key written after a later one of the key.
+    """
     seen = Counter(effects)
-    lost = sum(1 for key, numbers in sent.items() for number in numbers if (key, number) not in seen)
+    lost = sum(1 for key, last in sent.items() for number in range(1, last + 1) if (key, number) not in seen)
     latest: dict[str, int] = defaultdict(int)
     inversions = 0
     for key, number in effects:

@@ -7,6 +7,8 @@ time: by then every buffer has been full.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,16 +17,20 @@ from tests.faults.members import Ground, Member, ground, tally, within
 
 LIMIT_BYTES = 64 * 1024 * 1024
 MEASURE_S, WARM_PART, KEYS, TENFOLD = 10.0, 0.1, 500, 10
-STEP_S = 1.0
+LEAST_TIMES = 9.0  # less was no tenfold load, and shows nothing
+STEP_S, SAY_EVERY_S = 1.0, 30.0
 
 
 @dataclass(slots=True)
 class OverloadReport:
-    """Rates per second; `growth_bytes` of resident memory after the warm-up."""
+    """Rates per second; `times` the capacity was offered; `growth_bytes` of resident memory after the warm-up."""
 
-    minutes: float
+    asked_s: float
+    seconds: float = 0.0
+    interrupted: bool = False
     capacity_per_s: float = 0.0
     offered_per_s: float = 0.0
+    times: float = 0.0
     sent: int = 0
     applied: int = 0
     rss_start_bytes: int = 0
@@ -40,20 +46,24 @@ class OverloadReport:
 
     def found(self) -> bool:
         wrong = self.skipped or self.duplicated_effects or self.inversions or self.revoked or self.stalls or self.died
-        return bool(wrong) or self.growth_bytes > LIMIT_BYTES or not self.pauses
+        return bool(wrong) or self.growth_bytes > LIMIT_BYTES or self.times < LEAST_TIMES or not self.pauses
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-def run_overload(stack: Stack, minutes: float, folder: Path) -> OverloadReport:
-    """One member, four partitions; every fifth run of it fails."""
-    report = OverloadReport(minutes)
+def run_overload(stack: Stack, seconds: float, folder: Path, say: Callable[[str], None]) -> OverloadReport:
+    """One member, four partitions; every fifth run of it fails. Interrupted, it judges what was until then."""
+    report = OverloadReport(seconds)
     with ground(stack, "overload", folder) as ground_:
         member = ground_.start(overload=True)
         within(member.assigned)
-        report.capacity_per_s = round(_capacity(ground_), 1)
-        _flood(ground_, member, report)
+        try:
+            report.capacity_per_s = round(_capacity(ground_), 1)
+            say(f"overload: {report.capacity_per_s:g} events/s is what it can do; {TENFOLD} times that, {seconds:g} s")
+            _flood(ground_, member, report, say)
+        except KeyboardInterrupt:
+            report.interrupted = True
         report.died = member.process.poll() is not None
         report.revoked, report.stalls = ground_.said("consumer_revoked"), ground_.said("partition_stalled")
         report.pauses = ground_.said("consumer_paused")
@@ -70,31 +80,34 @@ def _capacity(ground_: Ground) -> float:
     return len(ground_.effects()) / (time.monotonic() - began)
 
 
-def _flood(ground_: Ground, member: Member, report: OverloadReport) -> None:
-    began = time.monotonic()
-    warm, end = began + report.minutes * 60 * WARM_PART, began + report.minutes * 60
-    sent = 0
+def _flood(ground_: Ground, member: Member, report: OverloadReport, say: Callable[[str], None]) -> None:
+    began = said = time.monotonic()
+    warm, end = began + report.asked_s * WARM_PART, began + report.asked_s
+    before = ground_.sent.total()
     while (now := time.monotonic()) < end and member.process.poll() is None:
-        ground_.send("load", KEYS, max(1, round(report.capacity_per_s * TENFOLD * STEP_S / KEYS)))
-        sent = sum(map(len, ground_.sent.values()))
+        ground_.send("load", KEYS, max(1, -(-round(report.capacity_per_s * TENFOLD * STEP_S) // KEYS)))
         rss = member.rss_bytes()
         if now < warm:
             report.rss_start_bytes = max(rss, report.rss_start_bytes)
         report.rss_max_bytes = max(rss, report.rss_max_bytes)
+        report.growth_bytes = report.rss_max_bytes - report.rss_start_bytes
+        report.seconds = round(time.monotonic() - began, 1)
+        report.offered_per_s = round((ground_.sent.total() - before) / report.seconds, 1)
+        report.times = round(report.offered_per_s / report.capacity_per_s, 1)
+        if now - said >= SAY_EVERY_S:
+            said = now
+            say(f"overload: {report.seconds:.0f} of {report.asked_s:g} s, {report.times:g} times, RSS {rss >> 20} MiB")
         time.sleep(max(0.0, STEP_S - (time.monotonic() - now)))
-    report.growth_bytes = report.rss_max_bytes - report.rss_start_bytes
-    report.offered_per_s = round(sent / (time.monotonic() - began), 1)
 
 
 def _judge(ground_: Ground, report: OverloadReport) -> None:
     """Not all can be done in time; but what is done of a key is its first events, each once, in order."""
     effects = ground_.effects()
-    latest: dict[str, int] = {}
+    latest: dict[str, int] = defaultdict(int)
     for key, number in effects:
-        latest[key] = max(latest.get(key, 0), number)
-    due = {key: list(range(1, number + 1)) for key, number in latest.items()}
-    found = tally(due, effects)
-    report.sent, report.applied = sum(map(len, ground_.sent.values())), len(effects)
+        latest[key] = max(latest[key], number)
+    found = tally(latest, effects)
+    report.sent, report.applied = ground_.sent.total(), len(effects)
     report.skipped, report.duplicated_effects, report.inversions = (
         found.lost,
         found.duplicated_effects,

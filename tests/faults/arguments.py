@@ -1,0 +1,91 @@
+"""The command line of the long fault runs: each scenario has the options it understands, and a bad one is named."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+NEEDS_APACHE = ("consumers", "overload")
+SHORTEST_OVERLOAD_S = 20.0  # the first tenth fills buffers, the rest is what is judged
+
+SCENARIOS = {
+    "flips": "stage flips and demotions at random, under load",
+    "consumers": "one fault per seed on a consumer group under load, then tenfold load",
+    "continuations": "the awaited outcome before, at and after the deadline, with kills",
+    "overload": "ten times the load that a consumer can take",
+    "outage": "a downstream away for long, then three times the load it takes",
+    "poison": "five in a hundred events are poison; then a replay of all that was parked",
+}
+
+
+def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """`scenario`, `kafka`, `report`, and the scenario's own options. Exits with 2 and the next step."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description="Long fault runs, outside the test suite.",
+        epilog="exit: 0 nothing found, 1 something found, 2 usage, 3 a dependency is down, 130 interrupted",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--kafka", help="embedded, apache or host:port (default: KAFKA, else embedded)")
+    common.add_argument("--report", type=_writable, metavar="FILE", help="write what was found as JSON")
+    verbs = parser.add_subparsers(dest="scenario", required=True, metavar=" | ".join(SCENARIOS))
+    made = {
+        name: verbs.add_parser(name, help=what, description=what, parents=[common]) for name, what in SCENARIOS.items()
+    }
+    for name in ("flips", "consumers", "continuations"):
+        made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
+        made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
+    made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
+    for name in NEEDS_APACHE:
+        none = "; 0: none" if name == "consumers" else ""
+        made[name].add_argument(
+            "--overload-s", type=_seconds, default=600.0, metavar="S", help=f"seconds of tenfold load (600{none})"
+        )
+    made["outage"].add_argument(
+        "--outage-s", type=_seconds, default=60.0, metavar="S", help="seconds without the downstream (60)"
+    )
+    arguments = parser.parse_args(argv)
+    _check(parser, arguments)
+    return arguments
+
+
+def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    needs_apache = arguments.scenario in NEEDS_APACHE
+    if needs_apache and arguments.kafka == "embedded":
+        parser.error("the embedded Kafka never misses a killed member; say --kafka apache")
+    arguments.kafka = arguments.kafka or os.environ.get("KAFKA", "embedded")
+    if needs_apache and arguments.kafka == "embedded":
+        arguments.kafka = "apache"
+    overload_s = getattr(arguments, "overload_s", SHORTEST_OVERLOAD_S)
+    left_out = overload_s == 0 and arguments.scenario == "consumers"
+    if overload_s < SHORTEST_OVERLOAD_S and not left_out:
+        parser.error(f"--overload-s {overload_s:g} shows nothing; give {SHORTEST_OVERLOAD_S:g} or more")
+    if getattr(arguments, "outage_s", 1.0) == 0:
+        parser.error("--outage-s 0 is no outage; give some seconds")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 86400")
+    return seconds
+
+
+def _writable(text: str) -> Path:
+    """Said now, not after an hour's run."""
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: make its folder, or give another file")
+    return path
