@@ -105,7 +105,16 @@ def parse(event: Event) -> OrderEvent:
     order = read_order(body, event.aggregate_version)
     if order.order_ref != event.aggregate_id:
         raise Undecodable(f"payload is of order {order.order_ref!r}, the event of {event.aggregate_id!r}")
+    tenant = event.context.get("tenant")
+    if tenant is not None and tenant != tenant_of(order):
+        raise Undecodable(f"wrong tenant: the order is of {tenant_of(order)!r}, the event of {str(tenant)[:80]!r}")
     return read(order, body)
+
+
+def tenant_of(order: Order) -> str:
+    """Whose order it is, as the event's context names it: a merchant's, or the shop's own. A name travels as ASCII."""
+    merchant_id = order.merchant_id or "shop"
+    return merchant_id if merchant_id.isascii() and merchant_id.isprintable() else "unprintable"
 
 
 def _body(event: Event) -> Mapping[str, Json]:

@@ -74,6 +74,8 @@ def from_record(record: Record) -> ReceivedEvent:
             record.offset,
             None if position is None else SourcePosition.parse(position.decode()),
         )
+    except _NoEvent as error:
+        raise _undecodable(record, str(error)) from error
     except KeyError as error:
         raise _undecodable(record, f"it has no header {error}") from error
     except (AttributeError, TypeError) as error:
@@ -84,14 +86,18 @@ def from_record(record: Record) -> ReceivedEvent:
         raise _undecodable(record, f"a header cannot be read ({type(error).__name__})") from error
 
 
+class _NoEvent(Exception):
+    """Why, in words that hold nothing of the record but its numbers."""
+
+
 def _event(record: Record, headers: Mapping[str, bytes]) -> Event:
     if record.key is None or record.value is None:
-        raise _undecodable(record, "it has no key or no value")
+        raise _NoEvent("it has no key or no value")
     key = record.key.decode()
     aggregate_id, context, trace = headers.get("aggregateid"), headers.get("context"), headers.get("traceparent")
     version = int(headers["version"])
     if version < 1:
-        raise _undecodable(record, f"its version is {version}, below 1")
+        raise _NoEvent(f"its version is {version}, below 1")
     return Event(
         _aggregate_type(record.topic),
         key if aggregate_id is None else aggregate_id.decode(),

@@ -57,6 +57,34 @@ def test_a_payload_of_another_order_is_refused() -> None:
         parse(replace(placed("r1"), aggregate_id="r2"))
 
 
+@pytest.mark.parametrize(
+    ("tenant", "merchant_id", "fits"),
+    [
+        ("shop", None, True),
+        ("merchant-1", "merchant-1", True),
+        ("unprintable", "caf\u00e9", True),
+        (None, "merchant-1", True),  # an event need not name its tenant
+        ("merchant-2", "merchant-1", False),
+        ("merchant-2", None, False),
+        ("shop", "merchant-1", False),
+    ],
+)
+def test_an_event_of_another_tenant_than_its_order_is_refused(
+    tenant: str | None, merchant_id: str | None, fits: bool
+) -> None:
+    event = placed("r1", merchant_id=merchant_id)
+    event = replace(event, context={} if tenant is None else {"tenant": tenant})
+    if fits:
+        parse(event)
+        return
+    with pytest.raises(Undecodable, match=f"wrong tenant: the order is of '{merchant_id or 'shop'}', .*'{tenant}'"):
+        parse(event)
+
+
+def test_fields_of_a_later_contract_are_ignored() -> None:
+    assert parse(placed("r1", of_a_later_contract={"gift": True})) == parse(placed("r1"))
+
+
 def test_a_cancellation_without_its_details_is_refused() -> None:
     with pytest.raises(Undecodable, match="'cancellation' is absent"):
         parse(cancelled("r1", cancellation=None))
