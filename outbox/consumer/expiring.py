@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
@@ -13,21 +12,34 @@ from outbox.consumer.report import Report
 from outbox.event import ReceivedEvent
 from outbox.policy import Expired
 
+Now = Callable[[PsycopgConnection], float]
+
+# Not now(): that is the transaction's beginning.
+_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+
+def database_now(connection: PsycopgConnection) -> float:
+    """Seconds since 1970 by the context's database: members of a group must not differ over what is late."""
+    row = connection.execute(_NOW).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    return float(row[0])
+
 
 class Expiring:
     """An `outbox.consumer.Handler`. The order of a batch is kept between the branches.
 
     Deferred and escalated work is parked with the clause as its reason, and the later events of its key behind it; what
     a person then releases is run, however late. Whoever makes a runtime gives it an `Expiry`; replays know no deadline.
+    The clock of the process that handles an event says nothing: `now` is the database's.
     """
 
-    def __init__(self, handler: Handler, expiry: Expiry, report: Report, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, handler: Handler, expiry: Expiry, report: Report, now: Now = database_now) -> None:
         self._handler, self._expiry, self._report, self._now = handler, expiry, report, now
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         if self._expiry.branch is Expired.RUN:
             return self._handler(connection, events)
-        stretches = self._expiry.split(events, self._now())
+        stretches = self._expiry.split(events, self._now(connection))
         if not any(is_late for is_late, _, _ in stretches):
             return self._handler(connection, events)
         found: list[Disposition] = []

@@ -87,7 +87,7 @@ def expiring(handled: Handled, expiry: Expiry) -> tuple[Expiring, Counter[str]]:
         assert name == Metric.EXPIRED
         counts[labels["clause"]] += value
 
-    return Expiring(handled, expiry, Report(observe), lambda: NOW), counts
+    return Expiring(handled, expiry, Report(observe), lambda _: NOW), counts
 
 
 BATCH = [event(1, LATE), event(2, TIMELY), event(3, LATE), event(4)]
