@@ -32,6 +32,7 @@ from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_reader import PythonReader
+from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
 from strangler.step.effects import EffectSender
@@ -56,6 +57,7 @@ class Settings:
     timing: GroupTiming
     lanes: int | None
     checkpoints: Checkpoints
+    metrics: tuple[str, int] | None = None
 
 
 def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
@@ -72,6 +74,7 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
         lanes=lanes,
         checkpoints=Checkpoints.from_environ(environ),
+        metrics=address_of(environ),
     )
 
 
@@ -90,9 +93,13 @@ def run(service: Service, settings: Settings) -> None:
     """
     require(service.policy)
     log_to_stderr()
-    sender = sender_of(service, settings)
-    with closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin:
-        runtime = runtime_of(service, settings, admin, Signals(service.name, sender))
+    counters = Counters({"context": service.name})
+    sender = sender_of(service, settings, counters)
+    with (
+        served(counters, settings.metrics),
+        closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin,
+    ):
+        runtime = runtime_of(service, settings, admin, Signals(service.name, sender, counters))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
         with _sending(sender, runtime):
@@ -102,11 +109,12 @@ def run(service: Service, settings: Settings) -> None:
 class Signals:
     """The runtime's counts as signals: partitions are there, and something was committed. Called from many threads."""
 
-    def __init__(self, name: str, sender: EffectSender | None) -> None:
-        self._name, self._sender = name, sender
+    def __init__(self, name: str, sender: EffectSender | None, counters: Counters) -> None:
+        self._name, self._sender, self._counters = name, sender, counters
         self._ready, self._lock = False, threading.Lock()
 
     def __call__(self, name: str, value: int, **labels: str) -> None:
+        self._counters(name, value, **labels)
         if name == Metric.ASSIGNED:
             self._say_ready()
         elif name == Metric.DISPOSITION:
@@ -154,7 +162,7 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
     return chosen if lanes is None else replace(chosen, lanes=lanes)
 
 
-def sender_of(service: Service, settings: Settings) -> EffectSender | None:
+def sender_of(service: Service, settings: Settings, counters: Counters) -> EffectSender | None:
     step = service.step
     if step is None or step.vendors is None:
         return None
@@ -171,6 +179,7 @@ def sender_of(service: Service, settings: Settings) -> EffectSender | None:
             settings.group_prefix + service.name, BudgetRule(retry.budget_ratio, retry.budget_floor_per_s)
         ),
         checkpoints=settings.checkpoints,
+        observe=counters,
     )
 
 

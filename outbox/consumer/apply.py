@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
@@ -13,7 +13,7 @@ from outbox.consumer.handler import Disposition, Handler, Poison
 from outbox.consumer.lanes import Run
 from outbox.consumer.positions import advance
 from outbox.consumer.quarantine import park, still_open
-from outbox.consumer.triage import BEHIND, Decode, Triage, triage
+from outbox.consumer.triage import BEHIND, Cause, Decode, Triage, triage
 from outbox.event import SourcePosition
 
 
@@ -26,6 +26,7 @@ class Outcome:
     dispositions: Mapping[Disposition, int]
     parked_keys: frozenset[bytes]
     freed_keys: frozenset[bytes]
+    parked: Mapping[Cause, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
             run = run.cut_behind(offset)
             continue
         how.checkpoints.reach("consumer.committed")
-        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, frozenset(candidates - blocked))
+        freed, causes = frozenset(candidates - blocked), Counter(one.cause for one in sorted_run.parked)
+        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes)
 
 
 def _waited_for(run: Run) -> frozenset[bytes]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from outbox.consumer.flood import Flooded
 from outbox.consumer.lanes import Run
 from outbox.consumer.retry import Clause
 from outbox.consumer.settings import Metric, Observe
+from outbox.consumer.triage import Cause
 from outbox.consumer.watchdog import Stall
 from outbox.kafka.port import TopicPartition
 
@@ -36,6 +38,14 @@ class Report:
         self.count(Metric.PUT_OFF, len(run.records), clause=clause.value)
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "clause": clause.value}
         _log.info("run_put_off", extra={**_place(run.assigned.partition), **where})
+
+    def parked(self, run: Run, causes: Mapping[Cause, int]) -> None:
+        """So many of the run's records are in quarantine now. Those behind others make no line of their own."""
+        for cause, count in causes.items():
+            self.count(Metric.PARKED, count, cause=cause.value)
+            if cause is not Cause.BEHIND:
+                where = {**_place(run.assigned.partition), "first_offset": run.records[0].offset}
+                _log.warning("events_parked", extra={**where, "cause": cause.value, "count": count})
 
     def expired(self, clause: str, count: int) -> None:
         """Late work took its branch; counted when decided, so again when its transaction is tried again."""

@@ -17,6 +17,7 @@ class Metric(StrEnum):
     """What `observe` is called with; the labels are in brackets."""
 
     DISPOSITION = "consumer_disposition"  # [disposition]
+    PARKED = "consumer_parked"  # [cause]
     RETRY = "consumer_retry"  # [error, trouble]
     PUT_OFF = "consumer_put_off"  # [clause]
     EXPIRED = "consumer_expired"  # [clause]

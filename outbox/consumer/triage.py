@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from enum import StrEnum
 
 from outbox.errors import Undecodable
 from outbox.event import ReceivedEvent, SourcePosition
@@ -13,12 +14,29 @@ Decode = Callable[[Record], ReceivedEvent]
 BEHIND = "behind an earlier parked event of its key"
 
 
+class Cause(StrEnum):
+    """Why a record was parked, in few words: what a metric can count. The reason says the rest."""
+
+    UNDECODABLE = "undecodable"  # bytes or headers that are no event
+    POISON = "poison"  # the handler refused it for good
+    PERMANENT = "permanent"  # an error that trying again cannot help
+    EXPIRED = "expired"  # late, and its policy parks late work
+    BEHIND = "behind"  # healthy perhaps, behind another of its key
+
+
 @dataclass(frozen=True, slots=True)
 class Parked:
     """A record for quarantine."""
 
     record: Record
     reason: str
+
+    @property
+    def cause(self) -> Cause:
+        if self.reason == BEHIND:
+            return Cause.BEHIND
+        named = self.reason.partition(":")[0]
+        return Cause(named) if named in (Cause.UNDECODABLE, Cause.PERMANENT, Cause.EXPIRED) else Cause.POISON
 
 
 @dataclass(frozen=True, slots=True)

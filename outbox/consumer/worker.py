@@ -80,6 +80,8 @@ class Worker:
             self._board.done(outcome)
             for disposition, count in outcome.dispositions.items():
                 self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
+            if outcome.parked:
+                self._report.parked(run, outcome.parked)
 
     def _outcome(self, run: Run, condemned: dict[int, str]) -> Outcome:
         """Of the run; where work comes before the transaction, up to the first event whose work failed for now."""

@@ -140,6 +140,8 @@ def _said(found: Pressure, words: str) -> Pressure:
         )
     if found.effects.limited:
         parts.append(f"{found.effects.limited} held back by the vendor's limit")
+    if unanswered := found.effects.unknown - found.effects.limited:
+        parts.append(f"{unanswered} asked of the vendor, its answer not known yet")
     if found.parked:
         parts.append(f"{found.parked} in quarantine, none lost")
     parts += [each.sentence for each in found.hot]

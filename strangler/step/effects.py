@@ -16,13 +16,15 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import BreakerRule, RetryBudget
+from outbox.consumer import BreakerRule, Observe, RetryBudget
+from outbox.consumer.report import ignore
 from outbox.consumer.retry import Clause
 from strangler.step.apply import ApplyWrites, apply, write_nothing
 from strangler.step.conclude import Conclude, following, tell
 from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take
 from strangler.step.intents import Json
 from strangler.step.restraint import Restraint
+from strangler.step.told import Told
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class EffectSender:
     sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     Retries come from `budget`, which its context's consumer shares; each vendor has a breaker, its patience is kept.
+    `observe` is called with the names of `strangler.step.told.EffectMetric`.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class EffectSender:
         settings: SenderSettings | None = None,
         rng: random.Random | None = None,
         checkpoints: Checkpoints | None = None,
+        observe: Observe = ignore,
     ) -> None:
+        self._told = Told(step, observe)
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
         self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._checkpoints = settings or SenderSettings(), checkpoints or Checkpoints()
@@ -138,7 +143,7 @@ class EffectSender:
             due = due_again(connection, step=self._step, vendors=vendors, limit=free)
             reserved = self._restraint.reserve(connection, due) if due else 0
             if reserved < due:
-                logger.info("effects_put_off", extra={"step": self._step, "clause": Clause.BUDGET.value})
+                self._told.put_off(due - reserved, Clause.BUDGET.value)
             if reserved:
                 taken = take(connection, step=self._step, vendors=vendors, limit=reserved, lease_s=lease_s, again=True)
                 self._restraint.give_back(reserved - len(taken))
@@ -153,9 +158,9 @@ class EffectSender:
             answer = self._ask(effect)
             self._checkpoints.reach("effect.called")
             opened = self._restraint.answered(effect.vendor, answer, attempts=effect.attempts)
+            self._told.answered(effect.vendor, answer)
             if opened is not None:
-                state = "open" if opened else "closed"
-                logger.warning("vendor_breaker", extra={"step": self._step, "vendor": effect.vendor, "state": state})
+                self._told.breaker(effect.vendor, opened=opened)
             self._keep(self._connected(slot), effect, answer)
             self._checkpoints.reach("effect.done")
         except Exception:  # the thread's edge: the effect stays sent, and falls due again when its lease ends

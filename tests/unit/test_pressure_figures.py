@@ -57,6 +57,7 @@ def test_effects_that_wait_are_pressure_too_and_a_limiting_vendor_is_named() -> 
 
     assert (found.oldest_s, found.saturation, found.breach_s) == (7.0, {"vendor": 0.5}, -2.0)
     assert "5 held back by the vendor's limit" in found.sentence
+    assert "1 asked of the vendor, its answer not known yet" in found.sentence
 
 
 def test_a_record_without_a_time_is_not_called_old() -> None:

@@ -1,0 +1,46 @@
+"""What an effect sender tells the outside: counts to `observe`, events to the log. Never bodies, never keys."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+from outbox.consumer import Observe
+from strangler.step.vendor import Answer
+
+logger = logging.getLogger(__name__)
+
+
+class EffectMetric(StrEnum):
+    """What `observe` is called with; the labels are in brackets."""
+
+    ANSWERED = "effect_answered"  # [vendor, answer, said]
+    PUT_OFF = "effect_put_off"  # [clause]
+    BREAKER = "effect_breaker"  # [vendor, state]
+
+
+class Told:
+    """Safe from every thread; a failing observer changes nothing."""
+
+    def __init__(self, step: str, observe: Observe) -> None:
+        self._step, self._observe = step, observe
+
+    def answered(self, vendor: str, answer: Answer) -> None:
+        """`said` is the status where there is one, else the error: so a hang and a limit have names of their own."""
+        said = str(answer.detail.get("status") or answer.detail.get("reason") or "")[:60]
+        self._count(EffectMetric.ANSWERED, 1, vendor=vendor, answer=answer.kind.value, said=said)
+
+    def put_off(self, effects: int, clause: str) -> None:
+        logger.info("effects_put_off", extra={"step": self._step, "clause": clause})
+        self._count(EffectMetric.PUT_OFF, effects, clause=clause)
+
+    def breaker(self, vendor: str, *, opened: bool) -> None:
+        state = "open" if opened else "closed"
+        logger.warning("vendor_breaker", extra={"step": self._step, "vendor": vendor, "state": state})
+        self._count(EffectMetric.BREAKER, 1, vendor=vendor, state=state)
+
+    def _count(self, metric: EffectMetric, value: int, **labels: str) -> None:
+        try:
+            self._observe(metric.value, value, **labels)
+        except Exception:  # an observer must never change what becomes of an effect
+            logger.exception("observer_failed", extra={"metric": metric.value})
