@@ -26,14 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def rng() -> random.Random:
-    """`FAULTS_SEED=n` repeats a run; the seed is in the output of a failure."""
-    seed = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-    sys.stdout.write(f"FAULTS_SEED={seed}\n")
-    return random.Random(seed)
-
-
-@pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
     rig = Rig(
         dsn=database,

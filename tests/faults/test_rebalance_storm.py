@@ -1,0 +1,61 @@
+"""Members that join and leave without rest: every event is applied once, in its key's order, by whoever holds it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from outbox.consumer import Metric
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_producer import PythonProducer
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually
+
+TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.3)
+CHANGES = 8
+SETTINGS = replace(QUICK, grace_s=0.1, drain_s=2.0, transaction_idle_s=2.0)
+
+
+@pytest.fixture
+def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+    rig = Rig(
+        dsn=database,
+        topic=f"{topic_prefix}order",
+        group=f"{topic_prefix}search",
+        admin=PythonAdmin(bootstrap),
+        producer=PythonProducer(bootstrap),
+        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
+    )
+    with rig.prepared(4) as prepared:
+        yield prepared
+
+
+def send(rig: Rig, number: int) -> None:
+    """The next event of each key."""
+    for key in range(10):
+        rig.send(f"order-{key}", number)
+    rig.producer.flush(WITHIN_S)
+
+
+@pytest.mark.timeout(120)
+def test_members_that_join_and_leave_without_rest_lose_and_double_nothing(rig: Rig, rng: random.Random) -> None:
+    members: list[Running] = [rig.runtime(settings=SETTINGS)]
+    everybody = list(members)
+    for number in range(1, CHANGES + 1):
+        joined = rig.runtime(settings=SETTINGS)
+        members.append(joined)
+        everybody.append(joined)
+        send(rig, number)
+        if rng.random() < 0.5:
+            eventually(lambda joined=joined: joined.count(Metric.ASSIGNED) > 0, lambda: [m.counts for m in members])  # type: ignore[misc] # bound at once
+        leaver = members.pop(rng.randrange(len(members)))
+        leaver.stop()
+    send(rig, CHANGES + 1)
+    eventually(rig.all_applied, lambda: (len(rig.effects()), [member.counts for member in members]))
+    eventually(rig.caught_up, rig.positions)
+    assert [member.error for member in everybody] == [None] * len(everybody)
+    assert sum(member.count(Metric.REVOKED) for member in everybody) >= CHANGES / 2
+    rig.assert_once_and_in_order()

@@ -1,0 +1,91 @@
+"""The database and the broker restart under contexts at work: they wait, go on, and charge nobody twice."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from outbox.kafka.codec import to_headers
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from strangler.local.waiting import wait_until
+from tests.faults.members import within
+from tests.integration.contexts import rows
+from tests.orders import of_order
+from tests.vendors_server import Vendors
+
+ENDED = "SELECT count(*) FROM payment.effect WHERE state = 'done'"
+WITHIN_S = 90.0
+
+
+def restart_broker(stack: Stack) -> None:
+    """In order: killed, the embedded Kafka would forget what it acknowledged. Kills are the long run's."""
+    assert stack.kafka is not None, "the stack's Kafka was given by address: this test restarts it"
+    stack.kafka.terminate(20)
+    stack.kafka.start()
+
+
+def restart_database(stack: Stack) -> None:
+    """In order: the tests' server gives up durability for speed."""
+    assert stack.postgres is not None, "the stack's PostgreSQL was given by address: this test restarts it"
+    stack.postgres.running.terminate(20)
+    stack.postgres.start()
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("restart", [restart_database, restart_broker])
+def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_context(
+    stack: Stack, database: str, topic_prefix: str, vendors: Vendors, restart: Callable[[Stack], None]
+) -> None:
+    bootstrap = stack.bootstrap
+    topics = [f"{topic_prefix}{topic}" for topic in ("intake", "fraud", "inventory", "payment", "order")]
+    with closing(PythonAdmin(bootstrap)) as admin:
+        admin.ensure_topics(dict.fromkeys(topics, 2))
+    environ = {
+        "STRANGLER_DSN": database,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "OUTBOX_TOPIC_PREFIX": topic_prefix,
+        "OUTBOX_GROUP_PREFIX": topic_prefix,
+        "VENDORS_URL": vendors.url,
+    }
+    contexts = [
+        stack.spawn(
+            f"{name}-{topic_prefix}",
+            (sys.executable, "-m", "new_services", "run", name, "--lanes", "3"),
+            env=environ,
+            ready=Running.said_ready,
+        )
+        for name in ("payment", "order")
+    ]
+    sent: list[str] = []
+
+    def send(count: int) -> None:
+        """As the relay does, from a producer that lives no longer than its broker."""
+        producer = PythonProducer(bootstrap)
+        for _ in range(count):
+            ref = f"{topic_prefix}{len(sent)}"
+            for type_ in ("FraudCleared", "StockReserved"):
+                event = of_order(type_, ref, "payment=new", by="new")
+                topic = topic_prefix + event.aggregate_type
+                producer.send(topic, ref.encode(), event.payload, to_headers(event, None))
+            sent.append(ref)
+        producer.flush(20.0)
+        producer.close(5.0)
+
+    send(30)
+    assert wait_until(lambda: rows(database, ENDED)[0][0] > 0, within_s=WITHIN_S), "it is in the midst of them"
+    restart(stack)
+    send(30)
+    assert within(lambda: rows(database, ENDED) == [(len(sent),)], WITHIN_S), rows(database, ENDED)
+    seen = "SELECT count(*) FROM ordering.progress WHERE seen @> '{FraudCleared,StockReserved}'"
+    assert within(lambda: rows(database, seen) == [(len(sent),)], WITHIN_S), rows(database, seen)
+    assert [context.alive() for context in contexts] == [True, True]
+    assert [vendors.asked("payments", ref).keys() for ref in sent] == [{f"{ref}:payment:100"} for ref in sent]
+    assert rows(database, "SELECT count(*) FROM payment.quarantine") == [(0,)]
+    assert [context.terminate() for context in contexts] == [0, 0]
