@@ -1,0 +1,79 @@
+"""Counts add up by their labels, and the page says them as Prometheus reads them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+import requests
+
+from outbox.errors import ConfigurationError
+from outbox.metrics import Counters, address_of, served
+
+
+def test_counts_add_up_by_name_and_labels() -> None:
+    counters = Counters({"context": "search"})
+    for _ in range(3):
+        counters("parked", 2, cause="poison")
+    counters("parked", 1, cause="behind")
+    counters("fenced", 1)
+    assert counters.page().splitlines() == [
+        "# TYPE fenced_total counter",
+        'fenced_total{context="search"} 1',
+        "# TYPE parked_total counter",
+        'parked_total{context="search",cause="behind"} 1',
+        'parked_total{context="search",cause="poison"} 6',
+    ]
+
+
+def test_what_a_label_holds_cannot_break_the_page() -> None:
+    counters = Counters({})
+    counters("odd", 1, said='"\\\n')
+    assert counters.page().splitlines()[1] == r'odd_total{said="\"\\\n"} 1'
+
+
+def test_threads_lose_no_count() -> None:
+    counters = Counters({})
+
+    def count() -> None:
+        for _ in range(1000):
+            counters("seen", 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "seen_total{} 4000" in counters.page()
+
+
+def test_the_page_is_served_while_the_body_runs_and_no_longer() -> None:
+    counters = Counters({"context": "search"})
+    counters("parked", 1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} serves no metrics"),
+            served(counters, ("127.0.0.1", port)),
+        ):
+            pass
+    url = f"http://127.0.0.1:{port}"
+    with served(counters, ("127.0.0.1", port)):
+        answer = requests.get(f"{url}/metrics", timeout=5)
+        assert (answer.status_code, answer.text) == (200, counters.page())
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert requests.get(url, timeout=5).status_code == 404
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/metrics", timeout=5)
+
+
+@pytest.mark.parametrize("text", ["9400", "here:", "127.0.0.1:0", "127.0.0.1:70000", ":9400"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="OUTBOX_METRICS_ADDRESS"):
+        address_of({"OUTBOX_METRICS_ADDRESS": text})
+
+
+def test_nothing_is_served_where_nothing_is_set() -> None:
+    assert address_of({}) is None
+    assert address_of({"OUTBOX_METRICS_ADDRESS": "127.0.0.1:9400"}) == ("127.0.0.1", 9400)
