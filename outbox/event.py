@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from outbox.structured import Item
@@ -31,8 +32,7 @@ class Event:
     id: UUID = field(default_factory=lambda: uuid7())  # noqa: PLW0108 - uuid7 is defined below
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourcePosition:
+class SourcePosition(NamedTuple):
     """Where in a source's WAL an event was committed: stable across relay restarts and duplicates.
 
     `lsn` is the LSN of the commit record (known before the transaction's first row, so nothing need be held back),
@@ -53,8 +53,7 @@ class SourcePosition:
         return cls(source, int(lsn, 16), int(ordinal))
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedEvent:
+class ReceivedEvent(NamedTuple):
     """An event as a consumer sees it, with its place in the topic and, from our relay, in the source."""
 
     event: Event

@@ -7,16 +7,17 @@ Every lane knows the offset below which all its records are done; a lane that ha
 from __future__ import annotations
 
 import math
-import zlib
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from zlib import crc32
 
 from outbox.consumer.bounds import Bound, RunSize
 from outbox.consumer.handler import Disposition
 from outbox.event import SourcePosition
+from outbox.kafka.headers import size_of
 from outbox.kafka.port import Record, TopicPartition
 
 # A slow start ends with the records that were tried before, long before this.
@@ -29,7 +30,7 @@ def lane_of(key: bytes, lanes: int) -> int:
     >>> lane_of(b"order-1", 8) == lane_of(b"order-1", 8)
     True
     """
-    return zlib.crc32(key) % lanes
+    return crc32(key) % lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,9 @@ def sort_by_lane(records: Iterable[Record], lanes: int) -> dict[int, Bucket]:
     """Records of one partition, in order, by the lane of their key. Needs no lock."""
     buckets: dict[int, Bucket] = {}
     for record in records:
-        key = record.key or b""
-        size = len(key) + len(record.value or b"")
-        for name, value in record.headers:
-            size += len(name) + len(value or b"")
-        number = lane_of(key, lanes)
+        _, _, _, key, value, headers, _ = record
+        size = len(key or b"") + len(value or b"") + size_of(headers)
+        number = lane_of(key or b"", lanes)
         bucket = buckets.get(number)
         if bucket is None:
             bucket = buckets[number] = Bucket()

@@ -69,45 +69,31 @@ def triage(
     parked: list[Parked] = []
     waiting = set(blocked)
     duplicates = 0
+    look = bool(waiting or condemned)  # else there is no reason to park one that can be read
     for record in records:
-        event = _decoded(record, decode)
-        if isinstance(event, ReceivedEvent):
-            if is_repeat(event.position, last):
-                duplicates += 1
-                continue
-            last = event.position or last
-            if not waiting and not condemned:
+        try:
+            event = decode(record)
+        except Undecodable as error:
+            reason: str | None = f"undecodable: {error}"
+        else:
+            position = event.position
+            if position is not None:
+                if last is not None and position <= last and is_repeat(position, last):
+                    duplicates += 1
+                    continue
+                last = position
+            reason = condemned.get(record.offset) if look else None
+            if reason is None and not (look and record.key in waiting):
                 events.append(event)
                 continue
-        reason = _reason_to_park(record, event, waiting, condemned)
-        if isinstance(event, ReceivedEvent) and reason is None:
-            events.append(event)
-            continue
-        parked.append(Parked(record, reason or "undecodable"))
         if record.key is not None:
+            reason = BEHIND if record.key in waiting else reason
             waiting.add(record.key)
+        parked.append(Parked(record, reason or "undecodable"))
+        look = True
     return Triage(tuple(events), tuple(parked), duplicates, last)
 
 
 def is_repeat(position: SourcePosition | None, last: SourcePosition | None) -> bool:
     """The relay sent it before: its source has already come as far. Unknown positions are never repeats."""
-    if position is None or last is None or position.source != last.source:
-        return False
-    return position.lsn < last.lsn or (position.lsn == last.lsn and position.ordinal <= last.ordinal)
-
-
-def _decoded(record: Record, decode: Decode) -> ReceivedEvent | Undecodable:
-    try:
-        return decode(record)
-    except Undecodable as error:
-        return error
-
-
-def _reason_to_park(
-    record: Record, event: ReceivedEvent | Undecodable, waiting: Set[bytes], condemned: Mapping[int, str]
-) -> str | None:
-    if record.key is not None and record.key in waiting:
-        return BEHIND
-    if isinstance(event, Undecodable):
-        return f"undecodable: {event}"
-    return condemned.get(record.offset)
+    return position is not None and last is not None and position.source == last.source and position <= last

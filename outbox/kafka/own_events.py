@@ -1,0 +1,115 @@
+"""Events as our relay writes them, read from a record's raw headers at half the cost of looking at each. Pure.
+
+Between the `id`, which comes first, and the `position`, which comes last, stands what many events share: that is read
+once. What looks different in any way is left to `outbox.kafka.codec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID, SafeUUID
+
+from outbox.errors import Undecodable
+from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.kafka.headers import headers_in
+from outbox.kafka.port import Record
+from outbox.structured import Item, parse_dictionary
+
+UUID_DIGITS = 32
+# On the wire a name stands behind its length, and a value behind its own; lengths up to 63 are one byte, doubled.
+_ID, _ID_AT, _ID_END = b"\x04id\x48", 5, 41  # 36 characters
+_TRACE, _TRACE_BYTES = b"\x16traceparent\x6e", 55
+_POSITION = b"\x10position"
+_POSITION_LENGTH = len(_POSITION)
+_NEEDED = {"type", "version"}
+_BETWEEN = _NEEDED | {"context"}
+
+_new, _tuple = object.__new__, tuple.__new__
+# A frozen object is otherwise built through a slow call for every field.
+_of_event = {name: getattr(Event, name).__set__ for name in Event.__dataclass_fields__}
+_aggregate_type, _aggregate_id = _of_event["aggregate_type"], _of_event["aggregate_id"]
+_aggregate_version = _of_event["aggregate_version"]
+_type, _payload, _context = (_of_event[name] for name in ("type", "payload", "context"))
+_traceparent, _partition_key, _id = (_of_event[name] for name in ("traceparent", "partition_key", "id"))
+_int, _is_safe = (getattr(UUID, name).__set__ for name in UUID.__slots__[:2])
+_unknown = SafeUUID.unknown
+
+
+class _Shared(NamedTuple):
+    type: str
+    version: int
+    context: Mapping[str, Item]
+
+
+def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
+    """The event, if its headers are in our relay's order and nothing speaks against it; else None."""
+    topic, partition, offset, key, value, _, _ = record
+    if key is None or value is None or not raw.startswith(_ID, 1):
+        return None
+    event, id_, position, trace, trace_at = _new(Event), _new(UUID), None, None, 0
+    others, end = (raw[0] >> 1) - 1, raw.rfind(_POSITION)
+    try:
+        if end > 0:
+            place = raw[end + _POSITION_LENGTH + 1 :]
+            if raw[end + _POSITION_LENGTH] != 2 * len(place):
+                return None
+            source, lsn, ordinal = place.rsplit(b":", 2)
+            position, others = _tuple(SourcePosition, (source.decode(), int(lsn, 16), int(ordinal))), others - 1
+        between = raw[_ID_END:end] if end > 0 else raw[_ID_END:]
+        if len(between) > _TRACE_BYTES and _TRACE in between:
+            trace, trace_at, between, others = *_cut_trace(between), others - 1
+        type_, version, context = _shared(others, between, trace_at)
+        digits = raw[_ID_AT:_ID_END].replace(b"-", b"")
+        if len(digits) != UUID_DIGITS:
+            return None
+        _int(id_, int(digits, 16))
+        _aggregate_id(event, key.decode())
+    except (ValueError, Undecodable):
+        return None  # the codec finds out why
+    _is_safe(id_, _unknown)
+    _id(event, id_)
+    _aggregate_type(event, last_segment(topic))
+    _aggregate_version(event, version)
+    _type(event, type_)
+    _payload(event, value)
+    _context(event, dict(context) if context else {})
+    _traceparent(event, trace)
+    _partition_key(event, None)
+    return _tuple(ReceivedEvent, (event, topic, partition, offset, position))
+
+
+@lru_cache(maxsize=256)
+def last_segment(topic: str) -> str:
+    """Of a topic's name: the aggregate type.
+
+    >>> last_segment("outbox.event.order")
+    'order'
+    """
+    return topic.rpartition(".")[2]
+
+
+@lru_cache(maxsize=4096)
+def _shared(others: int, between: bytes, trace_at: int) -> _Shared:
+    """So many headers, whole ones on both sides of where the trace was: then all were found where they really are."""
+    found = headers_in(between[:trace_at]) + headers_in(between[trace_at:])
+    headers = dict(found)
+    if not (len(found) == len(headers) == others and _NEEDED <= headers.keys() <= _BETWEEN):
+        raise ValueError(f"{len(found)} headers are said to be {others}, or are not those of ours")
+    if None in headers.values():
+        raise ValueError("a header has no value")
+    type_, version, context = headers["type"], int(headers["version"]), headers.get("context")
+    if version < 1:
+        raise ValueError(f"the version is {version}, below 1")
+    return _Shared(type_.decode(), version, {} if context is None else parse_dictionary(context.decode()))
+
+
+def _cut_trace(between: bytes) -> tuple[str, int, bytes]:
+    """The trace, where it was, and the rest without it."""
+    at = between.index(_TRACE)
+    begin = at + len(_TRACE)
+    end = begin + _TRACE_BYTES
+    if end > len(between):
+        raise ValueError("the trace is cut off")
+    return between[begin:end].decode(), at, between[:at] + between[end:]
