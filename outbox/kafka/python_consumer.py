@@ -19,12 +19,12 @@ from enum import Enum, auto
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka import TopicPartition as ClientPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import Rebalance, Record, TopicPartition
-from outbox.kafka.python_mending import Joining, unpark
+from outbox.kafka.python_mending import Joining, position_of, unpark
 from outbox.kafka.python_records import read_quickly
 
 CLOSE_WITHIN_S = 5.0
@@ -130,11 +130,7 @@ class PythonConsumer:
             self._client.seek(held, offset)
 
     def position(self, partition: TopicPartition) -> int:
-        try:
-            offset = self._client.position(ClientPartition(*partition), timeout_ms=0)
-        except IllegalStateError:
-            return 0  # the IO thread has taken it away and the caller has not heard of it: nothing new is known
-        return int(offset or 0)
+        return position_of(self._client, ClientPartition(*partition))
 
     def log_range(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         if not partitions:
