@@ -7,7 +7,7 @@ import time
 
 import requests
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, lazyload, sessionmaker
 
 from legacy_app.models import Order
 from legacy_app.rest import Rest
@@ -49,16 +49,23 @@ class Waiting:
     def _until(self, order_ref: str, deadline: float) -> Order | None:
         """Wake-ups are hints: each time, and once at the end, the continuation itself says whether it is ready."""
         while True:
-            if self._wakeups.wait(order_ref, deadline - time.monotonic()):
+            woken = self._wakeups.wait(order_ref, deadline - time.monotonic())
+            if woken:
                 self._checkpoints.reach("continuation.woken")
             left_s = max(0.0, deadline - time.monotonic())
-            order = self._rest.run(self._vendors, order_ref, wait_s=left_s)
+            order = self._rest.run(self._vendors, order_ref, wait_s=left_s) if woken or self._ready(order_ref) else None
             if order is not None and order.status != "pending":
                 return order
             if left_s == 0.0:
                 return None
 
+    def _ready(self, order_ref: str) -> bool:
+        """Looked up before the order is loaded with all its lines, which is dear."""
+        with self._sessions() as session:
+            return continuation.is_ready(session, order_ref)
+
     def _give_up(self, order_ref: str) -> Order:
+        """The order without its lines: the answer does not tell them."""
         with self._sessions.begin() as session:
             continuation.give_up(session, order_ref)
-            return session.get_one(Order, order_ref)
+            return session.get_one(Order, order_ref, options=[lazyload(Order.lines)])

@@ -64,9 +64,15 @@ UPDATE strangler.continuation SET state = 'done', ended_at = now()
 WHERE order_ref = %(order_ref)s AND state = 'ready'
 RETURNING waits_for, outcome"""
 
+READY: LiteralString = "SELECT FROM strangler.continuation WHERE order_ref = %(order_ref)s AND state = 'ready'"
+
+# A row that is locked is having its outcome stored, by a process that may be slow: the client's answer does not wait
+# for that commit, the row's `wait_until` ends by itself.
 GIVE_UP: LiteralString = """
 UPDATE strangler.continuation SET wait_until = clock_timestamp()
-WHERE order_ref = %(order_ref)s AND state <> 'done'"""
+WHERE (order_ref, waits_for) IN (
+    SELECT order_ref, waits_for FROM strangler.continuation
+    WHERE order_ref = %(order_ref)s AND state <> 'done' FOR UPDATE SKIP LOCKED)"""
 
 DUE: LiteralString = """
 SELECT order_ref FROM strangler.continuation
@@ -159,8 +165,13 @@ def claim(connection: AnyConnection, order_ref: str) -> Continuation | None:
     )
 
 
+def is_ready(connection: AnyConnection, order_ref: str) -> bool:
+    """Whether there was something to claim just now; locks nothing."""
+    return driver_connection(connection).execute(READY, {"order_ref": order_ref}).fetchone() is not None
+
+
 def give_up(connection: AnyConnection, order_ref: str) -> None:
-    """Nobody waits any longer: whoever finds it ready may take it."""
+    """Nobody waits any longer: whoever finds it ready may take it. Waits for nobody."""
     driver_connection(connection).execute(GIVE_UP, {"order_ref": order_ref})
 
 

@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 import requests
 
 from legacy_app.pausing import MIDDLE
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from strangler.step import continuation
+from strangler.step.continuation import StepOutcome
 from tests.integration.legacy_shop import LINES, Shop, broken_contracts, mails, open_shop, order
 from tests.integration.new_side import answering, say, until
 
@@ -181,6 +184,17 @@ def test_without_an_outcome_in_time_the_answer_is_202_and_where_to_look(hasty: S
     assert events(hasty, ref) == ["OrderReceived"]
     given_up = "SELECT wait_until <= now() FROM strangler.continuation WHERE order_ref = %s"
     assert hasty.rows(given_up, ref) == [(True,)]
+
+
+def test_an_outcome_that_is_just_being_stored_holds_no_answer_up(hasty: Shop, ref: str) -> None:
+    place(hasty, ref, MIDDLE)
+    impatient = psycopg.connect(hasty.dsn, options="-c lock_timeout=200ms")
+    with psycopg.connect(hasty.dsn) as storing, impatient as answerer:
+        assert continuation.store(storing, [StepOutcome(ref, "payment", False, {})]) == 1
+        continuation.give_up(answerer, ref)
+        assert not continuation.is_ready(answerer, ref)
+        storing.commit()
+        assert continuation.is_ready(answerer, ref)
 
 
 def test_a_vendor_that_fails_after_the_pause_leaves_the_order_to_the_next_try(shop: Shop, ref: str) -> None:

@@ -70,11 +70,18 @@ def test_a_stage_that_no_order_saw(owner: str) -> None:
     assert unexpected(report) == [f"steps.search.{owner} is 0"]
 
 
-def test_time_outs_that_were_not_cured() -> None:
+def test_a_single_time_out_of_the_new_path() -> None:
     report = flawless()
-    report.new_path["timeouts"] = 40
+    report.new_path["timeouts"] = 1
 
-    assert unexpected(report) == ["new_path.timeouts is 40, not below the 40 of legacy_disease"]
+    assert unexpected(report) == ["new_path.timeouts is 1, not 0"]
+
+
+def test_a_disease_that_was_not_shown() -> None:
+    report = flawless()
+    report.legacy_disease["timeouts"] = 0
+
+    assert unexpected(report) == ["legacy_disease.timeouts is 0: there was nothing to cure"]
 
 
 @pytest.mark.parametrize("stage", ["legacy", "ramp"])
