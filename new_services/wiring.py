@@ -25,6 +25,7 @@ from outbox.consumer import (
     RetryBudget,
     RetryRule,
     RuntimeSettings,
+    Versions,
 )
 from outbox.consumer.bounds import Bound
 from outbox.errors import ConfigurationError
@@ -36,6 +37,7 @@ from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
 from strangler.step.effects import EffectSender
+from strangler.step.handled import handled_by
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +146,17 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
         expiry=expiry_of(service.policy, settings.dsn),
+        versions=versions_of(service, group),
     )
+
+
+def versions_of(service: Service, group: str) -> Versions | None:
+    """How the context waits for missing versions, as its policy says."""
+    if service.policy.versions is None:
+        return None
+    if service.step is None:
+        raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
+    return Versions.of(service.policy, group, handled_by(service.name, service.step.concerns))
 
 
 def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSettings:

@@ -1,6 +1,6 @@
 """What notification promises under pressure."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss, Retry, ServiceClass
+from outbox.policy import DuplicateImpact, FlowPolicy, Loss, Retry, ServiceClass, Versions
 
 POLICY = FlowPolicy(
     flow="notification",
@@ -18,4 +18,5 @@ POLICY = FlowPolicy(
     service_class=ServiceClass.STANDARD,
     rate_per_s=100.0,
     retry=Retry(attempts=3, cap_s=30.0),
+    versions=Versions(wait_s=600.0),  # nobody is told of a cancellation before the order
 )

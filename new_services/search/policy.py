@@ -1,6 +1,6 @@
 """What search promises under pressure."""
 
-from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
+from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass, Versions
 
 POLICY = FlowPolicy(
     flow="search",
@@ -19,4 +19,5 @@ POLICY = FlowPolicy(
     rate_per_s=500.0,
     rebuild=("new_services", "rebuild", "search"),
     expired=Expired.RUN,  # a late document is still the right one
+    versions=Versions(wait_s=60.0),  # a document is made whole by its next version
 )

@@ -11,6 +11,7 @@ from outbox.consumer.lanes import lane_of
 from outbox.consumer.retry import Overloaded, RetryRule, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
+from outbox.consumer.versions import Versions
 from outbox.consumer.watchdog import Patience
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "RetryRule",
     "RuntimeSettings",
     "Trouble",
+    "Versions",
     "lane_of",
 ]

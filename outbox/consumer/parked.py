@@ -35,7 +35,8 @@ WITH open AS (
       AND resolved_at IS NULL
     WINDOW same_key AS (PARTITION BY key, CASE WHEN key IS NULL THEN "offset" END ORDER BY "offset")
 )
-SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers FROM open
+SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers,
+       head_requested_at IS NOT NULL AS requested FROM open
 WHERE head_requested_at IS NOT NULL OR head_reason = %(behind)s
 ORDER BY "offset" LIMIT %(limit)s"""
 
@@ -86,6 +87,7 @@ class ParkedRow:
     kept_headers: Any
     replacement: bytes | None
     replacement_headers: Any
+    requested: bool = False  # a person has asked for the replay of its key
 
     @property
     def complete(self) -> bool:
@@ -118,18 +120,18 @@ def decoded(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
 def releasable(connection: PsycopgConnection, group: str, assigned: Assigned, limit: int) -> list[ParkedRow]:
     """The first open events, in offset order, of keys that may be replayed."""
     with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
-        return cursor.execute(_RELEASABLE, {**_names(group, assigned), "behind": BEHIND, "limit": limit}).fetchall()
+        return cursor.execute(_RELEASABLE, {**names_of(group, assigned), "behind": BEHIND, "limit": limit}).fetchall()
 
 
 def lock(connection: PsycopgConnection, group: str, assigned: Assigned, offsets: Sequence[int]) -> frozenset[int]:
     """Of `offsets`, those still open, locked."""
-    rows = connection.execute(_LOCK, {**_names(group, assigned), "offsets": list(offsets)})
+    rows = connection.execute(_LOCK, {**names_of(group, assigned), "offsets": list(offsets)})
     return frozenset(row[0] for row in rows)
 
 
 def resolve(connection: PsycopgConnection, group: str, assigned: Assigned, lane: int, offsets: Sequence[int]) -> None:
     """End them as replayed, if the partition is still ours; else `Fenced`: roll back."""
-    names = _names(group, assigned)
+    names = names_of(group, assigned)
     connection.execute(_RESOLVE, {**names, "offsets": list(offsets)})
     if connection.execute(_OWNED, {**names, "lane": lane, "fence": assigned.fence}).fetchone() is None:
         place = f"{assigned.partition.topic}-{assigned.partition.partition}"
@@ -139,7 +141,7 @@ def resolve(connection: PsycopgConnection, group: str, assigned: Assigned, lane:
 def hold(connection: PsycopgConnection, group: str, assigned: Assigned, row: ParkedRow, reason: str) -> None:
     """The event cannot be replayed: its key waits again, with the new reason at this event."""
     given = {"offset": row.offset, "key": row.key, "reason": reason[:REASON_CHARACTERS]}
-    connection.execute(_HOLD, {**_names(group, assigned), **given})
+    connection.execute(_HOLD, {**names_of(group, assigned), **given})
 
 
 def at_risk(
@@ -147,12 +149,12 @@ def at_risk(
 ) -> list[int]:
     """Offsets of open events that the log may soon not hold any more, and of which nothing is kept."""
     given = {"below": below, "older_s": older_s, "limit": limit}
-    return [row[0] for row in connection.execute(_AT_RISK, {**_names(group, assigned), **given})]
+    return [row[0] for row in connection.execute(_AT_RISK, {**names_of(group, assigned), **given})]
 
 
 def keep(connection: PsycopgConnection, group: str, assigned: Assigned, records: Mapping[int, Record]) -> None:
     """Store the records themselves beside their pointers."""
-    names = _names(group, assigned)
+    names = names_of(group, assigned)
     with connection.cursor() as cursor:
         cursor.executemany(
             _KEEP,
@@ -163,7 +165,8 @@ def keep(connection: PsycopgConnection, group: str, assigned: Assigned, records:
         )
 
 
-def _names(group: str, assigned: Assigned) -> dict[str, object]:
+def names_of(group: str, assigned: Assigned) -> dict[str, object]:
+    """The columns that say where a row belongs."""
     partition = assigned.partition
     return {
         "group": group,

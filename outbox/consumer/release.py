@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import parked
+from outbox.consumer import early, parked
 from outbox.consumer.apply import Application
 from outbox.consumer.board import Board
 from outbox.consumer.fetch import fetch
@@ -28,6 +28,8 @@ from outbox.consumer.report import Report
 from outbox.consumer.retry import RetryRule, Trouble
 from outbox.consumer.session import Session
 from outbox.consumer.settings import Metric
+from outbox.consumer.triage import WAITING
+from outbox.consumer.versions import Versions, in_versions
 from outbox.errors import Fenced, Undecodable
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import Reader, Record
@@ -65,8 +67,10 @@ class Release:
         rule: RetryRule,
         report: Report,
         rng: random.Random,
+        versions: Versions | None = None,
     ) -> None:
-        self._board, self._session, self._how = board, session, application
+        self._board, self._session, self._how, self._versions = board, session, application, versions
+        self._look_again_s = LOOK_AGAIN_S if versions is None else min(LOOK_AGAIN_S, versions.wait_s)
         self._make_reader, self._rule, self._report, self._rng = make_reader, rule, report, rng
         self._reader: Reader | None = None
         self._stopping = threading.Event()
@@ -102,7 +106,7 @@ class Release:
         if told or fences != self._seen or now >= self._look_at:
             for assigned in held:
                 self._replay_all(connection, assigned)
-            self._seen, self._look_at, self._failures = fences, now + LOOK_AGAIN_S, 0
+            self._seen, self._look_at, self._failures = fences, now + self._look_again_s, 0
         if held and now >= self._keep_at:
             self._keep_at = now + KEEP_EVERY_S
             for assigned in held:
@@ -110,6 +114,8 @@ class Release:
 
     def _replay_all(self, connection: PsycopgConnection, assigned: Assigned) -> None:
         try:
+            if self._versions is not None:
+                self._let_go(connection, assigned, self._versions)
             while not self._stopping.is_set() and self._replay_page(connection, assigned):
                 pass
         except Fenced as fenced:
@@ -130,6 +136,51 @@ class Release:
         for lane, parcels in by_lane.items():
             self._replay_lane(connection, assigned, lane, parcels)
         return True
+
+    def _let_go(self, connection: PsycopgConnection, assigned: Assigned, versions: Versions) -> None:
+        """Keys that wait for a version, as far as it is there; one transaction each."""
+        with connection.transaction():
+            early.give_up(connection, self._how.group, assigned, versions.wait_s)
+            rows = early.waiting(connection, self._how.group, assigned, PAGE)
+        if not rows:
+            return
+        read = fetch(self._read(), assigned.partition, [row.offset for row in rows if not row.complete])
+        for of_key in early.by_key(rows):
+            parcels = {row.offset: self._parcel(assigned, row, read) for row in of_key}
+            bad = next((one for one in parcels.values() if one.event is None), None)
+            if bad is None:
+                self._let_go_key(connection, assigned, versions, parcels)
+            else:  # nobody knows its version: the key is a person's
+                self._hold(connection, assigned, bad, bad.reason)
+
+    def _let_go_key(
+        self, connection: PsycopgConnection, assigned: Assigned, versions: Versions, parcels: Mapping[int, Parcel]
+    ) -> None:
+        events = [one.event for one in parcels.values() if one.event is not None]
+        ready: list[ReceivedEvent] = []
+        try:
+            with connection.transaction():
+                if parked.lock(connection, self._how.group, assigned, list(parcels)) != parcels.keys():
+                    return  # a person was quicker
+                ready, left, missing = in_versions(
+                    events,
+                    versions.handled(connection, events),
+                    {events[0].event.aggregate_id: versions.discarded(connection, events[0])},
+                )
+                if not ready:
+                    return
+                self._how.handler(connection, ready)
+                self._how.checkpoints.reach("replay.handled")
+                if left:
+                    early.wait_on(connection, self._how.group, assigned, left[0].offset, versions.waiting(missing))
+                lane = lane_of(parcels[ready[0].offset].row.key or b"", len(assigned.lanes))
+                offsets = sorted(one.offset for one in ready)
+                parked.resolve(connection, self._how.group, assigned, lane, offsets)
+        except Poison as poison:
+            self._hold(connection, assigned, parcels[ready[poison.index].offset], poison.reason)
+            return
+        self._how.checkpoints.reach("replay.committed")
+        self._report.count(Metric.REPLAYED, len(ready), topic=assigned.partition.topic)
 
     def _parcel(self, assigned: Assigned, row: ParkedRow, read: Mapping[int, Record]) -> Parcel:
         record = read.get(row.offset)
@@ -186,6 +237,9 @@ class Release:
             events = [event for index in todo if (event := batch[index].event) is not None]
             if events:
                 try:
+                    if self._versions is not None:
+                        asked_for = {one.event.event.aggregate_id for one in batch if one.event and one.row.requested}
+                        self._versions.check(connection, events, asked_for)
                     self._how.handler(connection, events)
                 except Poison as poison:
                     raise Poison(todo[poison.index], poison.reason) from poison
@@ -196,7 +250,10 @@ class Release:
 
     def _hold(self, connection: PsycopgConnection, assigned: Assigned, parcel: Parcel, reason: str) -> None:
         with connection.transaction():
-            parked.hold(connection, self._how.group, assigned, parcel.row, reason)
+            if reason.startswith(WAITING):
+                early.wait_on(connection, self._how.group, assigned, parcel.row.offset, reason)
+            else:
+                parked.hold(connection, self._how.group, assigned, parcel.row, reason)
         self._report.count(Metric.HELD_AGAIN, topic=assigned.partition.topic)
 
     def _keep(self, connection: PsycopgConnection, assigned: Assigned) -> None:

@@ -33,6 +33,7 @@ from outbox.consumer.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.triage import Decode
+from outbox.consumer.versions import InVersions, Versions
 from outbox.consumer.worker import Worker
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
 from outbox.kafka.codec import from_record
@@ -69,6 +70,7 @@ class ConsumerRuntime:
         budget: RetryBudget | None = None,
         reader: Callable[[], Reader] | None = None,
         expiry: Expiry | None = None,
+        versions: Versions | None = None,
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -85,15 +87,14 @@ class ConsumerRuntime:
         self._keeper = Keeper(group, self._board, session(), settings, self._report, budget=budget)
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
-        self._hands = _hands_for(handler, expiry, decode)
+        self._hands = _hands_for(handler, expiry, versions, decode)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
         flood = FloodGuard(settings.flood, clock)
         application = Application(group, transacted, decode, checkpoints, flood)
-        working = (
-            application if expiry is None else replace(application, handler=Expiring(transacted, expiry, self._report))
-        )
-        self._workers = self._crew(Sessions(session, settings.workers), working)
-        self._release = None if reader is None else self._release_with(reader, session(), application, rng)
+        working = transacted if expiry is None else Expiring(transacted, expiry, self._report)
+        working = working if versions is None else InVersions(working, versions)
+        self._workers = self._crew(Sessions(session, settings.workers), replace(application, handler=working))
+        self._release = None if reader is None else self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -220,7 +221,12 @@ class ConsumerRuntime:
         ]
 
     def _release_with(
-        self, make_reader: Callable[[], Reader], session: Session, application: Application, rng: random.Random
+        self,
+        make_reader: Callable[[], Reader],
+        session: Session,
+        application: Application,
+        rng: random.Random,
+        versions: Versions | None,
     ) -> Release:
         return Release(
             board=self._board,
@@ -230,6 +236,7 @@ class ConsumerRuntime:
             rule=self._settings.retry,
             report=self._report,
             rng=rng,
+            versions=versions,
         )
 
     def _start(self) -> None:
@@ -272,9 +279,13 @@ class ConsumerRuntime:
             self._report.trouble("leave_failed", error)
 
 
-def _hands_for(handler: Handler | InParallel, expiry: Expiry | None, decode: Decode) -> Hands | None:
+def _hands_for(
+    handler: Handler | InParallel, expiry: Expiry | None, versions: Versions | None, decode: Decode
+) -> Hands | None:
     if not isinstance(handler, InParallel):
         return None
-    if expiry is not None:
-        raise ConfigurationError("expiry is judged in the transaction, after the work of InParallel; give it a handler")
+    if expiry is not None or versions is not None:
+        raise ConfigurationError(
+            "expiry and versions are judged in the transaction, after the work of InParallel; give it a handler"
+        )
     return Hands(handler, decode)

@@ -12,6 +12,7 @@ from outbox.kafka.port import Record
 
 Decode = Callable[[Record], ReceivedEvent]
 BEHIND = "behind an earlier parked event of its key"
+WAITING = "waiting for version"
 
 
 class Cause(StrEnum):
@@ -21,6 +22,7 @@ class Cause(StrEnum):
     POISON = "poison"  # the handler refused it for good
     PERMANENT = "permanent"  # an error that trying again cannot help
     EXPIRED = "expired"  # late, and its policy parks late work
+    EARLY = "early"  # an earlier version of its aggregate is missing
     BEHIND = "behind"  # healthy perhaps, behind another of its key
 
 
@@ -35,6 +37,8 @@ class Parked:
     def cause(self) -> Cause:
         if self.reason == BEHIND:
             return Cause.BEHIND
+        if self.reason.startswith(WAITING):
+            return Cause.EARLY
         named = self.reason.partition(":")[0]
         return Cause(named) if named in (Cause.UNDECODABLE, Cause.PERMANENT, Cause.EXPIRED) else Cause.POISON
 

@@ -12,6 +12,7 @@ from outbox.policy.flow import (
     RetryKind,
     Sampling,
     ServiceClass,
+    Versions,
 )
 from outbox.policy.form import from_data, to_data
 from outbox.policy.together import Placed
@@ -29,6 +30,7 @@ __all__ = [
     "RetryKind",
     "Sampling",
     "ServiceClass",
+    "Versions",
     "contradictions",
     "contradictions_among",
     "from_data",

@@ -50,6 +50,11 @@ def _retries_outlive_deadline(policy: FlowPolicy) -> bool:
     return not _bad_delays(policy) and policy.retry.longest_s() >= policy.deadline_s > 0
 
 
+def _leaves_holes(policy: FlowPolicy) -> bool:
+    drops = policy.expired in (Expired.DROP, Expired.COMPENSATE) or policy.retry.over_budget is OverBudget.DROP
+    return drops or policy.sampling is not None
+
+
 NAMED = (
     Rule(
         "flow_name",
@@ -210,6 +215,27 @@ SAMPLING = (
     ),
 )
 
+VERSIONS = (
+    Rule(
+        "versions_wait",
+        lambda policy: policy.versions is not None and not 0 < policy.versions.wait_s <= policy.deadline_s,
+        "it waits {policy.versions.wait_s} s for a missing version, and is late after {policy.deadline_s} s",
+        "wait for more than 0 s, and not beyond the deadline",
+    ),
+    Rule(
+        "versions_unordered",
+        lambda policy: policy.versions is not None and _unordered(policy),
+        "it waits for missing versions and keeps no order",
+        "name what keeps its order, or wait for no version",
+    ),
+    Rule(
+        "versions_holes",
+        lambda policy: policy.versions is not None and _leaves_holes(policy),
+        "it waits for missing versions and leaves out events itself: those never come",
+        "run, defer or escalate what is late, sample nothing and drop nothing, or wait for no version",
+    ),
+)
+
 FAILURE = (
     Rule(
         "attempts",
@@ -268,4 +294,4 @@ FAILURE = (
     ),
 )
 
-RULES = (*NAMED, *QUEUE, *LOSS, *EXPIRY, *SAMPLING, *FAILURE)
+RULES = (*NAMED, *QUEUE, *LOSS, *EXPIRY, *SAMPLING, *VERSIONS, *FAILURE)

@@ -104,6 +104,13 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Versions:
+    """An event that comes before an earlier version of its aggregate is parked for so long; then a person is asked."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class FlowPolicy:
     """What one flow promises, and gives up, under pressure. Any values can be written down; `require` refuses bad ones.
 
@@ -112,6 +119,7 @@ class FlowPolicy:
     `ordering_scope`: within what order is kept, or "none". `throttling_unit`: what the rate is limited by.
     `queue_bound` (records) and `queue_bytes` hold for each partition in memory, for the `queue_reason`.
     `rate_per_s`: events worked off in a healthy second. `compensation`: the event that takes an expired one back.
+    `versions`: the flow handles every version of an aggregate, and waits for one that is missing.
     `rebuild`: the command, after `python -m`, that makes the flow's state anew from the source of truth.
     """
 
@@ -134,6 +142,7 @@ class FlowPolicy:
     retry: Retry = field(default_factory=Retry)
     quarantine: Quarantine = field(default_factory=Quarantine)
     sampling: Sampling | None = None
+    versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from outbox.policy.alone import RULES
-from outbox.policy.flow import FlowPolicy, Sampling
+from outbox.policy.flow import FlowPolicy
 from outbox.policy.together import PAIR_RULES, PLACE_RULES
 
 MEANING: Mapping[str, str] = {
@@ -44,6 +44,7 @@ MEANING: Mapping[str, str] = {
     "sampling.keep": "the share that is handled under pressure",
     "sampling.above_s": "the age of the oldest waiting event from which it is sampled",
     "sampling.by_key": "whole keys are left out, not single events",
+    "versions.wait_s": "how long an event waits, parked, for an earlier version that is missing",
     "rebuild": "the command, after `python -m`, that makes the state anew from the source of truth",
 }
 
@@ -84,7 +85,7 @@ def _terms(kind: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
     hints = get_type_hints(kind)
     for field in fields(kind):
         hint = hints[field.name]
-        inner = Sampling if Sampling in get_args(hint) else hint
+        inner = next((option for option in get_args(hint) if is_dataclass(option)), hint)
         if is_dataclass(inner):
             yield from _terms(inner, f"{prefix}{field.name}.")
         else:

@@ -14,7 +14,7 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, InParallel, RuntimeSettings
+from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, InParallel, RuntimeSettings, Versions
 from outbox.consumer.credits import BudgetRule
 from outbox.consumer.retry import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
@@ -135,6 +135,7 @@ class Rig:
         checkpoints: Checkpoints | None = None,
         group: str | None = None,
         expiry: Expiry | None = None,
+        versions: Versions | None = None,
     ) -> Running:
         counts: Counter[tuple[str, str]] = Counter()
         counting = threading.Lock()
@@ -156,6 +157,7 @@ class Rig:
             observe=observe,
             reader=self.make_reader,
             expiry=expiry,
+            versions=versions,
         )
         running = Running(runtime, consumer, counts)
         self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from outbox.consumer.lanes import Assigned, LanePosition, Run, Sweep, lane_of
 from outbox.consumer.positions import Overtaken
-from outbox.consumer.triage import Triage
+from outbox.consumer.triage import BEHIND, WAITING, Triage
+from outbox.consumer.versions import Done, first_gap, in_versions
 from outbox.errors import Fenced, Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record, TopicPartition
@@ -55,6 +56,10 @@ class Database:
     latest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     open_keys: set[bytes] = field(default_factory=set)
     lsn: int = 0
+    waits: bool = False  # for versions that are missing
+    parked: dict[bytes, list[tuple[ReceivedEvent | None, str]]] = field(default_factory=lambda: defaultdict(list))
+    handled: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    discarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def append(self, partition: TopicPartition, key: bytes, number: int | None, gap: int) -> None:
         """An event of the key; without a number, bytes that are none."""
@@ -107,30 +112,68 @@ class Database:
         if row.next_offset > run.records[0].offset:
             raise Overtaken(row)
         applied = {event.offset for event in found.events}
-        parked = {one.record.offset for one in found.parked}
+        parked = {one.record.offset: one.reason for one in found.parked}
         for record in run.records:
             self._end(partition, record, applied, parked)
         self._move(partition, LanePosition(run.lane, run.next_offset, found.last))
 
-    def _end(self, partition: TopicPartition, record: Record, applied: set[int], parked: set[int]) -> None:
+    def _end(self, partition: TopicPartition, record: Record, applied: set[int], parked: Mapping[int, str]) -> None:
         place, key = (partition, record.offset), record.key or b""
         hold("a record has one disposition", place not in self.ended, place)
         event = self.events[place]
         if record.offset in applied:
             assert event is not None
             hold("a parked key holds back its later events", key not in self.open_keys, place)
-            number, name = event.event.aggregate_version, event.event.aggregate_id
             hold("nothing is applied twice", event.position not in self.seen, place)
-            hold("a key keeps its order", number > self.latest[name], (place, number, self.latest[name]))
-            self.latest[name] = number
+            self._apply(event)
         elif record.offset in parked:
             self.open_keys.add(key)
+            self.parked[key].append((event, parked[record.offset]))
         else:
             hold("only what came before is a repeat", event is not None and event.position in self.seen, place)
         self.ended[place] = "ended"
         if event is not None and event.position is not None:
             self.seen.add(event.position)
         self.undone[partition, lane_by_key(key, LANES)].discard(record.offset)
+
+    def _apply(self, event: ReceivedEvent) -> None:
+        number, name = event.event.aggregate_version, event.event.aggregate_id
+        latest = self.latest[name]
+        hold("a key keeps its order", number > latest, (event.offset, number, latest))
+        missing = number - 1 - max(latest, self.handled[name] + self.discarded[name])
+        hold("no version is passed that nobody has discarded", not self.waits or missing <= 0, (event.offset, number))
+        self.latest[name] = number
+        self.handled[name] += 1
+
+    def early(self, events: Sequence[ReceivedEvent]) -> tuple[int, str] | None:
+        """The offset of the first event that must wait, and why."""
+        gap = first_gap(events, self._done(events), self.discarded) if self.waits else None
+        return None if gap is None else (events[gap.at].offset, f"{WAITING} {gap.missing}")
+
+    def let_go(self, key: bytes) -> None:
+        """As the release does with a key that waits for a version."""
+        rows = self.parked[key]
+        if not rows or not all(why.startswith((WAITING, BEHIND)) for _, why in rows):
+            return
+        if any(event is None for event, _ in rows):
+            self.parked[key] = [(event, why if event is not None else "undecodable") for event, why in rows]
+            return
+        events = [event for event, _ in rows if event is not None]
+        ready, left, missing = in_versions(events, self._done(events), self.discarded)
+        for event in ready:
+            if event.event.aggregate_version > self.latest[event.event.aggregate_id]:
+                self._apply(event)
+        self.parked[key] = [(event, f"{WAITING} {missing}" if event is left[0] else BEHIND) for event in left]
+        if not left:
+            self.open_keys.discard(key)
+
+    def settle(self, key: bytes) -> None:
+        """A person discards what is parked of a key."""
+        self.open_keys.discard(key)
+        self.discarded[key.decode()] += len(self.parked.pop(key, ()))
+
+    def _done(self, events: Sequence[ReceivedEvent]) -> dict[str, Done]:
+        return {ref: Done(self.latest[ref], self.handled[ref]) for ref in {one.event.aggregate_id for one in events}}
 
     def sweep(self, sweep: Sweep) -> None:
         """Idle lanes follow the frontier, as `positions.sweep` would."""

@@ -191,10 +191,12 @@ class Member:
             found = triage(run.records, self._database.decode, last=run.last, blocked=blocked, condemned=condemned)
             names = [(one.event.aggregate_id, one.event.aggregate_version) for one in found.events]
             poison = [one.offset for one, name in zip(found.events, names, strict=True) if name in self._poison]
-            if not poison:
+            early = self._database.early(found.events)
+            if early is None and not poison:
                 return Outcome(run, found.last, {}, found.parked_keys, keys - blocked), found
-            condemned[poison[0]] = "poison"
-            run = run.cut_behind(poison[0])
+            offset, reason = min([*((one, "poison") for one in poison), *([early] if early else [])])
+            condemned[offset] = reason
+            run = run.cut_behind(offset)
 
     def _heal(self, stall: Stall) -> None:
         if stall.remedy is Remedy.REJOIN:

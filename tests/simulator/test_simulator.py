@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import sys
+from unittest.mock import patch
 
 import pytest
 
+from tests.simulator.database import Violation
+from tests.simulator.gaps import GappyWorld, steps_with_gaps
 from tests.simulator.mutations import MUTATIONS
 from tests.simulator.world import shrink, steps_of, violation_of
 
@@ -26,6 +29,23 @@ def test_a_seed_repeats_its_run() -> None:
     with MUTATIONS["runs_end_at_the_frontier"]():
         found = {str(violation_of(steps_of(3, STEPS))) for _ in range(3)}
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_lost_versions_are_waited_for_and_never_passed(for_good: bool) -> None:
+    first = random.SystemRandom().randrange(1 << 40)
+    for seed in range(first, first + SEEDS_HERE):
+        sys.stdout.write(f"seed {seed}\n")
+        GappyWorld(for_good=for_good).run(steps_with_gaps(seed, STEPS))
+
+
+def test_who_does_not_wait_passes_a_lost_version() -> None:
+    def play() -> None:
+        for seed in range(SEEDS_PER_MUTATION):
+            GappyWorld().run(steps_with_gaps(seed, STEPS))
+
+    with patch("tests.simulator.database.first_gap", return_value=None), pytest.raises(Violation, match="nobody has"):
+        play()
 
 
 @pytest.mark.parametrize("name", sorted(MUTATIONS))

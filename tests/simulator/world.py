@@ -157,7 +157,7 @@ class World:
     def _resolve(self, rng: random.Random, _: Member) -> None:
         """A person settles a parked key."""
         if self.database.open_keys:
-            self.database.open_keys.discard(rng.choice(sorted(self.database.open_keys)))
+            self.database.settle(rng.choice(sorted(self.database.open_keys)))
 
     def _move(self, rng: random.Random, member: Member) -> None:
         """A rebalance: the old owner hears of it before the new one begins."""

@@ -1,0 +1,134 @@
+"""Versions of an aggregate are handled one after another: an event that comes too early waits for the one before it.
+
+It waits in quarantine, which survives a restart and holds back its key only. The release lets it go when the missing
+version is there; when that has not come in time, a person is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.triage import WAITING
+from outbox.event import Event, ReceivedEvent
+from outbox.policy import FlowPolicy
+
+
+class Done(NamedTuple):
+    """How far a consumer has come with an aggregate: its newest version, and how many of them it has handled."""
+
+    newest: int
+    versions: int
+
+
+Handled = Callable[[PsycopgConnection, Sequence[ReceivedEvent]], Mapping[str, Done]]
+
+OVERDUE = "waited in vain for version"
+
+# What a person has discarded will never be handled; its version is known to nobody.
+_DISCARDED = """
+SELECT count(*) FROM quarantine
+WHERE group_name = %(group)s AND topic = %(topic)s AND key = %(key)s AND resolution = 'discarded'"""
+
+
+class Gap(NamedTuple):
+    """The event at that place comes before `missing`, the version that its aggregate waits for."""
+
+    at: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """`handled(connection, events)` answers what is done of each aggregate of the events; an aggregate that it leaves
+    out is not waited for. It is asked only about events behind their first version.
+
+    Right only where the consumer handles every version of such an aggregate: what it passes over looks missing.
+    """
+
+    group: str
+    handled: Handled
+    wait_s: float
+    clause: str
+
+    @classmethod
+    def of(cls, policy: FlowPolicy, group: str, handled: Handled) -> Versions | None:
+        """What a flow's policy says; None where it waits for nothing."""
+        if policy.versions is None:
+            return None
+        return cls(group, handled, policy.versions.wait_s, policy.clause("versions.wait_s"))
+
+    def check(
+        self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], asked_for: Set[str] = frozenset()
+    ) -> None:
+        """`Poison` at the first event that comes too early; aggregates in `asked_for` may go as they are."""
+        later = [one for one in events if one.event.aggregate_version > 1]
+        if not later:
+            return
+        done = {ref: one for ref, one in self.handled(connection, later).items() if ref not in asked_for}
+        excused: dict[str, int] = {}
+        while (gap := first_gap(events, done, excused)) is not None:
+            ref = events[gap.at].event.aggregate_id
+            if ref in excused:
+                raise Poison(gap.at, self.waiting(gap.missing))
+            excused[ref] = self.discarded(connection, events[gap.at])
+
+    def waiting(self, missing: int) -> str:
+        """Why an event is parked. The release knows it by its beginning."""
+        return f"{WAITING} {missing}: {self.clause}"
+
+    def discarded(self, connection: PsycopgConnection, received: ReceivedEvent) -> int:
+        """How many events of its key a person has discarded: so many versions need not come."""
+        names = {"group": self.group, "topic": received.topic, "key": key_of(received.event)}
+        return int((connection.execute(_DISCARDED, names).fetchone() or (0,))[0])
+
+
+class InVersions:
+    """A handler before the handler. What comes too early is poison: parked, its key behind it."""
+
+    def __init__(self, handler: Handler, versions: Versions) -> None:
+        self._handler, self._versions = handler, versions
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        self._versions.check(connection, events)
+        return self._handler(connection, events)
+
+
+def first_gap(
+    events: Sequence[ReceivedEvent], done: Mapping[str, Done], excused: Mapping[str, int] | None = None
+) -> Gap | None:
+    """The first event behind a version that is neither done nor excused: so many of an aggregate need not come."""
+    now = dict(done)
+    for at, received in enumerate(events):
+        ref, version = received.event.aggregate_id, received.event.aggregate_version
+        if ref not in now:
+            continue
+        newest, versions = now[ref]
+        reached = max(newest, versions + (excused or {}).get(ref, 0))
+        if version > reached + 1:
+            return Gap(at, reached + 1)
+        if version > newest:
+            now[ref] = Done(version, versions + 1)
+    return None
+
+
+def in_versions(
+    events: Sequence[ReceivedEvent], done: Mapping[str, Done], excused: Mapping[str, int]
+) -> tuple[list[ReceivedEvent], list[ReceivedEvent], int]:
+    """What of a key's waiting events may go now, in the order of versions; what waits on, in the log's; for which
+    version. Pure.
+    """
+    ordered = sorted(events, key=lambda one: (one.event.aggregate_version, one.offset))
+    gap = first_gap(ordered, done, excused)
+    if gap is None:
+        return ordered, [], 0
+    left = sorted(ordered[gap.at :], key=lambda one: one.offset)
+    return ordered[: gap.at], left, gap.missing
+
+
+def key_of(event: Event) -> bytes:
+    """As the producer keys it."""
+    return (event.partition_key or event.aggregate_id).encode()

@@ -1,0 +1,155 @@
+"""An event that comes before an earlier version of its aggregate waits for it, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import pytest
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer import InParallel, Versions, desk
+from outbox.consumer.desk import Entry, Told
+from outbox.consumer.handler import Disposition
+from outbox.consumer.versions import Done
+from outbox.errors import ConfigurationError
+from outbox.event import ReceivedEvent
+from outbox.kafka.memory import MemoryBroker
+from outbox.kafka.memory_reader import MemoryReader
+from tests.integration.consumer_faults import rig_in_memory
+from tests.integration.consumer_rig import Rig, connect_to, eventually
+from tests.integration.test_consumer_release import Picky
+
+CLAUSE = "policy:search.versions.wait_s=60.0"
+TOLD = Told("ann", "it was lost for good")
+NEWEST = """
+SELECT key, coalesce(max(number), 0), count(DISTINCT number)
+FROM unnest(%s::text[]) AS wanted (key) LEFT JOIN effects_seen USING (key)
+WHERE key <> 'unversioned' GROUP BY key"""
+REASONS = "SELECT reason FROM quarantine WHERE resolved_at IS NULL ORDER BY 1"
+BEHIND = "behind an earlier parked event of its key"
+
+
+def handled(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Mapping[str, Done]:
+    refs = [one.event.aggregate_id for one in events]
+    return {key: Done(newest, many) for key, newest, many in connection.execute(NEWEST, (refs,))}
+
+
+def versions(rig: Rig, wait_s: float = 60.0) -> Versions:
+    return Versions(rig.group, handled, wait_s, CLAUSE)
+
+
+@pytest.fixture
+def rig(database: str) -> Iterator[Rig]:
+    broker = MemoryBroker()
+    with rig_in_memory(database, broker) as rig:
+        rig.make_reader = partial(MemoryReader, broker)
+        yield rig
+
+
+def reasons(rig: Rig) -> list[str]:
+    return [reason for (reason,) in rig.sql(REASONS)]
+
+
+def numbers(rig: Rig, key: str = "order-1") -> list[int]:
+    return [number for seen, number in rig.effects() if seen == key]
+
+
+def head(rig: Rig) -> Entry:
+    with connect_to(rig.dsn) as connection:
+        return desk.entries(connection)[0]
+
+
+def send(rig: Rig, *sent: int, key: str = "order-1") -> None:
+    for number in sent:
+        rig.send(key, number)
+    rig.producer.flush(10)
+
+
+def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(rig: Rig) -> None:
+    rig.runtime(versions=versions(rig))
+    send(rig, 1, 3, 4)
+    send(rig, 1, 2, 3, key="order-2")
+    send(rig, 7, key="unversioned")
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.parked)
+    assert (numbers(rig), numbers(rig, "order-2"), numbers(rig, "unversioned")) == ([1], [1, 2, 3], [7])
+    assert reasons(rig) == [BEHIND, f"waiting for version 2: {CLAUSE}"]
+
+    send(rig, 2, 5)
+    eventually(lambda: not rig.parked() and rig.all_applied(), rig.parked)
+    assert numbers(rig) == [1, 2, 3, 4, 5]
+
+
+def test_what_comes_behind_two_gaps_waits_for_both(rig: Rig) -> None:
+    rig.runtime(versions=versions(rig))
+    send(rig, 4, 1, 6)
+    eventually(
+        lambda: reasons(rig) == [BEHIND, BEHIND, f"waiting for version 1: {CLAUSE}"] or numbers(rig) == [1], rig.parked
+    )
+    eventually(lambda: numbers(rig) == [1], rig.parked)
+    eventually(lambda: f"waiting for version 2: {CLAUSE}" in reasons(rig), rig.parked)
+    send(rig, 3, 2)
+    eventually(lambda: numbers(rig) == [1, 2, 3, 4], rig.effects)
+    eventually(lambda: reasons(rig) == [f"waiting for version 5: {CLAUSE}"], rig.parked)
+    send(rig, 5)
+    eventually(lambda: numbers(rig) == [1, 2, 3, 4, 5, 6], rig.effects)
+    eventually(lambda: not rig.parked(), rig.parked)
+
+
+def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_version_come(rig: Rig) -> None:
+    rig.runtime(versions=versions(rig, wait_s=0.05))
+    send(rig, 1, 3)
+    send(rig, 2, key="order-2")
+    in_vain = [f"waited in vain for version {number}: {CLAUSE}" for number in (1, 2)]
+    eventually(lambda: reasons(rig) == in_vain, rig.parked)
+    send(rig, 2)
+    eventually(lambda: numbers(rig) == [1, 2, 3], rig.effects)
+
+    entry = head(rig)
+    with connect_to(rig.dsn) as connection:
+        desk.request_replay(connection, entry, TOLD)
+    eventually(lambda: numbers(rig, "order-2") == [2], rig.parked)
+    send(rig, 3, key="order-2")
+    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+
+
+def test_a_restart_between_the_two_forgets_nothing(rig: Rig) -> None:
+    first = rig.runtime(versions=versions(rig))
+    send(rig, 1, 3)
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
+    first.stop()
+    send(rig, 4, 2)
+    rig.runtime(versions=versions(rig))
+    eventually(lambda: not rig.parked() and rig.all_applied(), rig.parked)
+    assert numbers(rig) == [1, 2, 3, 4]
+
+
+def test_repeats_and_replays_are_no_gaps(rig: Rig) -> None:
+    rig.runtime(versions=versions(rig))
+    send(rig, 1, 2, 3)
+    eventually(rig.all_applied)
+    rig.send("order-1", 2, lsn=2)  # the relay sends it once more
+    send(rig, 2, 4)  # somebody has repaired it: another place in the source, the same version
+    eventually(lambda: numbers(rig) == [1, 2, 3, 2, 4], rig.effects)
+    assert rig.parked() == []
+
+
+def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
+    picky = Picky(("order-1", 2))
+    rig.runtime(picky, versions=versions(rig))
+    send(rig, 1, 2)
+    eventually(lambda: len(rig.parked()) == 1, rig.parked)
+    entry = head(rig)
+    with connect_to(rig.dsn) as connection:
+        desk.discard(connection, entry, TOLD)
+    send(rig, 3, 5)
+    eventually(lambda: numbers(rig) == [1, 3], rig.parked)
+    eventually(lambda: reasons(rig) == [f"waiting for version 4: {CLAUSE}"], rig.parked)
+    send(rig, 4)
+    eventually(lambda: numbers(rig) == [1, 3, 4, 5], rig.parked)
+
+
+def test_work_before_the_transaction_cannot_wait(rig: Rig) -> None:
+    work = InParallel(lambda _: Disposition.APPLIED, hands=1)
+    with pytest.raises(ConfigurationError, match="versions are judged in the transaction"):
+        rig.runtime(work, versions=versions(rig))

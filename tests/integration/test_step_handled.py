@@ -1,0 +1,33 @@
+"""How far a step has come with an order: by its claims as owner, by its records as a shadow."""
+
+from __future__ import annotations
+
+from new_services.services import SERVICES
+from outbox.event import Event
+from strangler.step.claim import tombstone
+from strangler.step.handled import handled_by
+from tests.integration.contexts import connect
+from tests.integration.middle import handle
+from tests.orders import cancelled, of_type, placed, received
+
+
+def newest(dsn: str, *events: Event) -> dict[str, tuple[int, int]]:
+    step = SERVICES["search"].step
+    assert step is not None
+    with connect(dsn, "search") as connection:
+        return dict(handled_by("search", step.concerns)(connection, received(events)))
+
+
+def test_owners_by_their_claims_shadows_by_their_records_legacys_not_at_all(database: str) -> None:
+    owners = {"a": "search=new", "b": "search=shadow", "c": "", "d": "search=new"}
+    handle(database, "search", *(placed(ref, owners[ref]) for ref in "abc"))
+    handle(database, "search", cancelled("b", owners["b"]))
+    asked = [cancelled(ref, owners[ref], version=3) for ref in "abcd"]
+    assert newest(database, *asked) == {"a": (1, 1), "b": (2, 2), "d": (0, 0)}
+
+
+def test_an_order_that_was_handed_back_and_an_event_that_says_nothing_are_not_waited_for(database: str) -> None:
+    with connect(database, "search") as connection:
+        tombstone(connection, order_ref="a", step="search", epoch=7)
+    unknown = of_type(cancelled("b", "search=new"), "OrderRejected")
+    assert newest(database, cancelled("a", "search=new"), unknown) == {}

@@ -1,0 +1,67 @@
+"""What comes too early, and what may go when, as pure functions; and what a policy says of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from new_services.services import SERVICES
+from outbox.consumer.versions import Done, first_gap, in_versions
+from outbox.event import Event, ReceivedEvent
+from tests.contracts.event_schemas import newest
+
+EXPECTED_GAPS = [
+    ((), None),
+    ((1, 2, 3), None),
+    ((1, 1, 2, 1, 2), None),
+    ((2,), (0, 1)),
+    ((1, 3), (1, 2)),
+    ((1, 2, 5, 9), (2, 3)),
+]
+
+
+def events(versions: Sequence[int], ref: str = "a") -> list[ReceivedEvent]:
+    return [
+        ReceivedEvent(Event("order", ref, version, "T", b""), "order", 0, offset, None)
+        for offset, version in enumerate(versions)
+    ]
+
+
+@pytest.mark.parametrize(("versions", "gap"), EXPECTED_GAPS)
+def test_the_first_version_that_lacks_its_predecessor_is_a_gap(
+    versions: tuple[int, ...], gap: tuple[int, int] | None
+) -> None:
+    assert first_gap(events(versions), {"a": Done(0, 0)}) == gap
+    assert first_gap(events(versions), {}) is None
+    assert first_gap(events(versions), {"a": Done(9, 2)}) is None
+
+
+@pytest.mark.parametrize(("excused", "gap"), [(0, (0, 2)), (1, (1, 4)), (2, (1, 5)), (3, None)])
+def test_what_was_discarded_excuses_so_many_versions(excused: int, gap: tuple[int, int] | None) -> None:
+    assert first_gap(events((3, 6)), {"a": Done(1, 1)}, {"a": excused}) == gap
+
+
+def test_whatever_the_order_of_arrival_all_goes_in_versions_once_all_is_there() -> None:
+    for arrival in itertools.permutations((1, 2, 3, 4)):
+        done, waiting, gone = 0, [], []
+        for received in events(arrival):
+            waiting.append(received)
+            ready, waiting, missing = in_versions(waiting, {"a": Done(done, done)}, {})
+            gone += [one.event.aggregate_version for one in ready]
+            done = max([done, *gone])
+            assert missing == (done + 1 if waiting else 0)
+            assert [one.offset for one in waiting] == sorted(one.offset for one in waiting)
+        assert gone == [1, 2, 3, 4]
+
+
+def test_who_waits_for_versions_handles_every_type_that_can_follow_a_first_version() -> None:
+    """What a step passes over looks missing; of a rejection nothing follows, and it is a first version."""
+    waiting = [service for service in SERVICES.values() if service.policy.versions is not None]
+    assert {service.name for service in waiting} == {"notification", "search"}
+    for service in waiting:
+        assert service.topics == ("order",)
+        assert service.step is not None
+        types = set(newest("order")["events"]) - {"OrderRejected"}
+        assert types == set(service.step.new) == set(service.step.shadow)
