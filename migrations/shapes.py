@@ -140,3 +140,16 @@ UNDO_CONTEXT_3 = (
        DROP COLUMN replacement_headers, DROP COLUMN replay_requested_at, DROP COLUMN resolution""",
     "DROP TABLE {schema}.retry_budget",
 )
+
+# `backfilled`: legacy has acted on the order; this side has the row that follows, and nothing else.
+CLAIM_BACKFILLED_4 = """
+ALTER TABLE {schema}.claim DROP CONSTRAINT claim_kind_check,
+    ADD CONSTRAINT claim_kind_check CHECK (kind IN ('applied', 'tombstone', 'backfilled'))"""
+
+CONTEXT_4 = (CLAIM_BACKFILLED_4,)
+
+UNDO_CONTEXT_4 = (
+    "DELETE FROM {schema}.claim WHERE kind = 'backfilled'",
+    """ALTER TABLE {schema}.claim DROP CONSTRAINT claim_kind_check,
+       ADD CONSTRAINT claim_kind_check CHECK (kind IN ('applied', 'tombstone'))""",
+)

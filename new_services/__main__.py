@@ -1,4 +1,4 @@
-"""`python -m new_services run | replay | rebuild NAME, review ..., plant KIND`: contexts, and faults."""
+"""`python -m new_services run | replay | rebuild | backfill NAME, review ..., plant KIND`: contexts, and faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         if arguments.verb == "review":
             return int(arguments.act(arguments))
-        if arguments.verb in ("replay", "rebuild"):
+        if arguments.verb in ("replay", "rebuild", "backfill"):
             return int(arguments.act(arguments, read_settings(os.environ, lanes=None)))
         run(SERVICES[arguments.name], read_settings(os.environ, lanes=arguments.lanes))
     except StranglerError as error:

@@ -1,4 +1,6 @@
-"""`replay` and `rebuild`: events once more through a context, and a projection made anew beside live consumption."""
+"""`replay`, `rebuild` and `backfill`: events once more through a context, a projection made anew beside live
+consumption, and the rows of orders from before the context's shadow.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,25 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from datetime import datetime
+from typing import LiteralString
 
 from new_services.services import SERVICES, Service
 from new_services.wiring import Settings, connect
 from outbox.connection import PsycopgConnection
-from outbox.consumer.rebuild import Projection, rebuild
+from outbox.consumer.rebuild import Projection, first_records, rebuild
 from outbox.consumer.replay import Passed, Replayed, replay
 from outbox.kafka.port import Reader, TopicPartition
 from outbox.kafka.python_reader import PythonReader
 from strangler.errors import BadInput, RefusedError
+from strangler.step.backfill import BackfillHandler, finish, watermarks
 from strangler.step.rebuild import RebuildHandler
 
+ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
 PROJECTIONS: Mapping[str, tuple[str, ...]] = {"search": ("document",), "recommendation": ("basket", "affinity")}
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add both verbs."""
+    """Add the verbs."""
     replaying = verbs.add_parser("replay", help="send events that a context has passed through it once more")
     replaying.add_argument("name", choices=sorted(SERVICES))
     start = replaying.add_mutually_exclusive_group(required=True)
@@ -33,7 +38,11 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     replaying.add_argument("--order", action="append", metavar="REF", help="only this order's; may be given again")
     rebuilding = verbs.add_parser("rebuild", help="make a projection anew from its topics, and swap it in live")
     rebuilding.add_argument("name", choices=sorted(PROJECTIONS))
-    for parser, act in ((replaying, run_replay), (rebuilding, run_rebuild)):
+    backfilling = verbs.add_parser(
+        "backfill", help="bring the rows of legacy's orders into a projection; goes on, run again"
+    )
+    backfilling.add_argument("name", choices=sorted(PROJECTIONS))
+    for parser, act in ((replaying, run_replay), (rebuilding, run_rebuild), (backfilling, run_backfill)):
         parser.add_argument("--dry-run", action="store_true", help="do it, keep nothing, say what it would have done")
         parser.add_argument("--json", action="store_true", help="the result as a JSON object")
         parser.set_defaults(act=act)
@@ -73,8 +82,33 @@ def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     handler = RebuildHandler(service.name, step.handler(service.name), step.apply_writes)
     with ExitStack() as stack:
         reader, connection = _open(service, settings, stack)
+        _alone(connection, service)
         done = rebuild(reader, connection, projection, handler, dry_run=arguments.dry_run, progress=_progress)
     return _say(done, arguments, "rebuilt from")
+
+
+def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Exit 0, or 1 when an event was refused: its row is not there, and the backfill is not finished."""
+    service = SERVICES[arguments.name]
+    step = service.step
+    if step is None:
+        raise RefusedError(f"refused: {service.name} is no step of the chain; its events need no backfill")
+    handler = BackfillHandler(service.name, step.handler(service.name), step.apply_writes)
+    with ExitStack() as stack:
+        reader, connection = _open(service, settings, stack)
+        _alone(connection, service)
+        passed = Passed.of(connection, settings.group_prefix + service.name, _topics(service, settings))
+        if not passed.lanes:
+            raise RefusedError(f"refused: {service.name} has never run, so nobody knows up to where; start it first")
+        passed, ends = passed.by_all_lanes()
+        known = watermarks(connection, service.name)
+        unknown = Passed({one: lanes for one, lanes in passed.lanes.items() if one not in known}, passed.waiting)
+        starts = {**first_records(reader, unknown), **known}
+        done = replay(reader, connection, handler, passed, starts, dry_run=arguments.dry_run, progress=_progress)
+        if not (done.refused or done.quarantined or arguments.dry_run):
+            with connection.transaction():
+                finish(connection, service.name, {one: max(at, starts[one]) for one, at in ends.items()})
+    return _say(done, arguments, "backfilled from")
 
 
 def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reader, PsycopgConnection]:
@@ -82,6 +116,13 @@ def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reade
     connection = stack.enter_context(closing(connect(settings.dsn, service.schema)))
     connection.autocommit = True
     return reader, connection
+
+
+def _alone(connection: PsycopgConnection, service: Service) -> None:
+    """One of its kind until the connection ends: a rebuild beside a backfill would swap its rows away."""
+    row = connection.execute(ALONE, {"name": service.name}).fetchone()
+    if row is None or not row[0]:
+        raise RefusedError(f"refused: {service.name} is being rebuilt or backfilled already; wait for that to end")
 
 
 def _topics(service: Service, settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from strangler.authority import Holder, authorities
 from strangler.errors import BadInput, Refused, StranglerError
 from strangler.plan import Plan
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
+from strangler.step.backfill import is_backfilled
 from strangler.undo import undo_of
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,11 @@ def advance(
 
     def planner(row: StageRow) -> Sequence[Move] | Refused:
         moves = _forward(row, to, ramp_bp)
-        return moves if isinstance(moves, Refused) else _shared_in_place(connection, plan, step, moves) or moves
+        if isinstance(moves, Refused):
+            return moves
+        return (
+            _history_in_place(connection, plan, step, row) or _shared_in_place(connection, plan, step, moves) or moves
+        )
 
     return _commit_moves(connection, plan, step, planner, actor=actor, reason=reason, dry_run=dry_run)
 
@@ -105,6 +110,17 @@ def _shared_in_place(connection: PsycopgConnection, plan: Plan, step: str, moves
                 f"{resource!r} is still with legacy", f"`strangler authority move {resource} --to new` comes first"
             )
     return None
+
+
+def _history_in_place(connection: PsycopgConnection, plan: Plan, step: str, row: StageRow) -> Refused | None:
+    """A shadow begins with the orders from before it, where the step needs them."""
+    command = plan.step(step).history
+    if row.stage is not Stage.LEGACY or not command or is_backfilled(connection, step):
+        return None
+    return Refused(
+        f"{step} needs the orders from before its shadow, and they have not been backfilled to the end",
+        f"`python -m {' '.join(command)}`, then advance again",
+    )
 
 
 def _next(row: StageRow, ramp_bp: int | None) -> Stage | Refused:

@@ -67,6 +67,8 @@ class Step:
 
     `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
     `shared`: what it writes that orders share, by name in the plan's `shared`; it cannot ramp before that is declared.
+    `history`: its new side is of use only with the orders from before: the command, after `python -m`, that backfills
+    it; until that has been done the step is refused shadow.
     `waits`: the chain waits for its outcome, so it may be taken over before steps that stay legacy.
     """
 
@@ -75,6 +77,7 @@ class Step:
     check: Check | None = None
     waiting: str = ""
     shared: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
     waits: bool = False
 
 
@@ -224,6 +227,7 @@ def _problems(plan: Plan) -> Iterable[str]:
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)
+    yield from _history_problems(plan)
     yield from _route_problems(plan.routes)
 
 
@@ -235,6 +239,14 @@ def _shared_problems(plan: Plan) -> Iterable[str]:
         for side in Holder:
             if side not in shared.copy_to or side not in shared.tally:
                 yield f"{resource!r} could not be moved to {side}; give its copy_to and tally for both sides"
+
+
+def _history_problems(plan: Plan) -> Iterable[str]:
+    for step in plan.steps:
+        if step.history and step.context is None:
+            yield f"step {step.name!r} has a history and no new side to bring it to; give it a context"
+        elif step.history and step.check is not None and not step.check.stateful:
+            yield f"step {step.name!r} has a history and keeps no rows by version; only a stateful check can judge it"
 
 
 def _route_problems(routes: Sequence[Route]) -> Iterable[str]:

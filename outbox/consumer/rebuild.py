@@ -56,7 +56,7 @@ def rebuild(
     swap, nothing has changed; close the connection and run it again. With `dry_run` the new tables are filled and
     dropped. Raises `PositionLost` when the topics no longer hold their first events: those cannot be rebuilt from them.
     """
-    starts = _starts(reader, connection, projection)
+    starts = first_records(reader, Passed.of(connection, projection.group, projection.topics))
     growing = _Growing(reader, connection, projection, handler, progress, Replayed(went_to=starts))
     _prepare(connection, projection)
     for _ in range(MAX_ROUNDS):
@@ -114,14 +114,15 @@ class _Growing:
             self.done.went_to[partition] = min([offset, *passed.lanes[partition].values()])
 
 
-def _starts(reader: Reader, connection: PsycopgConnection, projection: Projection) -> dict[TopicPartition, int]:
+def first_records(reader: Reader, passed: Passed) -> dict[TopicPartition, int]:
+    """Where each partition begins; `PositionLost` when it no longer begins with its first event."""
     starts = {}
-    for partition in Passed.of(connection, projection.group, projection.topics).lanes:
+    for partition in passed.lanes:
         start, _ = reader.log_range(partition)
         if start > 0:
             raise PositionLost(
-                f"{partition.topic}-{partition.partition} begins at {start}: its first events are gone, a rebuild from "
-                f"it would lose rows; append them again from the source of truth, or restore the topic"
+                f"{partition.topic}-{partition.partition} begins at {start}: its first events are gone, and their rows "
+                f"with them; append them again from the source of truth, or restore the topic"
             )
         starts[partition] = start
     return starts

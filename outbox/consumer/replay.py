@@ -58,6 +58,12 @@ class Passed:
         waiting = {(topic, bytes(key)) for topic, key in connection.execute(_OPEN_KEYS, names)}
         return cls(lanes, frozenset(waiting))
 
+    def by_all_lanes(self) -> tuple[Passed, dict[TopicPartition, int]]:
+        """Only as far as the last lane of each partition has come, and how far that is."""
+        ends = {partition: min(lanes.values()) for partition, lanes in self.lanes.items()}
+        lanes = {partition: dict.fromkeys(lanes, ends[partition]) for partition, lanes in self.lanes.items()}
+        return Passed(lanes, self.waiting), ends
+
     def by(self, record: Record) -> bool:
         """Whether the record's lane has passed it."""
         offsets = self.lanes[TopicPartition(record.topic, record.partition)]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from strangler.facts import KIND, TARGET, Fact, Judgement, Verdict
 from strangler.reconcile.case import Case
-from strangler.reconcile.expectation import concerns_vendor, due
-from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
+from strangler.reconcile.expectation import concerns_vendor, due, rows
+from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
 from strangler.step.intents import first_number
@@ -24,12 +24,36 @@ def judge_legacy(case: Case) -> Iterator[Judgement]:
 
 
 def intruders(case: Case) -> Iterator[Judgement]:
-    """What the new side did with an order that is not its own: claims and rows."""
+    """What the new side did with an order that is not its own: claims, and rows unless they were backfilled."""
     for number, kind in case.new.claims.items():
         if kind == "applied":
             yield judgement(case, number, Verdict.EXTRA, Reason.NEW_ACTED, {"claim": number})
+    if "backfilled" in case.new.claims.values():
+        yield from backfilled(case)
+        return
     for fact in case.new.actual:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.NEW_ACTED, side="actual")
+
+
+def backfilled(case: Case) -> Iterator[Judgement]:
+    """Rows of legacy's order against the oracle. They come when the backfill does: older ones are not wrong."""
+    sides = rows(case, due(case))
+    claimed = max(number for number, kind in case.new.claims.items() if kind == "backfilled")
+    pairing = pair(sides.expected, sides.actual, case.rules.identity)
+    for each in pairing.pairs:
+        if each.actual.version < each.expected.version:
+            yield of_fact(case, each.expected, Verdict.LATE, Reason.TO_BACKFILL, side="expected")
+        elif each.actual.version > case.version and not case.settled:
+            yield of_fact(case, each.actual, Verdict.LATE, Reason.MOVED_ON, side="actual")
+        else:
+            yield of_pair(case, each, Reason.OTHER_FIELDS)
+    for fact in pairing.missing:
+        late = number_of(fact) > claimed
+        verdict, reason = (Verdict.LATE, Reason.TO_BACKFILL) if late else (Verdict.MISSING, Reason.BACKFILL_LOST)
+        yield of_fact(case, fact, verdict, reason, side="expected")
+    yield from repeated(case, pairing.repeated, Reason.REPEATED)
+    for fact in pairing.extra:
+        yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
 
 
 def nobody_acted(case: Case) -> Iterator[Judgement]:

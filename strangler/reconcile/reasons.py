@@ -17,6 +17,7 @@ class Reason(StrEnum):
     MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
     IN_FLIGHT = "the request is still under way at the facade"
     UNDECIDED = "the order is not decided yet: it may still come"
+    TO_BACKFILL = "legacy's order, and its backfill has not come to this version"
     # missing
     NOT_IN_LEDGER = "done by our own account, and the vendor never accepted it"
     REFUSED = "the vendor refused it, and the order stands"
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     OLD_VERSION = "the new side passed the event and still has an older version"
     NOT_RECORDED = "the shadow passed the event and recorded no decision"
     SHADOW_WANTS_LESS = "legacy did it, and the shadow would not have"
+    BACKFILL_LOST = "it was backfilled, and its row is gone"
     NOBODY = "legacy owns the order, and its seam has no record that it acted"
     # mismatch
     OTHER_FIELDS = "done with other content than expected"

@@ -12,15 +12,15 @@ from strangler.step.apply import ApplyWrites, NumberedWrite
 from strangler.step.handler import StepHandler
 from strangler.step.intents import Write
 
-APPLIED = """
-SELECT order_ref, number FROM claim
-WHERE step = %(step)s AND kind = 'applied' AND order_ref = ANY(%(order_refs)s)"""
+DONE = """
+SELECT order_ref, number, kind FROM claim
+WHERE step = %(step)s AND kind IN ('applied', 'backfilled') AND order_ref = ANY(%(order_refs)s)"""
 
 
 class RebuildHandler:
     """An `outbox.consumer.Handler` that writes the rows of events which have their claim: no claims, calls, events.
 
-    What was handed back, or was never applied, is not the new side's, and stays out.
+    What was handed back, or was never applied, is not the new side's, and stays out. What was backfilled stays in.
     """
 
     def __init__(self, step: str, handler: StepHandler, apply_writes: ApplyWrites) -> None:
@@ -28,10 +28,10 @@ class RebuildHandler:
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = self._handler.decisions(events)
-        refs = [one.order_ref for one in decisions if one.owner is Owner.NEW]
-        rows = connection.execute(APPLIED, {"step": self._step, "order_refs": refs}) if refs else ()
-        applied = {(order_ref, number) for order_ref, number in rows}
-        ours = [one.owner is Owner.NEW and (one.order_ref, one.number) in applied for one in decisions]
+        refs = [one.order_ref for one in decisions]
+        rows = connection.execute(DONE, {"step": self._step, "order_refs": refs}) if refs else ()
+        done = {(order_ref, number, kind == "applied") for order_ref, number, kind in rows}
+        ours = [(one.order_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
         writes = [
             NumberedWrite(one.order_ref, one.version, number, intent, one.context)
             for one, is_ours in zip(decisions, ours, strict=True)

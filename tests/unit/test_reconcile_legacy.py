@@ -65,6 +65,24 @@ def test_orders_from_before_the_seams_are_history() -> None:
     assert verdicts(case(LEGACY, epoch=0, oracle=[mail()], seam=[acted(1, mail())], ledger=[])) == {100: "missing"}
 
 
+def test_a_row_that_was_backfilled_is_held_against_the_oracle() -> None:
+    claims = {100: "backfilled"}
+
+    def given(version: int, *actual: Fact, **changes: object) -> dict[int, str]:
+        seam = [acted(each, document(each)) for each in range(1, version + 1)]
+        known = {"rules": DOCUMENT, "version": version, "oracle": [document(version)], "seam": seam, "claims": claims}
+        return verdicts(case(LEGACY, actual=list(actual), **{**known, **changes}))  # type: ignore[arg-type]
+
+    assert given(1, document(1)) == {100: "match"}
+    assert given(1, document(1, text="other")) == {100: "mismatch"}
+    assert given(1) == {100: "missing"}
+    assert given(2, document(1)) == {200: "late"}
+    assert given(2) == {200: "late"}
+    assert set(given(1, document(2)).values()) == {"late"}
+    assert given(1, document(1), claims={100: "applied"}) == {100: "extra"}
+    assert given(1, document(1), claims={}) == {100: "extra"}
+
+
 def test_an_order_on_which_nobody_acted_is_missing() -> None:
     given = case(LEGACY, rules=DOCUMENT, version=2, oracle=[document(2)], seam=[acted(1, document(1))])
 

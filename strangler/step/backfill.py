@@ -1,0 +1,104 @@
+"""Orders from before a step's shadow: their rows are written from the topics' past, by chunks, beside live consumption.
+
+The log is read from its first record to where the context's consumer stands. A chunk's rows, their claims and its
+watermark commit together: stopped anywhere, it goes on there. What the new side owns is left to live consumption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.handler import Disposition
+from outbox.event import ReceivedEvent
+from outbox.kafka.port import TopicPartition
+from strangler.ownership import Owner
+from strangler.step.apply import ApplyWrites, NumberedWrite
+from strangler.step.handler import StepHandler
+from strangler.step.intents import Write
+
+# One order of keys, as for every claim.
+CLAIM = """
+INSERT INTO claim (order_ref, step, number, kind, epoch)
+SELECT wanted.order_ref, %(step)s, wanted.number, 'backfilled', wanted.epoch
+FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[]) AS wanted (order_ref, number, epoch)
+ORDER BY wanted.order_ref, wanted.number
+ON CONFLICT (order_ref, step, number) DO NOTHING
+RETURNING order_ref, number"""
+
+PUT = """
+INSERT INTO strangler.backfill (step, topic, partition, next_offset) VALUES (%(step)s, %(topic)s, %(partition)s, %(at)s)
+ON CONFLICT (step, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, finished_at = NULL"""
+
+FINISH = """
+UPDATE strangler.backfill SET finished_at = now()
+WHERE step = %(step)s AND topic = %(topic)s AND partition = %(partition)s"""
+
+WATERMARKS = "SELECT topic, partition, next_offset FROM strangler.backfill WHERE step = %(step)s"
+
+DONE = "SELECT bool_and(finished_at IS NOT NULL) FROM strangler.backfill WHERE step = %(step)s"
+
+
+class BackfillHandler:
+    """An `outbox.consumer.Handler` that writes the rows of orders which legacy owns, once, and nothing else: their
+    mails and charges were legacy's. With the batch it stores how far it has come; all earlier events were given to it.
+    """
+
+    def __init__(self, step: str, handler: StepHandler, apply_writes: ApplyWrites) -> None:
+        self._step, self._handler, self._apply_writes = step, handler, apply_writes
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        decisions = self._handler.decisions(events)
+        theirs = {(one.order_ref, one.number): one for one in decisions if one.owner is not Owner.NEW and one.intents}
+        won: set[tuple[str, int]] = set()
+        if theirs:
+            parameters = {
+                "step": self._step,
+                "order_refs": [one.order_ref for one in theirs.values()],
+                "numbers": [one.number for one in theirs.values()],
+                "epochs": [one.epoch for one in theirs.values()],
+            }
+            won = {(ref, number) for ref, number in connection.execute(CLAIM, parameters)}
+        writes = [
+            NumberedWrite(one.order_ref, one.version, number, intent, one.context)
+            for key, one in theirs.items()
+            if key in won
+            for number, intent in enumerate(one.intents, one.number)
+            if isinstance(intent, Write)
+        ]
+        if writes:
+            self._apply_writes(connection, writes)
+        last = events[-1]
+        store_watermark(connection, self._step, TopicPartition(last.topic, last.partition), last.offset + 1)
+        return [_disposition((one.order_ref, one.number), theirs, won) for one in decisions]
+
+
+def _disposition(key: tuple[str, int], theirs: Container[tuple[str, int]], won: set[tuple[str, int]]) -> Disposition:
+    if key in won:
+        won.discard(key)  # a relay's repeat may share the batch
+        return Disposition.APPLIED
+    return Disposition.DUPLICATE if key in theirs else Disposition.NOT_OWNER
+
+
+def watermarks(connection: PsycopgConnection, step: str) -> Mapping[TopicPartition, int]:
+    """Where the backfill of a step goes on."""
+    rows = connection.execute(WATERMARKS, {"step": step})
+    return {TopicPartition(topic, partition): at for topic, partition, at in rows}
+
+
+def store_watermark(connection: PsycopgConnection, step: str, partition: TopicPartition, at: int) -> None:
+    """All before it is backfilled. In the caller's transaction."""
+    connection.execute(PUT, {"step": step, "topic": partition.topic, "partition": partition.partition, "at": at})
+
+
+def finish(connection: PsycopgConnection, step: str, went_to: Mapping[TopicPartition, int]) -> None:
+    """The backfill has come as far as the consumer. In the caller's transaction."""
+    for partition, at in sorted(went_to.items()):
+        store_watermark(connection, step, partition, at)
+        connection.execute(FINISH, {"step": step, "topic": partition.topic, "partition": partition.partition})
+
+
+def is_backfilled(connection: PsycopgConnection, step: str) -> bool:
+    """Whether it has been as far as the consumer; False where it never ran."""
+    row = connection.execute(DONE, {"step": step}).fetchone()
+    return bool(row and row[0])
