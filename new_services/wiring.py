@@ -38,6 +38,7 @@ from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
 from strangler.step.effects import EffectSender
 from strangler.step.handled import handled_by
+from strangler.step.handler import MAX_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def versions_of(service: Service, group: str) -> Versions | None:
         return None
     if service.step is None:
         raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
-    return Versions.of(service.policy, group, handled_by(service.name, service.step.concerns))
+    return Versions.of(service.policy, group, handled_by(service.name, service.step.concerns), MAX_VERSION)
 
 
 def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSettings:

@@ -46,6 +46,8 @@ class Versions:
     """`handled(connection, events)` answers what is done of each aggregate of the events; an aggregate that it leaves
     out is not waited for. It is asked only about events behind their first version.
 
+    A version above `highest` cannot be: the handler is left to say so.
+
     Right only where the consumer handles every version of such an aggregate: what it passes over looks missing.
     """
 
@@ -53,13 +55,14 @@ class Versions:
     handled: Handled
     wait_s: float
     clause: str
+    highest: int = 2**63 - 1
 
     @classmethod
-    def of(cls, policy: FlowPolicy, group: str, handled: Handled) -> Versions | None:
+    def of(cls, policy: FlowPolicy, group: str, handled: Handled, highest: int = 2**63 - 1) -> Versions | None:
         """What a flow's policy says; None where it waits for nothing."""
         if policy.versions is None:
             return None
-        return cls(group, handled, policy.versions.wait_s, policy.clause("versions.wait_s"))
+        return cls(group, handled, policy.versions.wait_s, policy.clause("versions.wait_s"), highest)
 
     def check(
         self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], asked_for: Set[str] = frozenset()
@@ -70,7 +73,7 @@ class Versions:
             return
         done = {ref: one for ref, one in self.handled(connection, later).items() if ref not in asked_for}
         excused: dict[str, int] = {}
-        while (gap := first_gap(events, done, excused)) is not None:
+        while (gap := first_gap(events, done, excused, self.highest)) is not None:
             ref = events[gap.at].event.aggregate_id
             if ref in excused:
                 raise Poison(gap.at, self.waiting(gap.missing))
@@ -98,13 +101,16 @@ class InVersions:
 
 
 def first_gap(
-    events: Sequence[ReceivedEvent], done: Mapping[str, Done], excused: Mapping[str, int] | None = None
+    events: Sequence[ReceivedEvent],
+    done: Mapping[str, Done],
+    excused: Mapping[str, int] | None = None,
+    highest: int = 2**63 - 1,
 ) -> Gap | None:
     """The first event behind a version that is neither done nor excused: so many of an aggregate need not come."""
     now = dict(done)
     for at, received in enumerate(events):
         ref, version = received.event.aggregate_id, received.event.aggregate_version
-        if ref not in now:
+        if ref not in now or version > highest:
             continue
         newest, versions = now[ref]
         reached = max(newest, versions + (excused or {}).get(ref, 0))

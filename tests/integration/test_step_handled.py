@@ -26,7 +26,9 @@ def test_owners_by_their_claims_shadows_by_their_records_legacys_not_at_all(data
     assert newest(database, *asked) == {"a": (1, 1), "b": (2, 2), "d": (0, 0)}
 
 
-def test_an_order_that_was_handed_back_and_an_event_that_says_nothing_are_not_waited_for(database: str) -> None:
+def test_an_order_that_was_handed_back_and_an_event_that_says_nothing_are_not_waited_for(
+    database: str,
+) -> None:
     with connect(database, "search") as connection:
         tombstone(connection, order_ref="a", step="search", epoch=7)
     unknown = of_type(cancelled("b", "search=new"), "OrderRejected")

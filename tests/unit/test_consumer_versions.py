@@ -43,6 +43,11 @@ def test_what_was_discarded_excuses_so_many_versions(excused: int, gap: tuple[in
     assert first_gap(events((3, 6)), {"a": Done(1, 1)}, {"a": excused}) == gap
 
 
+def test_a_version_that_cannot_be_is_no_gap_and_hides_none() -> None:
+    assert first_gap(events((10**6, 1, 2)), {"a": Done(0, 0)}, highest=10**5) is None
+    assert first_gap(events((1, 10**6, 3)), {"a": Done(0, 0)}, highest=10**5) == (2, 2)
+
+
 def test_whatever_the_order_of_arrival_all_goes_in_versions_once_all_is_there() -> None:
     for arrival in itertools.permutations((1, 2, 3, 4)):
         done, waiting, gone = 0, [], []
