@@ -36,6 +36,8 @@ choreography = Choreography(
         Reaction("OrderRejected", "inventory", ("StockReleased",), 120.0, "inventory", only_after=("StockReserved",)),
         Reaction("OrderRejected", "payment", ("PaymentRefunded",), 120.0, "payment", only_after=("PaymentTaken",)),
         Reaction("OrderCancelled", "inventory", (), 120.0, "inventory"),
+        # Gives back what fraud's late review refuses, and says so; what a customer cancels is the nightly batch's.
+        Reaction("OrderCancelled", "payment", (), 120.0, "payment"),
         *(
             Reaction(on, step, (), within_s, step)
             for on in ("OrderPlaced", "OrderCancelled")

@@ -27,7 +27,11 @@ SELECT coalesce(sum(greatest(coalesce(affinity.orders, 0) - coalesce(wanted.orde
 FROM recommendation.affinity FULL JOIN wanted USING (sku_a, sku_b)"""
 
 
-ACCEPTED = "SELECT order_ref FROM legacy.orders WHERE status NOT IN ('pending', 'rejected')"
+# What fraud's late review has cancelled is given back: its charge is neither lost nor refunded unwanted.
+ACCEPTED = """
+SELECT order_ref FROM legacy.orders WHERE status NOT IN ('pending', 'rejected') AND NOT EXISTS (
+    SELECT FROM legacy.cancellation
+    WHERE cancellation.order_ref = orders.order_ref AND cancellation_ref = 'fraud-review')"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ UNDONE = 50  # what undoes an event's intents has numbers from here
 # Placing is version 1, at the full price and before any cancellation.
 PLACED = """
 SELECT o.order_ref, o.client_ref, o.customer_id, o.status, o.rejected_by, o.ownership,
-       sum(l.quantity * l.unit_price_minor)::bigint AS amount_minor
+       sum(l.quantity * l.unit_price_minor)::bigint AS amount_minor,
+       (SELECT c.version FROM legacy.cancellation c
+        WHERE c.order_ref = o.order_ref AND c.cancellation_ref = 'fraud-review' AND o.status = 'cancelled') AS reviewed
 FROM legacy.orders o JOIN legacy.order_line l USING (order_ref)
 GROUP BY o.order_ref ORDER BY o.order_ref"""
 
@@ -96,9 +98,13 @@ def expected_reservations(connection: PsycopgConnection) -> Iterator[Fact]:
 
 
 def expected_charges(connection: PsycopgConnection) -> Iterator[Fact]:
-    """A charge and a payment for each order that went so far. A charge of a rejected order must be refunded."""
+    """A charge and a payment for each order that went so far. A charge of a rejected order must be refunded, and one of
+    an order that fraud's late review has cancelled.
+    """
     for row in rows_of(connection, PLACED):
         match _part(row, "payment"):
+            case Part.DONE if row["reviewed"] is not None and _owner(row, "payment") is Owner.NEW:
+                yield from _given_back(row)
             case Part.DONE:
                 yield from _paid(row)
             case Part.MAYBE:
@@ -131,6 +137,14 @@ def _refunded(row: Mapping[str, Any], *, refused: bool = False) -> Iterator[Fact
     refund = {"order_ref": row["order_ref"], "amount_minor": row["amount_minor"]}
     marks = {KIND: "call", TARGET: REFUND}
     yield Fact(row["order_ref"], 100 + UNDONE, 1, {**refund, **marks}, if_there=CHARGE if refused else "")
+
+
+def _given_back(row: Mapping[str, Any]) -> Iterator[Fact]:
+    """Fraud's late review has cancelled the order: charged it was, and all of it is due back."""
+    yield Fact(row["order_ref"], 100, 1, _charge(row))
+    yield _payment(row, {}, open_fields=("charge_id", "state"))
+    refund = {"order_ref": row["order_ref"], "amount_minor": row["amount_minor"], KIND: "call", TARGET: REFUND}
+    yield Fact(row["order_ref"], 100 * row["reviewed"], row["reviewed"], refund)
 
 
 def _charge(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ SERVICES: Mapping[str, Service] = {
             Step(
                 payment.decide,
                 write_payments,
-                new=("StockReserved", "OrderRejected"),
+                new=("StockReserved", "OrderRejected", "OrderCancelled"),
                 shadow=("PaymentTaken",),
                 vendors=lambda url: {payment.VENDOR: PaymentVendor(url)},
                 conclude=payment.conclude,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from new_services.order_event import OrderEvent, OrderRejected, PaymentDecided, StockDecided
+from new_services.order_event import OrderCancelled, OrderEvent, OrderRejected, PaymentDecided, StockDecided
 from new_services.order_state import Order, state
 from new_services.outcomes import COMPENSATION, tell
 from strangler.step.effect_table import Effect, Ending
@@ -16,18 +16,22 @@ from strangler.step.intents import Call, Intent, Json, Write
 
 VENDOR, CHARGE, REFUND = "payments", "charge", "refund"
 UP_TO_US = ("fraud", "inventory", "payment")  # steps whose refusal means that nothing was charged
+REVIEW = "fraud-review"  # the cancellation by which a late review refuses the whole order
 
 
 def decide(event: OrderEvent) -> Sequence[Intent]:
-    """Charge an order that holds its stock; beside legacy, what legacy charged. Give back what is rejected."""
+    """Charge an order that holds its stock; beside legacy, what legacy charged. Give back what is rejected, and what
+    fraud's late review refuses; what a customer cancels is paid out by the nightly batch.
+    """
     match event:
         case StockDecided(order):
             return [_charge(order)]
         case PaymentDecided(order, _, charge_id, amount_minor):
             return [_charge(order), _payment(order.order_ref, charge_id, amount_minor)]
         case OrderRejected(order, by) if by not in UP_TO_US:
-            body = {"order_ref": order.order_ref, "amount_minor": order.total_minor}
-            return [Call(VENDOR, REFUND, body, carry={"order": state(order)})]
+            return [_refund(order, order.total_minor)]
+        case OrderCancelled(order, cancellation_ref) if cancellation_ref == REVIEW and not order.held():
+            return [_refund(order, sum(line.quantity * line.unit_price_minor for line in order.lines))]
         case _:
             return []
 
@@ -67,6 +71,11 @@ def _charge(order: Order) -> Call:
         "currency": order.currency,
     }
     return Call(VENDOR, CHARGE, body, carry={"order": state(order)})
+
+
+def _refund(order: Order, amount_minor: int) -> Call:
+    body = {"order_ref": order.order_ref, "amount_minor": amount_minor}
+    return Call(VENDOR, REFUND, body, carry={"order": state(order)})
 
 
 def _payment(order_ref: str, charge_id: str | None, amount_minor: int) -> Write:

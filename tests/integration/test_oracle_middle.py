@@ -180,3 +180,19 @@ def test_what_came_before_an_order_is_counted_again_from_the_orders_themselves(p
     connection.execute("INSERT INTO strangler.authority VALUES ('velocity', 'new') ON CONFLICT DO NOTHING")
     facts = {fact.order_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
     assert facts["o"]["recent_orders"] == "not counted"
+
+
+@pytest.mark.parametrize(
+    ("ref", "owners", "refunds"),
+    [("fraud-review", NEW, [(200, 2, 950)]), ("fraud-review", LEGACY, []), ("C1", NEW, [])],
+)
+def test_what_a_late_review_has_cancelled_is_due_back_where_the_new_side_charged_it(
+    place: Place, ref: str, owners: str, refunds: list[Any]
+) -> None:
+    connection = place("cancelled", version=2, owners=owners, lines=[(*line[:3], line[2], line[4]) for line in LINES])
+    connection.execute("INSERT INTO legacy.cancellation VALUES ('o', %s, 2, 950)", (ref,))
+    paid = list(oracle_middle.expected_charges(connection))
+
+    found = [(fact.number, fact.version, fact.fields["amount_minor"]) for fact in paid[2:]]
+    assert (names(paid[:2]), found) == (["payments.charge", "payment"], refunds)
+    assert not any(fact.if_there or fact.pending or fact.refused for fact in paid)

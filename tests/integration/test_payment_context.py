@@ -14,10 +14,11 @@ from strangler.local.waiting import wait_until
 from strangler.step.vendor import AnswerKind
 from tests.integration.contexts import connect, rows
 from tests.integration.middle import ended, handle, sending, told
-from tests.orders import of_order
+from tests.orders import cancelled, of_order
 from tests.vendors_server import Vendors
 
 OWNED = "payment=new"
+REVIEW = {"cancellation_ref": "fraud-review", "refund_minor": 1645}
 PAYMENTS = "SELECT order_ref, charge_id, amount_minor, state FROM payment.payment ORDER BY 1"
 STATES = "SELECT number, state FROM payment.effect ORDER BY 1"
 
@@ -163,4 +164,33 @@ def test_beside_legacy_the_charge_is_recorded_and_nobody_is_charged(database: st
     assert handle(database, "payment", *events) == [Disposition.RECORDED, Disposition.NOT_OWNER]
     targets = rows(database, "SELECT intents -> 0 ->> 'target', intents -> 1 ->> 'target' FROM payment.intent")
     assert targets == [("payments.charge", "payment")]
+    assert rows(database, "TABLE payment.effect") == []
+
+
+def test_what_fraud_refuses_late_is_given_back_once_and_told(database: str, vendors: Vendors, a: str) -> None:
+    reserved(database, a)
+    with sending(database, "payment", client(vendors)):
+        assert ended(database, "payment", 1)
+        late = cancelled(a, OWNED, cancellation=REVIEW)
+        assert handle(database, "payment", late, late) == [Disposition.APPLIED, Disposition.DUPLICATE]
+        assert ended(database, "payment", 2)
+    [(_, charge_id, amount, state)] = rows(database, PAYMENTS)
+    assert (amount, state) == (1645, "refunded")
+    assert told(database, "payment")[-1] == (
+        a,
+        2,
+        "PaymentRefunded",
+        {"charge_id": charge_id, "amount_minor": 1645, "reason": "refunded"},
+    )
+    assert vendors.asked("refunds", a) == {key_of(a): 1}
+
+
+def test_what_a_customer_cancels_is_not_refunded_here_nor_what_legacy_charged(
+    database: str, vendors: Vendors, a: str
+) -> None:
+    assert handle(database, "payment", cancelled(a, OWNED)) == [Disposition.APPLIED]
+    assert handle(database, "payment", cancelled(f"{a}l", cancellation=REVIEW)) == [Disposition.NOT_OWNER]
+    assert handle(database, "payment", cancelled(f"{a}s", "payment=shadow", cancellation=REVIEW)) == [
+        Disposition.NOT_OWNER
+    ]
     assert rows(database, "TABLE payment.effect") == []

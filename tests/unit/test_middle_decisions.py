@@ -97,6 +97,11 @@ def test_inventory_says_what_the_order_holds_after_the_event(event: Event, expec
         (of_order("OrderRejected", REF, by="fraud"), []),
         (of_order("OrderRejected", REF, by="payment"), []),
         (cancelled(REF), []),
+        (
+            cancelled(REF, cancellation={"cancellation_ref": "fraud-review", "refund_minor": 1645}),
+            [call("payments.refund", order_ref=REF, amount_minor=1645)],
+        ),
+        (cancelled(REF, whole=False, cancellation={"cancellation_ref": "fraud-review", "refund_minor": 600}), []),
     ],
 )
 def test_payment_charges_once_and_gives_back_what_may_have_been_charged(event: Event, expected: Json) -> None:
