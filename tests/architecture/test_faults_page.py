@@ -26,6 +26,7 @@ FAULTS = frozenset(
         "wrong tenant",
         "giant record",
         "poison handler",
+        "missing version",
         "vendor hangs",
         "vendor charges, then times out",
         "rate-limited vendor",
