@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
+from outbox.kafka.client import VARIABLE, Client, client_of
 from strangler.local.stack import Stack
 
 QUESTIONS: dict[str, Question] = {
@@ -28,26 +29,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
     parser.add_argument("--kafka", default=os.environ.get("KAFKA", "embedded"), help="embedded (default) or apache")
+    parser.add_argument(
+        "--client", choices=[*Client], default=client_of(os.environ), help="of the consumer; fast needs the extra"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - QUESTIONS.keys()
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUESTIONS)}")
+    os.environ[VARIABLE] = arguments.client
     with (
         tempfile.TemporaryDirectory(prefix="strangler-bench-") as folder,
         Stack.start(Path(folder), kafka=arguments.kafka, say=lambda text: print(text, file=sys.stderr)) as stack,
     ):
         for name in arguments.names or QUESTIONS:
-            publish(QUESTIONS[name](stack), kafka=arguments.kafka)
+            publish(QUESTIONS[name](stack), kafka=arguments.kafka, client=arguments.client)
     return 0
 
 
-def publish(answer: Answer, *, kafka: str) -> None:
-    """Write the result file and say it on stdout."""
+def publish(answer: Answer, *, kafka: str, client: Client) -> None:
+    """Write the result file, NAME.fast.json for that client, and say it on stdout."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
     document = answer.to_json() | {"machine": machine}
-    document["settings"]["kafka"] = kafka
+    document["settings"] |= {"kafka": kafka, "client": client}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{answer.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    file = f"{answer.name}.json" if client is Client.PYTHON else f"{answer.name}.{client}.json"
+    (RESULTS / file).write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document))
 
 

@@ -30,13 +30,17 @@ INBOX = "INSERT INTO inbox (event_id) VALUES (%s) ON CONFLICT DO NOTHING RETURNI
 
 
 def measure(stack: Stack) -> Answer:
-    """A row per event. Ours takes runs of a lane; `one_by_one` is the same handler behind an inbox row per event."""
+    """A row per event. Ours takes runs of a lane; `one_by_one` is the same handler behind an inbox row per event.
+
+    `faststream` is a framework in the same manner; `faststream_batch` is the framework's batches, one transaction each.
+    """
     feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
     ours, single = median_of_rounds([lambda: effects_of(feed), lambda: one_by_one(few)])
     peers = {"one_by_one": single}
-    framework = faststream(few)
-    if framework is not None:
-        peers["faststream"] = framework
+    for name, its_feed in (("faststream", few), ("faststream_batch", feed)):
+        framework = framework_of(name, its_feed)
+        if framework is not None:
+            peers[name] = framework
     return Answer("consumer_effect", "events/s", ours, peers, {**feed.settings(), "peer_events": PEER_EVENTS})
 
 
@@ -74,12 +78,11 @@ def one_by_one(feed: Feed) -> float:
     return seen / (ended - begun)
 
 
-def faststream(feed: Feed) -> float | None:
+def framework_of(name: str, feed: Feed) -> float | None:
     clear(feed)
     dsn = f"{feed.dsn}?options=-csearch_path%3Dsearch"
-    rate = peer(
-        "faststream", feed.bootstrap, feed.topic, f"fs-{secrets.token_hex(3)}", dsn, str(feed.events), str(PARTITIONS)
-    )
+    group = f"fs-{secrets.token_hex(3)}"
+    rate = peer(name, feed.bootstrap, feed.topic, group, dsn, str(feed.events), str(PARTITIONS))
     if rate is not None:
         check_once(feed)
     return rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import statistics
 import threading
@@ -15,10 +16,9 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Disposition, Handler, InParallel, Metric, RuntimeSettings
 from outbox.event import Event, SourcePosition
+from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import Consumer
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.stack import Stack
 
@@ -93,10 +93,9 @@ class Tally:
                     self.all_seen.set()
 
 
-def consume(
-    feed: Feed, handler: Handler | InParallel, settings: RuntimeSettings, make: Callable[..., Consumer] = PythonConsumer
-) -> float:
+def consume(feed: Feed, handler: Handler | InParallel, settings: RuntimeSettings) -> float:
     """Events per second of a new group, from the first open partition to the last disposition."""
+    make = consumer_class(client_of(os.environ))
     group, tally = f"bench-{secrets.token_hex(3)}", Tally(feed.events)
     with closing(PythonAdmin(feed.bootstrap)) as admin:
         runtime = ConsumerRuntime(

@@ -29,9 +29,9 @@ from outbox.consumer import (
 )
 from outbox.consumer.bounds import Bound
 from outbox.errors import ConfigurationError
-from outbox.kafka.port import Admin
+from outbox.kafka.client import MakeConsumer, client_of, consumer_class
+from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
@@ -58,13 +58,14 @@ class Settings:
     topic_prefix: str
     group_prefix: str
     timing: GroupTiming
+    make_consumer: MakeConsumer
     lanes: int | None
     checkpoints: Checkpoints
     metrics: tuple[str, int] | None = None
 
 
 def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
-    """`ConfigurationError` names every variable that is missing."""
+    """`ConfigurationError` names every variable that is missing, and a client that is not installed."""
     missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP") if not environ.get(name)]
     if missing:
         raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
@@ -75,6 +76,7 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
+        make_consumer=consumer_class(client_of(environ)),
         lanes=lanes,
         checkpoints=Checkpoints.from_environ(environ),
         metrics=address_of(environ),
@@ -136,7 +138,9 @@ class Signals:
 def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
     group = settings.group_prefix + service.name
     return ConsumerRuntime(
-        consumer=PythonConsumer(settings.bootstrap, group=group, timing=settings.timing, client_id=service.name),
+        consumer=settings.make_consumer(
+            settings.bootstrap, group=group, timing=settings.timing, client_id=service.name
+        ),
         admin=admin,
         connect=lambda: connect(settings.dsn, service.schema),
         group=group,

@@ -11,7 +11,13 @@ from outbox.errors import ConfigurationError
 from outbox.partitions import DAYS_AHEAD
 
 # Read elsewhere: by the consumers and by the kill tests.
-OTHERS = ("OUTBOX_GROUP_PREFIX", "OUTBOX_METRICS_ADDRESS", "OUTBOX_POLL_REST_MS", "OUTBOX_STOP_AT")
+OTHERS = (
+    "OUTBOX_GROUP_PREFIX",
+    "OUTBOX_KAFKA_CLIENT",
+    "OUTBOX_METRICS_ADDRESS",
+    "OUTBOX_POLL_REST_MS",
+    "OUTBOX_STOP_AT",
+)
 
 
 @dataclass(frozen=True, slots=True)

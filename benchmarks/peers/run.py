@@ -13,9 +13,10 @@ WITHIN_S = 300.0
 def peer(name: str, *arguments: str) -> float | None:
     """What `peers/NAME.py` prints; None, and a word on stderr, if its framework is not installed.
 
-    `BENCH_PYTHON_NAME` names the Python that has the framework; else it is this one.
+    `BENCH_PYTHON_NAME` names the Python that has the framework, NAME up to its first `_`; else it is this one.
     """
-    python = os.environ.get(f"BENCH_PYTHON_{name.upper()}", sys.executable)
+    variable = f"BENCH_PYTHON_{name.partition('_')[0].upper()}"
+    python = os.environ.get(variable, sys.executable)
     script = Path(__file__).with_name(f"{name}.py")
     done = subprocess.run(
         [python, str(script), *arguments], capture_output=True, text=True, timeout=WITHIN_S, check=False
@@ -25,7 +26,7 @@ def peer(name: str, *arguments: str) -> float | None:
     last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
     if "ModuleNotFoundError" in last[0]:
         print(
-            f"peer {name} is left out: {last[0]}; pip install '.[bench]', or set BENCH_PYTHON_{name.upper()}",
+            f"peer {name} is left out: {last[0]}; pip install '.[bench]', or set {variable}",
             file=sys.stderr,
         )
         return None

@@ -21,9 +21,9 @@ from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Metric
-from outbox.kafka.port import Admin
+from outbox.kafka.client import MakeConsumer, client_of, consumer_class
+from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.telemetry import log_to_stderr
 from strangler.errors import BadInput
 
@@ -47,11 +47,12 @@ class Settings:
     topic_prefix: str
     group: str
     timing: GroupTiming
+    make_consumer: MakeConsumer
     checkpoints: Checkpoints
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """`BadInput` names every variable that is missing."""
+    """`BadInput` names every variable that is missing; `ConfigurationError` a client that is not installed."""
     missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL") if not environ.get(name)]
     if missing:
         raise BadInput(f"not set: {', '.join(missing)}; `strangler up` prints them")
@@ -65,6 +66,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group=environ.get("OUTBOX_GROUP_PREFIX", "") + GROUP,
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=int(rest_ms) / 1000),
+        make_consumer=consumer_class(client_of(environ)),
         checkpoints=Checkpoints.from_environ(environ),
     )
 
@@ -104,7 +106,9 @@ class Signals:
 
 def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
     return ConsumerRuntime(
-        consumer=PythonConsumer(settings.bootstrap, group=settings.group, timing=settings.timing, client_id=NAME),
+        consumer=settings.make_consumer(
+            settings.bootstrap, group=settings.group, timing=settings.timing, client_id=NAME
+        ),
         admin=admin,
         connect=lambda: connect(settings.dsn),
         group=settings.group,

@@ -13,7 +13,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
@@ -23,7 +22,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
-from outbox.kafka.port import Rebalance, Record, TopicPartition
+from outbox.kafka.port import GroupTiming, Rebalance, Record, TopicPartition
 from outbox.kafka.python_mending import Joining, position_of, unpark
 from outbox.kafka.python_records import read_quickly
 
@@ -39,25 +38,16 @@ class _Change(Enum):
     REVOKED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class GroupTiming:
-    """How the group notices a dead member, in seconds; `max_poll_s` bounds the time between two polls.
-
-    `rest_s`: pause after an empty poll. For a broker that answers an empty fetch at once instead of holding it: the
-    client would ask again without end (the embedded Kafka: half a core for each idle consumer).
-    """
-
-    session_s: float = 45.0
-    heartbeat_s: float = 3.0
-    max_poll_s: float = 300.0
-    rest_s: float = 0.0
-
-
 class PythonConsumer:
     """A group member over kafka-python. One thread polls; only `wakeup` may be called from another."""
 
     def __init__(
-        self, bootstrap: str, *, group: str, timing: GroupTiming = GroupTiming(), client_id: str = "outbox"
+        self,
+        bootstrap: str,
+        *,
+        group: str,
+        timing: GroupTiming = GroupTiming(),  # noqa: B008 - frozen
+        client_id: str = "outbox",
     ) -> None:
         self._bootstrap, self._group, self._timing, self._client_id = bootstrap, group, timing, client_id
         self._rest_s = timing.rest_s

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from outbox.errors import PositionLost
+from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
-from outbox.kafka.port import Admin, Consumer, Producer, Record, TopicPartition
+from outbox.kafka.port import Admin, Consumer, GroupTiming, Producer, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 
 WITHIN_S = 15.0
@@ -85,33 +85,22 @@ def poll_until(done: Callable[[], bool], *members: Member) -> None:
             member.poll()
 
 
-@pytest.fixture
-def memory() -> Iterator[Kafka]:
-    broker = MemoryBroker()
-    kafka = Kafka("memory.order", MemoryProducer(broker), lambda group: MemoryConsumer(broker, group=group))
-    yield from _with_topic(kafka, MemoryAdmin(broker))
-
-
-@pytest.fixture
-def real(bootstrap: str, topic_prefix: str) -> Iterator[Kafka]:
-    def consumer(group: str) -> Consumer:
-        return PythonConsumer(bootstrap, group=group, timing=TIMING)
-
-    yield from _with_topic(Kafka(f"{topic_prefix}order", PythonProducer(bootstrap), consumer), PythonAdmin(bootstrap))
-
-
-def _with_topic(kafka: Kafka, admin: Admin) -> Iterator[Kafka]:
+@pytest.fixture(params=["memory", *Client])
+def kafka(request: pytest.FixtureRequest, topic_prefix: str) -> Iterator[Kafka]:
+    topic = f"{topic_prefix}order"
+    if request.param == "memory":
+        broker = MemoryBroker()
+        admin: Admin = MemoryAdmin(broker)
+        kafka = Kafka(topic, MemoryProducer(broker), lambda group: MemoryConsumer(broker, group=group))
+    else:
+        bootstrap, make = request.getfixturevalue("bootstrap"), consumer_class(request.param)
+        admin = PythonAdmin(bootstrap)
+        kafka = Kafka(topic, PythonProducer(bootstrap), lambda group: make(bootstrap, group=group, timing=TIMING))
     with closing(admin):
-        admin.ensure_topics({kafka.topic: 2})
+        admin.ensure_topics({topic: 2})
     with kafka.open:
         yield kafka
     kafka.producer.close(5.0)
-
-
-@pytest.fixture(params=["memory", "real"])
-def kafka(request: pytest.FixtureRequest) -> Kafka:
-    found: Kafka = request.getfixturevalue(request.param)
-    return found
 
 
 def test_a_partition_that_is_not_sought_begins_at_its_first_record(kafka: Kafka) -> None:
@@ -122,6 +111,17 @@ def test_a_partition_that_is_not_sought_begins_at_its_first_record(kafka: Kafka)
     first = member.records[0]
     assert (first.topic, first.offset, first.key, list(first.headers)) == (kafka.topic, 0, b"a", [("id", b"1")])
     assert first.timestamp_ms > 0
+
+
+def test_a_record_comes_as_it_was_sent(kafka: Kafka) -> None:
+    headers = [("id", b"1"), ("id", b"2"), ("empty", b"")]
+    kafka.producer.send(kafka.topic, b"key", None, headers)
+    kafka.producer.send(kafka.topic, None, b"", [])
+    kafka.producer.flush(WITHIN_S)
+    member = kafka.member().subscribe()
+    poll_until(lambda: len(member.records) == 2, member)
+    found = {(one.key, one.value, tuple(one.headers)) for one in member.records}
+    assert found == {(b"key", None, tuple(headers)), (None, b"", ())}
 
 
 def test_all_partitions_are_told_before_records_come(kafka: Kafka) -> None:

@@ -17,14 +17,14 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from kafka import TopicPartition as ClientPartition
-
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, ConsumerRuntime, Disposition, RuntimeSettings
 from outbox.event import ReceivedEvent
+from outbox.kafka.client import client_of, consumer_class
+from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from tests.forgetting import never_fetched_again
 from tests.integration.consumer_rig import RETRY, connect_to, write_effects
 
 # Small figures: runs of a few records, a bound that pauses all the time, members that are missed soon.
@@ -63,7 +63,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     name, _, arrival = order.get("stop_at", "").partition(":")
     environ, calm = os.environ, "overload" in order
-    consumer = PythonConsumer(
+    consumer = consumer_class(client_of(environ))(
         environ["KAFKA_BOOTSTRAP"], group=environ["GROUP"], timing=GroupTiming() if calm else TIMING
     )
     with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
@@ -82,18 +82,11 @@ def main() -> None:
         runtime.run()
 
 
-def listen(consumer: PythonConsumer, topic: str) -> None:
+def listen(consumer: Consumer, topic: str) -> None:
     """Further orders."""
     for line in sys.stdin:
-        forget(consumer, ClientPartition(topic, json.loads(line)["freeze"]))
+        never_fetched_again(consumer, TopicPartition(topic, json.loads(line)["freeze"]))
     os._exit(3)
-
-
-def forget(consumer: PythonConsumer, partition: ClientPartition) -> None:
-    """Never fetch it again with this client, and tell nobody."""
-    fetcher = consumer._client._fetcher
-    fetchable = fetcher._fetchable_partitions
-    fetcher._fetchable_partitions = lambda: [one for one in fetchable() if one != partition]
 
 
 if __name__ == "__main__":

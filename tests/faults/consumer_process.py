@@ -9,8 +9,9 @@ from contextlib import closing
 
 from outbox.checkpoints import Checkpoints
 from outbox.consumer import ConsumerRuntime, RuntimeSettings
+from outbox.kafka.client import client_of, consumer_class
+from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from tests.integration.consumer_rig import connect_to, write_effects
 
 SETTINGS = RuntimeSettings(lanes=4, workers=2, run_records=3, reassign_s=0.2, transaction_idle_s=1.0)
@@ -21,7 +22,7 @@ def main() -> None:
     environ = os.environ
     with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
         runtime = ConsumerRuntime(
-            consumer=PythonConsumer(
+            consumer=consumer_class(client_of(environ))(
                 environ["KAFKA_BOOTSTRAP"],
                 group=environ["MEMBER_GROUP"],
                 timing=GroupTiming(session_s=6.0, heartbeat_s=0.5),

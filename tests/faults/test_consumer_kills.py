@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from outbox.kafka.client import Client
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from tests.integration.consumer_rig import Rig
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
+# What is committed when does not depend on the client; who takes over does.
+CASES = [*((Client.PYTHON, point) for point in POINTS), *((Client.FAST, point) for point in POINTS[::2])]
 WITHIN_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,6 +62,7 @@ class Processes:
     bootstrap: str
     member_group: Callable[[int], str]
     folder: Path
+    client: Client = Client.PYTHON
     started: int = 0
     open: ExitStack = field(default_factory=ExitStack)
 
@@ -73,6 +77,7 @@ class Processes:
             "GROUP": self.rig.group,
             "MEMBER_GROUP": self.member_group(self.started),
             "OUTBOX_STOP_AT": stop_at,
+            "OUTBOX_KAFKA_CLIENT": self.client,
         }
         argv = [sys.executable, "-m", "tests.faults.consumer_process"]
         with log.open("wb") as output:
@@ -108,8 +113,11 @@ def arrival_at(point: str, rng: random.Random) -> str:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_leaves_every_effect_there_once(rig: Rig, processes: Processes, rng: random.Random, point: str) -> None:
+@pytest.mark.parametrize(("client", "point"), CASES)
+def test_a_kill_leaves_every_effect_there_once(
+    rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str
+) -> None:
+    processes.client = client
     rig.send_many(keys=12, each=6)
     killed, _ = processes.start_and_stop_at(arrival_at(point, rng))
     killed.kill()
@@ -124,8 +132,11 @@ def test_a_kill_leaves_every_effect_there_once(rig: Rig, processes: Processes, r
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", POINTS)
-def test_a_zombie_that_wakes_up_doubles_nothing(rig: Rig, processes: Processes, rng: random.Random, point: str) -> None:
+@pytest.mark.parametrize(("client", "point"), CASES)
+def test_a_zombie_that_wakes_up_doubles_nothing(
+    rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str
+) -> None:
+    processes.client = client
     rig.send_many(keys=12, each=6)
     zombie, zombie_log = processes.start_and_stop_at(arrival_at(point, rng))
     heir, log = processes.start()

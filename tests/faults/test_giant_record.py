@@ -16,8 +16,9 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Poison
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
+from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from strangler.cli import main

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from outbox.consumer import Metric
+from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually
 

@@ -12,8 +12,9 @@ from outbox.consumer import Disposition, Handler, Metric, Poison, desk
 from outbox.consumer.desk import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
+from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects

@@ -9,28 +9,30 @@ from dataclasses import replace
 
 import pytest
 from kafka import KafkaProducer
-from kafka import TopicPartition as ClientPartition
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
+from outbox.kafka.client import Client, consumer_class
+from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
+from tests.forgetting import never_fetched_again, paused_behind_our_back
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
 
 TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
 
 
-@pytest.fixture
-def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+@pytest.fixture(params=[*Client])
+def rig(request: pytest.FixtureRequest, database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+    make = consumer_class(request.param)
     rig = Rig(
         dsn=database,
         topic=f"{topic_prefix}order",
         group=f"{topic_prefix}search",
         admin=PythonAdmin(bootstrap),
         producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
+        make_consumer=lambda group: make(bootstrap, group=group, timing=TIMING),
     )
     with rig.prepared(4) as prepared:
         yield prepared
@@ -90,28 +92,13 @@ def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -
     assert sorted(rig.effects()) == sorted(rig.sent)
 
 
-def paused_behind_our_back(consumer: PythonConsumer, partition: ClientPartition) -> None:
-    """As a client that lost the order to go on: taking the partition anew helps."""
-    consumer._client.pause(partition)
-
-
-def never_fetched_again(consumer: PythonConsumer, partition: ClientPartition) -> None:
-    """As a client whose books are wrong for good: only a new one helps."""
-    fetcher = consumer._client._fetcher
-    fetchable = fetcher._fetchable_partitions
-    fetcher._fetchable_partitions = lambda: [one for one in fetchable() if one != partition]
-
-
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("fault", [paused_behind_our_back, never_fetched_again])
-def test_a_partition_the_client_forgot_is_healed(
-    rig: Rig, fault: Callable[[PythonConsumer, ClientPartition], None]
-) -> None:
+def test_a_partition_the_client_forgot_is_healed(rig: Rig, fault: Callable[[Consumer, TopicPartition], None]) -> None:
     running = rig.runtime(settings=replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.0)))
     rig.send_many(keys=10, each=2)
     eventually(rig.all_applied, rig.effects)
-    assert isinstance(running.consumer, PythonConsumer)
-    fault(running.consumer, ClientPartition(rig.topic, 2))
+    fault(running.consumer, TopicPartition(rig.topic, 2))
     a_fetch_later = time.monotonic() + 0.5  # one under way would still bring records
     eventually(lambda: time.monotonic() > a_fetch_later)
     rig.send_many(keys=10, each=2)

@@ -12,8 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from strangler.cli import main
