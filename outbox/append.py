@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import LiteralString
+from uuid import UUID
 
 import psycopg
 
-from outbox.connection import AnyConnection, driver_connection
+from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
 from outbox.errors import OutboxError, PartitionMissing
 from outbox.event import Event
 from outbox.structured import format_dictionary
@@ -16,10 +19,19 @@ MAX_EVENT_BYTES = 1_000_000
 _AGGREGATE_TYPE = re.compile(r"[A-Za-z0-9._-]{1,180}")
 
 # No lock but the row's own; order per aggregate comes from the caller's lock on the aggregate.
-INSERT = """
+INSERT: LiteralString = """
 INSERT INTO outbox.outbox
     (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+
+# In the order given, which the WAL keeps. Each event's columns stand in nine arrays.
+INSERT_ALL: LiteralString = """
+INSERT INTO outbox.outbox
+    (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::text[],
+                     %s::text[], %s::text[])"""
+
+_Row = tuple[UUID, str, str, int, str, bytes, str, str | None, str | None]
 
 
 def append(connection: AnyConnection, event: Event) -> None:
@@ -32,12 +44,40 @@ def append(connection: AnyConnection, event: Event) -> None:
             connection.execute("UPDATE orders ...")
             append(connection, Event("order", "o-1", 2, "OrderCancelled", b"{}"))
     """
-    context = format_dictionary(event.context)
-    _check(event, context)
+    _insert(_writable(connection), INSERT, _row(event), event)
+
+
+def append_all(connection: AnyConnection, events: Sequence[Event]) -> None:
+    """`append` for several events in one statement, in their order; all of them or none. Nothing to do for none."""
+    rows = [_row(event) for event in events]
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        _insert(_writable(connection), INSERT_ALL, columns, events[0])
+
+
+def _writable(connection: AnyConnection) -> PsycopgConnection:
     driver = driver_connection(connection)
     if driver.autocommit and driver.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
         raise OutboxError("append needs a transaction, this connection commits every statement; begin one first")
-    row = (
+    return driver
+
+
+def _insert(driver: PsycopgConnection, query: LiteralString, values: Sequence[object], event: Event) -> None:
+    try:
+        driver.execute(query, values)
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name is None:  # the row fits no partition
+            raise PartitionMissing(
+                f"outbox.outbox has no partition for the time of id {event.id}; run: outbox partitions"
+            ) from error
+        raise
+
+
+def _row(event: Event) -> _Row:
+    """Raises `ValueError`."""
+    context = format_dictionary(event.context)
+    _check(event, context)
+    return (
         event.id,
         event.aggregate_type,
         event.aggregate_id,
@@ -48,14 +88,6 @@ def append(connection: AnyConnection, event: Event) -> None:
         event.traceparent,
         event.partition_key,
     )
-    try:
-        driver.execute(INSERT, row)
-    except psycopg.errors.CheckViolation as error:
-        if error.diag.constraint_name is None:  # the row fits no partition
-            raise PartitionMissing(
-                f"outbox.outbox has no partition for the time of id {event.id}; run: outbox partitions"
-            ) from error
-        raise
 
 
 def _check(event: Event, context: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from new_services.fraud.decide import settle
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
 from new_services.http_vendor import DAY_S, Desk, HttpVendor
-from outbox import append
+from outbox import Event, append_all
 from outbox.connection import PsycopgConnection
 from strangler.step.apply import NumberedWrite, emitted
 from strangler.step.intents import Json
@@ -48,10 +48,12 @@ class FraudVendor(HttpVendor):
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
     """Count the scored orders, keep their decisions, open reviews, and tell; the first of each order stays."""
     outcomes: dict[str, Mapping[str, Json]] = {}
+    events: list[Event] = []
     for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
         told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
         outcomes[each.order_ref] = told.body["outcome"]
-        append(connection, emitted(STEP, each.order_ref, told, each.context))
+        events.append(emitted(STEP, each.order_ref, told, each.context))
+    append_all(connection, events)
     connection.execute(PUT_DECISIONS, _columns(outcomes))
     reviews = {ref: outcome for ref, outcome in outcomes.items() if outcome["tier"] == Tier.MEDIUM}
     if reviews:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from new_services.outcomes import COMPENSATION, tell
-from outbox import append
+from outbox import Event, append_all
 from outbox.connection import PsycopgConnection
 from strangler.step.apply import NumberedWrite, emitted
 from strangler.step.intents import Emit, Json
@@ -78,10 +78,12 @@ def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> 
         if short:
             connection.execute(DROP, {"order_refs": list(short)})
         refused |= short
-    for each in writes:
-        outcome = refused.get(each.order_ref)
-        type_ = "StockReserved" if outcome is None else "StockRefused"
-        _tell(connection, each, tell(type_, each.write.carry["order"], outcome or {"sold_out": None, "short": 0}))
+    append_all(connection, [_reserved_or_not(each, refused.get(each.order_ref)) for each in writes])
+
+
+def _reserved_or_not(each: NumberedWrite, refused: Mapping[str, Json] | None) -> Event:
+    type_ = "StockReserved" if refused is None else "StockRefused"
+    return _event(each, tell(type_, each.write.carry["order"], refused or {"sold_out": None, "short": 0}))
 
 
 def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
@@ -101,9 +103,13 @@ def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -
     _return_stock(connection, [(newest[ref], _difference(held[ref].pieces, kept[ref].pieces)) for ref in kept])
     versions = [each.version for each in kept.values()]
     connection.execute(KEEP, {**_rows({ref: each.pieces for ref, each in kept.items()}), "versions": versions})
-    for each in released:
-        pieces = sum(held[each.order_ref].pieces.values())
-        _tell(connection, each, tell("StockReleased", each.write.carry["order"], {"pieces": pieces}, COMPENSATION))
+    append_all(connection, [_released(each, held[each.order_ref].pieces) for each in released])
+
+
+def _released(each: NumberedWrite, pieces: Pieces) -> Event:
+    return _event(
+        each, tell("StockReleased", each.write.carry["order"], {"pieces": sum(pieces.values())}, COMPENSATION)
+    )
 
 
 def _return_stock(connection: PsycopgConnection, freed: Sequence[tuple[NumberedWrite, Pieces]]) -> None:
@@ -129,5 +135,5 @@ def _difference(before: Pieces, after: Pieces) -> dict[str, int]:
     return {sku: count - after.get(sku, 0) for sku, count in sorted(before.items()) if count > after.get(sku, 0)}
 
 
-def _tell(connection: PsycopgConnection, each: NumberedWrite, emit: Emit) -> None:
-    append(connection, emitted(STEP, each.order_ref, emit, each.context))
+def _event(each: NumberedWrite, emit: Emit) -> Event:
+    return emitted(STEP, each.order_ref, emit, each.context)

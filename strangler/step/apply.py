@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from outbox import Event, append
+from outbox import Event, append_all
 from outbox.connection import PsycopgConnection
 from outbox.structured import Item
 from strangler.step.intents import Call, Emit, Intent, Write, effect_key
@@ -59,6 +59,7 @@ def write_nothing(_connection: PsycopgConnection, writes: Sequence[NumberedWrite
 def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> None:
     """Carry out the intents of claimed events. Never commits."""
     writes: list[NumberedWrite] = []
+    events: list[Event] = []
     calls: list[tuple[Act, int, Call]] = []
     for act in acts:
         for number, intent in enumerate(act.intents, act.number):
@@ -68,9 +69,10 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
                 case Call():
                     calls.append((act, number, intent))
                 case Emit():
-                    append(connection, emitted(step, act.order_ref, intent, act.context))
+                    events.append(emitted(step, act.order_ref, intent, act.context))
                 case _:
                     assert_never(intent)
+    append_all(connection, events)
     if writes:
         apply_writes(connection, writes)
     if calls:

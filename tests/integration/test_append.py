@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from outbox import Event, append, partitions, uuid7
+from outbox import Event, append, append_all, partitions, uuid7
 from outbox.errors import OutboxError, PartitionMissing
 
 COUNT = "SELECT count(*) FROM outbox.outbox"
@@ -48,6 +48,27 @@ def test_an_event_is_there_after_the_commit(dsn: str) -> None:
         assert connection.execute(ROW).fetchall() == [
             (event.id, "order", "o-1", 1, "OrderPlaced", b"\x00\xff", "epoch=3", "00-ab", "c-1")
         ]
+
+
+def test_several_events_are_one_statement_in_their_order(dsn: str) -> None:
+    first = replace(placed("z"), context={"epoch": 3}, payload=b"\x00\xff")
+    second = replace(placed("a"), id=uuid7(), traceparent="00-ab", partition_key="c-1")
+    with psycopg.connect(dsn) as connection:
+        append_all(connection, [])
+        append_all(connection, [second, first])
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute(f"{ROW} ORDER BY ctid").fetchall() == [
+            (second.id, "order", "a", 1, "OrderPlaced", b"{}", "", "00-ab", "c-1"),
+            (first.id, "order", "z", 1, "OrderPlaced", b"\x00\xff", "epoch=3", None, None),
+        ]
+
+
+def test_of_several_events_one_that_is_refused_takes_the_others_along(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        with pytest.raises(ValueError, match="aggregate_version is 0"):
+            append_all(connection, [placed(), replace(placed(), id=uuid7(), aggregate_version=0)])
+        connection.commit()
+    assert count(dsn) == 0
 
 
 def test_an_event_goes_with_the_callers_rollback(dsn: str) -> None:
