@@ -106,6 +106,7 @@ def symptoms(scene: Scene, summary: Json) -> dict[str, int]:
     return {
         "offered": summary["offered"],
         "accepted": summary["accepted"],
+        "accepted_pending": summary["accepted_pending"],
         "timeouts": summary["timeouts"],
         "duplicate_orders": counted["duplicate_orders"],
         "payments_without_order": counted["payments_without_order"],
@@ -115,7 +116,8 @@ def symptoms(scene: Scene, summary: Json) -> dict[str, int]:
 def describe(disease: Mapping[str, int]) -> str:
     """The symptoms in a sentence."""
     return (
-        f"of {disease['offered']} orders {disease['accepted']} were accepted: {disease['timeouts']} time-outs, "
+        f"of {disease['offered']} orders {disease['accepted']} were accepted, {disease['accepted_pending']} of them "
+        f"with 202 and a status to look at: {disease['timeouts']} time-outs, "
         f"{disease['duplicate_orders']} ordered twice, {disease['payments_without_order']} payments without an order"
     )
 

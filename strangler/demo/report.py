@@ -25,6 +25,7 @@ class RehearsalReport:
     """Filled act by act. Counts are of orders unless the name says otherwise; `seconds` excludes set-up.
 
     `legacy_disease` and `new_path` are one peak before and after; `while_strangling` is the traffic between them.
+    `accepted_pending`: of the accepted, those answered 202 before their outcome was known.
     """
 
     orders: dict[str, int] = field(default_factory=dict)
