@@ -110,7 +110,7 @@ def application() -> Iterator[Application]:
             yield state
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join(30)
 
 
 def _head(stream: BufferedIOBase) -> bytes | None:

@@ -9,11 +9,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from strangler.errors import DependencyDown
+from strangler.local import ports
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
+
+# An example's time says nothing of the code where other processes run beside it.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process draws from ports of its own: what one has drawn is not bound yet
+    _share = (ports.HIGHEST - ports.LOWEST) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    ports.LOWEST += _share * int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    ports.HIGHEST = ports.LOWEST + _share
 
 USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
 NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})

@@ -77,4 +77,4 @@ def mail_server() -> Iterator[MailServer]:
             yield state
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join(30)

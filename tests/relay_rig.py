@@ -22,7 +22,7 @@ from strangler.local.waiting import wait_until
 from tests.topic_reader import read_events
 
 PARTITIONS = 3
-WITHIN_S = 15.0
+WITHIN_S = 30.0
 INSERT_LSN = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-ENDED_WITHIN_S = 10.0
+ENDED_WITHIN_S = 30.0
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Vendors:
 
     def turn(self, book: str, **knobs: Any) -> None:
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-        requests.put(f"{self.url}/knobs/{book}", json=knobs, headers=headers, timeout=5).raise_for_status()
+        requests.put(f"{self.url}/knobs/{book}", json=knobs, headers=headers, timeout=30).raise_for_status()
 
     def asked(self, book: str, order_ref: str) -> dict[str, int]:
         """Requests by key of what was done for an order; a key that stands twice fails the test."""

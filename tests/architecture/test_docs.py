@@ -50,7 +50,7 @@ def test_each_strangler_verb_of_the_readme_exists(verb: str) -> None:
         [sys.executable, "-m", "strangler", verb, "--help"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
 

@@ -18,7 +18,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.waiting import wait_until
 from tests.topic_reader import read_topic
 
-WITHIN_S = 15.0
+WITHIN_S = 30.0
 PARTITIONS = 4
 # Worked out by hand from the hashes in Java's own UtilsTest: (hash & 0x7fffffff) % 4.
 PARTITION = {b"21": 0, b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": 1, b"foobar": 2, b"abc": 3}

@@ -57,7 +57,7 @@ def test_the_chain_is_strangled_and_reconciled(tmp_path: Path, kafka_kind: str) 
 )
 def test_bad_input_ends_at_once_with_the_next_step(arguments: list[str], code: int, words: str) -> None:
     demo = subprocess.run(
-        [sys.executable, "-m", "strangler", "demo", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-m", "strangler", "demo", *arguments], capture_output=True, text=True, timeout=90, check=False
     )
 
     assert (demo.returncode, words in demo.stderr) == (code, True), demo.stderr

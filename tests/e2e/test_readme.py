@@ -50,7 +50,7 @@ def up(tmp_path: Path, kafka_kind: str) -> Iterator[Path]:
         assert stack.wait(60) in (0, 130), (tmp_path / "up.log").read_text()
     finally:
         stack.kill()
-        stack.wait(10)
+        stack.wait(30)
 
 
 @pytest.mark.timeout(300)

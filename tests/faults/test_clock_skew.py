@@ -29,7 +29,7 @@ AWAY_S = 3 * POLICY.deadline_s
 BASKETS = "SELECT order_ref FROM recommendation.basket ORDER BY 1"
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("shift_s", [AWAY_S, -AWAY_S], ids=["ahead", "behind"])
 def test_a_wrong_clock_neither_drops_what_is_in_time_nor_keeps_what_is_late(
     stack: Stack, database: str, bootstrap: str, topic_prefix: str, shift_s: float
@@ -65,14 +65,14 @@ def test_a_wrong_clock_neither_drops_what_is_in_time_nor_keeps_what_is_late(
     assert wait_until(lambda: rows(database, BASKETS) == expected, within_s=30)
     dropped = f'consumer_expired_total{{context="recommendation",clause="{POLICY.clause("expired")}"}} {len(late)}'
     assert wait_until(lambda: dropped in metrics(address), within_s=30), metrics(address)
-    assert process.terminate() == 0
+    assert process.terminate(60) == 0
 
 
 def metrics(address: str) -> str:
-    return requests.get(f"http://{address}/metrics", timeout=5).text
+    return requests.get(f"http://{address}/metrics", timeout=30).text
 
 
 def test_the_clock_of_the_process_is_really_wrong() -> None:
     argv = [sys.executable, "-m", "tests.faults.shifted_clock", str(AWAY_S), "tests.faults.shifted_clock_probe"]
-    said = subprocess.run(argv, capture_output=True, check=True, text=True, timeout=15).stdout
+    said = subprocess.run(argv, capture_output=True, check=True, text=True, timeout=30).stdout
     assert float(said) > time.time() + AWAY_S - 60

@@ -112,7 +112,7 @@ def arrival_at(point: str, rng: random.Random) -> str:
     return f"{point}:{rng.randint(1, 2 if point == 'consumer.assigned' else 8)}"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("client", "point"), CASES)
 def test_a_kill_leaves_every_effect_there_once(
     rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str
@@ -131,7 +131,7 @@ def test_a_kill_leaves_every_effect_there_once(
     assert heir.wait(WITHIN_S) == 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("client", "point"), CASES)
 def test_a_zombie_that_wakes_up_doubles_nothing(
     rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str

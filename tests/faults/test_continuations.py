@@ -16,7 +16,7 @@ from tests.faults.continuations import run_continuations
 pytestmark = pytest.mark.no_kafka
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_rest_of_the_chain_runs_exactly_once_whoever_is_killed(stack: Stack, tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     sys.stdout.write(f"FAULTS_SEED={seed}\n")

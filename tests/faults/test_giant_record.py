@@ -61,12 +61,12 @@ def send_giant(rig: Rig, bootstrap: str, key: str, number: int) -> None:
         value=event.payload,
         key=key.encode(),
         headers=to_headers(event, SourcePosition("test", rig.lsn, 0)),
-    ).get(timeout=10)
+    ).get(timeout=30)
     writer.close()
     rig.sent.append((key, number))
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_it_is_handled_in_its_place_and_holds_its_partition_back_meanwhile(rig: Rig, bootstrap: str) -> None:
     for number in (1, 2):
         rig.send("order-1", number)
@@ -82,7 +82,7 @@ def test_it_is_handled_in_its_place_and_holds_its_partition_back_meanwhile(rig: 
     rig.assert_once_and_in_order()
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_one_that_cannot_be_handled_is_parked_and_shown_cut(
     rig: Rig, bootstrap: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,8 @@ from tests.faults.outage import ATTEMPTS_LIMIT, run_outage
 from tests.integration.consumer_faults import rig_in_memory
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.alone
+@pytest.mark.timeout(240)
 def test_an_outage_costs_few_attempts_and_everything_ends_delivered(database: str) -> None:
     with rig_in_memory(database, MemoryBroker(), partitions=4) as rig:
         report = run_outage(rig, capacity=400, outage_s=4.0, overload_s=2.0)

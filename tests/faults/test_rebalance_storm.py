@@ -41,7 +41,6 @@ def send(rig: Rig, number: int) -> None:
     rig.producer.flush(WITHIN_S)
 
 
-@pytest.mark.timeout(120)
 def test_members_that_join_and_leave_without_rest_lose_and_double_nothing(rig: Rig, rng: random.Random) -> None:
     members: list[Running] = [rig.runtime(settings=SETTINGS)]
     everybody = list(members)
@@ -50,7 +49,7 @@ def test_members_that_join_and_leave_without_rest_lose_and_double_nothing(rig: R
         members.append(joined)
         everybody.append(joined)
         send(rig, number)
-        if rng.random() < 0.5:
+        if number % 2 or rng.random() < 0.5:
             eventually(lambda joined=joined: joined.count(Metric.ASSIGNED) > 0, lambda: [m.counts for m in members])  # type: ignore[misc] # bound at once
         leaver = members.pop(rng.randrange(len(members)))
         leaver.stop()

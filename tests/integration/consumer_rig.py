@@ -21,8 +21,9 @@ from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer, Reader
 
-WITHIN_S = 15.0
+WITHIN_S = 30.0
 SCHEMA = "search"
+UNDER_TEST = "consumer-under-test"  # the runtime's sessions, not the test's own
 EFFECTS = f"CREATE TABLE {SCHEMA}.effects_seen (key text NOT NULL, number bigint NOT NULL, seq bigserial)"
 RETRY = RetryRule(base_s=0.01, cap_s=0.1, defer_s=0.05, budget=BudgetRule(floor_per_s=1000.0))
 QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry=RETRY, reassign_s=0.1)
@@ -36,8 +37,8 @@ def eventually(true: Callable[[], object], why: Callable[[], object] = lambda: "
         time.sleep(0.01)
 
 
-def connect_to(dsn: str) -> PsycopgConnection:
-    return psycopg.connect(dsn, options=f"-csearch_path={SCHEMA}", application_name="consumer-under-test")
+def connect_to(dsn: str, name: str = "test") -> PsycopgConnection:
+    return psycopg.connect(dsn, options=f"-csearch_path={SCHEMA}", application_name=name)
 
 
 def write_effects(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
@@ -148,7 +149,7 @@ class Rig:
         runtime = ConsumerRuntime(
             consumer=consumer,
             admin=self.admin,
-            connect=lambda: connect_to(self.dsn),
+            connect=lambda: connect_to(self.dsn, UNDER_TEST),
             group=self.group,
             topics=[self.topic],
             handler=handler,

@@ -11,12 +11,12 @@ from outbox.connection import PsycopgConnection
 
 def connect(dsn: str, schema: str) -> PsycopgConnection:
     """As a context's own process connects: its schema first, no wait for a lock without end."""
-    return psycopg.connect(dsn, options=f"-c search_path={schema} -c lock_timeout=10s", connect_timeout=5)
+    return psycopg.connect(dsn, options=f"-c search_path={schema} -c lock_timeout=60s", connect_timeout=30)
 
 
 def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
     """What is committed."""
-    with psycopg.connect(dsn, connect_timeout=5) as connection:
+    with psycopg.connect(dsn, connect_timeout=30) as connection:
         return connection.execute(query).fetchall()
 
 

@@ -53,7 +53,7 @@ class Shop:
 
     def turn(self, book: str, **knobs: Any) -> None:
         headers = {"Authorization": f"Bearer {ADMIN}"}
-        answer = requests.put(f"{self.vendors.url}/knobs/{book}", json=knobs, headers=headers, timeout=5)
+        answer = requests.put(f"{self.vendors.url}/knobs/{book}", json=knobs, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
 
     def ledger(self, book: str) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Shop:
             env={**os.environ, **self.environ},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
 

@@ -64,4 +64,4 @@ def sending(dsn: str, name: str, vendors: Mapping[str, Vendor], settings: Sender
 def ended(dsn: str, name: str, count: int) -> bool:
     """Whether so many effects have come to their end, soon."""
     query = f"SELECT count(*) FROM {name}.effect WHERE ended_at IS NOT NULL"
-    return wait_until(lambda: rows(dsn, query) == [(count,)], within_s=10)
+    return wait_until(lambda: rows(dsn, query) == [(count,)], within_s=30)

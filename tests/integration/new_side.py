@@ -61,10 +61,10 @@ def answering(dsn: str) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(30)
 
 
-def until(dsn: str, sql: str, *parameters: object, within_s: float = 10.0) -> None:
+def until(dsn: str, sql: str, *parameters: object, within_s: float = 30.0) -> None:
     """Wait until the query has a row."""
     deadline = time.monotonic() + within_s
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -51,14 +51,14 @@ class Town:
         self.admin.close()
 
     def connect(self) -> PsycopgConnection:
-        return psycopg.connect(self.dsn, connect_timeout=5)
+        return psycopg.connect(self.dsn, connect_timeout=30)
 
     def execute(self, query: str, *parameters: Json) -> list[tuple[Json, ...]]:
         with self.connect() as connection:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def judge(self, *, everything: bool = False, timeout_s: float = 10.0, **environ: str) -> Report:
+    def judge(self, *, everything: bool = False, timeout_s: float = 30.0, **environ: str) -> Report:
         return reconcile(plan, {**self.environ, **environ}, everything=everything, timeout_s=timeout_s)
 
     # Legacy
@@ -139,7 +139,7 @@ class Town:
         ended = threading.Event()
 
         def follow() -> None:
-            with psycopg.connect(self.dsn, connect_timeout=5, autocommit=True) as connection:
+            with psycopg.connect(self.dsn, connect_timeout=30, autocommit=True) as connection:
                 while not ended.wait(0.02):
                     connection.execute(ADVANCE, (self.slot,))
 
@@ -149,7 +149,7 @@ class Town:
             yield
         finally:
             ended.set()
-            follower.join(10)
+            follower.join(30)
 
     def publish(self, *order_refs: str) -> None:
         """Events by hand, where no relay runs."""
@@ -184,7 +184,7 @@ class Town:
         with self.connect() as connection:
             yield connection
 
-    def wait(self, condition: Callable[[], bool], within_s: float = 15.0) -> None:
+    def wait(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
         assert Deadline.after(within_s).wait(condition)
 
     def horizon_is_awaited(self) -> bool:

@@ -19,7 +19,7 @@ from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
 
 HOME = TopicPartition("order", 0)
-RULE = FloodRule(ratio=0.2, consecutive=5, window_s=10.0, pause_s=2.0, calm=10)
+RULE = FloodRule(ratio=0.2, consecutive=5, window_s=60.0, pause_s=2.0, calm=10)
 
 
 class Clock:

@@ -64,6 +64,7 @@ def test_many_keys_are_worked_on_at_once_and_each_in_order(rig: Rig) -> None:
     eventually(rig.caught_up, rig.positions)
     assert sorted(vendor.done) == sorted(rig.sent)
     assert all(vendor.of(f"order-{key}") == [1, 2, 3, 4, 5] for key in range(40))
+    running.stop()  # counts come after their commit
     assert running.count(Metric.DISPOSITION.value, "applied") == 200
 
 
@@ -75,6 +76,7 @@ def test_a_failure_holds_back_its_key_alone_and_repeats_nothing_that_is_done(rig
     eventually(rig.caught_up, rig.positions)
     assert Counter(vendor.done) == Counter(rig.sent)
     assert vendor.of("order-1") == [1, 2, 3, 4, 5]
+    running.stop()
     assert running.count(Metric.RETRY.value) >= 1
 
 
@@ -86,6 +88,7 @@ def test_poison_parks_its_key_and_the_others_go_on(rig: Rig) -> None:
     assert vendor.of("order-1") == [1]
     assert Counter(vendor.done) == Counter(one for one in rig.sent if one[0] != "order-1" or one[1] == 1)
     assert [key for key, _ in rig.parked()] == ["order-1"] * 3
+    running.stop()
     assert running.count(Metric.DISPOSITION.value, "parked") == 3
 
 

@@ -18,7 +18,7 @@ from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC, rig_in_memory
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually, write_effects
 
-SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.0, cap_s=2.0))
+SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.5, cap_s=3.0))
 PARTITIONS = [TopicPartition(TOPIC, number) for number in range(2)]
 
 

@@ -75,7 +75,6 @@ def listed(review: Any) -> set[str]:
     return {each["order_ref"] for each in said["reviews"]}
 
 
-@pytest.mark.timeout(60)
 def test_a_backlog_is_worked_off_order_by_order(shop: Shop, review: Any) -> None:
     assert listed(review) == {"good", "bad", "unknown"}
 

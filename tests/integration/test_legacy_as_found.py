@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
-
 from legacy_app.seam_lines import HERE, MONOLITH, strip
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import open_shop, order
-
-pytestmark = pytest.mark.timeout(60)  # it starts processes
 
 # -P: the checkout in the working directory must not come first; the stripped copy does.
 SERVE = """

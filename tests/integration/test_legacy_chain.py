@@ -12,8 +12,6 @@ import pytest
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import LINES, OWNED, Shop, mails, open_shop, order, placed
 
-pytestmark = pytest.mark.timeout(60)  # it starts processes
-
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:

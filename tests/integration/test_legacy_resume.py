@@ -24,8 +24,6 @@ from strangler.local.waiting import wait_until
 from tests.integration.legacy_shop import LINES, Shop, mails, open_shop, order
 from tests.integration.new_side import DETAILS, REFUSALS
 
-pytestmark = pytest.mark.timeout(60)  # it starts processes
-
 PLACED = "SELECT status FROM legacy.orders WHERE order_ref = %s"
 EVENTS = "SELECT type FROM outbox.outbox WHERE aggregateid = %s AND aggregatetype = 'order'"
 
@@ -51,7 +49,7 @@ class Town:
         self.producer.flush(10)
 
     def becomes(self, ref: str, status: str) -> bool:
-        return wait_until(lambda: self.shop.rows(PLACED, ref) == [(status,)], within_s=20)
+        return wait_until(lambda: self.shop.rows(PLACED, ref) == [(status,)], within_s=30)
 
     def told(self, ref: str) -> list[str]:
         return [type_ for (type_,) in self.shop.rows(EVENTS, ref)]
@@ -82,7 +80,7 @@ def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tow
             yield Town(shop, resumer, producer, prefix)
         finally:
             producer.close(5)
-            assert resumer.terminate() == 0
+            assert resumer.terminate(60) == 0
 
 
 @pytest.fixture
@@ -110,7 +108,7 @@ def test_one_outcome_after_the_other_goes_through_the_legacy_steps_between(town:
     town.place(ref, "fraud", "payment")
     town.publish(outcome(ref, "fraud"))
     sql = "SELECT waits_for FROM strangler.continuation WHERE order_ref = %s AND state = 'waiting'"
-    assert wait_until(lambda: town.shop.rows(sql, ref) == [("payment",)], within_s=20)
+    assert wait_until(lambda: town.shop.rows(sql, ref) == [("payment",)], within_s=30)
     held = "SELECT sku, pieces FROM inventory.stock_hold WHERE order_ref = %s ORDER BY sku"
     assert town.shop.rows(held, ref) == [("A", 1), ("B", 3)]
 
@@ -146,7 +144,7 @@ def test_a_vendor_that_fails_is_tried_again_until_the_rest_has_run(town: Town, r
         town.place(ref, *MIDDLE)
         town.publish(*[outcome(ref, step) for step in MIDDLE])
         tried = "SELECT FROM strangler.continuation WHERE order_ref = %s AND attempts >= 2"
-        assert wait_until(lambda: town.shop.rows(tried, ref) != [], within_s=20)
+        assert wait_until(lambda: town.shop.rows(tried, ref) != [], within_s=30)
         assert town.told(ref) == []
     finally:
         town.shop.turn("mail", error_share=0)
@@ -165,7 +163,7 @@ def test_what_is_not_an_outcome_of_the_new_side_changes_nothing(town: Town, ref:
         outcome(ref, "fraud"),
     )
     parked = "SELECT reason FROM resume.quarantine WHERE convert_from(key, 'UTF8') = %s"
-    assert wait_until(lambda: town.shop.rows(parked, f"{ref}-broken") != [], within_s=20)
+    assert wait_until(lambda: town.shop.rows(parked, f"{ref}-broken") != [], within_s=30)
     state = "SELECT state FROM strangler.continuation WHERE order_ref = %s AND waits_for = 'payment'"
     assert town.shop.rows(state, ref) == [("waiting",)]
     town.publish(outcome(ref, "payment"))

@@ -16,8 +16,6 @@ from strangler.local.stack import Stack
 from strangler.plan import load_plan
 from tests.integration.legacy_shop import OWNED, Shop, mails, open_shop, placed
 
-pytestmark = pytest.mark.timeout(60)  # it starts processes
-
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:

@@ -104,7 +104,6 @@ def test_the_wrong_wal_level_is_refused_with_the_fix(folder: Path) -> None:
         spawner.close()
 
 
-@pytest.mark.timeout(120)
 def test_data_survives_a_kill_of_everything_in_a_closed_folder(kafka_kind: str, folder: Path) -> None:
     folder.chmod(0o700)
     with Stack.start(folder, kafka=kafka_kind, say=lambda _: None) as stack:

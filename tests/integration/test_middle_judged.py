@@ -23,8 +23,6 @@ from tests.integration.middle import ended, handle, sending
 from tests.orders import LINES, cancelled, of_order
 from tests.vendors_server import ADMIN_TOKEN, Vendors, vendors_server
 
-pytestmark = pytest.mark.timeout(60)  # it starts the vendors
-
 NEW = "fraud=new, inventory=new, payment=new"
 ORDER = """
 INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country, placed_at, status, total_minor,

@@ -89,7 +89,7 @@ def test_status_tells_a_missing_a_running_and_an_idle_relay(rig: RelayRig, outbo
     assert data(running)["lag_bytes"] < 1_000_000
     assert data(running)["confirmed_lsn"].count("/") == 1
 
-    assert relay.terminate() == 0
+    assert relay.terminate(60) == 0
     assert wait_until(lambda: outbox("status").returncode == 1, within_s=WITHIN_S)
     assert "nobody reads slot" in outbox("status").stdout
 

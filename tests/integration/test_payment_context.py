@@ -27,7 +27,7 @@ def key_of(order_ref: str, number: int = 100) -> str:
     return f"{order_ref}:payment:{number}"
 
 
-def client(vendors: Vendors, timeout_s: float = 5.0) -> dict[str, PaymentVendor]:
+def client(vendors: Vendors, timeout_s: float = 20.0) -> dict[str, PaymentVendor]:
     return {"payments": PaymentVendor(vendors.url, timeout_s=timeout_s)}
 
 
@@ -91,7 +91,7 @@ def test_a_charge_that_times_out_is_asked_again_with_its_key_until_it_is_known(
     reserved(database, a)
     with sending(database, "payment", client(vendors, timeout_s=0.2)):
         unknown = "SELECT count(*) FROM payment.effect WHERE state = 'unknown' OR attempts > 1"
-        assert wait_until(lambda: rows(database, unknown) == [(1,)], within_s=10)
+        assert wait_until(lambda: rows(database, unknown) == [(1,)], within_s=30)
         assert told(database, "payment") == []
         vendors.turn("payments", effect_then_timeout=0.0)
         assert ended(database, "payment", 1)

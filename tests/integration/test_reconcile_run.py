@@ -17,8 +17,6 @@ from tests.integration import reconcile_plan
 from tests.integration.reconcile_plan import INDEXING, MAILING
 from tests.integration.reconcile_town import Town, counted, found
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
@@ -163,14 +161,14 @@ def test_an_event_in_quarantine_is_late(town: Town) -> None:
 def test_what_the_vendor_heard_before_its_order_committed_is_no_orphan(town: Town) -> None:
     """Also when the transaction had written nothing yet, so that it had no transaction id to wait for."""
     reports: list[Report] = []
-    judge = threading.Thread(target=lambda: reports.append(town.judge(timeout_s=20)))
+    judge = threading.Thread(target=lambda: reports.append(town.judge(timeout_s=60)))
     with town.transaction() as customer:
         customer.execute("SELECT count(*) FROM town.orders")
         town.mail("early-1", 1)
         judge.start()
         town.wait(town.horizon_is_awaited)
         town.place_in(customer, "early-1", Owner.LEGACY)
-    judge.join(20)
+    judge.join(60)
 
     assert counted(reports[0]) == {MAILING: {}, INDEXING: {}}
     assert counted(town.judge()) == {MAILING: {"match": 1}, INDEXING: {}}
@@ -182,7 +180,7 @@ def test_while_a_transaction_stays_open_nothing_is_called_an_orphan(town: Town) 
         town.place_in(customer, "early-1", Owner.LEGACY)
         town.mail("early-1", 1)
         town.mail("legacy-1", 1, key="twice")
-        held = town.judge(timeout_s=0.3)
+        held = town.judge(timeout_s=1.5)
         customer.rollback()
     freed = town.judge()
 
@@ -225,11 +223,11 @@ def test_under_load_no_order_is_called_orphan_or_extra(town: Town) -> None:
     for each in customers:
         each.start()
     try:
-        reports = [town.judge(timeout_s=10) for _ in range(8)]
+        reports = [town.judge() for _ in range(8)]
     finally:
         ended.set()
         for each in customers:
-            each.join(20)
+            each.join(30)
     last = town.judge()
 
     assert failures == []
@@ -243,12 +241,12 @@ def test_the_verb_reports_in_words_in_json_and_by_its_exit_code(town: Town, tmp_
     settle(town, Owner.NEW, "new-1", "new-2")
     environ = {"PATH": os.environ["PATH"], **town.environ, "STRANGLER_PLAN": reconcile_plan.__file__}
     verb = [sys.executable, "-m", "strangler", "reconcile"]
-    clean = subprocess.run([*verb, "--json"], env=environ, capture_output=True, text=True, timeout=30, check=False)
+    clean = subprocess.run([*verb, "--json"], env=environ, capture_output=True, text=True, timeout=90, check=False)
     town.execute("DELETE FROM town.ledger WHERE order_ref = 'new-1'")
     told = [*verb, "--all", "--step", MAILING, "--report", str(tmp_path / "report.json")]
-    audit = subprocess.run(told, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    audit = subprocess.run(told, env=environ, capture_output=True, text=True, timeout=90, check=False)
     bad = subprocess.run(
-        [*verb, "--step", "pricing"], env=environ, capture_output=True, text=True, timeout=30, check=False
+        [*verb, "--step", "pricing"], env=environ, capture_output=True, text=True, timeout=90, check=False
     )
 
     assert (clean.returncode, audit.returncode, bad.returncode) == (0, 1, 2), clean.stderr + audit.stderr

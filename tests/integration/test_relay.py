@@ -126,7 +126,7 @@ def test_a_clean_stop_confirms_so_that_nothing_is_repeated(rig: RelayRig) -> Non
         append_in_random_transactions(connection, random.Random(3), 60)
     rig.wait_published(30)
 
-    assert relay.terminate() == 0
+    assert relay.terminate(60) == 0
     sent_before = rig.published()
     relay.start()
     rig.wait_published(60)

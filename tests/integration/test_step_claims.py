@@ -25,7 +25,7 @@ def handed_back(dsn: str, order_ref: str) -> TombstoneResult:
 
 def test_eight_threads_win_each_claim_once(database: str) -> None:
     wanted = [Claim(f"o{order}", number, 7) for order in range(20) for number in (100, 200)]
-    start = threading.Barrier(8, timeout=10)
+    start = threading.Barrier(8, timeout=30)
 
     def compete(turn: int) -> list[tuple[str, int]]:
         mine = wanted[turn:] + wanted[:turn]
@@ -80,24 +80,24 @@ def test_a_batch_that_waits_for_a_tombstone_loses_the_later_versions_too(databas
     with connect(database, "search") as moving, ThreadPoolExecutor(1) as pool:
         assert tombstone(moving, order_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
         zombie = pool.submit(claimed, database, Claim("o1", 100, 7), Claim("o1", 200, 7), Claim("o2", 100, 7))
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
         moving.commit()
-        assert zombie.result(10) == [HANDED_BACK, HANDED_BACK, WON]
+        assert zombie.result(30) == [HANDED_BACK, HANDED_BACK, WON]
 
 
 def test_a_tombstone_that_waits_for_a_handler_finds_the_order_started(database: str) -> None:
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
         claim(handler, "search", [Claim("o1", 100, 7)])
         moving = pool.submit(handed_back, database, "o1")
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
         handler.commit()
-        assert moving.result(10) is TombstoneResult.STARTED
+        assert moving.result(30) is TombstoneResult.STARTED
 
 
 def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database: str) -> None:
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
         claim(handler, "search", [Claim("o1", 100, 7)])
         moving = pool.submit(handed_back, database, "o1")
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=10)
+        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
         handler.rollback()
-        assert moving.result(10) is TombstoneResult.PLACED
+        assert moving.result(30) is TombstoneResult.PLACED

@@ -52,7 +52,7 @@ def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
     sender = EffectSender(
         connect=lambda: connect(dsn, "search"),
         step="search",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=2)},
+        vendors={"mail": MailVendor(vendor.url, timeout_s=20)},
         conclude=conclude,
         apply_writes=apply_writes,
         settings=SenderSettings(concurrency=2, poll_s=0.02),
@@ -60,7 +60,7 @@ def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
     )
     with in_thread(sender.run, sender.stop):
         ended = "SELECT count(*) FROM search.effect WHERE ended_at IS NOT NULL"
-        assert wait_until(lambda: rows(dsn, ended) == [(1,)], within_s=10)
+        assert wait_until(lambda: rows(dsn, ended) == [(1,)], within_s=30)
 
 
 @pytest.mark.parametrize(("status", "ending"), [(202, "done"), (422, "refused")])
@@ -85,16 +85,16 @@ def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
     sender = EffectSender(
         connect=lambda: connect(database, "search"),
         step="search",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=2)},
+        vendors={"mail": MailVendor(vendor.url, timeout_s=20)},
         conclude=lambda *_: next(tries),
         settings=SenderSettings(concurrency=1, poll_s=0.02),
     )
     asked_again = "UPDATE search.effect SET next_attempt_at = now() WHERE state = 'sent'"
     with in_thread(sender.run, sender.stop):
-        assert wait_until(lambda: vendor.asked["a:search:100"] == 1, within_s=10)
+        assert wait_until(lambda: vendor.asked["a:search:100"] == 1, within_s=30)
         with connect(database, "search") as connection:
-            assert wait_until(lambda: connection.execute(asked_again).rowcount == 1, within_s=10)
-        assert wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"], within_s=10)
+            assert wait_until(lambda: connection.execute(asked_again).rowcount == 1, within_s=30)
+        assert wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"], within_s=30)
     assert rows(database, "SELECT state FROM search.effect") == [("done",)]
 
 
@@ -109,7 +109,7 @@ class Hanging:
     def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer:  # noqa: ARG002
         self.asked += 1
         if self.asked == 1:
-            self.let_go.wait(10)
+            self.let_go.wait(30)
             self.answered.set()
         return Answer(AnswerKind.DONE, {"status": 202})
 
@@ -130,12 +130,12 @@ def test_of_two_answers_to_one_effect_only_the_first_is_concluded(database: str)
         settings=SenderSettings(concurrency=2, poll_s=0.02),
     )
     with in_thread(sender.run, sender.stop):
-        assert wait_until(lambda: vendor.asked == 1, within_s=10)
+        assert wait_until(lambda: vendor.asked == 1, within_s=30)
         with connect(database, "search") as connection:  # as if its lease had run out
             connection.execute("UPDATE effect SET next_attempt_at = now()")
-        assert wait_until(lambda: len(rows(database, TOLD)) == 1, within_s=10)
+        assert wait_until(lambda: len(rows(database, TOLD)) == 1, within_s=30)
         vendor.let_go.set()
-        assert vendor.answered.wait(10)
+        assert vendor.answered.wait(30)
     assert len(rows(database, TOLD)) == 1
 
 

@@ -45,7 +45,7 @@ def sending(
     sender = EffectSender(
         connect=lambda: connect(dsn, "notification"),
         step="notification",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=2, key_lifetime_s=key_lifetime_s)},
+        vendors={"mail": MailVendor(vendor.url, timeout_s=20, key_lifetime_s=key_lifetime_s)},
         settings=settings,
         rng=random.Random(5),
     )
@@ -55,12 +55,12 @@ def sending(
         yield sender
     finally:
         sender.stop()
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 
 def settled(dsn: str, *states: str) -> bool:
-    return wait_until(lambda: [state for (state,) in rows(dsn, STATES)] == list(states), within_s=10)
+    return wait_until(lambda: [state for (state,) in rows(dsn, STATES)] == list(states), within_s=30)
 
 
 def expire_lease(dsn: str) -> None:
@@ -170,7 +170,7 @@ def test_a_sender_outlives_its_connections(database: str, vendor: MailServer) ->
         rows(database, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         plan(database, "b")
         # Its first outcome finds the old connection dead: the effect stays sent until its lease ends.
-        assert wait_until(lambda: "b:notification:100" in vendor.asked, within_s=10)
+        assert wait_until(lambda: "b:notification:100" in vendor.asked, within_s=30)
         expire_lease(database)
         sender.wake()
         assert settled(database, "done", "done")

@@ -61,7 +61,7 @@ def sending(dsn: str, vendor: MoodyVendor, breaker: BreakerRule, budget: BudgetR
         yield
     finally:
         sender.stop()
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 
@@ -72,41 +72,43 @@ def plan(dsn: str, count: int) -> None:
 
 
 def all_done(dsn: str, count: int) -> bool:
-    return wait_until(lambda: rows(dsn, DONE) == [(count,)], within_s=15)
+    return wait_until(lambda: rows(dsn, DONE) == [(count,)], within_s=30)
 
 
 def test_an_outage_is_probed_and_the_vendor_served_when_it_is_back(database: str) -> None:
     vendor = MoodyVendor(AWAY)
     plan(database, 60)
     with sending(database, vendor, QUICK, BudgetRule(floor_per_s=1000.0)):
-        assert wait_until(lambda: len(vendor.calls) >= 12, within_s=10)
-        calls, since = len(vendor.calls), time.monotonic()
-        assert wait_until(lambda: len(vendor.calls) >= calls + 4, within_s=10)
-        assert time.monotonic() - since > 4 * 0.05, "one probe for each rest, not four workers without end"
+        assert wait_until(lambda: len(vendor.calls) >= 12, within_s=30)
+        calls = len(vendor.calls)
+        assert wait_until(lambda: len(vendor.calls) >= calls + 4, within_s=30)
+        took_s = vendor.calls[calls + 3] - vendor.calls[calls - 1]
+        assert took_s > 4 * 0.05, "one probe for each rest, not four workers without end"
+        tried = len(vendor.calls)
         vendor.answer = Answer(AnswerKind.DONE)
         assert all_done(database, 60)
-    assert len(vendor.calls) < 100
+    assert len(vendor.calls) - tried <= 60 + 4, "those under way together"
 
 
 def test_a_vendor_that_asks_for_patience_is_not_called_before(database: str) -> None:
     vendor = MoodyVendor(Answer(AnswerKind.UNKNOWN, {"status": 429}, retry_after_s=0.6))
     plan(database, 10)
     with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1000.0)):
-        assert wait_until(lambda: len(vendor.calls) > 0, within_s=10)
+        calls = vendor.calls  # all that are under way together hear the same
+        assert wait_until(lambda: len(calls) > 0 and time.monotonic() - calls[0] > 0.3, within_s=30)
         vendor.answer = Answer(AnswerKind.DONE)
         assert all_done(database, 10)
     first = vendor.calls[0]
-    early = [at for at in vendor.calls if at - first < 0.5]
-    assert len(early) <= 4, "those under way together"
-    assert min(at for at in vendor.calls if at not in early) - first >= 0.6
+    assert sum(at - first < 0.6 for at in vendor.calls) <= 4, "those under way together"
 
 
 def test_the_retries_of_a_sender_come_from_the_budget_of_its_group(database: str) -> None:
     vendor = MoodyVendor(AWAY)
     plan(database, 20)
+    began = time.monotonic()
     with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1.0)):
-        assert wait_until(lambda: len(vendor.calls) >= 20, within_s=10)
-        assert not wait_until(lambda: len(vendor.calls) > 20 + 5 + 4, within_s=2.0)
+        assert wait_until(lambda: len(vendor.calls) >= 20, within_s=30)
+        assert not wait_until(lambda: len(vendor.calls) > 20 + 5 + 2 + time.monotonic() - began, within_s=2.0)
         with connect(database, "notification") as connection:  # as the consumer's deliveries do
             other = RetryBudget("notification", BudgetRule(floor_per_s=1.0))
             other.delivered(10_000)

@@ -69,7 +69,7 @@ def up(folder: Path, kafka: str, *flags: str) -> Iterator[tuple[subprocess.Popen
             family = descendants(process.pid)
             process.kill()
             # Before its folder is removed: PostgreSQL still tidies up there.
-            assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=20)
+            assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=30)
 
 
 def test_all_runs_is_found_goes_and_comes_back_with_its_data(folder: Path, kafka_kind: str) -> None:
@@ -109,7 +109,7 @@ def kept_rows(environ: Mapping[str, str]) -> int:
 
 def assert_a_second_one_is_refused(folder: Path) -> None:
     argv = [sys.executable, "-m", "strangler", "up", "--folder", str(folder), "--plan", str(folder / "plan.py")]
-    second = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
     assert second.returncode == 1
     assert "another stack runs from" in second.stderr
 
@@ -118,7 +118,7 @@ def assert_all_gone_after(signum: signal.Signals, process: subprocess.Popen[str]
     family = descendants(process.pid)
     process.send_signal(signum)
     assert process.wait(60) == (-signal.SIGKILL if signum is signal.SIGKILL else 0)
-    assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=20)
+    assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=30)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def assert_all_gone_after(signum: signal.Signals, process: subprocess.Popen[str]
 def test_bad_input_ends_with_its_code_and_a_next_step(folder: Path, flags: list[str], code: int, words: str) -> None:
     (folder / "plan.py").write_text(PLAN)
     argv = [sys.executable, "-m", "strangler", "up", "--folder", str(folder), "--plan", str(folder / "plan.py")]
-    ended = subprocess.run([*argv, *flags], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([*argv, *flags], capture_output=True, text=True, timeout=90, check=False)
     assert ended.returncode == code
     assert words in ended.stderr
     assert "hush" not in ended.stderr

@@ -36,7 +36,7 @@ def test_a_reference_that_leads_nowhere_is_refused_with_the_fix(reference: str, 
 def test_loading_the_plan_of_the_monolith_loads_no_new_service() -> None:
     look = "import sys, legacy_app.plan; sys.exit(any(name.startswith('new_services') for name in sys.modules))"
 
-    assert subprocess.run([sys.executable, "-c", look], timeout=20, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", look], timeout=90, check=False).returncode == 0
 
 
 def test_every_context_of_the_sample_declares_a_policy_and_nothing_contradicts() -> None:

@@ -20,8 +20,8 @@ def test_ports_are_different_and_in_range() -> None:
 
 
 def test_a_listening_port_is_not_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = Ports().take()  # not the kernel's to give to somebody else meanwhile
+    with socket.create_server(("127.0.0.1", port)):
         assert not is_free(port)
     assert is_free(port)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def spawner() -> Iterator[Spawner]:
 
 
 def running(
-    spawner: Spawner, folder: Path, program: str, *, ready: Ready | None = Running.said_ready, within_s: float = 10
+    spawner: Spawner, folder: Path, program: str, *, ready: Ready | None = Running.said_ready, within_s: float = 30
 ) -> Running:
     command = Command((sys.executable, "-c", program), folder / "child.log")
     return Running("child", command, spawner, ready=ready, ready_within_s=within_s)
@@ -96,16 +98,18 @@ def test_one_that_ignores_the_signal_is_killed(spawner: Spawner, tmp_path: Path)
 def test_its_children_are_killed_with_it(spawner: Spawner, tmp_path: Path) -> None:
     child = running(spawner, tmp_path, PARENT)
     child.start()
-    grandchild = int(child.log_path.read_text().split()[0])
+    numbers = partial(re.findall, r"^(\d+)$", flags=re.MULTILINE)  # either of them may be the first to speak
+    assert wait_until(lambda: numbers(string=child.log_path.read_text()) != [], within_s=30)
+    grandchild = int(numbers(string=child.log_path.read_text())[0])
     child.kill()
-    assert wait_until(lambda: not runs(grandchild), within_s=10)
+    assert wait_until(lambda: not runs(grandchild), within_s=30)
 
 
 def test_it_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path: Path) -> None:
     child = running(spawner, tmp_path, WAITS)
     thread = threading.Thread(target=child.start)
     thread.start()
-    thread.join(15)
+    thread.join(30)
     assert child.alive()
     assert child.terminate() == -signal.SIGTERM  # by us, not by the thread's end
 

@@ -23,7 +23,7 @@ from tests.mail_server import mail_server
 def test_a_status_is_an_answer(status: int, kind: AnswerKind) -> None:
     with mail_server() as server:
         server.answers = [status]
-        answer = MailVendor(server.url, timeout_s=2).send("o:notification:100", "send", {"to": "a"})
+        answer = MailVendor(server.url, timeout_s=20).send("o:notification:100", "send", {"to": "a"})
         assert (answer.kind, answer.detail) == (kind, {"status": status})
         assert server.asked == {"o:notification:100": 1}
 
@@ -42,7 +42,7 @@ def test_an_operation_that_the_vendor_lacks_is_refused_without_asking() -> None:
 
 def test_a_look_up_finds_what_was_accepted_and_only_that() -> None:
     with mail_server() as server:
-        vendor = MailVendor(server.url, timeout_s=2)
+        vendor = MailVendor(server.url, timeout_s=20)
         vendor.send("o:notification:100", "send", {})
         assert vendor.look_up("o:notification:100").kind is AnswerKind.DONE
         assert vendor.look_up("o:notification:200").kind is AnswerKind.ABSENT

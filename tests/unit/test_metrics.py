@@ -10,6 +10,7 @@ import requests
 
 from outbox.errors import ConfigurationError
 from outbox.metrics import Counters, address_of, served
+from strangler.local.ports import Ports
 
 
 def test_counts_add_up_by_name_and_labels() -> None:
@@ -51,21 +52,21 @@ def test_threads_lose_no_count() -> None:
 def test_the_page_is_served_while_the_body_runs_and_no_longer() -> None:
     counters = Counters({"context": "search"})
     counters("parked", 1)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with (
-            pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} serves no metrics"),
-            served(counters, ("127.0.0.1", port)),
-        ):
-            pass
+    port = Ports().take()
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} serves no metrics"),
+        served(counters, ("127.0.0.1", port)),
+    ):
+        pass
     url = f"http://127.0.0.1:{port}"
     with served(counters, ("127.0.0.1", port)):
-        answer = requests.get(f"{url}/metrics", timeout=5)
+        answer = requests.get(f"{url}/metrics", timeout=30)
         assert (answer.status_code, answer.text) == (200, counters.page())
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        assert requests.get(url, timeout=5).status_code == 404
+        assert requests.get(url, timeout=30).status_code == 404
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/metrics", timeout=5)
+        requests.get(f"{url}/metrics", timeout=30)
 
 
 @pytest.mark.parametrize("text", ["9400", "here:", "127.0.0.1:0", "127.0.0.1:70000", ":9400"])

@@ -25,7 +25,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_a_stack_that_was_killed_counts_as_none(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait(10)
+        ended.wait(30)
     stack_file(ended.pid).write(tmp_path)
     assert StackFile.read(tmp_path) is None
 

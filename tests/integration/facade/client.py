@@ -28,7 +28,7 @@ class Answer:
         return dict(json.loads(self.body))
 
 
-def send(facade: Running, data: bytes, *, timeout_s: float = 10, then_leave: bool = False) -> bytes:
+def send(facade: Running, data: bytes, *, timeout_s: float = 30, then_leave: bool = False) -> bytes:
     """Send these bytes (and no more, ever, if we `then_leave`), return all that comes until the facade hangs up."""
     with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=timeout_s) as client:
         client.sendall(data)
@@ -47,7 +47,7 @@ def ask(
     body: bytes | None = None,
     fields: dict[str, str] | None = None,
     *,
-    timeout_s: float = 15,
+    timeout_s: float = 30,
 ) -> Answer:
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", facade.port, timeout=timeout_s)

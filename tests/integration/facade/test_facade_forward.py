@@ -134,10 +134,10 @@ def test_large_bodies_stream_both_ways(facade: Running, app: Application) -> Non
 def test_a_streamed_response_is_not_held_back(facade: Running, app: Application) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
-        yield b"4\r\nlast\r\n0\r\n\r\n" if app.held.wait(10) else HANG_UP
+        yield b"4\r\nlast\r\n0\r\n\r\n" if app.held.wait(30) else HANG_UP
 
     app.reply = lambda _: pieces()
-    with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=30) as client:
         client.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = b""
         while b"first" not in received:
@@ -223,11 +223,11 @@ def test_an_application_that_is_down_is_told_as_no_effect(launch: StartFacade) -
 
 
 def test_an_application_that_is_silent_is_given_up(launch: StartFacade, app: Application) -> None:
-    facade = launch("--read-timeout-s", "0.2")
+    facade = launch("--read-timeout-s", "2")
 
     def half() -> Iterator[bytes]:
         yield b"HTTP/1.1 200"
-        app.held.wait(10)
+        app.held.wait(30)
 
     app.reply = lambda seen: half() if seen.line.startswith("POST") else answer(200, b"")
     got = ask(facade, "POST", "/elsewhere", b"x")

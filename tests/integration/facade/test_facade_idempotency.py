@@ -51,7 +51,7 @@ def test_sixteen_at_once_over_two_facades_are_carried_out_once(
             answers.append(order(facade, key))
             return answers[-1].status != 409
 
-        assert wait_until(answered, within_s=10)
+        assert wait_until(answered, within_s=30)
         return answers[-1]
 
     with ThreadPoolExecutor(16) as pool:
@@ -62,13 +62,13 @@ def test_sixteen_at_once_over_two_facades_are_carried_out_once(
 
 def test_a_repeat_while_the_first_is_under_way_is_told_so(facade: Running, app: Application, key: str) -> None:
     shop = Shop(app)
-    app.reply = lambda seen: shop.reply(seen) if app.held.wait(10) else HANG_UP
+    app.reply = lambda seen: shop.reply(seen) if app.held.wait(30) else HANG_UP
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(order, facade, key)
-        assert wait_until(lambda: len(app.seen) == 1, within_s=10)
+        assert wait_until(lambda: len(app.seen) == 1, within_s=30)
         early = order(facade, key)
         app.release()
-        assert first.result(10).status == 201
+        assert first.result(30).status == 201
     assert (early.status, early.field("Retry-After"), early.json()["effect"]) == (409, "1", "unknown")
     assert early.json()["type"] == "urn:problem-type:strangler:in-progress"
 

@@ -105,7 +105,7 @@ def test_a_killed_facade_is_resolved_by_the_next(
     facade, doomed = launch(), launch(stop_at=point)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(_order_in_vain, doomed, key)
-        assert wait_until(lambda: f"stopped_at {point}" in doomed.log_path.read_text(), within_s=10)
+        assert wait_until(lambda: f"stopped_at {point}" in doomed.log_path.read_text(), within_s=30)
         doomed.kill()
     sent = 1 if point == "facade.forwarded" else 0
     assert len(shop.posted) == sent

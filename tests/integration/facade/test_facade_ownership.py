@@ -110,9 +110,9 @@ def test_an_order_waits_for_a_move_under_way_and_is_pinned_after_it(
         mover.execute("SELECT")  # begins a transaction, so that the move is not committed by itself
         epoch = flip(mover)
         placed = pool.submit(order, facade, key)
-        assert wait_until(lambda: connection.execute(waiting).fetchone() == (1,), within_s=5)
+        assert wait_until(lambda: connection.execute(waiting).fetchone() == (1,), within_s=30)
         mover.commit()
-        assert placed.result(10).status == 201
+        assert placed.result(30).status == 201
     assert pinned(connection, key).epoch == epoch
 
 

@@ -67,4 +67,4 @@ def serving(monolith: Monolith) -> Iterator[Monolith]:
             yield monolith
         finally:
             server.shutdown()
-            thread.join(timeout=10)
+            thread.join(timeout=30)

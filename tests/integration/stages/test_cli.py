@@ -31,7 +31,7 @@ def strangler(*argv: str, environ: Mapping[str, str], cwd: Path = ROOT) -> subpr
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
 

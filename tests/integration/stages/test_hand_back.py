@@ -41,7 +41,7 @@ def taken_over(connection: PsycopgConnection, orders: list[str], steps: tuple[st
         rollback(connection, plan, step, actor="test", reason="too slow")
 
 
-def run(environ: Mapping[str, str], step: str = STEP, timeout_s: float = 10.0) -> HandBack:
+def run(environ: Mapping[str, str], step: str = STEP, timeout_s: float = 30.0) -> HandBack:
     return hand_back(plan, environ, step, actor="test", reason="too slow", timeout_s=timeout_s)
 
 
@@ -146,7 +146,7 @@ def test_an_order_whose_request_is_under_way_is_waited_for(
         wait_until(lambda: monolith.asked["coming"] > 1)
         monolith.orders = {"coming"}
 
-        assert running.result(timeout=15) == result(handed_back=1)
+        assert running.result(timeout=30) == result(handed_back=1)
 
 
 def test_an_order_that_never_commits_is_left_to_the_new_side(
@@ -158,7 +158,7 @@ def test_an_order_that_never_commits_is_left_to_the_new_side(
         INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
         VALUES ('shop', 'k', '', 'refused', 'done', now(), now())""")
 
-    assert run(environ, timeout_s=0.5) == result(not_committed=3)
+    assert run(environ, timeout_s=3.0) == result(not_committed=3)
 
     assert monolith.asked["coming"] > 2
     assert (monolith.asked["refused"], monolith.asked["old"]) == (2, 2)
@@ -238,7 +238,7 @@ def test_a_handler_at_work_on_the_order_is_waited_for(
         wait_until(lambda: blocked_backends(connection) == 1)
         handler.commit()
 
-        assert running.result(timeout=15) == result(started=1)
+        assert running.result(timeout=30) == result(started=1)
     assert owner(connection, "order") is Owner.NEW
     assert not monolith.runs
 
@@ -256,13 +256,13 @@ def kill_at(point: str, environ: Mapping[str, str]) -> None:
     process = subprocess.Popen(
         argv, env={**os.environ, **environ, "OUTBOX_STOP_AT": point}, cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
-    killer = threading.Timer(15, process.kill)
+    killer = threading.Timer(60, process.kill)
     killer.start()
     try:
         assert process.stderr is not None
         assert any(line.strip() == f"stopped_at {point}" for line in process.stderr)
         process.send_signal(signal.SIGKILL)
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert process.wait(timeout=30) == -signal.SIGKILL
     finally:
         killer.cancel()
         process.kill()
@@ -278,10 +278,10 @@ def blocked_backends(connection: PsycopgConnection) -> int:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Within ten seconds."""
+    """Within thirty seconds or so."""
     pause = threading.Event()
-    for _ in range(1_000):
+    for _ in range(3_000):
         if condition():
             return
         pause.wait(0.01)
-    raise TimeoutError("not within 10 s")
+    raise TimeoutError("not in time")

@@ -190,7 +190,7 @@ def test_a_move_waits_for_a_pin_under_way_and_the_next_pin_sees_it(shop: str) ->
         assert read_stages(pinning).epoch == early
         pinning.commit()
 
-        assert isinstance(move.result(timeout=10), Moved)
+        assert isinstance(move.result(timeout=30), Moved)
         share_stage_lock(pinning)
         assert read_stages(pinning).epoch == early + 1
 
@@ -204,7 +204,7 @@ def test_a_pin_waits_for_a_move_under_way_and_reads_the_new_stage(shop: str) -> 
         moving.execute("UPDATE strangler.epoch SET epoch = 2")
         moving.commit()
 
-        assert waiting.result(timeout=10) == Ownership(2, {"search": Owner.SHADOW})
+        assert waiting.result(timeout=30) == Ownership(2, {"search": Owner.SHADOW})
 
 
 def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatc
     with psycopg.connect(shop) as pinning, psycopg.connect(shop) as moving, ThreadPoolExecutor(1) as pool:
         share_stage_lock(pinning)
         move = pool.submit(lambda: advance(moving, plan, "search", **WHO))
-        refused = move.result(timeout=15)
+        refused = move.result(timeout=30)
 
         assert isinstance(refused, Refused)
         assert "not free to move" in refused.reason
@@ -220,7 +220,7 @@ def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatc
 
 def wait_until_blocked(dsn: str, pid: int) -> None:
     """Until that backend waits for an advisory lock."""
-    pause, tries = threading.Event(), 1_000
+    pause, tries = threading.Event(), 3_000
     with psycopg.connect(dsn, autocommit=True) as watching:
         for _ in range(tries):
             if watching.execute(BLOCKED, (pid,)).fetchone() == (1,):

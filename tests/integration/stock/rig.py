@@ -62,4 +62,4 @@ def held(connection: PsycopgConnection) -> dict[str, int]:
 def until_blocked(watch: PsycopgConnection, connection: PsycopgConnection) -> None:
     """Until another transaction is in the way of what `connection` runs in its thread."""
     pid = connection.info.backend_pid
-    assert wait_until(lambda: watch.execute(BLOCKED, (pid,)).fetchone() == (True,), within_s=10)
+    assert wait_until(lambda: watch.execute(BLOCKED, (pid,)).fetchone() == (True,), within_s=30)

@@ -19,7 +19,6 @@ TO_NEW = Wanted("stock", stock, ("inventory",), Holder.NEW, "ann", "again")
 MOVE = ("-m", "strangler", "authority", "move", "stock", "--to", "new", "--reason", "killed on the way")
 
 
-@pytest.mark.timeout(60)  # it starts a process
 @pytest.mark.parametrize("point", ["authority.copied", "authority.fenced", "authority.switched"])
 def test_a_killed_move_leaves_stock_with_its_holder(database: str, point: str) -> None:
     environ = {

@@ -24,7 +24,7 @@ def together(dsn: str, workers: int, work: Work) -> None:
 
     def one(number: int) -> None:
         with psycopg.connect(dsn, options="-c deadlock_timeout=50ms") as connection:
-            begin.wait(10)
+            begin.wait(30)
             work(connection, number)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -92,7 +92,7 @@ def test_an_order_that_two_bring_at_once_takes_its_pieces_once(database: str) ->
         until_blocked(watch, second)
         first.commit()
 
-        assert waiting.result(timeout=10) == [("one", None, None), ("two", None, None)]
+        assert waiting.result(timeout=30) == [("one", None, None), ("two", None, None)]
         second.commit()
         assert on_hand(watch, "legacy") == {"A": 999_997, "B": 999_999}
 
@@ -110,7 +110,7 @@ def test_pieces_that_two_give_back_at_once_come_back_once(database: str) -> None
         until_blocked(watch, second)
         first.commit()
 
-        waiting.result(timeout=10)
+        waiting.result(timeout=30)
         second.commit()
         assert on_hand(watch, "legacy") == {"A": 1_000_000}
 

@@ -81,11 +81,11 @@ def test_orders_of_a_customer_take_turns_and_a_rollback_was_never_there(database
         until_blocked(watch, second)
         assert count(third, "other", "18") == (True, 0, 0)
         first.rollback()
-        assert waiting.result(10) == (True, 0, 0)
+        assert waiting.result(30) == (True, 0, 0)
         waiting = pool.submit(count, third, "three")
         until_blocked(watch, third)
         second.commit()
-        assert waiting.result(10) == (True, 1, 100)
+        assert waiting.result(30) == (True, 1, 100)
 
 
 def test_velocity_moves_with_its_past_and_goes_on_at_its_new_holder(connection: PsycopgConnection) -> None:
