@@ -33,6 +33,7 @@ class RelayRig:
     stack: Stack
     dsn: str = field(repr=False)
     topic_prefix: str
+    relays: list[Running] = field(default_factory=list)
 
     @classmethod
     def prepare(cls, stack: Stack, dsn: str, topic_prefix: str) -> Self:
@@ -69,7 +70,14 @@ class RelayRig:
 
     def _spawn(self, name: str, environ: Mapping[str, str], ready: Callable[[Running], bool] | None) -> Running:
         argv = [sys.executable, "-m", "outbox", "relay"]
-        return self.stack.spawn(f"{name}-{self.topic_prefix}log", argv, env={**self.environ(), **environ}, ready=ready)
+        log = f"{name}-{self.topic_prefix}log"
+        self.relays.append(self.stack.spawn(log, argv, env={**self.environ(), **environ}, ready=ready))
+        return self.relays[-1]
+
+    def end(self) -> None:
+        """No relay outlives its test: it would look for its database for as long as the stack runs."""
+        for relay in self.relays:
+            relay.kill()
 
     def connect(self, *, autocommit: bool = False) -> PsycopgConnection:
         return psycopg.connect(self.dsn, autocommit=autocommit)

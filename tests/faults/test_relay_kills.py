@@ -71,6 +71,7 @@ def test_a_killed_relay_comes_back_without_loss(
         assert {str(one.event.id) for one in events} == {row[0] for row in connection.execute(APPENDED)}
     assert_counts_up(first_arrivals(events))
     assert_repeats_are_recognisable(events)
+    rig.end()
 
 
 def has_stopped(relay: Running) -> bool:

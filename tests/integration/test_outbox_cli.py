@@ -28,8 +28,10 @@ SELECT format('DROP TABLE %s', inhrelid::regclass) FROM pg_inherits WHERE inhpar
 
 
 @pytest.fixture
-def rig(stack: Stack, database: str, topic_prefix: str) -> RelayRig:
-    return RelayRig.prepare(stack, database, topic_prefix)
+def rig(stack: Stack, database: str, topic_prefix: str) -> Iterator[RelayRig]:
+    rig = RelayRig.prepare(stack, database, topic_prefix)
+    yield rig
+    rig.end()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 import psycopg
@@ -31,8 +32,10 @@ TERMINATE = "SELECT pg_terminate_backend(%s)"
 
 
 @pytest.fixture
-def rig(stack: Stack, database: str, topic_prefix: str) -> RelayRig:
-    return RelayRig.prepare(stack, database, topic_prefix)
+def rig(stack: Stack, database: str, topic_prefix: str) -> Iterator[RelayRig]:
+    rig = RelayRig.prepare(stack, database, topic_prefix)
+    yield rig
+    rig.end()
 
 
 def test_events_arrive_in_commit_order_with_their_headers(rig: RelayRig) -> None:
