@@ -7,12 +7,15 @@ import time
 from collections.abc import Sequence
 
 from kafka import KafkaConsumer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 
 from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds
 from benchmarks.question import Answer
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, RuntimeSettings
+from outbox.consumer.garbage import rarely_collected
 from outbox.event import ReceivedEvent
+from outbox.kafka.python_consumer import FETCH_WAIT_MS
 from strangler.local.stack import Stack
 
 EVENTS = 200_000
@@ -35,22 +38,31 @@ def nothing(
 
 
 def bare_poll(feed: Feed) -> float:
-    """Records per second of kafka-python's poll in a loop, from the first record on; what is fetched is dropped."""
+    """Records per second of kafka-python's poll in a loop, from the first record on; what is fetched is dropped.
+
+    It is given all that the runtime gives its own client: the waits, no metrics, as many records a poll, and a
+    collector that runs as rarely. Not given are our reading of batches and our threads.
+    """
     consumer = KafkaConsumer(
         feed.topic,
         bootstrap_servers=feed.bootstrap,
         group_id=f"bare-{secrets.token_hex(3)}",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        partition_assignment_strategy=[RangePartitionAssignor],
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_poll_records=RuntimeSettings().fetch_records,
+        metrics_enabled=False,
     )
     first, seen, until = 0.0, 0, time.monotonic() + WITHIN_S
     try:
-        while seen < feed.events and time.monotonic() < until:
-            fetched = consumer.poll(timeout_ms=100)
-            if fetched and not first:
-                first = time.monotonic()
-            seen += sum(map(len, fetched.values()))
-        ended = time.monotonic()
+        with rarely_collected():
+            while seen < feed.events and time.monotonic() < until:
+                fetched = consumer.poll(timeout_ms=FETCH_WAIT_MS)
+                if fetched and not first:
+                    first = time.monotonic()
+                seen += sum(map(len, fetched.values()))
+            ended = time.monotonic()
     finally:
         consumer.close(autocommit=False)
     if seen < feed.events:
