@@ -34,7 +34,8 @@ class Healing:
             return
         try:
             ranges = self._consumer.log_range(sorted(suspects))
-        except DependencyDown:
+        except DependencyDown as error:
+            self._report.unreachable(error)
             self._watchdog.forget()
             return
         for stall in self._watchdog.judge({partition: end for partition, (_, end) in ranges.items()}):

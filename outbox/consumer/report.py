@@ -76,6 +76,11 @@ class Report:
         evidence |= {"behind_s": round(stall.behind_s, 1), "held_records": load[0], "held_bytes": load[1]}
         _log.error("partition_stalled", extra={**_place(stall.partition), **evidence})
 
+    def unreachable(self, error: BaseException) -> None:
+        """The broker did not answer; the member waits for it, and goes on where it was."""
+        self.count(Metric.UNREACHABLE, what="broker")
+        self.trouble("broker_unreachable", error)
+
     def trouble(self, event: str, error: BaseException, partition: TopicPartition | None = None) -> None:
         """Something that a person may have to look at; `error` is ours or a client's, its text holds no payload."""
         fields = _place(partition) if partition is not None else {}

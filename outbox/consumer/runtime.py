@@ -151,7 +151,7 @@ class ConsumerRuntime:
         except DependencyDown as error:
             if self._clock() - self._answered_at > self._settings.broker_patience_s:
                 raise
-            self._report.trouble("poll_failed", error)
+            self._report.unreachable(error)
             self._failed.wait(REST_AFTER_ERROR_S)
             return ()
         self._answered_at = self._clock()

@@ -33,6 +33,7 @@ class Metric(StrEnum):
     PAUSED = "consumer_paused"  # [topic]
     RESUMED = "consumer_resumed"  # [topic]
     STALLED = "consumer_stalled"  # [remedy]
+    UNREACHABLE = "consumer_unreachable"  # [what]
 
 
 class Observe(Protocol):

@@ -49,7 +49,8 @@ class Publisher:
             event_id = dict(record.headers)["id"].decode()
             raise ConfigurationError(
                 f"event {event_id} has {record.size_bytes} bytes, Kafka takes {MAX_RECORD_BYTES}; the relay stands "
-                "still before it. It was not written by append, which refuses such events: see the runbook"
+                "still before it. append refuses such events: let who wrote it store the large part elsewhere, append "
+                "all events of that transaction again, and only then advance the slot beyond it"
             )
         delivery = self._producer.send(record.topic, record.key, record.value, record.headers)
         self._in_flight.append((delivery, record.size_bytes))

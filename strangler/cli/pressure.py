@@ -11,7 +11,10 @@ from strangler.flows.places import policy_of
 from strangler.plan import Step
 from strangler.pressure.read import read_pressure
 
-EPILOG = "exit: 0 all promises hold, 1 one is broken or a topic soon drops what waits, 2 usage, 3 a dependency is down"
+EPILOG = (
+    "exit: 0 all promises hold, 1 one is broken, a partition stands still or a topic soon drops what waits, "
+    "2 usage, 3 a dependency is down"
+)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(invocation: Invocation) -> int:
-    """Exit 1 when a promise is broken, or events are about to be lost."""
+    """Exit 1 when a promise is broken, a partition stands still, or events are about to be lost."""
     window_s = invocation.args.window_s
     if not (math.isfinite(window_s) and 0.05 <= window_s <= 600):
         raise BadInput(f"--window-s {window_s} is no window; give 0.05 to 600")
@@ -36,7 +39,9 @@ def run(invocation: Invocation) -> int:
         width = max(len(each.context) for each in found) if found else 0
         invocation.emit(data, [f"{each.context:<{width}}  {each.sentence}" for each in found])
         if not invocation.args.watch:
-            broken = [each for each in found if each.losing or (each.breach_s is not None and each.breach_s < 0)]
+            broken = [
+                each for each in found if each.lost or each.losing or (each.breach_s is not None and each.breach_s < 0)
+            ]
             return 1 if broken else 0
 
 

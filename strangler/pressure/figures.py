@@ -45,6 +45,7 @@ class Pressure:
 
     `breach_s`: until the oldest is older than the promise; below 0 it is. None without a promise or without a backlog.
     `headroom_s`: until the topics drop the oldest event that still waits; None where nothing waits or all is kept.
+    `lost`: partitions that stand still because their position is not in the log any more.
     `losing`: the headroom is down to a quarter of the retention. `saturation`: 0 to 1, by what is used up: `vendor` is
     the share of effects that the vendor limits.
     """
@@ -63,6 +64,7 @@ class Pressure:
     losing: bool
     saturation: Mapping[str, float]
     hot: Sequence[Hot] = field(default=())
+    lost: Sequence[str] = field(default=())
     sentence: str = ""
 
     def to_json(self) -> dict[str, Json]:
@@ -80,6 +82,7 @@ def pressure_of(
     promise_s: float | None = None,
     words: str = "",
     hot: Sequence[Hot] = (),
+    lost: Sequence[str] = (),
 ) -> Pressure:
     """Two looks some time apart make rates. `words`: what waits, as the business says it ("orders wait for stock")."""
     seconds = max(last.at_s - first.at_s, 1e-6)
@@ -104,6 +107,7 @@ def pressure_of(
         losing=headroom_s is not None and headroom_s < ALARM_BELOW * (last.kept_s or 0),
         saturation={"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {},
         hot=tuple(hot),
+        lost=tuple(lost),
     )
     return _said(found, words or f"events wait in {context}")
 
@@ -138,6 +142,8 @@ def _said(found: Pressure, words: str) -> Pressure:
         parts.append(
             f"the topic drops the oldest in {spoken_s(max(0.0, found.headroom_s))}: lengthen its retention now"
         )
+    if found.lost:
+        parts.append(f"{', '.join(found.lost)} stands still: its position is not in the log; reconcile, then set it")
     if found.effects.limited:
         parts.append(f"{found.effects.limited} held back by the vendor's limit")
     if unanswered := found.effects.unknown - found.effects.limited:

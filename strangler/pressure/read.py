@@ -17,6 +17,7 @@ from outbox.kafka.python_reader import PythonReader
 from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
+from strangler.pressure.lost import lost
 from strangler.reconcile.addresses import Addresses
 
 SAMPLE = 500  # records a partition, from the first that is not done: enough to name what is hot, cheap to read
@@ -59,6 +60,9 @@ class Watched:
         row = self.connection.execute(PARKED, {"group": self.group}).fetchone()
         return 0 if row is None else int(row[0])
 
+    def lost(self, admin: Admin, reader: Reader) -> Sequence[TopicPartition]:
+        return lost(self.connection, self.group, self.topics, admin, reader)
+
 
 def read_pressure(
     plan: Plan,
@@ -95,6 +99,7 @@ def read_pressure(
                     promise_s=promise_of(each.step),
                     words=each.step.waiting,
                     hot=hot(events),
+                    lost=[f"{topic}/{number}" for topic, number in each.lost(admin, reader)],
                 )
             )
         return found
@@ -126,7 +131,7 @@ def _waiting(each: Watched, admin: Admin, reader: Reader) -> dict[TopicPartition
             continue
         try:
             records = reader.read(partition, lowest, SAMPLE)
-        except PositionLost:  # behind the log's start: the runtime has stopped there and says so
+        except PositionLost:  # outside the log: named as lost
             continue
         found[partition] = [one for one in records if one.offset >= offsets[lane_of(one.key or b"", len(offsets))]]
     return found

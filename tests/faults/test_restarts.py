@@ -8,19 +8,23 @@ from contextlib import closing
 
 import pytest
 
+from outbox.consumer import Metric
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
 from tests.faults.members import within
+from tests.integration.consumer_rig import Rig, eventually
 from tests.integration.contexts import rows
 from tests.orders import of_order
 from tests.vendors_server import Vendors
 
 ENDED = "SELECT count(*) FROM payment.effect WHERE state = 'done'"
 WITHIN_S = 90.0
+TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
 
 
 def restart_broker(stack: Stack) -> None:
@@ -89,3 +93,35 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     assert [vendors.asked("payments", ref).keys() for ref in sent] == [{f"{ref}:payment:100"} for ref in sent]
     assert rows(database, "SELECT count(*) FROM payment.quarantine") == [(0,)]
     assert [context.terminate() for context in contexts] == [0, 0]
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(180)
+def test_a_member_waits_for_its_broker_says_so_and_goes_on(stack: Stack, database: str, topic_prefix: str) -> None:
+    assert stack.kafka is not None, "the stack's Kafka was given by address: this test restarts it"
+    rig = Rig(
+        dsn=database,
+        topic=f"{topic_prefix}order",
+        group=f"{topic_prefix}search",
+        admin=PythonAdmin(stack.bootstrap),
+        producer=PythonProducer(stack.bootstrap),
+        make_consumer=lambda group: PythonConsumer(stack.bootstrap, group=group, timing=TIMING),
+    )
+    with rig.prepared(2):
+        rig.send_many(keys=6, each=3)
+        running = rig.runtime()
+        eventually(rig.all_applied, rig.effects)
+        stack.kafka.terminate(20)
+        try:
+            assert within(lambda: running.count(Metric.UNREACHABLE) > 0), running.counts
+        finally:
+            stack.kafka.start()
+        for key in range(6):
+            rig.send(f"order-{key}", 4)
+        rig.producer.flush(WITHIN_S)
+        assert within(rig.all_applied), (rig.effects(), running.counts)
+        assert within(rig.caught_up), rig.positions()
+        running.stop()
+        assert running.error is None
+        assert running.count(Metric.STALLED) == 0
+        rig.assert_once_and_in_order()

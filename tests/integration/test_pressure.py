@@ -46,6 +46,7 @@ class Shop:
         }
         with closing(PythonAdmin(bootstrap)) as admin:
             admin.ensure_topics({self.topic: 1})
+            self.incarnation = admin.describe([self.topic])[self.topic].incarnation
 
     def order(self, *keys: str, tenant: str = "shop", sku: str = "85123A") -> None:
         producer = PythonProducer(self.bootstrap)
@@ -62,8 +63,8 @@ class Shop:
             for lane, offset in enumerate(offsets):
                 connection.execute(
                     "INSERT INTO search.position (group_name, topic, partition, lane, lanes, incarnation, next_offset,"
-                    " fence) VALUES (%s, %s, 0, %s, %s, '', %s, 1)",
-                    (self.group, self.topic, lane, len(offsets), offset),
+                    " fence) VALUES (%s, %s, 0, %s, %s, %s, %s, 1)",
+                    (self.group, self.topic, lane, len(offsets), self.incarnation, offset),
                 )
 
 
@@ -105,6 +106,20 @@ def test_a_group_that_never_came_has_everything_before_it(shop: Shop) -> None:
     shop.order("a", "b", "c")
 
     assert read_pressure(PLAN, shop.environ, window_s=0.05)[0].backlog == 3
+
+
+def test_a_partition_whose_position_left_the_log_is_named(shop: Shop) -> None:
+    shop.order(*[f"o{number}" for number in range(4)])
+    shop.stand(0, 4, 2)
+    assert read_pressure(PLAN, shop.environ, window_s=0.05)[0].lost == ()
+    shop.stand(4, 9, 4)
+    (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
+    assert found.lost == (f"{shop.topic}/0",)
+    assert f"{shop.topic}/0 stands still: its position is not in the log" in found.sentence
+    shop.stand(4, 4, 4)
+    with psycopg.connect(shop.dsn) as connection:
+        connection.execute("UPDATE search.position SET incarnation = 'of yesterday'")
+    assert read_pressure(PLAN, shop.environ, window_s=0.05)[0].lost == (f"{shop.topic}/0",)
 
 
 def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:
