@@ -1,12 +1,11 @@
-"""A consumer that waits, with everything imported, for its order to begin: so a run of many seeds pays for no start.
+"""A consumer as a process of a long run, forked from a server that has imported everything: it costs no start.
 
-It reads lines of JSON: `{"stop_at": "consumer.handled:3"}` begins, `{"freeze": 2}` makes the client forget partition 2.
-The end of its input is the end of the process: no orphan outlives the harness.
+It is given orders: `{"stop_at": "consumer.handled:3"}` begins, `{"freeze": 2}` makes the client forget partition 2.
+The end of its orders is the end of the process: no orphan outlives the harness.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
@@ -14,8 +13,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
@@ -55,15 +57,15 @@ def overloaded(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -
     return dispositions
 
 
-def main() -> None:
+def main(orders: Connection, log: Path, environ: Mapping[str, str]) -> None:
+    with log.open("ab") as output:
+        os.dup2(output.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("outbox.consumer").setLevel(logging.INFO)
-    sys.stderr.write("ready\n")
-    sys.stderr.flush()
-    order = json.loads(sys.stdin.readline())
+    order = orders.recv()
     name, _, arrival = order.get("stop_at", "").partition(":")
-    environ, calm = os.environ, "overload" in order
-    consumer = consumer_class(client_of(environ))(
+    calm = "overload" in order
+    consumer = consumer_class(client_of(os.environ))(
         environ["KAFKA_BOOTSTRAP"], group=environ["GROUP"], timing=GroupTiming() if calm else TIMING
     )
     with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
@@ -78,16 +80,15 @@ def main() -> None:
             checkpoints=Checkpoints(name or None, int(arrival or 1)),
         )
         signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
-        threading.Thread(target=listen, args=(consumer, environ["TOPIC"]), daemon=True).start()
+        threading.Thread(target=listen, args=(orders, consumer, environ["TOPIC"]), daemon=True).start()
         runtime.run()
 
 
-def listen(consumer: Consumer, topic: str) -> None:
+def listen(orders: Connection, consumer: Consumer, topic: str) -> None:
     """Further orders."""
-    for line in sys.stdin:
-        never_fetched_again(consumer, TopicPartition(topic, json.loads(line)["freeze"]))
-    os._exit(3)
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        while True:
+            order: dict[str, Any] = orders.recv()
+            never_fetched_again(consumer, TopicPartition(topic, order["freeze"]))
+    except EOFError:
+        os._exit(3)

@@ -64,7 +64,7 @@ def run_overload(stack: Stack, seconds: float, folder: Path, say: Callable[[str]
             _flood(ground_, member, report, say)
         except KeyboardInterrupt:
             report.interrupted = True
-        report.died = member.process.poll() is not None
+        report.died = not member.alive()
         report.revoked, report.stalls = ground_.said("consumer_revoked"), ground_.said("partition_stalled")
         report.pauses = ground_.said("consumer_paused")
         if not report.died:
@@ -84,7 +84,7 @@ def _flood(ground_: Ground, member: Member, report: OverloadReport, say: Callabl
     began = said = time.monotonic()
     warm, end = began + report.asked_s * WARM_PART, began + report.asked_s
     before = ground_.sent.total()
-    while (now := time.monotonic()) < end and member.process.poll() is None:
+    while (now := time.monotonic()) < end and member.alive():
         ground_.send("load", KEYS, max(1, -(-round(report.capacity_per_s * TENFOLD * STEP_S) // KEYS)))
         rss = member.rss_bytes()
         if now < warm:
