@@ -7,50 +7,69 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+import requests
 
-from outbox.consumer import Metric
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import GroupTiming, PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
 from tests.faults.members import within
-from tests.integration.consumer_rig import Rig, eventually
 from tests.integration.contexts import rows
 from tests.orders import of_order
 from tests.vendors_server import Vendors
 
 ENDED = "SELECT count(*) FROM payment.effect WHERE state = 'done'"
 WITHIN_S = 90.0
-TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
+UNREACHABLE = 'consumer_unreachable_total{context="order",what="broker"}'
 
 
-def restart_broker(stack: Stack) -> None:
+def restart_broker(stack: Stack, counted: Callable[[str], bool]) -> None:
     """In order: killed, the embedded Kafka would forget what it acknowledged. Kills are the long run's."""
     assert stack.kafka is not None, "the stack's Kafka was given by address: this test restarts it"
     stack.kafka.terminate(20)
-    stack.kafka.start()
+    try:
+        assert within(lambda: counted(UNREACHABLE)), "it waits without a word"
+    finally:
+        stack.kafka.start()
 
 
-def restart_database(stack: Stack) -> None:
+def restart_database(stack: Stack, _counted: Callable[[str], bool]) -> None:
     """In order: the tests' server gives up durability for speed."""
     assert stack.postgres is not None, "the stack's PostgreSQL was given by address: this test restarts it"
     stack.postgres.running.terminate(20)
     stack.postgres.start()
 
 
+def send(bootstrap: str, topic_prefix: str, sent: list[str]) -> None:
+    """As the relay does, from a producer that lives no longer than its broker."""
+    producer = PythonProducer(bootstrap)
+    for _ in range(30):
+        ref = f"{topic_prefix}{len(sent)}"
+        for type_ in ("FraudCleared", "StockReserved"):
+            event = of_order(type_, ref, "payment=new", by="new")
+            producer.send(topic_prefix + event.aggregate_type, ref.encode(), event.payload, to_headers(event, None))
+        sent.append(ref)
+    producer.flush(20.0)
+    producer.close(5.0)
+
+
 @pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("restart", [restart_database, restart_broker])
 def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_context(
-    stack: Stack, database: str, topic_prefix: str, vendors: Vendors, restart: Callable[[Stack], None]
+    stack: Stack,
+    database: str,
+    topic_prefix: str,
+    vendors: Vendors,
+    restart: Callable[[Stack, Callable[[str], bool]], None],
 ) -> None:
     bootstrap = stack.bootstrap
     topics = [f"{topic_prefix}{topic}" for topic in ("intake", "fraud", "inventory", "payment", "order")]
     with closing(PythonAdmin(bootstrap)) as admin:
         admin.ensure_topics(dict.fromkeys(topics, 2))
+    address = f"127.0.0.1:{stack.take_port()}"
     environ = {
         "STRANGLER_DSN": database,
         "KAFKA_BOOTSTRAP": bootstrap,
@@ -62,30 +81,16 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
         stack.spawn(
             f"{name}-{topic_prefix}",
             (sys.executable, "-m", "new_services", "run", name, "--lanes", "3"),
-            env=environ,
+            env=environ | more,
             ready=Running.said_ready,
         )
-        for name in ("payment", "order")
+        for name, more in (("payment", {}), ("order", {"OUTBOX_METRICS_ADDRESS": address}))
     ]
     sent: list[str] = []
-
-    def send(count: int) -> None:
-        """As the relay does, from a producer that lives no longer than its broker."""
-        producer = PythonProducer(bootstrap)
-        for _ in range(count):
-            ref = f"{topic_prefix}{len(sent)}"
-            for type_ in ("FraudCleared", "StockReserved"):
-                event = of_order(type_, ref, "payment=new", by="new")
-                topic = topic_prefix + event.aggregate_type
-                producer.send(topic, ref.encode(), event.payload, to_headers(event, None))
-            sent.append(ref)
-        producer.flush(20.0)
-        producer.close(5.0)
-
-    send(30)
+    send(bootstrap, topic_prefix, sent)
     assert wait_until(lambda: rows(database, ENDED)[0][0] > 0, within_s=WITHIN_S), "it is in the midst of them"
-    restart(stack)
-    send(30)
+    restart(stack, lambda line: line in requests.get(f"http://{address}/metrics", timeout=10).text)
+    send(bootstrap, topic_prefix, sent)
     assert within(lambda: rows(database, ENDED) == [(len(sent),)], WITHIN_S), rows(database, ENDED)
     seen = "SELECT count(*) FROM ordering.progress WHERE seen @> '{FraudCleared,StockReserved}'"
     assert within(lambda: rows(database, seen) == [(len(sent),)], WITHIN_S), rows(database, seen)
@@ -93,35 +98,3 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     assert [vendors.asked("payments", ref).keys() for ref in sent] == [{f"{ref}:payment:100"} for ref in sent]
     assert rows(database, "SELECT count(*) FROM payment.quarantine") == [(0,)]
     assert [context.terminate() for context in contexts] == [0, 0]
-
-
-@pytest.mark.alone
-@pytest.mark.timeout(180)
-def test_a_member_waits_for_its_broker_says_so_and_goes_on(stack: Stack, database: str, topic_prefix: str) -> None:
-    assert stack.kafka is not None, "the stack's Kafka was given by address: this test restarts it"
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(stack.bootstrap),
-        producer=PythonProducer(stack.bootstrap),
-        make_consumer=lambda group: PythonConsumer(stack.bootstrap, group=group, timing=TIMING),
-    )
-    with rig.prepared(2):
-        rig.send_many(keys=6, each=3)
-        running = rig.runtime()
-        eventually(rig.all_applied, rig.effects)
-        stack.kafka.terminate(20)
-        try:
-            assert within(lambda: running.count(Metric.UNREACHABLE) > 0), running.counts
-        finally:
-            stack.kafka.start()
-        for key in range(6):
-            rig.send(f"order-{key}", 4)
-        rig.producer.flush(WITHIN_S)
-        assert within(rig.all_applied), (rig.effects(), running.counts)
-        assert within(rig.caught_up), rig.positions()
-        running.stop()
-        assert running.error is None
-        assert running.count(Metric.STALLED) == 0
-        rig.assert_once_and_in_order()
