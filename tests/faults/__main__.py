@@ -121,7 +121,7 @@ def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
 def poison(stack: Stack, _arguments: argparse.Namespace) -> Result:
     """Five in a hundred events are poison; then all that was parked is replayed."""
     with _rig(stack, "poison").prepared(4) as rig:
-        report = run_poison(rig, rate=300, seconds=10.0)
+        report = run_poison(rig, stack.bootstrap, rate=300, seconds=15.0)
     return report.to_json(), report.found()
 
 
