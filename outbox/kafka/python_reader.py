@@ -11,6 +11,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import Record, TopicPartition
+from outbox.kafka.python_records import read_quickly
 
 POLL_MS = 200
 RANGE_WITHIN_MS = 5_000
@@ -30,6 +31,7 @@ class PythonReader:
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )
+            read_quickly(self._client)
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
 
@@ -47,10 +49,7 @@ class PythonReader:
                 if time.monotonic() > deadline:
                     raise DependencyDown(f"{partition.topic}-{partition.partition}@{offset} was not read in time")
                 for batch in self._client.poll(timeout_ms=POLL_MS, max_records=limit - len(records)).values():
-                    records += [
-                        Record(one.topic, one.partition, one.offset, one.key, one.value, one.headers, one.timestamp)
-                        for one in batch
-                    ]
+                    records += batch
         except OffsetOutOfRangeError as error:
             raise _lost(partition, offset) from error  # the log's start has moved on meanwhile
         except KafkaError as error:
