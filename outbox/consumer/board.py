@@ -83,6 +83,11 @@ class Board:
         with self._changed:
             return [lanes.assigned for lanes in self._partitions.values()]
 
+    def under_way(self) -> list[Run]:
+        """Runs that were taken and have not ended yet."""
+        with self._changed:
+            return [run for lanes in self._partitions.values() for run in lanes.running()]
+
     def lowest(self) -> dict[TopicPartition, int]:
         """Per partition the offset below which all is done."""
         with self._changed:

@@ -285,8 +285,8 @@ class PartitionLanes:
             lane.running, lane.running_sizes = None, []
         self.records = self.bytes = 0
 
-    def running(self) -> bool:
-        return any(lane.running is not None for lane in self._lanes)
+    def running(self) -> list[Run]:
+        return [lane.running for lane in self._lanes if lane.running is not None]
 
     def lowest(self) -> int:
         """All records below are done."""

@@ -48,9 +48,11 @@ WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 ORDER BY "offset" FOR UPDATE"""
 
 _RESOLVE = """
-UPDATE quarantine SET resolved_at = now(), resolution = 'replayed'
-WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
-  AND "offset" = ANY(%(offsets)s)"""
+UPDATE quarantine AS parked SET resolved_at = now(), resolution = 'replayed'
+FROM unnest(%(offsets)s::bigint[]) AS given("offset")
+WHERE parked.group_name = %(group)s AND parked.topic = %(topic)s AND parked.partition = %(partition)s
+  AND parked.incarnation = %(incarnation)s AND parked."offset" = given."offset" AND parked.resolved_at IS NULL
+RETURNING parked."offset" """
 
 # As in a run: the lane's position row is locked last. No row: another assignment has the partition.
 _OWNED = """
@@ -97,6 +99,8 @@ class ParkedRow:
 
     def record(self, partition: TopicPartition, read: Record | None) -> Record:
         """The record to handle: as read or kept, with a person's replacement on top."""
+        if read is not None and self.replacement is None and self.replacement_headers is None:
+            return read
         if read is None:
             headers = decoded(self.kept_headers) if self.kept_headers is not None else []
             read = Record(partition.topic, partition.partition, self.offset, self.key, self.kept_value, headers, 0)
@@ -129,11 +133,16 @@ def lock(connection: PsycopgConnection, group: str, assigned: Assigned, offsets:
     return frozenset(row[0] for row in rows)
 
 
-def resolve(connection: PsycopgConnection, group: str, assigned: Assigned, lane: int, offsets: Sequence[int]) -> None:
-    """End them as replayed, if the partition is still ours; else `Fenced`: roll back."""
-    names = names_of(group, assigned)
-    connection.execute(_RESOLVE, {**names, "offsets": list(offsets)})
-    if connection.execute(_OWNED, {**names, "lane": lane, "fence": assigned.fence}).fetchone() is None:
+def resolve(connection: PsycopgConnection, group: str, assigned: Assigned, offsets: Sequence[int]) -> frozenset[int]:
+    """End as replayed those that are still open, and tell which; nobody else ends them before the caller's commit."""
+    rows = connection.execute(_RESOLVE, {**names_of(group, assigned), "offsets": list(offsets)})
+    return frozenset(row[0] for row in rows)
+
+
+def check_fence(connection: PsycopgConnection, group: str, assigned: Assigned, lane: int) -> None:
+    """Before the commit: `Fenced` if the partition is not ours any more; roll back."""
+    names = {**names_of(group, assigned), "lane": lane, "fence": assigned.fence}
+    if connection.execute(_OWNED, names).fetchone() is None:
         place = f"{assigned.partition.topic}-{assigned.partition.partition}"
         raise Fenced(f"{place} was assigned anew: the replay goes on where the partition is now")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from psycopg import sql
+
 from outbox.connection import PsycopgConnection
 from outbox.consumer.lanes import Assigned
 from outbox.consumer.triage import BEHIND, Parked
@@ -16,12 +18,16 @@ INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", key
 VALUES (%(group)s, %(topic)s, %(incarnation)s, %(partition)s, %(offset)s, %(key)s, %(reason)s)
 ON CONFLICT DO NOTHING"""
 
-# Whoever releases keys hears of it at the commit: all that such an event waited for may have been resolved meanwhile.
-_TELL = "SELECT pg_notify('quarantine_' || current_schema(), '')"
+# For a key that waits for a version it may be the missing one.
+PARKED_BEHIND = "behind"
+_TELL = "SELECT pg_notify('quarantine_' || current_schema(), %s)"
 
+# `BETWEEN` and the order make the planner take the index with the key. By `=` all indexes look alike while there are
+# no statistics, as in a first flood, and each parked event would read all the others.
 _STILL_OPEN = """
-SELECT DISTINCT key FROM quarantine
-WHERE group_name = %(group)s AND topic = %(topic)s AND resolved_at IS NULL AND key = ANY(%(keys)s)"""
+SELECT key FROM unnest(%(keys)s::bytea[]) AS given(key)
+WHERE (SELECT true FROM quarantine AS open WHERE open.group_name = %(group)s AND open.topic = %(topic)s
+       AND open.key BETWEEN given.key AND given.key AND open.resolved_at IS NULL ORDER BY open.key LIMIT 1)"""
 
 
 def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: Sequence[Parked]) -> None:
@@ -38,11 +44,13 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
         }
         for one in parked
     ]
-    if rows:
+    if len(rows) == 1:  # mostly, and this costs half of a batch of one
+        connection.execute(_PARK, rows[0])
+    elif rows:
         with connection.cursor() as cursor:
             cursor.executemany(_PARK, rows)
-            if any(one.reason == BEHIND for one in parked):
-                cursor.execute(_TELL)
+    if any(one.reason == BEHIND for one in parked):
+        connection.execute(_TELL, [PARKED_BEHIND])
 
 
 def still_open(connection: PsycopgConnection, group: str, topic: str, keys: Set[bytes]) -> frozenset[bytes]:
@@ -51,3 +59,11 @@ def still_open(connection: PsycopgConnection, group: str, topic: str, keys: Set[
         return frozenset()
     rows = connection.execute(_STILL_OPEN, {"group": group, "topic": topic, "keys": list(keys)})
     return frozenset(bytes(row[0]) for row in rows)
+
+
+def listen(connection: PsycopgConnection) -> None:
+    """From now the connection is notified of what is parked, with `PARKED_BEHIND`, and of a person's commands."""
+    with connection.transaction():
+        row = connection.execute("SELECT 'quarantine_' || current_schema()").fetchone()
+        channel = row[0] if row else "quarantine_public"
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from outbox.connection import PsycopgConnection
 from outbox.consumer import early, parked
 from outbox.consumer.apply import Application
 from outbox.consumer.board import Board
+from outbox.consumer.doubts import Doubts
 from outbox.consumer.fetch import fetch
 from outbox.consumer.handler import Poison
 from outbox.consumer.isolate import reason_of
 from outbox.consumer.lanes import Assigned, lane_of
 from outbox.consumer.parked import ParkedRow
+from outbox.consumer.quarantine import PARKED_BEHIND, listen
 from outbox.consumer.report import Report
 from outbox.consumer.retry import RetryRule, Trouble
 from outbox.consumer.session import Session
@@ -35,8 +35,8 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.port import Reader, Record
 
 PAGE = 2_000
-BATCH = 200
-LISTEN_S = 0.5  # how soon it notices that it is to stop, or that a partition has come
+BATCH = 500
+LISTEN_S = 0.5  # how soon it notices that it is to stop, that a partition has come, or that a run has ended
 LOOK_AGAIN_S = 30.0  # should a notification be lost with its connection
 KEEP_EVERY_S = 60.0
 KEEP_OLDER_S = 86_400.0
@@ -78,6 +78,7 @@ class Release:
         self._seen: list[int] = []  # fences
         self._look_at = self._keep_at = 0.0
         self._listening: PsycopgConnection | None = None
+        self._doubts = Doubts(board)
 
     def stop(self) -> None:
         """End within `LISTEN_S` and the batch under way."""
@@ -98,12 +99,16 @@ class Release:
     def _turn(self) -> None:
         connection = self._session.connection()
         if connection is not self._listening:
-            _listen(connection)
+            listen(connection)
             self._listening, self._look_at = connection, 0.0
-        told = any(True for _ in connection.notifies(timeout=LISTEN_S, stop_after=1))
+        notes = {note.payload for note in connection.notifies(timeout=LISTEN_S, stop_after=1)}
+        told = bool(notes if self._versions is not None else notes - {PARKED_BEHIND})
         held, now = self._board.assigned(), time.monotonic()
         fences = [one.fence for one in held]
-        if told or fences != self._seen or now >= self._look_at:
+        due = told or fences != self._seen or now >= self._look_at
+        if due:
+            self._doubts.note()
+        if due or self._doubts.ended():
             for assigned in held:
                 self._replay_all(connection, assigned)
             self._seen, self._look_at, self._failures = fences, now + self._look_again_s, 0
@@ -135,6 +140,7 @@ class Release:
             by_lane.setdefault(lane, []).append(self._parcel(assigned, row, read))
         for lane, parcels in by_lane.items():
             self._replay_lane(connection, assigned, lane, parcels)
+        self._doubts.note()
         return True
 
     def _let_go(self, connection: PsycopgConnection, assigned: Assigned, versions: Versions) -> None:
@@ -175,7 +181,8 @@ class Release:
                     early.wait_on(connection, self._how.group, assigned, left[0].offset, versions.waiting(missing))
                 lane = lane_of(parcels[ready[0].offset].row.key or b"", len(assigned.lanes))
                 offsets = sorted(one.offset for one in ready)
-                parked.resolve(connection, self._how.group, assigned, lane, offsets)
+                parked.resolve(connection, self._how.group, assigned, offsets)
+                parked.check_fence(connection, self._how.group, assigned, lane)
         except Poison as poison:
             self._hold(connection, assigned, parcels[ready[poison.index].offset], poison.reason)
             return
@@ -232,7 +239,7 @@ class Release:
     def _replay(self, connection: PsycopgConnection, assigned: Assigned, lane: int, batch: Sequence[Parcel]) -> None:
         """One transaction. `Poison.index` counts in `batch`."""
         with connection.transaction():
-            still = parked.lock(connection, self._how.group, assigned, [one.row.offset for one in batch])
+            still = parked.resolve(connection, self._how.group, assigned, [one.row.offset for one in batch])
             todo = [index for index, one in enumerate(batch) if one.row.offset in still]
             events = [event for index in todo if (event := batch[index].event) is not None]
             if events:
@@ -244,7 +251,7 @@ class Release:
                 except Poison as poison:
                     raise Poison(todo[poison.index], poison.reason) from poison
             self._how.checkpoints.reach("replay.handled")
-            parked.resolve(connection, self._how.group, assigned, lane, sorted(still))
+            parked.check_fence(connection, self._how.group, assigned, lane)
         self._how.checkpoints.reach("replay.committed")
         self._report.count(Metric.REPLAYED, len(events), topic=assigned.partition.topic)
 
@@ -287,10 +294,3 @@ class Release:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-
-
-def _listen(connection: PsycopgConnection) -> None:
-    with connection.transaction():
-        row = connection.execute("SELECT 'quarantine_' || current_schema()").fetchone()
-        channel = row[0] if row else "quarantine_public"
-        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

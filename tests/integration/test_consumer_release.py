@@ -79,22 +79,41 @@ def test_a_replay_takes_the_key_in_order_while_its_new_events_arrive(rig: Rig) -
     assert running.count(Metric.REPLAYED) >= 29
 
 
-def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig: Rig) -> None:
-    """It saw its key still closed; when it commits nobody is left to wait for."""
-    picky, halt = Picky(("order-1", 1)), Halt("consumer.positioned")
+# Behind the look at what is open, before the row is written and after it.
+WHILE_PARKING = pytest.mark.parametrize("point", ["consumer.handled", "consumer.positioned"])
+
+
+def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
+    """The first event of order-1 is parked, and the transaction that is to park the second waits at `point`."""
+    picky, halt = Picky(("order-1", 1)), Halt(point)
     rig.send("order-1", 1)
     first = rig.runtime(picky)
     eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
     first.stop()
     rig.send("order-1", 2)
-    picky.refused.clear()
     rig.runtime(picky, checkpoints=halt)
-    assert halt.reached.wait(WITHIN_S)  # the second one is parked, its run not committed
+    assert halt.reached.wait(WITHIN_S)
+    return picky, halt
+
+
+@WHILE_PARKING
+def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig: Rig, point: str) -> None:
+    """It saw its key still closed; when it commits nobody is left to wait for."""
+    picky, halt = parking_its_second(rig, point)
+    picky.refused.clear()
     replay(rig)
     threading.Timer(0.3, halt.released.set).start()
     eventually(rig.all_applied, rig.parked)
     eventually(lambda: not rig.parked(), rig.parked)
     rig.assert_once_and_in_order()
+
+
+@WHILE_PARKING
+def test_an_event_parked_while_the_one_before_it_is_discarded_is_not_forgotten(rig: Rig, point: str) -> None:
+    _, halt = parking_its_second(rig, point)
+    threading.Timer(0.3, halt.released.set).start()
+    ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
+    eventually(lambda: rig.effects() == [("order-1", 2)], rig.parked)
 
 
 def test_what_is_still_poison_waits_again_with_its_successors(rig: Rig) -> None:
