@@ -83,6 +83,12 @@ def test_a_replay_takes_the_key_in_order_while_its_new_events_arrive(rig: Rig) -
 WHILE_PARKING = pytest.mark.parametrize("point", ["consumer.handled", "consumer.positioned"])
 
 
+@pytest.fixture
+def told_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that comes by itself comes after the test."""
+    monkeypatch.setattr("outbox.consumer.release.LOOK_AGAIN_S", 3_600.0)
+
+
 def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
     """The first event of order-1 is parked, and the transaction that is to park the second waits at `point`."""
     picky, halt = Picky(("order-1", 1)), Halt(point)
@@ -97,6 +103,7 @@ def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
 
 
 @WHILE_PARKING
+@pytest.mark.usefixtures("told_only")
 def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig: Rig, point: str) -> None:
     """It saw its key still closed; when it commits nobody is left to wait for."""
     picky, halt = parking_its_second(rig, point)
@@ -109,6 +116,7 @@ def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig
 
 
 @WHILE_PARKING
+@pytest.mark.usefixtures("told_only")
 def test_an_event_parked_while_the_one_before_it_is_discarded_is_not_forgotten(rig: Rig, point: str) -> None:
     _, halt = parking_its_second(rig, point)
     threading.Timer(0.3, halt.released.set).start()
