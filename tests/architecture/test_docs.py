@@ -32,6 +32,13 @@ def test_a_decision_is_one_short_page(page: Path) -> None:
         assert part in text
 
 
+def test_each_decision_has_its_number_to_itself() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("0*.md"))
+
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    assert [page.read_text()[2:6] for page in pages] == [page.name[:4] for page in pages]
+
+
 def readme_verbs() -> list[str]:
     return sorted(set(re.findall(r"^\s*(?:\.venv/bin/)?strangler ([a-z-]+)", (ROOT / "README.md").read_text(), re.M)))
 
