@@ -36,7 +36,7 @@ from outbox.kafka.python_reader import PythonReader
 from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
-from strangler.step.effects import EffectSender
+from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.handled import handled_by
 from strangler.step.handler import MAX_VERSION
 
@@ -91,20 +91,28 @@ def rest_s_of(environ: Mapping[str, str]) -> float:
     return int(text) / 1000
 
 
-def run(service: Service, settings: Settings) -> None:
+def run(
+    service: Service,
+    settings: Settings,
+    *,
+    consuming: RuntimeSettings | None = None,
+    sending: SenderSettings | None = None,
+) -> None:
     """Run the context until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
 
-    `ConfigurationError` lists what its policy says against itself, before anything is opened.
+    `consuming` and `sending` are as its policy and the defaults say, unless given. `ConfigurationError` lists what its
+    policy says against itself, before anything is opened.
     """
     require(service.policy)
     log_to_stderr()
     counters = Counters({"context": service.name})
-    sender = sender_of(service, settings, counters)
+    consuming = consuming or runtime_settings(service.policy, settings.lanes)
+    sender = sender_of(service, settings, consuming.retry.budget, sending or SenderSettings(), counters)
     with (
         served(counters, settings.metrics),
         closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin,
     ):
-        runtime = runtime_of(service, settings, admin, Signals(service.name, sender, counters))
+        runtime = runtime_of(service, settings, admin, Signals(service.name, sender, counters), consuming)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
         with _sending(sender, runtime):
@@ -135,7 +143,9 @@ class Signals:
             sys.stdout.flush()
 
 
-def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
+def runtime_of(
+    service: Service, settings: Settings, admin: Admin, signals: Signals, consuming: RuntimeSettings
+) -> ConsumerRuntime:
     group = settings.group_prefix + service.name
     return ConsumerRuntime(
         consumer=settings.make_consumer(
@@ -146,7 +156,7 @@ def runtime_of(service: Service, settings: Settings, admin: Admin, signals: Sign
         group=group,
         topics=[settings.topic_prefix + topic for topic in service.topics],
         handler=service.handler(settings.checkpoints),
-        settings=runtime_settings(service.policy, settings.lanes),
+        settings=consuming,
         checkpoints=settings.checkpoints,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
@@ -179,22 +189,23 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
     return chosen if lanes is None else replace(chosen, lanes=lanes)
 
 
-def sender_of(service: Service, settings: Settings, counters: Counters) -> EffectSender | None:
+def sender_of(
+    service: Service, settings: Settings, budget: BudgetRule, sending: SenderSettings, counters: Counters
+) -> EffectSender | None:
+    """The budget is the group's, which its consumer spends from too."""
     step = service.step
     if step is None or step.vendors is None:
         return None
     if not settings.vendors_url:
         raise ConfigurationError(f"not set: VENDORS_URL, which {service.name} calls; `strangler up` prints it")
-    retry = service.policy.retry
     return EffectSender(
         connect=lambda: connect(settings.dsn, service.schema),
         step=service.name,
         vendors=step.vendors(settings.vendors_url),
         conclude=step.conclude,
         apply_writes=step.apply_writes,
-        budget=RetryBudget(
-            settings.group_prefix + service.name, BudgetRule(retry.budget_ratio, retry.budget_floor_per_s)
-        ),
+        budget=RetryBudget(settings.group_prefix + service.name, budget),
+        settings=sending,
         checkpoints=settings.checkpoints,
         observe=counters,
     )

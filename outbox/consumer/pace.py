@@ -9,7 +9,8 @@ ANSWERED_TOGETHER_S = 0.1  # runs under way together are answered together: they
 BACK_OFF = 0.7
 GROWTH_PER_S = 0.01
 IMPATIENT_AFTER_S = 5.0
-LEAST = 10.0  # events per second, so that a pace is never stuck
+FIRST = 10.0  # events per second after an outage, where less or nothing was known before it
+LEAST = 1.0  # so that a pace is never stuck; not more, for several instances share a slow downstream
 RUN_S = 0.05
 FORGET_FACTOR = 100.0
 
@@ -25,7 +26,7 @@ class Pace:
     def __init__(self) -> None:
         self.rate: float | None = None
         self._ceiling: float | None = None
-        self._began = LEAST
+        self._began = FIRST
         self._overloaded_at = -math.inf
         self._grown_at = self._next_at = 0.0
         self._window, self._count, self._lately = 0, 0, 0.0  # events of this window; the rate of the last busy one
@@ -53,7 +54,7 @@ class Pace:
     def begin(self, now: float) -> None:
         """The downstream is back from an outage: nobody knows what it can take."""
         self._ceiling = None
-        self._set(now, self._lately / 2)
+        self._set(now, max(FIRST, self._lately / 2))
 
     def overloaded(self, now: float) -> None:
         """It asked for patience."""

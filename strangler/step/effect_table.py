@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ TAKE = """
 WITH due AS (
     SELECT order_ref, step, number FROM effect
     WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
-      AND step = %(step)s AND vendor = ANY(%(vendors)s) AND (attempts > 0) = %(again)s
+      AND step = %(step)s AND vendor = %(vendor)s AND (attempts > 0) = %(again)s
     ORDER BY next_attempt_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
@@ -35,7 +35,7 @@ DUE_AGAIN = """
 SELECT count(*) FROM (
     SELECT FROM effect
     WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
-      AND step = %(step)s AND vendor = ANY(%(vendors)s) AND attempts > 0
+      AND step = %(step)s AND vendor = %(vendor)s AND attempts > 0
     LIMIT %(limit)s) AS due"""
 
 # The first to end an effect wins; what follows from the other one's outcome is not done.
@@ -86,18 +86,18 @@ class Effect:
 
 
 def take(
-    connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int, lease_s: float, again: bool
+    connection: PsycopgConnection, *, step: str, vendor: str, limit: int, lease_s: float, again: bool
 ) -> list[Effect]:
     """Take due effects, marked sent: new ones, or those to be tried again. Commits, so that a crash leaves a trace."""
-    parameters = {"step": step, "vendors": list(vendors), "limit": limit, "lease_s": lease_s, "again": again}
+    parameters = {"step": step, "vendor": vendor, "limit": limit, "lease_s": lease_s, "again": again}
     with connection.transaction(), connection.cursor(row_factory=class_row(Effect)) as cursor:
         return cursor.execute(TAKE, parameters).fetchall()
 
 
-def due_again(connection: PsycopgConnection, *, step: str, vendors: Sequence[str], limit: int) -> int:
+def due_again(connection: PsycopgConnection, *, step: str, vendor: str, limit: int) -> int:
     """How many effects are due to be tried again, `limit` at most."""
     with connection.transaction():
-        row = connection.execute(DUE_AGAIN, {"step": step, "vendors": list(vendors), "limit": limit}).fetchone()
+        row = connection.execute(DUE_AGAIN, {"step": step, "vendor": vendor, "limit": limit}).fetchone()
     return row[0] if row else 0
 
 

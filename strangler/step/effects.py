@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -39,7 +39,8 @@ class SenderSettings:
     backoff_base_s: float = 0.2
     backoff_cap_s: float = 30.0
     lease_margin_s: float = 5.0  # beyond the vendor's timeout: connecting, committing
-    breaker: BreakerRule = field(default_factory=BreakerRule)
+    # Rests longer than a consumer's: senders share their work, so the first of them to come back is enough.
+    breaker: BreakerRule = field(default_factory=lambda: BreakerRule(rest_cap_s=30.0))
 
 
 @dataclass(slots=True)
@@ -55,7 +56,8 @@ class EffectSender:
     Each call has a key that the vendor recognises for `key_lifetime_s`: within it an effect of unknown outcome is
     sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
-    Retries come from `budget`, which its context's consumer shares; each vendor has a breaker, its patience is kept.
+    Retries come from `budget`, which its context's consumer shares. Each vendor has a breaker and a pace, and is not
+    called before the time that it asked for.
     `observe` is called with the names of `strangler.step.told.EffectMetric`.
     """
 
@@ -101,7 +103,7 @@ class EffectSender:
             while not self._stopping.is_set():
                 self._signal.clear()
                 if not self._dispatch(slot, pool):
-                    self._signal.wait(self._settings.poll_s)
+                    self._signal.wait(self._restraint.rest_s(self._settings.poll_s))
         for each in (slot, *slots):
             _close(each)
 
@@ -123,34 +125,34 @@ class EffectSender:
 
     def _take(self, connection: PsycopgConnection, free: int) -> list[Effect]:
         self._restraint.deposit(connection)
-        closed, probed = self._restraint.admitted()
         taken: list[Effect] = []
-        if probed is not None:
-            taken = self._take_from(connection, [probed], 1)
-            if not taken:
-                self._restraint.unused(probed)
-        if closed and len(taken) < free:
-            taken += self._take_from(connection, closed, free - len(taken))
+        for vendor in self._rng.sample(list(self._vendors), len(self._vendors)):
+            most, found = self._restraint.admit(vendor, free - len(taken)), []
+            if most:
+                try:
+                    found = self._take_from(connection, vendor, most)
+                finally:
+                    self._restraint.started(vendor, len(found))
+                taken += found
         return taken
 
-    def _take_from(self, connection: PsycopgConnection, vendors: Sequence[str], free: int) -> list[Effect]:
+    def _take_from(self, connection: PsycopgConnection, vendor: str, free: int) -> list[Effect]:
         """Retries first, as far as the budget goes: they are few, and have waited. Then new ones."""
-        lease_s = max(vendor.timeout_s for vendor in self._vendors.values()) + self._settings.lease_margin_s
+        lease_s = self._vendors[vendor].timeout_s + self._settings.lease_margin_s
         taken: list[Effect] = []
         now = time.monotonic()
         if free == 1 or now >= self._look_again_at:
             self._look_again_at = now + self._settings.poll_s
-            due = due_again(connection, step=self._step, vendors=vendors, limit=free)
+            due = due_again(connection, step=self._step, vendor=vendor, limit=free)
             reserved = self._restraint.reserve(connection, due) if due else 0
             if reserved < due:
                 self._told.put_off(due - reserved, Clause.BUDGET.value)
             if reserved:
-                taken = take(connection, step=self._step, vendors=vendors, limit=reserved, lease_s=lease_s, again=True)
+                taken = take(connection, step=self._step, vendor=vendor, limit=reserved, lease_s=lease_s, again=True)
                 self._restraint.give_back(reserved - len(taken))
         if len(taken) < free:
-            taken += take(
-                connection, step=self._step, vendors=vendors, limit=free - len(taken), lease_s=lease_s, again=False
-            )
+            left = free - len(taken)
+            taken += take(connection, step=self._step, vendor=vendor, limit=left, lease_s=lease_s, again=False)
         return taken
 
     def _attempt(self, slot: Slot, effect: Effect) -> None:

@@ -1,4 +1,4 @@
-"""Restraint towards vendors: who may be called now, how many retries; a breaker each, one budget for the group."""
+"""Restraint towards vendors: who may be called now, how often, how many retries; one budget for the group."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, RetryBudget
 from outbox.consumer.breaker import Breaker, State
+from outbox.consumer.pace import Pace
 from strangler.step.vendor import Answer, AnswerKind
 
 DEPOSIT_EVERY_S = 1.0
 
 
 class Restraint:
-    """Safe from every thread. The budget is the context's: its consumer spends from the same account."""
+    """Safe from every thread. Each vendor has a breaker, and a pace once it asked for patience or was away.
+
+    The budget is the context's: its consumer spends from the same account.
+    """
 
     def __init__(
         self,
@@ -29,22 +33,30 @@ class Restraint:
         self._budget, self._clock, self._rng = budget, clock, rng
         self._lock = threading.Lock()
         self._breakers = {vendor: Breaker(rule, rng) for vendor in vendors}
+        self._paces = {vendor: Pace() for vendor in self._breakers}
         self._deposited_at = clock()
 
-    def admitted(self) -> tuple[list[str], str | None]:
-        """Vendors that may be called as usual, and one that may be probed by a single call; `unused` if it is not."""
+    def admit(self, vendor: str, most: int) -> int:
+        """How many calls the vendor may get now, `most` at most. Unless it is 0, `started` must follow."""
+        with self._lock:
+            breaker, pace, now = self._breakers[vendor], self._paces[vendor], self._clock()
+            if not most or pace.wait_s(now) or breaker.admit(now):
+                return 0
+            return 1 if breaker.state is State.HALF_OPEN else min(most, pace.run_limit() or most)
+
+    def started(self, vendor: str, calls: int) -> None:
+        """So many of those that were admitted are made."""
+        with self._lock:
+            if calls:
+                self._paces[vendor].started(self._clock(), calls)
+            else:
+                self._breakers[vendor].unused()
+
+    def rest_s(self, most_s: float) -> float:
+        """Seconds until a vendor that is called at a pace may be called again, `most_s` at most."""
         with self._lock:
             now = self._clock()
-            closed = [vendor for vendor, breaker in self._breakers.items() if not self._waits(breaker, now)]
-            for vendor, breaker in self._breakers.items():
-                if breaker.state is State.OPEN and breaker.admit(now) == 0:
-                    return closed, vendor
-            return closed, None
-
-    def unused(self, vendor: str) -> None:
-        """The probe found nothing to send."""
-        with self._lock:
-            self._breakers[vendor].unused()
+            return min([most_s, *(wait_s for pace in self._paces.values() if (wait_s := pace.wait_s(now)))])
 
     def reserve(self, connection: PsycopgConnection, wanted: int) -> int:
         """How many retries may be made, up to `wanted`; `give_back` what is not. Commits."""
@@ -69,13 +81,14 @@ class Restraint:
         elif known:
             self._budget.refund(1)
         with self._lock:
-            breaker, now = self._breakers[vendor], self._clock()
+            breaker, pace, now = self._breakers[vendor], self._paces[vendor], self._clock()
             if known:
-                return False if breaker.succeeded(now) else None
+                pace.succeeded(now, 1)
+                closed = breaker.succeeded(now)
+                if closed:
+                    pace.begin(now)
+                return False if closed else None
             if answer.retry_after_s is not None:
+                pace.overloaded(now)
                 return breaker.overloaded(now, answer.retry_after_s) or None
             return breaker.failed(now) or None
-
-    @staticmethod
-    def _waits(breaker: Breaker, now: float) -> bool:
-        return breaker.state is not State.CLOSED or breaker.admit(now) > 0

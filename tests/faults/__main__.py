@@ -18,12 +18,14 @@ from outbox.kafka.python_reader import PythonReader
 from strangler.errors import StranglerError
 from strangler.local.stack import Stack
 from strangler.local.system import System
+from strangler.migrate import branches_found
 from strangler.plan import load_plan
 from tests.faults.arguments import read_arguments
 from tests.faults.consumers import run_consumers
 from tests.faults.continuations import run_continuations
+from tests.faults.downstream import run_downstream
 from tests.faults.flips import FlipReport, run_flips
-from tests.faults.outage import run_outage
+from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
 from tests.integration.consumer_rig import Rig
@@ -112,9 +114,17 @@ def continuations(stack: Stack, arguments: argparse.Namespace) -> Result:
 
 
 def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
-    """A downstream away for long, then three times the load it takes."""
-    with _rig(stack, "outage").prepared(4) as rig:
-        report = run_outage(rig, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
+    """The payment vendor away for long, then three times the load it takes: the real contexts, four instances each."""
+    wall_s = arguments.outage_s / arguments.compress
+    scale = Scale(arguments.outage_s, arguments.compress, arguments.limit_per_s, calm_s=20.0, overload_s=wall_s / 3)
+    report = run_outage(stack, stack.database("outage", branches_found()), "outage.", scale)
+    return report.to_json(), bool(report.missed)
+
+
+def downstream(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """What a handler itself calls is away for long, then gets three times the load it takes. Real time."""
+    with _rig(stack, "downstream").prepared(4) as rig:
+        report = run_downstream(rig, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
     return report.to_json(), report.found()
 
 
@@ -144,6 +154,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "continuations": continuations,
     "overload": overload,
     "outage": outage,
+    "downstream": downstream,
     "poison": poison,
 }
 

@@ -16,7 +16,8 @@ SCENARIOS = {
     "consumers": "one fault per seed on a consumer group under load, then tenfold load",
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
     "overload": "ten times the load that a consumer can take",
-    "outage": "a downstream away for long, then three times the load it takes",
+    "outage": "the payment vendor away for long, then three times the load it takes",
+    "downstream": "what a handler calls away for long, then three times the load it takes",
     "poison": "five in a hundred events are poison; then a replay of all that was parked",
 }
 
@@ -44,8 +45,17 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         made[name].add_argument(
             "--overload-s", type=_seconds, default=600.0, metavar="S", help=f"seconds of tenfold load (600{none})"
         )
-    made["outage"].add_argument(
+    made["downstream"].add_argument(
         "--outage-s", type=_seconds, default=60.0, metavar="S", help="seconds without the downstream (60)"
+    )
+    made["outage"].add_argument(
+        "--outage-s", type=_seconds, default=600.0, metavar="S", help="seconds on the clock of retries (600)"
+    )
+    made["outage"].add_argument(
+        "--compress", type=_factor, default=10.0, metavar="F", help="how much faster that clock is (10); 1: real time"
+    )
+    made["outage"].add_argument(
+        "--limit-per-s", type=_count, default=40, metavar="N", help="charges that the vendor takes a second (40)"
     )
     arguments = parser.parse_args(argv)
     _check(parser, arguments)
@@ -81,6 +91,13 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 86400")
     return seconds
+
+
+def _factor(text: str) -> float:
+    factor = _seconds(text)
+    if not 1 <= factor <= 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no factor from 1 to 60")
+    return factor
 
 
 def _writable(text: str) -> Path:

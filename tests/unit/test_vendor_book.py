@@ -59,6 +59,17 @@ def test_one_key_is_one_effect_however_often_it_is_asked_for(book_of: BookOf) ->
     assert [(entry.key, entry.requests) for entry in book.page(0, 10)] == [("k", 3)]
 
 
+def test_a_card_that_is_declined_today_has_paid_what_its_key_bought_yesterday(book_of: BookOf) -> None:
+    book = book_of(Clock())
+    first = book.serve("k", BODY)
+
+    book.turn({"decline_share": 1})
+
+    again = book.serve("k", BODY)
+    assert (again.fate, again.entry and again.entry.seq) == (Fate.FINE, first.entry and first.entry.seq)
+    assert book.serve("other", BODY).fate is Fate.DECLINED
+
+
 def test_a_key_is_forgotten_after_its_lifetime(book_of: BookOf) -> None:
     clock = Clock()
     book = book_of(clock, key_ttl_s=60)
