@@ -33,13 +33,15 @@ NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another Kafka than the default, tests that touch none are left out: they ran on the default, with the same
     parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka, unless it is
-    marked `no_kafka`: it uses the stack for its processes and databases alone.
+    marked `no_kafka`: it uses the stack for its processes and databases alone. On the default, tests marked `apache`
+    are left out.
     """
     if os.environ.get("KAFKA", "embedded") == "embedded":
-        return
-    same = [item for item in items if isinstance(item, pytest.Function) and not _touches_kafka(item)]
-    config.hook.pytest_deselected(items=same)
-    items[:] = [item for item in items if item not in set(same)]
+        out = {item for item in items if item.get_closest_marker("apache")}
+    else:
+        out = {item for item in items if isinstance(item, pytest.Function) and not _touches_kafka(item)}
+    config.hook.pytest_deselected(items=list(out))
+    items[:] = [item for item in items if item not in out]
 
 
 def _touches_kafka(item: pytest.Function) -> bool:
