@@ -4,10 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-KAFKA ?= embedded
 TESTS ?= tests
 WORKERS ?= 2
-export KAFKA
 
 help: ## say what can be typed here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -36,10 +34,10 @@ check: setup ## lint, types, import contracts, docs
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
-bench: setup ## measure beside a peer (BENCH=relay_drain, all by default)
+bench: setup ## measure beside a peer, on Apache Kafka (BENCH=relay_drain, all by default)
 	$(BIN)/python -m benchmarks $(BENCH)
 
-faults: setup ## kill tests at named points (FAULTS_ARGS="flips --seeds 3")
+faults: setup ## kill tests at named points, on Apache Kafka (FAULTS_ARGS="flips --seeds 3")
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 up: setup ## start the local stack and the sample, until Ctrl-C (UP_ARGS="--kafka apache")

@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
-    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "embedded"), help="embedded (default) or apache")
+    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "apache"), help="apache (default) or embedded")
     parser.add_argument(
         "--client", choices=[*Client], default=client_of(os.environ), help="of the consumer; fast needs the extra"
     )

@@ -30,7 +30,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog="exit: 0 nothing found, 1 something found, 2 usage, 3 a dependency is down, 130 interrupted",
     )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--kafka", help="embedded, apache or host:port (default: KAFKA, else embedded)")
+    common.add_argument("--kafka", help="embedded, apache or host:port (default: KAFKA, else apache)")
     common.add_argument("--report", type=_writable, metavar="FILE", help="write what was found as JSON")
     verbs = parser.add_subparsers(dest="scenario", required=True, metavar=" | ".join(SCENARIOS))
     made = {
@@ -63,12 +63,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    needs_apache = arguments.scenario in NEEDS_APACHE
-    if needs_apache and arguments.kafka == "embedded":
+    arguments.kafka = arguments.kafka or os.environ.get("KAFKA", "apache")
+    if arguments.scenario in NEEDS_APACHE and arguments.kafka == "embedded":
         parser.error("the embedded Kafka never misses a killed member; say --kafka apache")
-    arguments.kafka = arguments.kafka or os.environ.get("KAFKA", "embedded")
-    if needs_apache and arguments.kafka == "embedded":
-        arguments.kafka = "apache"
     overload_s = getattr(arguments, "overload_s", SHORTEST_OVERLOAD_S)
     left_out = overload_s == 0 and arguments.scenario == "consumers"
     if overload_s < SHORTEST_OVERLOAD_S and not left_out:
