@@ -18,6 +18,7 @@ from strangler.step.wakeups import Wakeups
 
 logger = logging.getLogger(__name__)
 
+LOOK_AGAIN_S = 0.5  # who was woken may have met the lock of somebody who changed nothing, and is not woken again
 PASSING = (VendorFailed, requests.RequestException, DBAPIError)  # the resumer tries again what failed by these
 
 
@@ -47,9 +48,9 @@ class Waiting:
             return self._give_up(order_ref)
 
     def _until(self, order_ref: str, deadline: float) -> Order | None:
-        """Wake-ups are hints: each time, and once at the end, the continuation itself says whether it is ready."""
+        """Wake-ups are hints: each time, and now and then, the continuation itself says whether it is ready."""
         while True:
-            woken = self._wakeups.wait(order_ref, deadline - time.monotonic())
+            woken = self._wakeups.wait(order_ref, min(LOOK_AGAIN_S, deadline - time.monotonic()))
             if woken:
                 self._checkpoints.reach("continuation.woken")
             left_s = max(0.0, deadline - time.monotonic())
