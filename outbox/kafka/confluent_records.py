@@ -37,37 +37,24 @@ class Trouble:
 
 def read_messages(messages: Sequence[Message]) -> Iterator[Fetched | Trouble]:
     """In the order they came, neighbours of one partition together."""
-    new, none = tuple.__new__, ()
+    new = tuple.__new__
     place, records = TopicPartition("", -1), list[Record]()
+    topic, number = place
     for message in messages:
-        topic, number = message.topic(), message.partition()
-        error = message.error()
-        if error is not None:
+        if (error := message.error()) is not None:
             if records:
                 yield Fetched(place, records)
                 records = []
-            where = TopicPartition(topic or "", _number(number))
+            where = TopicPartition(message.topic() or "", _number(message.partition()))
             yield Trouble(where, _number(message.offset()), error.code(), error.str())
             continue
-        if number != place[1] or topic != place[0]:
+        if message.partition() != number or message.topic() != topic:
             if records:
                 yield Fetched(place, records)
-            place, records = TopicPartition(str(topic), _number(number)), []
-        headers = message.headers()
-        records.append(
-            new(
-                Record,
-                (
-                    place[0],
-                    number,
-                    message.offset(),
-                    message.key(),
-                    message.value(),
-                    none if headers is None else tuple(headers),
-                    message.timestamp()[1],
-                ),
-            )
-        )
+            topic, number = place = TopicPartition(str(message.topic()), _number(message.partition()))
+            records = []
+        offset, key, value, headers = message.offset(), message.key(), message.value(), message.headers()
+        records.append(new(Record, (topic, number, offset, key, value, headers or (), message.timestamp()[1])))
     if records:
         yield Fetched(place, records)
 

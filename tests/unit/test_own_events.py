@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -12,9 +12,9 @@ from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from outbox import Event, SourcePosition, uuid7
 from outbox.errors import Undecodable
 from outbox.event import ReceivedEvent
-from outbox.kafka.codec import from_record, to_headers
+from outbox.kafka.codec import from_record, header_by_header, to_headers
 from outbox.kafka.headers import RawHeaders
-from outbox.kafka.own_events import own_event
+from outbox.kafka.own_events import own_event, own_parsed_event
 from outbox.kafka.port import Record
 from outbox.kafka.record_batch import decode_records
 
@@ -50,19 +50,37 @@ def fetched(
     return record
 
 
-def read(record: Record) -> ReceivedEvent | str:
+def read(record: Record, decode: Callable[[Record], ReceivedEvent] = from_record) -> ReceivedEvent | str:
     try:
-        return from_record(record)
+        return decode(record)
     except Undecodable as error:
         return str(error)
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8))
-def test_any_headers_read_the_same_raw_and_one_by_one(headers: list[tuple[str, bytes | None]]) -> None:
+def test_any_headers_read_the_same_raw_parsed_and_one_by_one(headers: list[tuple[str, bytes | None]]) -> None:
     record = fetched(headers)
+    parsed = record._replace(headers=list(record.headers))
 
-    assert list(record.headers) == headers
-    assert read(record) == read(record._replace(headers=list(record.headers)))
+    assert parsed.headers == headers
+    assert read(record) == read(parsed) == read(record, header_by_header)
+
+
+@given(
+    *(st.sampled_from([b"0" * 36, b"x" * 36, b"", None]), st.sampled_from([b"1", b"0", b"x", None])),
+    *(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.none() | st.binary(), st.none() | st.binary()),
+)
+def test_what_begins_as_ours_reads_the_same_parsed_and_one_by_one(
+    id_: bytes | None,
+    version: bytes | None,
+    others: list[tuple[str, bytes | None]],
+    key: bytes | None,
+    value: bytes | None,
+) -> None:
+    headers: list[tuple[str, bytes | None]] = [("id", id_), ("type", b"OrderPlaced"), ("version", version), *others]
+    parsed = Record("outbox.event.order", 3, 42, key, value, headers, 0)  # type: ignore[arg-type] # Kafka allows null
+
+    assert read(parsed) == read(parsed, header_by_header)
 
 
 @given(st.permutations(range(6)), st.integers(0, 6))
@@ -71,7 +89,7 @@ def test_headers_of_ours_in_any_order_and_number_read_the_same(order: list[int],
     ours = to_headers(event, SourcePosition("main", 0x1A2B, 3))
     record = fetched([ours[place] for place in order][:count])
 
-    assert read(record) == read(record._replace(headers=list(record.headers)))
+    assert read(record) == read(record._replace(headers=list(record.headers))) == read(record, header_by_header)
 
 
 @pytest.mark.parametrize("trace", [None, TRACE])
@@ -84,19 +102,30 @@ def test_what_our_relay_writes_is_read_at_one_look(
     record = fetched([*to_headers(event, position)])
 
     assert isinstance(record.headers, RawHeaders)
-    seen = own_event(record, record.headers.raw)
-    assert seen == ReceivedEvent(event, "outbox.event.order", 3, 42, position)
-    assert seen is not None
-    assert hash(seen.event.id) == hash(event.id)
+    for seen in (own_event(record, record.headers.raw), own_parsed_event(record, list(record.headers))):
+        assert seen == ReceivedEvent(event, "outbox.event.order", 3, 42, position)
+        assert seen is not None
+        assert hash(seen.event.id) == hash(event.id)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_what_another_producer_writes_is_left_to_the_codec(place: int) -> None:
+    event = Event("order", "o-1", 3, "OrderPlaced", b"{}")
+    headers = to_headers(event, None)
+    headers.insert(place, ("other", b"1"))
+
+    assert own_parsed_event(Record("order", 0, 0, b"o-1", b"{}", headers, 0), headers) is None
 
 
 def test_the_context_of_an_event_is_its_own() -> None:
     event = Event("order", "o-1", 3, "OrderPlaced", b"{}", {"epoch": 17})
-    first, second = (from_record(fetched([*to_headers(event, None)])) for _ in range(2))
+    raw = fetched([*to_headers(event, None)])
+    for record in (raw, raw._replace(headers=list(raw.headers))):
+        first, second = from_record(record), from_record(record)
 
-    first.event.context["epoch"] = 18  # type: ignore[index] # a handler that does what it should not
+        first.event.context["epoch"] = 18  # type: ignore[index] # a handler that does what it should not
 
-    assert second.event.context == {"epoch": 17}
+        assert second.event.context == {"epoch": 17}
 
 
 @pytest.mark.parametrize(
