@@ -6,7 +6,6 @@ import itertools
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import psycopg
 import pytest
@@ -193,21 +192,6 @@ def test_an_outcome_that_is_just_being_stored_holds_no_answer_up(hasty: Shop, re
         assert not continuation.is_ready(answerer, ref)
         storing.commit()
         assert continuation.is_ready(answerer, ref)
-
-
-def test_who_was_woken_while_the_order_was_locked_looks_again_in_time(shop: Shop, ref: str) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(place, shop, ref, ["fraud", "payment"])
-        until(shop.dsn, PENDING, ref)
-        with psycopg.connect(shop.dsn) as other:
-            other.execute("SELECT FROM legacy.orders WHERE order_ref = %s FOR UPDATE", [ref])
-            assert say(shop.dsn, ref, "fraud") == 1
-            with suppress(TimeoutError):
-                waiting.result(timeout=1)  # it meets the lock
-        with answering(shop.dsn):
-            answer = waiting.result()
-
-    assert (answer.status_code, answer.json()["status"]) == (201, "placed")
 
 
 def test_a_vendor_that_fails_after_the_pause_leaves_the_order_to_the_next_try(shop: Shop, ref: str) -> None:

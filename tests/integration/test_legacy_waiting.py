@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psycopg
+import pytest
 from sqlalchemy.orm import sessionmaker
 
 from legacy_app.chain import place_order
-from legacy_app.models import make_engine
+from legacy_app.models import Order, make_engine
 from legacy_app.reading import read_order
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
@@ -20,8 +23,22 @@ from tests.integration.legacy_shop import LINES, order
 from tests.integration.new_side import say
 
 
-def test_a_request_that_waits_holds_no_connection(database: str) -> None:
-    """Its first wait ends with the wake-up of all once the process listens, its second with the outcome's."""
+@dataclass
+class Request:
+    """One that waits for its order's outcome, and how many connections were in use each time it went to wait."""
+
+    answer: Future[Order]
+    in_use: list[int]
+
+    def looked(self, times: int) -> bool:
+        """Whether it went to wait so many times more than now."""
+        so_far = len(self.in_use)
+        return wait_until(lambda: len(self.in_use) >= so_far + times, within_s=30)
+
+
+@pytest.fixture
+def request_that_waits(database: str) -> Iterator[Request]:
+    """For fraud's outcome of order `a`, at most 60 s."""
     engine, vendors, in_use = make_engine(database), Vendors(""), list[int]()
     sessions = sessionmaker(engine, expire_on_commit=False)
 
@@ -38,9 +55,24 @@ def test_a_request_that_waits_holds_no_connection(database: str) -> None:
     with contextlib.ExitStack() as closing, ThreadPoolExecutor(1) as pool:
         closing.callback(engine.dispose)
         closing.callback(wakeups.close)
-        waiting = pool.submit(Waiting(sessions, vendors, wakeups, 40.0, Checkpoints()).finish, "a")
-        assert wait_until(lambda: len(in_use) == 2, within_s=30)
-        say(database, "a", "fraud", refused=True)
-        assert waiting.result().status == "rejected"
+        yield Request(pool.submit(Waiting(sessions, vendors, wakeups, 60.0, Checkpoints()).finish, "a"), in_use)
 
-    assert in_use == [0, 0]
+
+def test_a_request_that_waits_holds_no_connection(database: str, request_that_waits: Request) -> None:
+    assert request_that_waits.looked(2)
+    say(database, "a", "fraud", refused=True)
+
+    assert request_that_waits.answer.result().status == "rejected"
+    assert set(request_that_waits.in_use) == {0}
+
+
+def test_a_wake_up_that_met_the_lock_of_another_is_not_the_last_look(
+    database: str, request_that_waits: Request
+) -> None:
+    assert request_that_waits.looked(2)
+    with psycopg.connect(database) as another:
+        another.execute("SELECT FROM legacy.orders WHERE order_ref = 'a' FOR UPDATE")
+        say(database, "a", "fraud", refused=True)
+        assert request_that_waits.looked(2)
+
+    assert request_that_waits.answer.result(timeout=30).status == "rejected"
