@@ -8,6 +8,7 @@ import threading
 import requests
 
 CUSTOMERS = 4
+REST_S = 0.3  # between two orders: more than two cores take helps nobody, and starves what consumes behind
 TRIES = 100
 SKUS = [f"SKU{number:03d}" for number in range(400)]  # many, so that stock locks rarely meet
 
@@ -37,7 +38,7 @@ class Customers:
         with requests.Session() as session:
             session.trust_env = False
             serial = 0
-            while not self._stop.is_set():
+            while not self._stop.wait(rng.uniform(0, 2 * REST_S)):
                 serial += 1
                 self._place(session, rng, f"flip-{self._seed}-{number}-{serial}")
 
