@@ -26,6 +26,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process draws from ports of its 
     ports.LOWEST += _share * int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
     ports.HIGHEST = ports.LOWEST + _share
 
+FAULTS = Path(__file__).parent / "faults"  # durability and order are claimed on Apache Kafka
 USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
 NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
 
@@ -33,13 +34,14 @@ NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another Kafka than the default, tests that touch none are left out: they ran on the default, with the same
     parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka, unless it is
-    marked `no_kafka`: it uses the stack for its processes and databases alone. On the default, tests marked `apache`
-    are left out.
+    marked `no_kafka`: it uses the stack for its processes and databases alone. On the default, faults of what touches
+    Kafka are left out.
     """
+    functions = [item for item in items if isinstance(item, pytest.Function)]
     if os.environ.get("KAFKA", "embedded") == "embedded":
-        out = {item for item in items if item.get_closest_marker("apache")}
+        out = {item for item in functions if item.path.is_relative_to(FAULTS) and _touches_kafka(item)}
     else:
-        out = {item for item in items if isinstance(item, pytest.Function) and not _touches_kafka(item)}
+        out = {item for item in functions if not _touches_kafka(item)}
     config.hook.pytest_deselected(items=list(out))
     items[:] = [item for item in items if item not in out]
 

@@ -13,7 +13,6 @@ from tests.faults.members import Tally, tally
 SEEDS = (2, 4, 9)  # a move, a kill, a zombie; the full run is `python -m tests.faults consumers --seeds 200`
 
 
-@pytest.mark.apache  # the embedded Kafka never misses a killed member
 @pytest.mark.timeout(240)
 def test_faults_on_a_group_under_load_lose_double_and_reorder_nothing(stack: Stack, tmp_path: Path) -> None:
     report = run_consumers(stack, SEEDS, tmp_path)

@@ -28,8 +28,6 @@ MIB = 1024 * 1024
 GIANT, LIMIT = 3 * MIB, 4 * MIB  # a fetch asks for 1 MiB of a partition
 TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
 
-pytestmark = pytest.mark.apache  # the embedded Kafka has no topics with a limit of their own
-
 
 @pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:

@@ -41,7 +41,6 @@ def send(rig: Rig, number: int) -> None:
     rig.producer.flush(WITHIN_S)
 
 
-@pytest.mark.apache  # the embedded Kafka may leave a join that meets a leave unanswered for good
 def test_members_that_join_and_leave_without_rest_lose_and_double_nothing(rig: Rig, rng: random.Random) -> None:
     members: list[Running] = [rig.runtime(settings=SETTINGS)]
     everybody = list(members)
