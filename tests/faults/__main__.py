@@ -8,13 +8,10 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
-from outbox.kafka.python_reader import PythonReader
+from outbox.kafka.port import GroupTiming
 from strangler.errors import StranglerError
 from strangler.local.stack import Stack
 from strangler.local.system import System
@@ -29,6 +26,7 @@ from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
 from tests.integration.consumer_rig import Rig
+from tests.integration.kafka_rig import rig_on_kafka
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
 INTERRUPTED = 130
@@ -123,29 +121,22 @@ def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
 
 def downstream(stack: Stack, arguments: argparse.Namespace) -> Result:
     """What a handler itself calls is away for long, then gets three times the load it takes. Real time."""
-    with _rig(stack, "downstream").prepared(4) as rig:
+    with _rig(stack, "downstream") as rig:
         report = run_downstream(rig, capacity=500, outage_s=arguments.outage_s, overload_s=arguments.outage_s / 4)
     return report.to_json(), report.found()
 
 
 def poison(stack: Stack, _arguments: argparse.Namespace) -> Result:
     """Five in a hundred events are poison; then all that was parked is replayed."""
-    with _rig(stack, "poison").prepared(4) as rig:
+    with _rig(stack, "poison") as rig:
         report = run_poison(rig, stack.bootstrap, rate=300, seconds=15.0)
     return report.to_json(), report.found()
 
 
-def _rig(stack: Stack, name: str) -> Rig:
+def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
-    return Rig(
-        dsn=stack.database(name, ["search"]),
-        topic=f"{name}.order",
-        group=f"{name}.search",
-        admin=PythonAdmin(stack.bootstrap),
-        producer=PythonProducer(stack.bootstrap),
-        make_consumer=lambda group: PythonConsumer(stack.bootstrap, group=group),
-        make_reader=partial(PythonReader, stack.bootstrap),
-    )
+    database = stack.database(name, ["search"])
+    return rig_on_kafka(database, stack.bootstrap, f"{name}.", timing=GroupTiming())
 
 
 SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {

@@ -16,10 +16,8 @@ from pathlib import Path
 import pytest
 
 from outbox.kafka.client import Client
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
 from tests.integration.consumer_rig import Rig
+from tests.integration.kafka_rig import rig_on_kafka
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
 # What is committed when does not depend on the client; who takes over does.
@@ -30,16 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group),
-    )
-    with rig.prepared(2) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix, partitions=2) as rig:
+        yield rig
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,17 +15,12 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Poison
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import GroupTiming
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
-from outbox.kafka.python_reader import PythonReader
 from strangler.cli import main
 from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
+from tests.integration.kafka_rig import rig_on_kafka
 
 MIB = 1024 * 1024
 GIANT, LIMIT = 3 * MIB, 4 * MIB  # a fetch asks for 1 MiB of a partition
-TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
 
 
 @pytest.fixture
@@ -35,17 +29,8 @@ def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
     limits = {"max.message.bytes": str(LIMIT)}
     admin.create_topics([NewTopic(f"{topic_prefix}order", 1, 1, topic_configs=limits)])
     admin.close()
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
-        make_reader=partial(PythonReader, bootstrap),
-    )
-    with rig.prepared(1) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix, partitions=1) as rig:
+        yield rig
 
 
 def send_giant(rig: Rig, bootstrap: str, key: str, number: int) -> None:

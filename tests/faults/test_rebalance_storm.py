@@ -10,10 +10,8 @@ import pytest
 
 from outbox.consumer import Metric
 from outbox.kafka.port import GroupTiming
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually
+from tests.integration.kafka_rig import rig_on_kafka
 
 TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.3)
 CHANGES = 8
@@ -22,16 +20,8 @@ SETTINGS = replace(QUICK, grace_s=0.1, drain_s=2.0, transaction_idle_s=2.0)
 
 @pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
-    )
-    with rig.prepared(4) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix, timing=TIMING) as rig:
+        yield rig
 
 
 def send(rig: Rig, number: int) -> None:

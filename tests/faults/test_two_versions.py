@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import pytest
 
@@ -12,31 +11,17 @@ from outbox.consumer import Disposition, Handler, Metric, Poison, desk
 from outbox.consumer.desk import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import GroupTiming
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
-from outbox.kafka.python_reader import PythonReader
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects
+from tests.integration.kafka_rig import rig_on_kafka
 
-TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
 TOLD = Told("ann", "all members know the new type now")
 KEYS, OLD, NEW = 24, "OrderPlaced", "OrderShipped"
 
 
 @pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING),
-        make_reader=partial(PythonReader, bootstrap),
-    )
-    with rig.prepared(4) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix) as rig:
+        yield rig
 
 
 def knowing(*types: str) -> Handler:

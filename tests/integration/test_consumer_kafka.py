@@ -13,29 +13,17 @@ from kafka import KafkaProducer
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
-from outbox.kafka.client import Client, consumer_class
-from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.client import Client
+from outbox.kafka.port import Consumer, TopicPartition
 from tests.forgetting import never_fetched_again, paused_behind_our_back
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
-
-TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
+from tests.integration.kafka_rig import TIMING, rig_on_kafka
 
 
 @pytest.fixture(params=[*Client])
 def rig(request: pytest.FixtureRequest, database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    make = consumer_class(request.param)
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: make(bootstrap, group=group, timing=TIMING),
-    )
-    with rig.prepared(4) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix, client=request.param) as rig:
+        yield rig
 
 
 def test_members_come_and_go_without_loss_or_double(rig: Rig) -> None:

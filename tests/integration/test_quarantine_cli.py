@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from outbox.kafka.port import GroupTiming
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka.python_producer import PythonProducer
-from outbox.kafka.python_reader import PythonReader
 from strangler.cli import main
 from tests.integration.consumer_rig import Rig, Running, eventually
+from tests.integration.kafka_rig import rig_on_kafka
 from tests.integration.test_consumer_release import Picky
 
 TOLD = ("--actor", "ann", "--reason", "asked by the shop")
@@ -26,18 +21,8 @@ TOLD = ("--actor", "ann", "--reason", "asked by the shop")
 
 @pytest.fixture
 def rig(bootstrap: str, database: str, topic_prefix: str) -> Iterator[Rig]:
-    timing = GroupTiming(session_s=6.0, heartbeat_s=0.5)
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(bootstrap),
-        producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=timing),
-        make_reader=partial(PythonReader, bootstrap),
-    )
-    with rig.prepared(1) as prepared:
-        yield prepared
+    with rig_on_kafka(database, bootstrap, topic_prefix, partitions=1) as rig:
+        yield rig
 
 
 @pytest.fixture
