@@ -1,6 +1,6 @@
 """What kafka-python 3.0.12 gets wrong for a consumer that polls shortly and pauses often, mended from outside.
 
-Remove each piece when its test in `tests/contracts/test_kafka_consumer_port.py` passes without it.
+Remove each piece when its test in `tests/contracts` passes without it.
 """
 
 from __future__ import annotations

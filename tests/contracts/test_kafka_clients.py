@@ -11,7 +11,7 @@ from outbox.errors import DependencyDown
 from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
-from tests.contracts.test_kafka_consumer_port import TIMING, WITHIN_S, Member, poll_until
+from tests.contracts.kafka_members import TIMING, WITHIN_S, Member, poll_until
 
 
 @pytest.fixture
