@@ -15,8 +15,8 @@ from typing import LiteralString
 from new_services.services import SERVICES, Service
 from new_services.wiring import Settings, connect
 from outbox.connection import PsycopgConnection
-from outbox.consumer.rebuild import Projection, first_records, rebuild
-from outbox.consumer.replay import Passed, Replayed, replay
+from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
+from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
 from outbox.kafka.port import Reader, TopicPartition
 from outbox.kafka.python_reader import PythonReader
 from strangler.errors import BadInput, RefusedError

@@ -27,7 +27,7 @@ from outbox.consumer import (
     RuntimeSettings,
     Versions,
 )
-from outbox.consumer.bounds import Bound
+from outbox.consumer.partitions.bounds import Bound
 from outbox.errors import ConfigurationError
 from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming

@@ -1,18 +1,18 @@
 """The consumer runtime: lanes, positions and dispositions around a handler."""
 
-from outbox.consumer.bounds import Bound
-from outbox.consumer.breaker import BreakerRule
-from outbox.consumer.budget import RetryBudget
-from outbox.consumer.credits import BudgetRule
-from outbox.consumer.expiry import Expiry
-from outbox.consumer.flood import FloodRule
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
-from outbox.consumer.lanes import lane_of
-from outbox.consumer.retry import Overloaded, RetryRule, Trouble
+from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.versions import Versions
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lanes import lane_of
+from outbox.consumer.partitions.watchdog import Patience
+from outbox.consumer.retry.breaker import BreakerRule
+from outbox.consumer.retry.budget import RetryBudget
+from outbox.consumer.retry.credits import BudgetRule
+from outbox.consumer.retry.flood import FloodRule
+from outbox.consumer.retry.rule import Overloaded, RetryRule, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
-from outbox.consumer.versions import Versions
-from outbox.consumer.watchdog import Patience
 
 __all__ = [
     "Bound",

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer.flood import FloodGuard
 from outbox.consumer.handler import Disposition, Handler, Poison
-from outbox.consumer.lanes import Run
-from outbox.consumer.positions import advance
-from outbox.consumer.quarantine import park, still_open
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.positions import advance
+from outbox.consumer.quarantine.parking import park, still_open
+from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.triage import BEHIND, Cause, Decode, Triage, triage
 from outbox.event import SourcePosition
 

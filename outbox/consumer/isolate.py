@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from outbox.connection import PsycopgConnection
 from outbox.consumer.apply import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.lanes import Run
-from outbox.consumer.quarantine import still_open
-from outbox.consumer.retry import Classify, Trouble
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.quarantine.parking import still_open
+from outbox.consumer.retry.rule import Classify, Trouble
 from outbox.consumer.triage import triage
 
 

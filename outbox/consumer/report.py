@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from outbox.consumer.flood import Flooded
-from outbox.consumer.lanes import Run
-from outbox.consumer.retry import Clause
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.watchdog import Stall
+from outbox.consumer.retry.flood import Flooded
+from outbox.consumer.retry.rule import Clause
 from outbox.consumer.settings import Metric, Observe
 from outbox.consumer.triage import Cause
-from outbox.consumer.watchdog import Stall
 from outbox.kafka.port import TopicPartition
 
 _log = logging.getLogger("outbox.consumer")

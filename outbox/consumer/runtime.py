@@ -16,24 +16,24 @@ from operator import itemgetter
 
 from outbox.checkpoints import Checkpoints
 from outbox.consumer.apply import Application
-from outbox.consumer.assignments import Assignments
-from outbox.consumer.board import Board, Clock
-from outbox.consumer.budget import RetryBudget
-from outbox.consumer.expiring import Expiring
-from outbox.consumer.expiry import Expiry
-from outbox.consumer.flood import FloodGuard
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.hands import Hands
-from outbox.consumer.healing import Healing
-from outbox.consumer.keeper import Keeper
-from outbox.consumer.release import Release
+from outbox.consumer.middleware.expiring import Expiring
+from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.versions import InVersions, Versions
+from outbox.consumer.partitions.assignments import Assignments
+from outbox.consumer.partitions.board import Board, Clock
+from outbox.consumer.partitions.healing import Healing
+from outbox.consumer.partitions.keeper import Keeper
+from outbox.consumer.quarantine.release import Release
 from outbox.consumer.report import Report, ignore
-from outbox.consumer.retries import Retries
+from outbox.consumer.retry.budget import RetryBudget
+from outbox.consumer.retry.flood import FloodGuard
+from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.triage import Decode
-from outbox.consumer.versions import InVersions, Versions
 from outbox.consumer.worker import Worker
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
 from outbox.kafka.codec import from_record

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from outbox.consumer.bounds import Bound
-from outbox.consumer.flood import FloodRule
-from outbox.consumer.retry import RetryRule
-from outbox.consumer.watchdog import Patience
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.watchdog import Patience
+from outbox.consumer.retry.flood import FloodRule
+from outbox.consumer.retry.rule import RetryRule
 from outbox.errors import ConfigurationError
 
 

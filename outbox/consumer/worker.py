@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from outbox.consumer.apply import Application, Outcome, apply_run
-from outbox.consumer.board import Board
-from outbox.consumer.flood import Flooded
 from outbox.consumer.handler import Poison
 from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
-from outbox.consumer.lanes import Run
-from outbox.consumer.positions import Overtaken
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.report import Report
-from outbox.consumer.retries import Retries
+from outbox.consumer.retry.flood import Flooded
+from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
 from outbox.errors import Fenced

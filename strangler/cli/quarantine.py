@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import desk
-from outbox.consumer.desk import Entry, Told
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record, TopicPartition
 from outbox.kafka.python_reader import PythonReader

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from outbox.consumer.desk import Entry
-from outbox.consumer.parked import decoded
+from outbox.consumer.quarantine.desk import Entry
+from outbox.consumer.quarantine.parked import decoded
 from outbox.kafka.port import Record
 from strangler.step.intents import Json
 

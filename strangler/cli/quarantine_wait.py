@@ -6,8 +6,8 @@ import sys
 import time
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import desk
-from outbox.consumer.desk import Entry, Progress
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Entry, Progress
 from strangler.cli.common import Invocation
 
 LOOK_EVERY_S = 0.1

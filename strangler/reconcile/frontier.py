@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from outbox.consumer.lanes import lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition, TopicState
 from strangler.reconcile.case import State

@@ -18,7 +18,7 @@ from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
-from outbox.consumer.retry import Clause
+from outbox.consumer.retry.rule import Clause
 from strangler.step.apply import ApplyWrites, apply, write_nothing
 from strangler.step.conclude import Conclude, following, tell
 from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.versions import Done
+from outbox.consumer.middleware.versions import Done
 from outbox.event import Event, ReceivedEvent
 from strangler.ownership import Owner, Ownership
 from strangler.step.intents import INTENTS_PER_EVENT

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, RetryBudget
-from outbox.consumer.breaker import Breaker, State
-from outbox.consumer.pace import Pace
+from outbox.consumer.retry.breaker import Breaker, State
+from outbox.consumer.retry.pace import Pace
 from strangler.step.vendor import Answer, AnswerKind
 
 DEPOSIT_EVERY_S = 1.0

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from outbox.consumer import FloodRule, RuntimeSettings, desk
-from outbox.consumer.desk import Told
+from outbox.consumer import FloodRule, RuntimeSettings
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Told
 from tests.faults.poison_load import Draw, Handled, Place, Sender, sender
 from tests.integration.consumer_rig import Rig, connect_to, eventually
 

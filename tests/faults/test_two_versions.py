@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, Handler, Metric, Poison, desk
-from outbox.consumer.desk import Told
+from outbox.consumer import Disposition, Handler, Metric, Poison
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects

@@ -15,8 +15,8 @@ import psycopg
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, InParallel, RuntimeSettings, Versions
-from outbox.consumer.credits import BudgetRule
-from outbox.consumer.retry import RetryRule
+from outbox.consumer.retry.credits import BudgetRule
+from outbox.consumer.retry.rule import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer, Reader

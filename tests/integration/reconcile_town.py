@@ -11,7 +11,7 @@ import psycopg
 
 from outbox import Event, append
 from outbox.connection import PsycopgConnection
-from outbox.consumer.lanes import lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from outbox.kafka.python_admin import PythonAdmin

@@ -9,8 +9,8 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, FloodRule, Metric, Poison
-from outbox.consumer.flood import Flooded, FloodGuard
-from outbox.consumer.retry import Clause
+from outbox.consumer.retry.flood import Flooded, FloodGuard
+from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker

@@ -9,8 +9,9 @@ from functools import partial
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, Metric, Poison, desk
-from outbox.consumer.desk import Entry, Told
+from outbox.consumer import Disposition, Metric, Poison
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
@@ -86,7 +87,7 @@ WHILE_PARKING = pytest.mark.parametrize("point", ["consumer.handled", "consumer.
 @pytest.fixture
 def told_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look that comes by itself comes after the test."""
-    monkeypatch.setattr("outbox.consumer.release.LOOK_AGAIN_S", 3_600.0)
+    monkeypatch.setattr("outbox.consumer.quarantine.release.LOOK_AGAIN_S", 3_600.0)
 
 
 def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
@@ -190,8 +191,8 @@ def test_a_replay_that_dies_before_its_commit_is_done_once_by_the_next_process(r
 def test_the_record_is_kept_before_the_log_loses_it(
     rig: Rig, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbox.consumer.release.KEEP_EVERY_S", 0.1)
-    monkeypatch.setattr("outbox.consumer.release.KEEP_OLDER_S", 0.0)
+    monkeypatch.setattr("outbox.consumer.quarantine.release.KEEP_EVERY_S", 0.1)
+    monkeypatch.setattr("outbox.consumer.quarantine.release.KEEP_OLDER_S", 0.0)
     picky = Picky(("order-1", 1))
     rig.send_many(keys=2, each=3)
     running = rig.runtime(picky)

@@ -14,7 +14,7 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, BudgetRule, Disposition, Metric, Overloaded, RetryBudget
-from outbox.consumer.retry import Clause
+from outbox.consumer.retry.rule import Clause
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from tests.integration.consumer_faults import rig_in_memory

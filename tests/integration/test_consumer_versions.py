@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import InParallel, Versions, desk
-from outbox.consumer.desk import Entry, Told
+from outbox.consumer import InParallel, Versions
 from outbox.consumer.handler import Disposition
-from outbox.consumer.versions import Done
+from outbox.consumer.middleware.versions import Done
+from outbox.consumer.quarantine import desk
+from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from outbox.consumer.lanes import Assigned, LanePosition, Run, Sweep, lane_of
-from outbox.consumer.positions import Overtaken
+from outbox.consumer.middleware.versions import Done, first_gap, in_versions
+from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, Sweep, lane_of
+from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.triage import BEHIND, WAITING, Triage
-from outbox.consumer.versions import Done, first_gap, in_versions
 from outbox.errors import Fenced, Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record, TopicPartition

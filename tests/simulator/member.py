@@ -7,12 +7,12 @@ from collections.abc import Callable, Set
 from enum import Enum, auto
 
 from outbox.consumer.apply import Outcome
-from outbox.consumer.board import Board
-from outbox.consumer.bounds import Bound
-from outbox.consumer.lanes import Run
-from outbox.consumer.positions import Overtaken
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.positions import Overtaken
+from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
 from outbox.consumer.triage import Triage, triage
-from outbox.consumer.watchdog import Patience, Remedy, Stall, Standing, Watchdog
 from outbox.errors import Fenced
 from outbox.kafka.port import TopicPartition
 from tests.simulator.database import Database, hold

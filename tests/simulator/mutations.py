@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from outbox.consumer import lanes, triage
-from outbox.consumer.board import Board
-from outbox.consumer.bounds import Bound
-from outbox.consumer.lanes import PartitionLanes, Run, Sweep
-from outbox.consumer.watchdog import Patience, Standing, Watchdog
+from outbox.consumer import triage
+from outbox.consumer.partitions import lanes
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lanes import PartitionLanes, Run, Sweep
+from outbox.consumer.partitions.watchdog import Patience, Standing, Watchdog
 from outbox.kafka.port import Record, TopicPartition
 from tests.simulator.member import BOUND
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from outbox.consumer.apply import Outcome
-from outbox.consumer.board import Board
-from outbox.consumer.bounds import Bound
 from outbox.consumer.handler import Disposition
-from outbox.consumer.lanes import Assigned, LanePosition, Run, lane_of
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, lane_of
 from outbox.kafka.port import Record, TopicPartition
 
 HOME = TopicPartition("order", 0)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from outbox.consumer.bounds import Bound
-from outbox.consumer.lanes import Assigned, LanePosition, PartitionLanes, Run, lane_of
+from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lanes import Assigned, LanePosition, PartitionLanes, Run, lane_of
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 

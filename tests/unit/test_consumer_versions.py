@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from new_services.services import SERVICES
-from outbox.consumer.versions import Done, first_gap, in_versions
+from outbox.consumer.middleware.versions import Done, first_gap, in_versions
 from outbox.event import Event, ReceivedEvent
 from tests.contracts.event_schemas import newest
 

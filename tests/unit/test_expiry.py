@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from new_services.recommendation.policy import POLICY
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Expiry, Metric, Poison
-from outbox.consumer.expiring import Expiring
-from outbox.consumer.expiry import deadline_of
+from outbox.consumer.middleware.expiring import Expiring
+from outbox.consumer.middleware.expiry import deadline_of
 from outbox.consumer.report import Report
 from outbox.errors import ConfigurationError
 from outbox.event import Event, ReceivedEvent, uuid7

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outbox.consumer.lanes import lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.port import TopicPartition
 from strangler.facts import Fact, LedgerReader, OrderFacts, Verdict
 from strangler.ownership import Owner, Ownership

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from outbox.consumer.lanes import lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition, TopicState
 from strangler.reconcile.case import State

@@ -7,10 +7,10 @@ import random
 import psycopg
 import pytest
 
-from outbox.consumer.breaker import Breaker, BreakerRule, State
-from outbox.consumer.credits import BudgetRule, Credits
-from outbox.consumer.pace import Pace
-from outbox.consumer.retry import Overloaded, RetryRule, Trouble, classify
+from outbox.consumer.retry.breaker import Breaker, BreakerRule, State
+from outbox.consumer.retry.credits import BudgetRule, Credits
+from outbox.consumer.retry.pace import Pace
+from outbox.consumer.retry.rule import Overloaded, RetryRule, Trouble, classify
 from outbox.errors import ConfigurationError
 
 BUDGET = BudgetRule(ratio=0.1, floor_per_s=1.0, ttl_s=10.0)

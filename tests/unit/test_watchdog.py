@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from outbox.consumer.watchdog import Patience, Remedy, Stall, Standing, Watchdog
+from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
 from outbox.kafka.port import TopicPartition
 
 HOME, OTHER = TopicPartition("order", 0), TopicPartition("order", 1)

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 import psycopg
 
-from outbox.consumer.breaker import BreakerRule
-from outbox.consumer.credits import BudgetRule
+from outbox.consumer.retry.breaker import BreakerRule
+from outbox.consumer.retry.credits import BudgetRule
 from outbox.errors import ConfigurationError, OutboxError
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from outbox.consumer.board import Board
-from outbox.consumer.lanes import Run
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lanes import Run
 
 
 class Doubts:

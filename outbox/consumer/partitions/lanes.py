@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from zlib import crc32
 
-from outbox.consumer.bounds import Bound, RunSize
 from outbox.consumer.handler import Disposition
+from outbox.consumer.partitions.bounds import Bound, RunSize
 from outbox.event import SourcePosition
 from outbox.kafka.headers import size_of
 from outbox.kafka.port import Record, TopicPartition

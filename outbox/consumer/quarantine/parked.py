@@ -15,8 +15,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.lanes import Assigned
-from outbox.consumer.quarantine import REASON_CHARACTERS
+from outbox.consumer.partitions.lanes import Assigned
+from outbox.consumer.quarantine.parking import REASON_CHARACTERS
 from outbox.consumer.triage import BEHIND
 from outbox.errors import Fenced
 from outbox.kafka.port import Record, TopicPartition

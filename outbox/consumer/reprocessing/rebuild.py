@@ -15,7 +15,7 @@ from psycopg import sql
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Handler
-from outbox.consumer.replay import Passed, Replayed, replay
+from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
 from outbox.errors import PositionLost
 from outbox.kafka.port import Reader, TopicPartition
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.lanes import Assigned
-from outbox.consumer.parked import ParkedRow, names_of
+from outbox.consumer.middleware.versions import OVERDUE
+from outbox.consumer.partitions.lanes import Assigned
+from outbox.consumer.quarantine.parked import ParkedRow, names_of
 from outbox.consumer.triage import BEHIND, WAITING
-from outbox.consumer.versions import OVERDUE
 
 # Whole keys, oldest first; one with another reason among its events is a person's, or the usual release's.
 _WAITING = """

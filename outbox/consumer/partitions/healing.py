@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from outbox.consumer.assignments import Assignments
-from outbox.consumer.board import Board
+from outbox.consumer.partitions.assignments import Assignments
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.watchdog import Patience, Remedy, Standing, Watchdog
 from outbox.consumer.report import Report
-from outbox.consumer.watchdog import Patience, Remedy, Standing, Watchdog
 from outbox.errors import DependencyDown
 from outbox.kafka.port import Consumer
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.breaker import Breaker, State
-from outbox.consumer.budget import RetryBudget
-from outbox.consumer.lanes import Run
-from outbox.consumer.pace import Pace
+from outbox.consumer.partitions.lanes import Run
 from outbox.consumer.report import Report
-from outbox.consumer.retry import Clause, Overloaded, RetryRule, Trouble
+from outbox.consumer.retry.breaker import Breaker, State
+from outbox.consumer.retry.budget import RetryBudget
+from outbox.consumer.retry.pace import Pace
+from outbox.consumer.retry.rule import Clause, Overloaded, RetryRule, Trouble
 
 Clock = Callable[[], float]
 

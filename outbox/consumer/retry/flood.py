@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outbox.consumer.retry import Clause
+from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError, OutboxError
 from outbox.kafka.port import TopicPartition
 

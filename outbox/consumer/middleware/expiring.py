@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.expiry import Expiry
 from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.report import Report
 from outbox.event import ReceivedEvent
 from outbox.policy import Expired

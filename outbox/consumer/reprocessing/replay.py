@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, Handler, Poison
-from outbox.consumer.lanes import lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.triage import Decode
 from outbox.errors import Undecodable
 from outbox.event import ReceivedEvent

@@ -14,7 +14,7 @@ from dataclasses import astuple
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.credits import BudgetRule, Credits
+from outbox.consumer.retry.credits import BudgetRule, Credits
 
 _log = logging.getLogger("outbox.consumer")
 

@@ -9,11 +9,11 @@ import threading
 import time
 from dataclasses import dataclass
 
-from outbox.consumer import positions
-from outbox.consumer.board import Board
-from outbox.consumer.budget import RetryBudget
-from outbox.consumer.lanes import Assigned, Sweep
+from outbox.consumer.partitions import positions
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lanes import Assigned, Sweep
 from outbox.consumer.report import Report
+from outbox.consumer.retry.budget import RetryBudget
 from outbox.consumer.session import Session
 from outbox.consumer.settings import RuntimeSettings
 from outbox.errors import Fenced

@@ -14,7 +14,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.parked import Headers, encoded
+from outbox.consumer.quarantine.parked import Headers, encoded
 from outbox.consumer.triage import BEHIND
 from outbox.errors import OutboxError
 from outbox.kafka.port import TopicPartition

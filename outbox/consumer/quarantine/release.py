@@ -14,22 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import early, parked
 from outbox.consumer.apply import Application
-from outbox.consumer.board import Board
-from outbox.consumer.doubts import Doubts
-from outbox.consumer.fetch import fetch
 from outbox.consumer.handler import Poison
 from outbox.consumer.isolate import reason_of
-from outbox.consumer.lanes import Assigned, lane_of
-from outbox.consumer.parked import ParkedRow
-from outbox.consumer.quarantine import PARKED_BEHIND, listen
+from outbox.consumer.middleware.versions import Versions, in_versions
+from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lanes import Assigned, lane_of
+from outbox.consumer.quarantine import early, parked
+from outbox.consumer.quarantine.doubts import Doubts
+from outbox.consumer.quarantine.fetch import fetch
+from outbox.consumer.quarantine.parked import ParkedRow
+from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen
 from outbox.consumer.report import Report
-from outbox.consumer.retry import RetryRule, Trouble
+from outbox.consumer.retry.rule import RetryRule, Trouble
 from outbox.consumer.session import Session
 from outbox.consumer.settings import Metric
 from outbox.consumer.triage import WAITING
-from outbox.consumer.versions import Versions, in_versions
 from outbox.errors import Fenced, Undecodable
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import Reader, Record

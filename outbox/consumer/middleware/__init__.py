@@ -1,0 +1,1 @@
+"""Handlers before the handler: what a flow's policy does with an event first."""

@@ -1,0 +1,1 @@
+"""What is assigned to this member, and how far it is: lanes, positions, and what keeps them moving."""
