@@ -4,40 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.application import Application
+from outbox.consumer.handler import Disposition, Poison
 from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import advance
 from outbox.consumer.quarantine.parking import park, still_open
-from outbox.consumer.retry.flood import FloodGuard
-from outbox.consumer.triage import BEHIND, Cause, Decode, Triage, triage
-from outbox.event import SourcePosition
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed."""
-
-    run: Run
-    last: SourcePosition | None
-    dispositions: Mapping[Disposition, int]
-    parked_keys: frozenset[bytes]
-    freed_keys: frozenset[bytes]
-    parked: Mapping[Cause, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """What every run of a runtime shares."""
-
-    group: str
-    handler: Handler
-    decode: Decode
-    checkpoints: Checkpoints
-    flood: FloodGuard
+from outbox.consumer.triage import BEHIND, Triage, triage
 
 
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.apply import Application
+from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.partitions.lanes import Run
-from outbox.consumer.quarantine.parking import still_open
+from outbox.consumer.quarantine.parking import reason_of, still_open
 from outbox.consumer.retry.rule import Classify, Trouble
 from outbox.consumer.triage import triage
 
@@ -45,13 +45,3 @@ def find_permanent(
             raise _Undo
     except _Undo:
         return found
-
-
-def reason_of(error: Exception) -> str:
-    """For people, without anything of the event.
-
-    >>> reason_of(UnicodeError("secret"))
-    'permanent: UnicodeError'
-    """
-    state = getattr(error, "sqlstate", None)
-    return f"permanent: {type(error).__name__}" + (f" ({state})" if state else "")

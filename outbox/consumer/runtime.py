@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from outbox.checkpoints import Checkpoints
-from outbox.consumer.apply import Application
+from outbox.consumer.application import Application
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.hands import Hands
@@ -84,7 +84,7 @@ class ConsumerRuntime:
 
         budget = budget or RetryBudget(group, settings.retry.budget)
         self._retries = Retries(settings.retry, budget, self._report, clock, rng)
-        self._keeper = Keeper(group, self._board, session(), settings, self._report, budget=budget)
+        self._keeper = Keeper(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         self._hands = _hands_for(handler, expiry, versions, decode)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from outbox.consumer.apply import Application, Outcome, apply_run
+from outbox.consumer.application import Application
+from outbox.consumer.apply import apply_run
 from outbox.consumer.handler import Poison
 from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.report import Report
 from outbox.consumer.retry.flood import Flooded

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from outbox.consumer.apply import Outcome
 from outbox.consumer.handler import Disposition
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, lane_of
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.kafka.port import Record, TopicPartition
 
 HOME = TopicPartition("order", 0)

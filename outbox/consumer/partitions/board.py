@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from outbox.consumer.apply import Outcome
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import Assigned, LanePosition, PartitionLanes, Run, Sweep, sort_by_lane
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.kafka.port import Record, TopicPartition
 
 Clock = Callable[[], float]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions import positions
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.lanes import Assigned, Sweep
 from outbox.consumer.report import Report
-from outbox.consumer.retry.budget import RetryBudget
 from outbox.consumer.session import Session
 from outbox.consumer.settings import RuntimeSettings
 from outbox.errors import Fenced
@@ -47,7 +48,10 @@ class Answer:
 
 
 class Keeper:
-    """Asked and answered without waiting. At most one request per partition is held."""
+    """Asked and answered without waiting. At most one request per partition is held.
+
+    `deposit` is called once a second with the open connection; it commits by itself.
+    """
 
     def __init__(
         self,
@@ -57,10 +61,10 @@ class Keeper:
         settings: RuntimeSettings,
         report: Report,
         *,
-        budget: RetryBudget,
+        deposit: Callable[[PsycopgConnection], None],
     ) -> None:
         self._group, self._board, self._session = group, board, session
-        self._settings, self._report, self._budget = settings, report, budget
+        self._settings, self._report, self._bring = settings, report, deposit
         self._deposited_at = time.monotonic()
         self._lock = threading.Lock()
         self._requests: dict[TopicPartition, Request] = {}
@@ -136,7 +140,7 @@ class Keeper:
             return
         self._deposited_at = time.monotonic()
         try:
-            self._budget.deposit(self._session.connection())
+            self._bring(self._session.connection())
         except Exception as error:  # noqa: BLE001 - the count is kept and brought later
             self._session.recover()
             self._report.trouble("deposit_failed", error)

@@ -67,3 +67,13 @@ def listen(connection: PsycopgConnection) -> None:
         row = connection.execute("SELECT 'quarantine_' || current_schema()").fetchone()
         channel = row[0] if row else "quarantine_public"
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+
+
+def reason_of(error: Exception) -> str:
+    """For people, without anything of the event.
+
+    >>> reason_of(UnicodeError("secret"))
+    'permanent: UnicodeError'
+    """
+    state = getattr(error, "sqlstate", None)
+    return f"permanent: {type(error).__name__}" + (f" ({state})" if state else "")

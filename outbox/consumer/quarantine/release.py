@@ -10,48 +10,34 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.apply import Application
+from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.isolate import reason_of
-from outbox.consumer.middleware.versions import Versions, in_versions
+from outbox.consumer.middleware.versions import Versions
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.lanes import Assigned, lane_of
 from outbox.consumer.quarantine import early, parked
 from outbox.consumer.quarantine.doubts import Doubts
 from outbox.consumer.quarantine.fetch import fetch
-from outbox.consumer.quarantine.parked import ParkedRow
-from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen
+from outbox.consumer.quarantine.parcels import PAGE, Parcel, unpack
+from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of
+from outbox.consumer.quarantine.waiters import Waiters
 from outbox.consumer.report import Report
 from outbox.consumer.retry.rule import RetryRule, Trouble
 from outbox.consumer.session import Session
 from outbox.consumer.settings import Metric
 from outbox.consumer.triage import WAITING
-from outbox.errors import Fenced, Undecodable
-from outbox.event import ReceivedEvent
-from outbox.kafka.port import Reader, Record
+from outbox.errors import Fenced
+from outbox.kafka.port import Reader
 
-PAGE = 2_000
 BATCH = 500
 LISTEN_S = 0.5  # how soon it notices that it is to stop, that a partition has come, or that a run has ended
 LOOK_AGAIN_S = 30.0  # should a notification be lost with its connection
 KEEP_EVERY_S = 60.0
 KEEP_OLDER_S = 86_400.0
 KEEP_SHARE = 0.1  # of the log, at its old end
-
-GONE = "its record is gone from the log and none was kept; give it a payload and headers, or discard it"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Parcel:
-    """A parked event ready for the handler, or why it is not."""
-
-    row: ParkedRow
-    event: ReceivedEvent | None
-    reason: str
 
 
 class Release:
@@ -79,6 +65,7 @@ class Release:
         self._look_at = self._keep_at = 0.0
         self._listening: PsycopgConnection | None = None
         self._doubts = Doubts(board)
+        self._waiters = None if versions is None else Waiters(versions, application, report, self._read, self._hold)
 
     def stop(self) -> None:
         """End within `LISTEN_S` and the batch under way."""
@@ -119,8 +106,8 @@ class Release:
 
     def _replay_all(self, connection: PsycopgConnection, assigned: Assigned) -> None:
         try:
-            if self._versions is not None:
-                self._let_go(connection, assigned, self._versions)
+            if self._waiters is not None:
+                self._waiters.let_go(connection, assigned)
             while not self._stopping.is_set() and self._replay_page(connection, assigned):
                 pass
         except Fenced as fenced:
@@ -133,70 +120,13 @@ class Release:
             rows = parked.releasable(connection, self._how.group, assigned, PAGE)
         if not rows:
             return False
-        read = fetch(self._read(), assigned.partition, [row.offset for row in rows if not row.complete])
         by_lane: dict[int, list[Parcel]] = {}
-        for row in rows:
-            lane = lane_of(row.key or b"", len(assigned.lanes))
-            by_lane.setdefault(lane, []).append(self._parcel(assigned, row, read))
+        for parcel in unpack(rows, self._read(), assigned.partition, self._how.decode):
+            by_lane.setdefault(lane_of(parcel.row.key or b"", len(assigned.lanes)), []).append(parcel)
         for lane, parcels in by_lane.items():
             self._replay_lane(connection, assigned, lane, parcels)
         self._doubts.note()
         return True
-
-    def _let_go(self, connection: PsycopgConnection, assigned: Assigned, versions: Versions) -> None:
-        """Keys that wait for a version, as far as it is there; one transaction each."""
-        with connection.transaction():
-            early.give_up(connection, self._how.group, assigned, versions.wait_s)
-            rows = early.waiting(connection, self._how.group, assigned, PAGE)
-        if not rows:
-            return
-        read = fetch(self._read(), assigned.partition, [row.offset for row in rows if not row.complete])
-        for of_key in early.by_key(rows):
-            parcels = {row.offset: self._parcel(assigned, row, read) for row in of_key}
-            bad = next((one for one in parcels.values() if one.event is None), None)
-            if bad is None:
-                self._let_go_key(connection, assigned, versions, parcels)
-            else:  # nobody knows its version: the key is a person's
-                self._hold(connection, assigned, bad, bad.reason)
-
-    def _let_go_key(
-        self, connection: PsycopgConnection, assigned: Assigned, versions: Versions, parcels: Mapping[int, Parcel]
-    ) -> None:
-        events = [one.event for one in parcels.values() if one.event is not None]
-        ready: list[ReceivedEvent] = []
-        try:
-            with connection.transaction():
-                if parked.lock(connection, self._how.group, assigned, list(parcels)) != parcels.keys():
-                    return  # a person was quicker
-                ready, left, missing = in_versions(
-                    events,
-                    versions.handled(connection, events),
-                    {events[0].event.aggregate_id: versions.discarded(connection, events[0])},
-                )
-                if not ready:
-                    return
-                self._how.handler(connection, ready)
-                self._how.checkpoints.reach("replay.handled")
-                if left:
-                    early.wait_on(connection, self._how.group, assigned, left[0].offset, versions.waiting(missing))
-                lane = lane_of(parcels[ready[0].offset].row.key or b"", len(assigned.lanes))
-                offsets = sorted(one.offset for one in ready)
-                parked.resolve(connection, self._how.group, assigned, offsets)
-                parked.check_fence(connection, self._how.group, assigned, lane)
-        except Poison as poison:
-            self._hold(connection, assigned, parcels[ready[poison.index].offset], poison.reason)
-            return
-        self._how.checkpoints.reach("replay.committed")
-        self._report.count(Metric.REPLAYED, len(ready), topic=assigned.partition.topic)
-
-    def _parcel(self, assigned: Assigned, row: ParkedRow, read: Mapping[int, Record]) -> Parcel:
-        record = read.get(row.offset)
-        if record is None and not row.complete:
-            return Parcel(row, None, GONE)
-        try:
-            return Parcel(row, self._how.decode(row.record(assigned.partition, record)), "")
-        except Undecodable as error:
-            return Parcel(row, None, f"undecodable: {error}")
 
     def _replay_lane(
         self, connection: PsycopgConnection, assigned: Assigned, lane: int, parcels: Sequence[Parcel]

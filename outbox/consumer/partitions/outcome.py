@@ -1,0 +1,23 @@
+"""What comes back to the board when a run has been committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from outbox.consumer.handler import Disposition
+from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.triage import Cause
+from outbox.event import SourcePosition
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed."""
+
+    run: Run
+    last: SourcePosition | None
+    dispositions: Mapping[Disposition, int]
+    parked_keys: frozenset[bytes]
+    freed_keys: frozenset[bytes]
+    parked: Mapping[Cause, int] = field(default_factory=dict)

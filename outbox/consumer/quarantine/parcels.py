@@ -1,0 +1,41 @@
+"""Parked events made ready for the handler: the row, its record from the log, the event in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from outbox.consumer.quarantine.fetch import fetch
+from outbox.consumer.quarantine.parked import ParkedRow
+from outbox.consumer.triage import Decode
+from outbox.errors import Undecodable
+from outbox.event import ReceivedEvent
+from outbox.kafka.port import Reader, Record, TopicPartition
+
+PAGE = 2_000  # rows at a time
+
+GONE = "its record is gone from the log and none was kept; give it a payload and headers, or discard it"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """A parked event ready for the handler, or why it is not."""
+
+    row: ParkedRow
+    event: ReceivedEvent | None
+    reason: str
+
+
+def unpack(rows: Sequence[ParkedRow], reader: Reader, partition: TopicPartition, decode: Decode) -> list[Parcel]:
+    """A parcel for each row of the partition, in their order. Reads from the log what the rows do not hold."""
+    read = fetch(reader, partition, [row.offset for row in rows if not row.complete])
+    return [_parcel(row, read.get(row.offset), partition, decode) for row in rows]
+
+
+def _parcel(row: ParkedRow, record: Record | None, partition: TopicPartition, decode: Decode) -> Parcel:
+    if record is None and not row.complete:
+        return Parcel(row, None, GONE)
+    try:
+        return Parcel(row, decode(row.record(partition, record)), "")
+    except Undecodable as error:
+        return Parcel(row, None, f"undecodable: {error}")
