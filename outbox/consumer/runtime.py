@@ -7,7 +7,6 @@ database. Workers apply runs of a lane, the keeper keeps position rows. Whatever
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +32,7 @@ from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
+from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
@@ -96,15 +96,13 @@ class ConsumerRuntime:
         self._workers = self._crew(Sessions(session, settings.workers), replace(application, handler=working))
         self._release = None if reader is None else self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
-        self._failed = threading.Event()
-        self._failure: BaseException | None = None
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads(on_failure=consumer.wakeup)
         self._committed: Mapping[TopicPartition, int] = {}
         self._reached_at = self._committed_at = self._answered_at = clock()
 
     def run(self) -> None:
         """Poll until `stop`, then finish the runs under way, store positions, leave. Raises what went wrong."""
-        if self._threads:
+        if self._threads.started():
             raise OutboxError("a runtime runs once; make a new one with a new consumer")
         self._start()
         try:
@@ -113,12 +111,11 @@ class ConsumerRuntime:
             )
             self._answered_at = self._clock()
             with rarely_collected():
-                while not (self._stopping or self._failed.is_set()):
+                while not (self._stopping or self._threads.failed.is_set()):
                     self._turn()
         finally:
             self._finish()
-        if self._failure is not None:
-            raise self._failure
+        self._threads.raise_failure()
 
     def stop(self) -> None:
         """Ask `run` to end; from any thread or a signal handler."""
@@ -152,7 +149,7 @@ class ConsumerRuntime:
             if self._clock() - self._answered_at > self._settings.broker_patience_s:
                 raise
             self._report.unreachable(error)
-            self._failed.wait(REST_AFTER_ERROR_S)
+            self._threads.failed.wait(REST_AFTER_ERROR_S)
             return ()
         self._answered_at = self._clock()
         return records
@@ -246,22 +243,11 @@ class ConsumerRuntime:
             bodies += [(f"hand-{number}", self._hands.run) for number in range(self._hands.count)]
         if self._release is not None:
             bodies.append(("release", self._release.run))
-        for name, body in bodies:
-            thread = threading.Thread(target=self._guarded, args=(body,), name=f"outbox-{name}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _guarded(self, body: Callable[[], None]) -> None:
-        try:
-            body()
-        except BaseException as error:  # noqa: BLE001 - a thread's edge: `run` raises it
-            self._failure = error
-            self._failed.set()
-            self._consumer.wakeup()
+        self._threads.start(bodies)
 
     def _finish(self) -> None:
         self._board.stop()
-        within_s = self._settings.grace_s if self._failed.is_set() else self._settings.drain_s
+        within_s = self._settings.grace_s if self._threads.failed.is_set() else self._settings.drain_s
         if not self._board.wait_quiet(within_s):
             self._report.trouble("drain_incomplete", TimeoutError("a handler is still at work; its run will be fenced"))
         self._keeper.stop()
@@ -269,9 +255,7 @@ class ConsumerRuntime:
             self._hands.stop()
         if self._release is not None:
             self._release.stop()
-        deadline = self._clock() + END_THREADS_WITHIN_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - self._clock()))
+        self._threads.join(END_THREADS_WITHIN_S)
         try:
             self._commit()
             self._consumer.close()
