@@ -18,6 +18,7 @@ from tests.contracts.event_schemas import FOLDER, breaks, broken_by, newest, rea
 from tests.orders import OUTCOMES, cancelled, of_order, payload, placed
 
 Change = Callable[[Any], object]
+SCHEMA_OF_SCHEMAS = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
 STOCK = {"by": "legacy", "sold_out": None, "short": 0}
 
 
@@ -31,7 +32,8 @@ def test_a_contract_is_a_schema(topic: str) -> None:
     for version in versions(topic):
         contract = read(topic, version)
         for schema in contract["events"].values():
-            jsonschema.Draft202012Validator.check_schema({**schema, "$defs": contract.get("$defs", {})})
+            whole = {**schema, "$defs": contract.get("$defs", {})}
+            assert list(SCHEMA_OF_SCHEMAS.iter_errors(whole)) == [], f"{topic} {version}"
 
 
 def test_a_released_contract_never_changes() -> None:

@@ -38,6 +38,7 @@ def test_members_of_one_group_may_have_different_clients(bootstrap: str, topic_p
     poll_until(lambda: slow.numbers() == {0, 1}, slow)
     fast = member(Client.FAST)
     poll_until(lambda: len(slow.numbers()) == len(fast.numbers()) == 1, slow, fast)
+    assert slow.numbers() | fast.numbers() == {0, 1}
     producer = PythonProducer(bootstrap)
     opened.callback(producer.close, WITHIN_S)
     for number in range(5):
@@ -45,4 +46,5 @@ def test_members_of_one_group_may_have_different_clients(bootstrap: str, topic_p
     producer.flush(WITHIN_S)
     poll_until(lambda: len({*slow.values(), *fast.values()}) == 5, slow, fast)
     slow.consumer.close()
-    poll_until(lambda: fast.numbers() == {0, 1}, fast)
+    poll_until(lambda: len(fast.numbers()) == 2, fast)
+    assert {*slow.values(), *fast.values()} == {b"%d" % number for number in range(5)}

@@ -187,10 +187,10 @@ class World:
         member.freeze(rng)
 
 
-def violation_of(steps: Sequence[Step]) -> Violation | None:
+def violation_of(steps: Sequence[Step], make_world: Callable[[], World] = World) -> Violation | None:
     """Run them in a new world."""
     try:
-        World().run(steps)
+        make_world().run(steps)
     except Violation as violation:
         return violation
     return None
