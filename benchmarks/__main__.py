@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
@@ -26,16 +27,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
-    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "apache"), help="apache (default) or embedded")
-    parser.add_argument(
-        "--client", choices=[*Client], default=client_of(os.environ), help="of the consumer; fast needs the extra"
-    )
-    arguments = parser.parse_args()
-    unknown = set(arguments.names) - QUESTIONS.keys()
-    if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUESTIONS)}")
+    arguments = read_arguments(sys.argv[1:])
     os.environ[VARIABLE] = arguments.client
     with (
         tempfile.TemporaryDirectory(prefix="strangler-bench-") as folder,
@@ -46,15 +38,37 @@ def main() -> int:
     return 0
 
 
+def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
+    parser.add_argument("--kafka", default=os.environ.get("KAFKA", "apache"), help="apache (default) or embedded")
+    parser.add_argument(
+        "--client",
+        type=Client,
+        choices=[*Client],
+        default=client_of(os.environ),
+        help="of the consumer; fast needs the extra",
+    )
+    arguments = parser.parse_args(argv)
+    unknown = set(arguments.names) - QUESTIONS.keys()
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUESTIONS)}")
+    return arguments
+
+
 def publish(answer: Answer, *, kafka: str, client: Client) -> None:
-    """Write the result file, NAME.fast.json for that client, and say it on stdout."""
+    """Write the result file and say it on stdout."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
     document = answer.to_json() | {"machine": machine}
     document["settings"] |= {"kafka": kafka, "client": client}
     RESULTS.mkdir(exist_ok=True)
-    file = f"{answer.name}.json" if client is Client.PYTHON else f"{answer.name}.{client}.json"
-    (RESULTS / file).write_text(json.dumps(document, indent=2) + "\n")
+    (RESULTS / file_of(answer.name, client)).write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document))
+
+
+def file_of(name: str, client: Client) -> str:
+    """NAME.json; another client than the default is in its name."""
+    return f"{name}.json" if client is Client.PYTHON else f"{name}.{client}.json"
 
 
 if __name__ == "__main__":
