@@ -21,6 +21,7 @@ from strangler.cli import main
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from tests.context_process import context_environ
 from tests.faults.bad_records import OWNED, bad_records, successor, without
 from tests.integration.contexts import rows
 from tests.orders import placed
@@ -59,13 +60,7 @@ def context(stack: Stack, database: str, bootstrap: str, topic_prefix: str) -> I
     with closing(PythonAdmin(bootstrap)) as admin:
         admin.ensure_topics({topic: 2})
     address = f"127.0.0.1:{stack.take_port()}"
-    environ = {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": topic_prefix,
-        "OUTBOX_METRICS_ADDRESS": address,
-    }
+    environ = context_environ(database, bootstrap, topic_prefix, OUTBOX_METRICS_ADDRESS=address)
     argv = (sys.executable, "-m", "new_services", "run", "search", "--lanes", "3")
     process = stack.spawn(f"search-{topic_prefix}", argv, env=environ, ready=Running.said_ready)
     producer = PythonProducer(bootstrap)

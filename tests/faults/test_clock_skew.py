@@ -20,6 +20,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from tests.context_process import context_environ
 from tests.integration.contexts import rows
 from tests.integration.test_interlock import ran, verdict
 from tests.orders import placed
@@ -52,13 +53,7 @@ def test_a_wrong_clock_neither_drops_what_is_in_time_nor_keeps_what_is_late(
     producer.flush(10.0)
     producer.close(5.0)
     address = f"127.0.0.1:{stack.take_port()}"
-    environ = {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": topic_prefix,
-        "OUTBOX_METRICS_ADDRESS": address,
-    }
+    environ = context_environ(database, bootstrap, topic_prefix, OUTBOX_METRICS_ADDRESS=address)
     module = ("-m", "tests.faults.shifted_clock", str(shift_s), "new_services", "run", "recommendation")
     process = stack.spawn(f"skewed-{topic_prefix}", (sys.executable, *module), env=environ, ready=Running.said_ready)
     expected = [(event.aggregate_id,) for event in sorted(in_time, key=lambda each: each.aggregate_id)]

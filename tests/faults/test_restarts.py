@@ -15,6 +15,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from tests.context_process import context_environ
 from tests.faults.members import within
 from tests.integration.contexts import rows
 from tests.orders import of_order
@@ -70,13 +71,7 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     with closing(PythonAdmin(bootstrap)) as admin:
         admin.ensure_topics(dict.fromkeys(topics, 2))
     address = f"127.0.0.1:{stack.take_port()}"
-    environ = {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": topic_prefix,
-        "VENDORS_URL": vendors.url,
-    }
+    environ = context_environ(database, bootstrap, topic_prefix, VENDORS_URL=vendors.url)
     contexts = [
         stack.spawn(
             f"{name}-{topic_prefix}",

@@ -18,6 +18,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from tests.context_process import context_environ
 from tests.integration.contexts import rows
 from tests.mail_server import MailServer, mail_server
 from tests.orders import cancelled, of_order, of_type, placed
@@ -34,13 +35,7 @@ def environ(database: str, bootstrap: str, topic_prefix: str, vendor: MailServer
     with closing(PythonAdmin(bootstrap)) as admin:
         topics = ("intake", "fraud", "inventory", "payment", "order")
         admin.ensure_topics({f"{topic_prefix}{topic}": 2 for topic in topics})
-    return {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": topic_prefix,
-        "VENDORS_URL": vendor.url,
-    }
+    return context_environ(database, bootstrap, topic_prefix, VENDORS_URL=vendor.url)
 
 
 def started(stack: Stack, environ: dict[str, str], name: str) -> Running:

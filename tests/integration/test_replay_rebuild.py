@@ -19,6 +19,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from tests.context_process import context_environ
 from tests.integration.contexts import rows
 from tests.orders import cancelled, placed
 
@@ -30,13 +31,7 @@ OWNER = "search=new"
 def environ(database: str, bootstrap: str, topic_prefix: str) -> dict[str, str]:
     with closing(PythonAdmin(bootstrap)) as admin:
         admin.ensure_topics({f"{topic_prefix}order": 2})
-    return {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": topic_prefix,
-        "VENDORS_URL": "http://127.0.0.1:9",
-    }
+    return context_environ(database, bootstrap, topic_prefix, VENDORS_URL="http://127.0.0.1:9")
 
 
 @contextmanager
