@@ -153,3 +153,19 @@ UNDO_CONTEXT_4 = (
     """ALTER TABLE {schema}.claim DROP CONSTRAINT claim_kind_check,
        ADD CONSTRAINT claim_kind_check CHECK (kind IN ('applied', 'tombstone'))""",
 )
+
+# `shed`: given up by that clause of the policy; nobody has acted. Who acts later takes it over, and the clause stays.
+CLAIM_SHED_5 = """
+ALTER TABLE {schema}.claim DROP CONSTRAINT claim_kind_check,
+    ADD COLUMN clause text,
+    ADD CONSTRAINT claim_kind_check CHECK (kind IN ('applied', 'tombstone', 'backfilled', 'shed')),
+    ADD CONSTRAINT claim_clause_check CHECK (kind <> 'shed' OR clause IS NOT NULL)"""
+
+CONTEXT_5 = (CLAIM_SHED_5,)
+
+# What was shed and is forgotten would look missing, which is what it is without the clause.
+UNDO_CONTEXT_5 = (
+    "DELETE FROM {schema}.claim WHERE kind = 'shed'",
+    """ALTER TABLE {schema}.claim DROP CONSTRAINT claim_kind_check, DROP COLUMN clause,
+       ADD CONSTRAINT claim_kind_check CHECK (kind IN ('applied', 'tombstone', 'backfilled'))""",
+)

@@ -83,7 +83,15 @@ def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     with ExitStack() as stack:
         reader, connection = _open(service, settings, stack)
         _alone(connection, service)
-        done = rebuild(reader, connection, projection, handler, dry_run=arguments.dry_run, progress=_progress)
+        done = rebuild(
+            reader,
+            connection,
+            projection,
+            handler,
+            swapped=handler.swapped,
+            dry_run=arguments.dry_run,
+            progress=_progress,
+        )
     return _say(done, arguments, "rebuilt from")
 
 

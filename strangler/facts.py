@@ -18,6 +18,7 @@ class Verdict(StrEnum):
 
     MATCH = "match"
     LATE = "late"  # not yet due: on its way, or the consumer has not passed it
+    SHED = "shed"  # due, and given up by a clause of the step's policy; a replay makes up for it
     MISSING = "missing"  # due, and not there
     EXTRA = "extra"  # there, and nobody wanted it; or both sides acted
     MISMATCH = "mismatch"  # there, with other fields
@@ -26,7 +27,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # the frontier was not reached: nothing can be said
 
 
-FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.UNKNOWN}
+FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,15 @@ class FlowPolicy:
         value = terms[name]
         return f"policy:{self.flow}.{name}={value if isinstance(value, str) else json.dumps(value)}"
 
+    def shedding(self) -> tuple[str, ...]:
+        """The clauses by which the flow loses events; empty where it never does."""
+        clauses = {
+            "sampling.keep": self.sampling is not None,
+            "expired": self.expired is Expired.DROP,
+            "retry.over_budget": self.retry.over_budget is OverBudget.DROP,
+        }
+        return tuple(self.clause(name) for name, loses in clauses.items() if loses and self.loss is Loss.LOSSY)
+
     def describe(self) -> str:
         """One line per term, for a person."""
         return "\n".join(f"{name}: {value}" for name, value in self.terms().items())

@@ -11,7 +11,7 @@ from outbox.policy import FlowPolicy, Placed, to_data
 from outbox.policy.page import MEANING, page, rules
 from strangler.cli.common import Invocation
 from strangler.errors import Refused
-from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists, shedding_clauses
+from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
 from strangler.flows.places import judge
 
 EPILOG = "exit: 0 fine, 1 contradictions, 2 usage, 3 the database is down"
@@ -89,7 +89,7 @@ def _terms(place: Placed) -> list[str]:
 
 
 def _interlocks(invocation: Invocation, placed: Sequence[Placed]) -> Iterable[tuple[Placed, Permitted | Refused]]:
-    shedding = [place for place in placed if shedding_clauses(place.policy)]
+    shedding = [place for place in placed if place.policy.shedding()]
     if not shedding:
         return
     if invocation.settings.dsn is None:

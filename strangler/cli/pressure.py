@@ -7,8 +7,8 @@ import math
 
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
-from strangler.flows.places import policy_of
 from strangler.plan import Step
+from strangler.policies import policy_of
 from strangler.pressure.read import read_pressure
 
 EPILOG = (

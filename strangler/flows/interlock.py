@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
-from outbox.policy import Expired, FlowPolicy, Loss, OverBudget
+from outbox.policy import FlowPolicy
 from strangler.errors import Refused
 from strangler.facts import FINAL, Verdict
 
@@ -46,18 +46,6 @@ class Permitted:
     clauses: tuple[str, ...]
 
 
-def shedding_clauses(policy: FlowPolicy) -> tuple[str, ...]:
-    """The clauses by which the flow would lose events; empty where it never does."""
-    if policy.loss is not Loss.LOSSY:
-        return ()
-    clauses = {
-        "sampling.keep": policy.sampling is not None,
-        "expired": policy.expired is Expired.DROP,
-        "retry.over_budget": policy.retry.over_budget is OverBudget.DROP,
-    }
-    return tuple(policy.clause(name) for name, loses in clauses.items() if loses)
-
-
 def read_evidence(connection: PsycopgConnection, step: str) -> Evidence:
     """From the main database, where verdicts and runs are stored."""
     run = connection.execute(LAST_RUN, {"step": step}).fetchone()
@@ -70,7 +58,7 @@ def may_shed(
     policy: FlowPolicy, evidence: Evidence | None, *, rebuildable: bool, fresh_s: float = FRESH_S
 ) -> Permitted | Refused:
     """Decide from facts. `evidence` is None where nobody could be asked: then the answer is no."""
-    clauses = shedding_clauses(policy)
+    clauses = policy.shedding()
     if not clauses:
         return Refused(f"its policy sheds nothing: {policy.clause('loss')}", "let the log keep what waits")
     problem = _missing(policy, rebuildable=rebuildable) or _not_green(policy, evidence, fresh_s)

@@ -1,14 +1,14 @@
-"""The policies that a plan names, loaded when asked, and where each one runs."""
+"""Where each of the policies runs that a plan names."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outbox.policy import Contradiction, FlowPolicy, Placed, contradictions_among
+from outbox.policy import Contradiction, Placed, contradictions_among
 from strangler.errors import BadPlan
 from strangler.plan import Context, Plan
+from strangler.policies import load_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +39,6 @@ def judge(plan: Plan) -> Judged:
         if not context.policy
     ]
     return Judged(placed, [*undeclared, *contradictions_among(placed)])
-
-
-def policy_of(context: Context) -> FlowPolicy | None:
-    """What the context declares; None where it declares nothing. Raises `BadPlan` for a bad reference."""
-    return load_policy(context.policy) if context.policy else None
-
-
-def load_policy(reference: str) -> FlowPolicy:
-    """`package.module:NAME`, imported now; `BadPlan` says what is wrong with it."""
-    module, separator, name = reference.partition(":")
-    if not (module and separator and name):
-        raise BadPlan(f'policy {reference!r} is no reference; write it as "package.module:NAME"')
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except Exception as error:
-        raise BadPlan(f"policy {reference!r} does not load: {type(error).__name__}: {error}; fix its module") from error
-    if not isinstance(found, FlowPolicy):
-        raise BadPlan(f"policy {reference!r} is a {type(found).__name__}, not a FlowPolicy; name the value itself")
-    return found
 
 
 def _place(plan: Plan, name: str, context: Context) -> Placed:

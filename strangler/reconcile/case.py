@@ -50,12 +50,16 @@ class LegacySide:
 
 @dataclass(frozen=True, slots=True)
 class NewSide:
-    """One snapshot of the context. `claims`: intent number -> kind. `parked`: an event of its key is in quarantine."""
+    """One snapshot of the context. `claims`: intent number -> kind. `parked`: an event of its key is in quarantine.
+
+    `shed`: the number of a claim by which nobody acted -> the clause that allowed it.
+    """
 
     claims: Mapping[int, str] = field(default_factory=dict)
     recorded: Sequence[Acted] = ()
     actual: Sequence[Fact] = ()
     parked: bool = False
+    shed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

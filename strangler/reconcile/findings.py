@@ -21,6 +21,7 @@ GRAVEST_FIRST = (
     Verdict.MISSING,
     Verdict.UNKNOWN,
     Verdict.LATE,
+    Verdict.SHED,
     Verdict.MATCH,
 )
 FINDINGS = frozenset(GRAVEST_FIRST[:5])
@@ -34,14 +35,15 @@ def number_of(fact: Fact) -> int:
     return number if 0 <= number <= MAX_NUMBER else 0
 
 
-def judgement(case: Case, number: int, verdict: Verdict, reason: Reason, evidence: Mapping[str, Json]) -> Judgement:
+def judgement(case: Case, number: int, verdict: Verdict, reason: str, evidence: Mapping[str, Json]) -> Judgement:
+    """`reason` is a `Reason`, or for what was shed the clause."""
     owner = "none" if case.owner is None else case.owner.value
     shown = {name: _shown(value) for name, value in evidence.items()}
-    return Judgement(case.rules.step, case.order_ref, number, owner, verdict, reason.value, evidence=shown)
+    return Judgement(case.rules.step, case.order_ref, number, owner, verdict, str(reason), evidence=shown)
 
 
 def of_fact(
-    case: Case, fact: Fact, verdict: Verdict, reason: Reason, *, side: str, number: int | None = None
+    case: Case, fact: Fact, verdict: Verdict, reason: str, *, side: str, number: int | None = None
 ) -> Judgement:
     """`side`: `expected` or `actual`, whichever the fact is."""
     return judgement(case, number or number_of(fact), verdict, reason, {side: dict(fact.fields)})

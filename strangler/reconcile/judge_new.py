@@ -9,7 +9,7 @@ from strangler.reconcile.case import Case, State
 from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
-from strangler.reconcile.reasons import Reason
+from strangler.reconcile.reasons import Reason, given_up
 from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
 
@@ -45,7 +45,7 @@ def _against_rows(case: Case, sides: Sides) -> Iterator[Judgement]:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
 
 
-def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
+def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, str]:
     """A row that follows a vendor's answer is written when that has come."""
     if case.ledger is not None and any(row.pending for row in case.new.actual):
         return Verdict.LATE, Reason.PENDING
@@ -95,10 +95,9 @@ def _unaccepted(case: Case, fact: Fact, plans: Pairing) -> Judgement:
     if there:
         return of_fact(case, fact, Verdict.MISSING, Reason.NOT_IN_LEDGER, side="expected")
     if any(row.refused and identity_of(row, case.rules.identity) == name for row in case.new.actual):
-        verdict, reason = (Verdict.LATE, Reason.UNDECIDED) if fact.pending else (Verdict.MISSING, Reason.REFUSED)
-    else:
-        verdict, reason = _absent(case, fact, Reason.NEVER_PLANNED)
-    return of_fact(case, fact, verdict, reason, side="expected")
+        refused = (Verdict.LATE, Reason.UNDECIDED) if fact.pending else (Verdict.MISSING, Reason.REFUSED)
+        return of_fact(case, fact, *refused, side="expected")
+    return of_fact(case, fact, *_absent(case, fact, Reason.NEVER_PLANNED), side="expected")
 
 
 def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
@@ -112,16 +111,26 @@ def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
 
 
 def _unclaimed(case: Case, expected: Fact) -> bool:
-    """Whoever acts has the claim of the event's first number, committed before a vendor is asked."""
-    first = number_of(expected) // INTENTS_PER_EVENT * INTENTS_PER_EVENT
+    """Whoever acts has the claim, committed before a vendor is asked."""
+    first = _claimed_as(case, expected)
     return first > 0 and case.new.claims.get(first) != "applied"
 
 
-def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
+def _claimed_as(case: Case, fact: Fact) -> int:
+    """The number of the claim that the fact is done under: the highest of its version's that is not above its own."""
+    number = number_of(fact)
+    first = number // INTENTS_PER_EVENT * INTENTS_PER_EVENT
+    return max((claimed for claimed in case.new.claims if first <= claimed <= number), default=first)
+
+
+def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, str]:
     if fact.pending:
         return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK
+    clause = case.new.shed.get(_claimed_as(case, fact))
+    if clause is not None:
+        return Verdict.SHED, given_up(clause)
     if case.new.parked:
         return Verdict.LATE, Reason.PARKED
     if case.state is State.PASSED:

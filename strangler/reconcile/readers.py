@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import KIND, TARGET, Fact
@@ -19,6 +19,11 @@ HANDED_BACK = "SELECT order_ref, state FROM strangler.hand_back WHERE step = %(s
 IN_FLIGHT = "SELECT DISTINCT order_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
 
 CLAIMS = "SELECT order_ref, number, kind FROM claim WHERE step = %(step)s"
+
+# As JSON: a context whose policy sheds nothing has no such column.
+SHED = """
+SELECT order_ref, number, coalesce(to_jsonb(claim) ->> 'clause', 'an unknown clause')
+FROM claim WHERE step = %(step)s AND kind = 'shed'"""
 
 RECORDED = "SELECT order_ref, version, intents::text FROM intent WHERE step = %(step)s ORDER BY order_ref, version"
 
@@ -47,10 +52,14 @@ def read_in_flight(connection: PsycopgConnection) -> set[str]:
 
 
 def read_claims(connection: PsycopgConnection, step: str) -> dict[str, dict[int, str]]:
-    claims: dict[str, dict[int, str]] = {}
-    for order_ref, number, kind in connection.execute(CLAIMS, {"step": step}):
-        claims.setdefault(order_ref, {})[number] = kind
-    return claims
+    """Kinds by order and number."""
+    return _by_number(connection.execute(CLAIMS, {"step": step}))
+
+
+def read_shed(connection: PsycopgConnection, step: str, allowed: Callable[[str], bool]) -> dict[str, dict[int, str]]:
+    """Clauses by order and number. What was given up by a clause that is not `allowed` is not excused: left out."""
+    rows = connection.execute(SHED, {"step": step}).fetchall()
+    return _by_number(row for row in rows if allowed(row[2]))
 
 
 def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]) -> set[bytes]:
@@ -77,3 +86,10 @@ def _acted(rows: Iterable[tuple[str, int, str]]) -> dict[str, list[Acted]]:
     for order_ref, version, intents in rows:
         by_order.setdefault(order_ref, []).append(Acted(version, facts_of(order_ref, version, parse(intents))))
     return by_order
+
+
+def _by_number(rows: Iterable[tuple[str, int, str]]) -> dict[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = {}
+    for order_ref, number, said in rows:
+        found.setdefault(order_ref, {})[number] = said
+    return found

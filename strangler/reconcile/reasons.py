@@ -45,3 +45,12 @@ class Reason(StrEnum):
     PLANNED_TWICE = "planned more often than wanted"
     NO_ORDER = "done for an order that does not exist"
     NO_VERSION = "done for a change of the order that does not exist"
+
+
+def given_up(clause: str) -> str:
+    """The reason of what was shed.
+
+    >>> given_up("policy:advice.sampling.keep=0.1")
+    'given up by policy:advice.sampling.keep=0.1; a replay makes up for it'
+    """
+    return f"given up by {clause}; a replay makes up for it"

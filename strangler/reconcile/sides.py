@@ -11,6 +11,7 @@ from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, DependencyDown
 from strangler.facts import Fact, OrderFacts
 from strangler.plan import Check, Context, Plan, Step
+from strangler.policies import policy_of
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot
 from strangler.reconcile.case import Acted, LegacySide, NewSide, Rules
@@ -34,6 +35,12 @@ class JudgedStep:
         check = step.check
         rules = Rules(step.name, check.identity, check.stateful, check.only_asks)
         return cls(step.name, step.context, check, rules)
+
+    def allows(self, clause: str) -> bool:
+        """Whether the context's policy loses events by that clause; with what value has changed perhaps since."""
+        policy = policy_of(self.context)
+        name, _, _ = clause.partition("=")
+        return policy is not None and name in {one.partition("=")[0] for one in policy.shedding()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class NewSnapshot:
     recorded: Mapping[str, Sequence[Acted]] = field(default_factory=dict)
     actual: ByOrder = field(default_factory=dict)
     parked: frozenset[bytes] = frozenset()
+    shed: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def side(self, order_ref: str, key: str) -> NewSide:
         return NewSide(
@@ -80,6 +88,7 @@ class NewSnapshot:
             self.recorded.get(order_ref, ()),
             self.actual.get(order_ref, ()),
             key.encode() in self.parked,
+            self.shed.get(order_ref, {}),
         )
 
 
@@ -103,6 +112,7 @@ def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Address
             readers.read_recorded(connection, step.name),
             by_order(step.check.actual(connection)),
             frozenset(readers.read_parked(connection, group, topics)),
+            readers.read_shed(connection, step.name, step.allows),
         )
 
 

@@ -12,7 +12,8 @@ from strangler.step.intents import first_number
 FIRST = first_number(1)  # the order's first claim; a tombstone takes its place
 
 # Keys are inserted in one order everywhere: two batches that share orders wait for each other instead of
-# deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
+# deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race. What was shed
+# nobody has done: a replay takes it over.
 CLAIM = """
 INSERT INTO claim (order_ref, step, number, kind, epoch)
 SELECT wanted.order_ref, %(step)s, wanted.number, 'applied', wanted.epoch
@@ -23,7 +24,8 @@ WHERE NOT EXISTS (SELECT FROM claim AS handed_back
                         = (wanted.order_ref, %(step)s, %(first)s)
                     AND handed_back.kind = 'tombstone')
 ORDER BY wanted.order_ref, wanted.number
-ON CONFLICT (order_ref, step, number) DO NOTHING
+ON CONFLICT (order_ref, step, number) DO UPDATE
+SET kind = excluded.kind, epoch = excluded.epoch, claimed_at = excluded.claimed_at WHERE claim.kind = 'shed'
 RETURNING order_ref, number"""
 
 # A statement of its own: only a new snapshot sees the row that CLAIM has waited for.
@@ -38,8 +40,14 @@ INSERT INTO claim (order_ref, step, number, kind, epoch)
 SELECT %(order_ref)s, %(step)s, %(first)s, 'tombstone', %(epoch)s
 WHERE NOT EXISTS (SELECT FROM claim
                   WHERE order_ref = %(order_ref)s AND step = %(step)s AND kind = 'applied')
-ON CONFLICT (order_ref, step, number) DO NOTHING
+ON CONFLICT (order_ref, step, number) DO UPDATE
+SET kind = excluded.kind, epoch = excluded.epoch, claimed_at = excluded.claimed_at WHERE claim.kind = 'shed'
 RETURNING number"""
+
+SHED = """
+UPDATE claim SET kind = 'shed', clause = %(clause)s
+FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[]) AS given_up (order_ref, number)
+WHERE claim.step = %(step)s AND (claim.order_ref, claim.number) = (given_up.order_ref, given_up.number)"""
 
 IS_TOMBSTONE = """
 SELECT FROM claim
@@ -83,6 +91,15 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
     applied = _applied(connection, step, lost) if lost else set()
     results = dict.fromkeys(applied, ClaimResult.APPLIED) | dict.fromkeys(won, ClaimResult.WON)
     return [results.get((one.order_ref, one.number), ClaimResult.HANDED_BACK) for one in wanted]
+
+
+def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause: str) -> None:
+    """Turn claims that were just won into a note that their work is given up, by that clause of the step's policy.
+
+    Nobody has acted on them: a replay or a hand-back takes them over. The context's `claim` has the column `clause`.
+    """
+    if won:
+        connection.execute(SHED, {**_keys(step, won), "clause": clause})
 
 
 def tombstone(connection: PsycopgConnection, *, order_ref: str, step: str, epoch: int) -> TombstoneResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from outbox.checkpoints import Checkpoints
@@ -13,7 +14,7 @@ from outbox.event import Event, ReceivedEvent
 from outbox.structured import Item
 from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
-from strangler.step.claim import Claim, ClaimResult, claim
+from strangler.step.claim import Claim, ClaimResult, claim, shed
 from strangler.step.intents import INTENTS_PER_EVENT, Intent, first_number, to_json
 from strangler.step.record import Shadowed, record
 from strangler.step.storable import encode
@@ -23,6 +24,7 @@ MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL in
 Decide = Callable[[Event], Sequence[Intent]]
 Concerns = Callable[[Event, Owner], bool]
 _Key = tuple[Owner, str, int]
+_Became = dict[_Key, Disposition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Decision:
     @property
     def key(self) -> _Key:
         return (self.owner, self.order_ref, self.number)
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.order_ref, self.number, self.epoch)
 
 
 class StepHandler:
@@ -70,13 +76,13 @@ class StepHandler:
         self._checkpoints = checkpoints or Checkpoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        decisions = self.decisions(events)
-        first: dict[_Key, Decision] = {}  # a relay's repeat may share the batch with its original
-        for decision in decisions:
-            first.setdefault(decision.key, decision)
-        became = self._act(connection, [one for one in first.values() if one.owner is Owner.NEW])
-        became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
-        return [self._disposition(one, first, became) for one in decisions]
+        return self._handle(connection, events, self._act)
+
+    def give_up(
+        self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], clause: str
+    ) -> Sequence[Disposition]:
+        """Instead of acting: what the step owns is claimed as shed, by that clause. A shadow records as ever."""
+        return self._handle(connection, events, partial(self._shed, clause=clause))
 
     def decisions(self, events: Sequence[ReceivedEvent]) -> list[Decision]:
         """What the step makes of each event. Pure; raises `Poison` for the first that it cannot read."""
@@ -102,25 +108,47 @@ class StepHandler:
         ref, version = event.aggregate_id, event.aggregate_version
         return Decision(ref, version, number, ownership.epoch, owner, intents, stored, event.context)
 
-    def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> dict[_Key, Disposition]:
-        if not decisions:
-            return {}
-        wanted = [Claim(one.order_ref, one.number, one.epoch) for one in decisions]
-        results = claim(connection, self._step, wanted)
-        self._checkpoints.reach("step.claimed")
-        won = [one for one, result in zip(decisions, results, strict=True) if result is ClaimResult.WON]
+    def _handle(
+        self,
+        connection: PsycopgConnection,
+        events: Sequence[ReceivedEvent],
+        act: Callable[[PsycopgConnection, Sequence[Decision]], _Became],
+    ) -> Sequence[Disposition]:
+        decisions = self.decisions(events)
+        first: dict[_Key, Decision] = {}  # a relay's repeat may share the batch with its original
+        for decision in decisions:
+            first.setdefault(decision.key, decision)
+        became = act(connection, [one for one in first.values() if one.owner is Owner.NEW])
+        became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
+        return [self._disposition(one, first, became) for one in decisions]
+
+    def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
+        won, became = self._claim(connection, decisions)
         acts = [Act(one.order_ref, one.version, one.number, one.intents, one.context) for one in won]
         apply(connection, self._step, acts, self._apply_writes)
-        pairs = zip(decisions, results, strict=True)
-        return {one.key: _of_claim(result) for one, result in pairs}
+        return became
 
-    def _record(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> dict[_Key, Disposition]:
+    def _shed(self, connection: PsycopgConnection, decisions: Sequence[Decision], *, clause: str) -> _Became:
+        won, became = self._claim(connection, decisions)
+        shed(connection, self._step, [one.claim for one in won], clause)
+        return became | {one.key: Disposition.SHED for one in won}
+
+    def _claim(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> tuple[list[Decision], _Became]:
+        if not decisions:
+            return [], {}
+        results = claim(connection, self._step, [one.claim for one in decisions])
+        self._checkpoints.reach("step.claimed")
+        pairs = list(zip(decisions, results, strict=True))
+        won = [one for one, result in pairs if result is ClaimResult.WON]
+        return won, {one.key: _of_claim(result) for one, result in pairs}
+
+    def _record(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
         shadowed = [Shadowed(one.order_ref, one.version, one.epoch, one.stored) for one in decisions]
         pairs = zip(decisions, record(connection, self._step, shadowed), strict=True)
         return {one.key: Disposition.RECORDED if stored else Disposition.DUPLICATE for one, stored in pairs}
 
     @staticmethod
-    def _disposition(one: Decision, first: dict[_Key, Decision], became: dict[_Key, Disposition]) -> Disposition:
+    def _disposition(one: Decision, first: dict[_Key, Decision], became: _Became) -> Disposition:
         if one.owner is Owner.LEGACY:
             return Disposition.NOT_OWNER
         done = became[one.key]

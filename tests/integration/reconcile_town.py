@@ -121,6 +121,10 @@ class Town:
         )  # fmt: skip
         if state == "done":
             self.mail(order_ref, version)
+        self.index(order_ref, version)
+
+    def index(self, order_ref: str, version: int) -> None:
+        """The new side's document, as of that version."""
         body = json.dumps(document_body(order_ref, version))
         self.execute(
             "INSERT INTO search.document (order_ref, version, body) VALUES (%s, %s, %s)"

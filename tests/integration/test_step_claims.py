@@ -6,8 +6,9 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from strangler.hand_back.tables import claimed as claimed_orders
 from strangler.local.waiting import wait_until
-from strangler.step.claim import Claim, ClaimResult, TombstoneResult, claim, tombstone
+from strangler.step.claim import Claim, ClaimResult, TombstoneResult, claim, shed, tombstone
 from tests.integration.contexts import connect, rows, waiting_backends
 
 WON, APPLIED, HANDED_BACK = ClaimResult.WON, ClaimResult.APPLIED, ClaimResult.HANDED_BACK
@@ -101,3 +102,50 @@ def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database
         assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
         handler.rollback()
         assert moving.result(30) is TombstoneResult.PLACED
+
+
+def shed_by(dsn: str, *wanted: Claim, clause: str = "policy:recommendation.sampling.keep=0.25") -> None:
+    with connect(dsn, "recommendation") as connection:
+        assert claim(connection, "recommendation", wanted) == [WON] * len(wanted)
+        shed(connection, "recommendation", wanted, clause)
+
+
+KINDS = "SELECT order_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
+
+
+def test_what_was_shed_is_taken_over_once(database: str) -> None:
+    """Its clause stays: the row tells that it was given up first."""
+    wanted = [Claim("o1", 100, 7), Claim("o1", 200, 7)]
+    shed_by(database, *wanted, clause="policy:a.b=c")
+    assert rows(database, KINDS) == [("o1", 100, "shed", "policy:a.b=c"), ("o1", 200, "shed", "policy:a.b=c")]
+    start = threading.Barrier(4, timeout=30)
+
+    def take_over(_: int) -> list[ClaimResult]:
+        start.wait()
+        with connect(database, "recommendation") as connection:
+            return claim(connection, "recommendation", wanted)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = Counter(result for found in pool.map(take_over, range(4)) for result in found)
+    assert results == {WON: 2, APPLIED: 6}
+    assert {kind for _, _, kind, _ in rows(database, KINDS)} == {"applied"}
+
+
+def test_an_order_of_which_all_was_shed_can_be_handed_back(database: str) -> None:
+    shed_by(database, Claim("o1", 100, 7))
+    with connect(database, "recommendation") as connection:
+        placed = tombstone(connection, order_ref="o1", step="recommendation", epoch=8)
+        assert claimed_orders(connection, "recommendation", ["o1"]) == {"o1": False}
+        connection.commit()
+        assert claim(connection, "recommendation", [Claim("o1", 100, 7)]) == [HANDED_BACK]
+    assert placed is TombstoneResult.PLACED
+
+
+def test_an_order_of_which_something_was_done_is_not(database: str) -> None:
+    shed_by(database, Claim("o1", 100, 7))
+    with connect(database, "recommendation") as connection:
+        assert claimed_orders(connection, "recommendation", ["o1"]) == {}, "not started"
+        claim(connection, "recommendation", [Claim("o1", 200, 7)])
+        connection.commit()
+        assert tombstone(connection, order_ref="o1", step="recommendation", epoch=8) is TombstoneResult.STARTED
+        assert claimed_orders(connection, "recommendation", ["o1"]) == {"o1": True}

@@ -165,3 +165,42 @@ def test_a_mistake_in_decide_is_poison_for_its_event_only(database: str) -> None
 def test_more_intents_than_an_event_has_numbers_for_are_poison(database: str) -> None:
     with connect(database, "search") as connection, pytest.raises(Poison, match="101 intents"):
         deciding(lambda _: [Emit("E", {})] * 101)(connection, received([placed("a", "search=new")]))
+
+
+CLAUSE = "policy:recommendation.sampling.keep=0.25"
+OWNED = "recommendation=new"
+CLAIMS = "SELECT order_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
+BASKETS = "SELECT order_ref, version FROM recommendation.basket ORDER BY 1"
+
+
+def given_up(dsn: str, *events: Event) -> list[Disposition]:
+    with connect(dsn, "recommendation") as connection:
+        step = SERVICES["recommendation"].step
+        assert step is not None
+        return list(step.handler("recommendation").give_up(connection, received(events), CLAUSE))
+
+
+def test_what_is_given_up_is_claimed_and_not_done_by_whoever_owns_it(database: str) -> None:
+    events = [placed("new", OWNED), placed("shadow", "recommendation=shadow"), placed("legacy")]
+    assert given_up(database, *events) == [Disposition.SHED, RECORDED, NOT_OWNER]
+    assert rows(database, CLAIMS) == [("new", 100, "shed", CLAUSE)]
+    assert rows(database, BASKETS) == []
+    assert rows(database, "SELECT order_ref FROM recommendation.intent") == [("shadow",)]
+
+
+def test_what_is_done_or_handed_back_cannot_be_given_up(database: str) -> None:
+    done, gone = placed("done", OWNED), placed("gone", OWNED)
+    assert handle(database, "recommendation", done) == [APPLIED]
+    with connect(database, "recommendation") as connection:
+        tombstone(connection, order_ref="gone", step="recommendation", epoch=8)
+    assert given_up(database, done, gone) == [DUPLICATE, NOT_OWNER]
+    assert [kind for _, _, kind, _ in rows(database, CLAIMS)] == ["applied", "tombstone"]
+
+
+def test_a_replay_makes_up_for_what_was_given_up_also_behind_later_versions(database: str) -> None:
+    first, second = placed("a", OWNED), cancelled("a", OWNED)
+    assert given_up(database, first) == [Disposition.SHED]
+    assert handle(database, "recommendation", second) == [APPLIED]
+    assert handle(database, "recommendation", first, second) == [APPLIED, DUPLICATE]
+    assert rows(database, BASKETS) == [("a", 2)], "the older basket does not come back"
+    assert rows(database, CLAIMS) == [("a", 100, "applied", CLAUSE), ("a", 200, "applied", None)]

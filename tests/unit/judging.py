@@ -50,6 +50,7 @@ def case(
     recorded: Sequence[Acted] = (),
     actual: Sequence[Fact] = (),
     parked: bool = False,
+    shed: Mapping[int, str] | None = None,
     ledger: Sequence[Fact] | None = None,
     state: State = State.PASSED,
     why_unknown: str = "",
@@ -62,7 +63,7 @@ def case(
     if claims is None:
         claims = {number * 100: "applied" for number in range(1, version + 1)} if owner is Owner.NEW else {}
     legacy = LegacySide(order, oracle, seam, handed_back, in_flight)
-    new = NewSide(claims, recorded, actual, parked)
+    new = NewSide(claims, recorded, actual, parked, shed or {})
     return Case(rules, REF, legacy, new, state, ledger, why_unknown, settled)
 
 

@@ -29,6 +29,7 @@ class World:
     effects: dict[int, Fact] = field(default_factory=dict)
     ledger: dict[int, Fact] = field(default_factory=dict)
     strays: list[Fact] = field(default_factory=list)
+    shed: dict[int, str] = field(default_factory=dict)
     row: Fact | None = None
     must: dict[int, str] = field(default_factory=dict)
 
@@ -61,6 +62,7 @@ class World:
             recorded=list(self.recorded.values()),
             actual=list(self.effects.values()) if self.mails else ([self.row] if self.row else []),
             ledger=[*self.ledger.values(), *self.strays] if self.mails else None,
+            shed=self.shed,
             state=State.PASSED if self.passed else State.BEHIND,
         )
 
@@ -169,6 +171,20 @@ def skip_event(world: World, version: int) -> None:
         world.must[version * 100] = dropped
 
 
+def give_up_event(world: World, version: int) -> None:
+    """The new side has claimed what it has seen of the event as shed; a mail that is there was not the new side's."""
+    if world.owner is not Owner.NEW or world.claims.get(version * 100) != "applied":
+        return
+    world.claims[version * 100], world.shed[version * 100] = "shed", "policy:world.sampling.keep=0.1"
+    if world.mails:
+        del world.effects[version]
+        world.ledger.pop(version, None)
+        world.must[version * 100] = "shed"
+    elif version == world.version:
+        world.row = world.fact(version - 1) if version > 1 else None
+        world.must[version * 100] = "shed"
+
+
 def forget_record(world: World, version: int) -> None:
     """The seam fails to write down what legacy did. Where a ledger shows the mail, and nobody shadows, all is well."""
     if world.seam.pop(version, None) and (world.owner is Owner.SHADOW or not world.mails):
@@ -227,7 +243,7 @@ def write_future_row(world: World, version: int) -> None:
 
 OF_EVENTS: tuple[Fault, ...] = (
     lose_mail, double_mail, falsify_mail, send_another_mail, send_unwanted_mail, call_and_roll_back,
-    claim_foreign_order, run_legacy_too, send_without_claim, skip_event, forget_record,
+    claim_foreign_order, run_legacy_too, send_without_claim, skip_event, give_up_event, forget_record,
     decide_otherwise, decide_nothing, decide_more,
 )  # fmt: skip
 OF_ROWS: tuple[Fault, ...] = (write_foreign_row, spoil_row, delete_row, set_row_back, write_future_row)

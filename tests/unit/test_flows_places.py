@@ -9,7 +9,8 @@ from legacy_app.plan import plan as sample
 from new_services.services import SERVICES
 from outbox.policy import Placed, contradictions_among
 from strangler.errors import BadPlan
-from strangler.flows.places import judge, load_policy
+from strangler.flows.places import judge
+from strangler.policies import load_policy
 from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of, taking_over
 from tests.unit.policies import STANDARD
 

@@ -6,7 +6,7 @@ import pytest
 
 from outbox.policy import Expired, FlowPolicy, OverBudget, Retry
 from strangler.errors import Refused
-from strangler.flows.interlock import Evidence, Permitted, may_shed, rebuild_exists, shedding_clauses
+from strangler.flows.interlock import Evidence, Permitted, may_shed, rebuild_exists
 from tests.unit.policies import BULK, LOSSY, STANDARD
 
 GREEN = Evidence(age_s=10.0, unknown=0, findings=0, matches=40)
@@ -65,12 +65,12 @@ def test_a_flow_that_is_not_lossy_never_sheds(policy: FlowPolicy) -> None:
 def test_every_way_to_lose_has_its_clause() -> None:
     policy = replace(LOSSY, retry=Retry(over_budget=OverBudget.DROP))
 
-    assert shedding_clauses(policy) == (
+    assert policy.shedding() == (
         "policy:advice.sampling.keep=0.1",
         "policy:advice.expired=drop",
         "policy:advice.retry.over_budget=drop",
     )
-    assert shedding_clauses(replace(LOSSY, sampling=None, expired=Expired.RUN)) == ()
+    assert replace(LOSSY, sampling=None, expired=Expired.RUN).shedding() == ()
 
 
 def test_a_rebuild_exists_when_its_module_is_there() -> None:

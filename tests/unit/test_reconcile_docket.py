@@ -35,7 +35,7 @@ def test_final_verdicts_are_stored_and_others_are_only_reported() -> None:
     every = [said(verdict, number=number) for number, verdict in enumerate(Verdict)]
     report, docket = hold(every)
 
-    assert {one.verdict for one in docket.final} == set(Verdict) - {Verdict.LATE, Verdict.UNKNOWN}
+    assert {one.verdict for one in docket.final} == set(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
     assert sum(report.counts[STEP].values()) == len(Verdict)
     assert {one.verdict for one in report.judgements} == set(Verdict) - {Verdict.MATCH}
 

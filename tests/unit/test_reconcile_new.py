@@ -5,7 +5,7 @@ from dataclasses import replace
 from strangler.ownership import Owner
 from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
-from strangler.reconcile.reasons import Reason
+from strangler.reconcile.reasons import Reason, given_up
 from tests.unit.judging import DOCUMENT, acted, case, document, mail, only, pending, verdicts
 
 NEW = Owner.NEW
@@ -181,3 +181,55 @@ def test_nothing_is_said_of_an_order_without_a_reached_frontier() -> None:
 
 def test_nothing_expected_and_nothing_there_is_nothing_to_say() -> None:
     assert verdicts(case(NEW, ledger=[])) == {}
+
+
+CLAUSE = "policy:indexing.sampling.keep=0.1"
+
+
+def test_what_was_given_up_by_a_clause_is_shed_and_says_by_which() -> None:
+    given = case(NEW, oracle=[mail()], ledger=[], claims={100: "shed"}, shed={100: CLAUSE})
+
+    assert only(given) == ("shed", given_up(CLAUSE), ())
+
+
+def test_a_row_that_stays_old_because_its_change_was_given_up_is_shed() -> None:
+    claims = {100: "applied", 200: "shed"}
+    given = case(
+        NEW, rules=DOCUMENT, version=2, oracle=[document(2)], actual=[document(1)], claims=claims, shed={200: CLAUSE}
+    )
+
+    assert verdicts(given) == {200: "shed"}
+
+
+def test_a_claim_of_another_version_excuses_nothing() -> None:
+    claims = {100: "shed", 200: "applied"}
+    given = case(NEW, rules=DOCUMENT, version=2, oracle=[document(2)], claims=claims, shed={100: CLAUSE})
+
+    assert only(given)[0] == "missing"
+
+
+def test_a_claim_without_an_allowed_clause_excuses_nothing() -> None:
+    given = case(NEW, rules=DOCUMENT, oracle=[document(1)], claims={100: "shed"})
+
+    assert only(given) == ("missing", Reason.NOT_APPLIED, ())
+
+
+def test_a_mail_that_was_given_up_and_sent_was_sent_by_somebody_else() -> None:
+    given = case(NEW, oracle=[mail()], ledger=[mail()], claims={100: "shed"}, shed={100: CLAUSE})
+
+    assert only(given) == ("extra", Reason.UNCLAIMED, ())
+
+
+def test_what_was_done_after_all_matches() -> None:
+    given = case(NEW, rules=DOCUMENT, oracle=[document(1)], actual=[document(1)], shed={})
+
+    assert only(given)[0] == "match"
+
+
+def test_a_wrong_row_is_no_better_for_what_was_given_up() -> None:
+    wrong = document(2, text="mug")
+    given = case(
+        NEW, rules=DOCUMENT, version=2, oracle=[document(2)], actual=[wrong], claims={100: "shed"}, shed={100: CLAUSE}
+    )
+
+    assert only(given)[0] == "mismatch"

@@ -1,0 +1,113 @@
+"""What was given up is not missing while the policy says so; whoever calls missing work shed is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+
+from migrations.shapes import CONTEXT_5
+from strangler.flows.interlock import read_evidence
+from strangler.ownership import Owner
+from strangler.plan import Plan, Step
+from strangler.reconcile.reasons import given_up
+from strangler.reconcile.report import Report
+from strangler.reconcile.run import reconcile
+from tests.integration.reconcile_plan import INDEXING, plan
+from tests.integration.reconcile_town import Town, counted, found
+from tests.unit.policies import LOSSY
+
+CLAUSE = LOSSY.clause("sampling.keep")
+GIVE_UP = "UPDATE search.claim SET kind = 'shed', clause = %s WHERE order_ref = %s AND number = %s"
+DELETE = "DELETE FROM search.document WHERE order_ref = %s"
+
+
+def with_policy(reference: str | None) -> Plan:
+    def declared(step: Step) -> Step:
+        assert step.context is not None
+        return replace(step, context=replace(step.context, policy=reference)) if step.name == INDEXING else step
+
+    return replace(plan, steps=tuple(declared(step) for step in plan.steps))
+
+
+@pytest.fixture
+def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
+    town = Town(database, bootstrap, topic_prefix)
+    for statement in CONTEXT_5:
+        town.execute(statement.format(schema="search"))
+    town.make_slot()
+    town.pass_lanes()
+    with town.confirming():
+        yield town
+    town.close()
+
+
+def shed(town: Town, order_ref: str, clause: str = CLAUSE, *, number: int = 100) -> None:
+    town.execute(GIVE_UP, clause, order_ref, number)
+    town.execute(DELETE, order_ref)
+
+
+def judged(town: Town, reference: str | None = "tests.unit.policies:LOSSY") -> Report:
+    return reconcile(with_policy(reference), town.environ, everything=False, timeout_s=30.0)
+
+
+def indexing(report: Report) -> Mapping[str, int]:
+    return counted(report)[INDEXING]
+
+
+def test_what_was_given_up_is_shed_until_a_replay_has_made_up_for_it(town: Town) -> None:
+    for order_ref in ("done", "given-up", "changed"):
+        town.place(order_ref, Owner.NEW)
+        town.act(order_ref)
+    town.place("changed", Owner.NEW, 2)
+    town.act("changed", 2)
+    shed(town, "given-up")
+    town.execute(GIVE_UP, CLAUSE, "changed", 200)
+    town.execute("UPDATE search.document SET version = 1 WHERE order_ref = 'changed'")
+
+    report = judged(town)
+
+    assert indexing(report) == {"match": 1, "shed": 2}
+    assert found(report) == {(INDEXING, "given-up", 100, "shed"), (INDEXING, "changed", 200, "shed")}
+    assert report.exit_code == 0
+    assert any(given_up(CLAUSE) in line and "2 effects SHED" in line for line in report.lines()), report.lines()
+    with town.connect() as connection:
+        evidence = read_evidence(connection, INDEXING)
+    assert (evidence.findings, evidence.unknown) == (0, 0), "the interlock stays open"
+
+    town.execute("UPDATE search.claim SET kind = 'applied' WHERE kind = 'shed'")
+    town.execute(DELETE, "changed")
+    for order_ref, version in (("given-up", 1), ("changed", 2)):
+        town.index(order_ref, version)
+    assert indexing(judged(town)) == {"match": 2}
+
+
+@pytest.mark.parametrize(
+    ("clause", "reference"),
+    [
+        ("policy:advice.queue_bound=1000", "tests.unit.policies:LOSSY"),
+        ("policy:search.sampling.keep=0.1", "tests.unit.policies:LOSSY"),
+        ("", "tests.unit.policies:LOSSY"),
+        (CLAUSE, "tests.unit.policies:BULK"),
+        (CLAUSE, None),
+    ],
+    ids=["no such loss", "another flow's", "none", "a policy that loses nothing", "no policy"],
+)
+def test_work_that_no_policy_allows_to_give_up_is_missing(town: Town, clause: str, reference: str | None) -> None:
+    town.place("given-up", Owner.NEW)
+    town.act("given-up")
+    shed(town, "given-up", clause)
+
+    report = judged(town, reference)
+
+    assert indexing(report) == {"missing": 1}
+    assert report.exit_code == 1
+
+
+def test_a_policy_whose_share_has_changed_still_excuses_what_was_given_up_by_it(town: Town) -> None:
+    town.place("given-up", Owner.NEW)
+    town.act("given-up")
+    shed(town, "given-up", "policy:advice.sampling.keep=0.9")
+
+    assert indexing(judged(town)) == {"shed": 1}
