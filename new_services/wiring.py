@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from new_services.late_work import expiry_of
+from new_services.giving_up import expiry_of, shedding_of
 from new_services.services import Service
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
@@ -160,8 +160,9 @@ def runtime_of(
         checkpoints=settings.checkpoints,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
-        expiry=expiry_of(service.policy, settings.dsn),
+        expiry=expiry_of(service.policy),
         versions=versions_of(service, group),
+        shedding=shedding_of(service, settings.dsn),
     )
 
 
@@ -183,6 +184,7 @@ def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSet
             base_s=policy.retry.base_s,
             cap_s=policy.retry.cap_s,
             budget=BudgetRule(policy.retry.budget_ratio, policy.retry.budget_floor_per_s),
+            over_budget=policy.retry.over_budget,
         ),
         flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
     )

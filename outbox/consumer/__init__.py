@@ -2,6 +2,8 @@
 
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.sample import Sample
+from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.versions import Versions
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import lane_of
@@ -32,6 +34,8 @@ __all__ = [
     "RetryBudget",
     "RetryRule",
     "RuntimeSettings",
+    "Sample",
+    "Shedding",
     "Trouble",
     "Versions",
     "lane_of",

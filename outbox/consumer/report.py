@@ -52,6 +52,12 @@ class Report:
         self.count(Metric.EXPIRED, count, clause=clause)
         _log.info("events_expired", extra={"count": count, "clause": clause})
 
+    def shed(self, clause: str, count: int) -> None:
+        """Given up under pressure; counted when decided, as `expired` is."""
+        if count:
+            self.count(Metric.SHED, count, clause=clause)
+            _log.info("events_shed", extra={"count": count, "clause": clause})
+
     def flooded(self, run: Run, flooded: Flooded) -> None:
         """The run waits instead of draining into quarantine; said aloud once, when that begins."""
         self.put_off(run, flooded.clause)

@@ -18,9 +18,10 @@ from outbox.consumer.application import Application
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.hands import Hands
-from outbox.consumer.middleware.expiring import Expiring
 from outbox.consumer.middleware.expiry import Expiry
-from outbox.consumer.middleware.versions import InVersions, Versions
+from outbox.consumer.middleware.shedding import Shedding
+from outbox.consumer.middleware.stack import Middleware
+from outbox.consumer.middleware.versions import Versions
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.board import Board, Clock
 from outbox.consumer.partitions.healing import Healing
@@ -32,6 +33,7 @@ from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
+from outbox.consumer.spent import Spent
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
@@ -50,7 +52,7 @@ class ConsumerRuntime:
     connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
     `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
-    `expiry` says what becomes of late work before the handler sees it.
+    `expiry` says what becomes of late work before the handler sees it, `shedding` what may be given up, and how.
     With a `reader` the runtime also releases parked keys when a person asks for it; it closes the reader it made.
     """
 
@@ -71,6 +73,7 @@ class ConsumerRuntime:
         reader: Callable[[], Reader] | None = None,
         expiry: Expiry | None = None,
         versions: Versions | None = None,
+        shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -87,13 +90,14 @@ class ConsumerRuntime:
         self._keeper = Keeper(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
-        self._hands = _hands_for(handler, expiry, versions, decode)
+        middleware = Middleware(expiry, versions, shedding)
+        self._hands = _hands_for(handler, middleware, decode)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
         flood = FloodGuard(settings.flood, clock)
         application = Application(group, transacted, decode, checkpoints, flood)
-        working = transacted if expiry is None else Expiring(transacted, expiry, self._report)
-        working = working if versions is None else InVersions(working, versions)
-        self._workers = self._crew(Sessions(session, settings.workers), replace(application, handler=working))
+        working = replace(application, handler=middleware.before(transacted, self._report))
+        spent = Spent(settings.retry.over_budget, shedding, self._report)
+        self._workers = self._crew(Sessions(session, settings.workers), working, spent)
         self._release = None if reader is None else self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._threads = Threads(on_failure=consumer.wakeup)
@@ -202,7 +206,7 @@ class ConsumerRuntime:
             rng=rng,
         )
 
-    def _crew(self, sessions: Sessions, application: Application) -> list[Worker]:
+    def _crew(self, sessions: Sessions, application: Application, spent: Spent) -> list[Worker]:
         """A run whose work is under way holds a worker and at least one hand, but no session."""
         count = max(self._settings.workers, self._hands.count // 2 if self._hands else 0)
         return [
@@ -212,6 +216,7 @@ class ConsumerRuntime:
                 application=application,
                 retries=self._retries,
                 report=self._report,
+                spent=spent,
                 hands=self._hands,
             )
             for _ in range(count)
@@ -263,13 +268,11 @@ class ConsumerRuntime:
             self._report.trouble("leave_failed", error)
 
 
-def _hands_for(
-    handler: Handler | InParallel, expiry: Expiry | None, versions: Versions | None, decode: Decode
-) -> Hands | None:
+def _hands_for(handler: Handler | InParallel, middleware: Middleware, decode: Decode) -> Hands | None:
     if not isinstance(handler, InParallel):
         return None
-    if expiry is not None or versions is not None:
+    if middleware:
         raise ConfigurationError(
-            "expiry and versions are judged in the transaction, after the work of InParallel; give it a handler"
+            "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"
         )
     return Hands(handler, decode)

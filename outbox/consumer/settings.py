@@ -21,6 +21,7 @@ class Metric(StrEnum):
     RETRY = "consumer_retry"  # [error, trouble]
     PUT_OFF = "consumer_put_off"  # [clause]
     EXPIRED = "consumer_expired"  # [clause]
+    SHED = "consumer_shed"  # [clause]
     FLOODED = "consumer_flooded"  # [topic]
     BREAKER = "consumer_breaker"  # [state]
     REPLAYED = "consumer_replayed"  # [topic]

@@ -22,8 +22,12 @@ class Cause(StrEnum):
     POISON = "poison"  # the handler refused it for good
     PERMANENT = "permanent"  # an error that trying again cannot help
     EXPIRED = "expired"  # late, and its policy parks late work
+    OVER_BUDGET = "over_budget"  # it failed, the retry budget was spent, and its policy parks that
     EARLY = "early"  # an earlier version of its aggregate is missing
     BEHIND = "behind"  # healthy perhaps, behind another of its key
+
+
+_NAMED = frozenset({Cause.UNDECODABLE, Cause.PERMANENT, Cause.EXPIRED, Cause.OVER_BUDGET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Parked:
         if self.reason.startswith(WAITING):
             return Cause.EARLY
         named = self.reason.partition(":")[0]
-        return Cause(named) if named in (Cause.UNDECODABLE, Cause.PERMANENT, Cause.EXPIRED) else Cause.POISON
+        return Cause(named) if named in _NAMED else Cause.POISON
 
 
 @dataclass(frozen=True, slots=True)

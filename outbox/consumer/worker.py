@@ -16,8 +16,10 @@ from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.report import Report
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.retries import Retries
+from outbox.consumer.retry.rule import Clause
 from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
+from outbox.consumer.spent import Spent
 from outbox.errors import Fenced
 
 TAKE_WITHIN_S = 1.0
@@ -34,10 +36,11 @@ class Worker:
         application: Application,
         retries: Retries,
         report: Report,
+        spent: Spent,
         hands: Hands | None = None,
     ) -> None:
         self._board, self._sessions, self._application = board, sessions, application
-        self._retries, self._report, self._hands = retries, report, hands
+        self._retries, self._report, self._spent, self._hands = retries, report, spent, hands
 
     def run(self) -> None:
         """Until the board is stopped."""
@@ -51,41 +54,65 @@ class Worker:
                 if run is None:
                     self._retries.unused()
                 else:
-                    self._serve(run, {})
+                    self._serve(run)
         finally:
             self._sessions.close_one()
 
-    def _serve(self, run: Run, condemned: dict[int, str]) -> None:
-        """`condemned` are the offsets in the run that are to be parked, with their reasons."""
+    def _serve(self, run: Run) -> None:
         with self._sessions.one() as session:
             put_off_s = self._retries.put_off_s(run, session.connection)
         if put_off_s:
-            self._board.retry(run, put_off_s, tried=False)
+            self._end_or_put_off(run, put_off_s)
             return
         try:
-            outcome = self._outcome(run, condemned)
-        except Fenced as fenced:
+            outcome = self._outcome(run)
+        except (Fenced, Overtaken, Flooded) as nothing_done:
             self._retries.ended(run)
-            self._report.trouble("run_fenced", fenced, run.assigned.partition)
-            self._board.fenced(run.assigned)
-        except Overtaken as ahead:
-            self._retries.ended(run)
-            self._board.overtaken(run, ahead.stored)
-        except Flooded as flooded:
-            self._retries.ended(run)
-            self._report.flooded(run, flooded)
-            self._board.retry(run, flooded.rest_s, tried=False)
+            self._stood_back(run, nothing_done)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
             self._board.retry(run, self._retries.failed(run, error))
         else:
             self._retries.succeeded(run, outcome.run)
-            self._board.done(outcome)
-            for disposition, count in outcome.dispositions.items():
-                self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
-            if outcome.parked:
-                self._report.parked(run, outcome.parked)
+            self._done(run, outcome)
 
-    def _outcome(self, run: Run, condemned: dict[int, str]) -> Outcome:
+    def _end_or_put_off(self, run: Run, put_off_s: float) -> None:
+        """No attempt is made, so the breaker, the pace and the budget hear nothing of it."""
+        given_up = self._spent.ended(run, self._application)
+        if given_up is None:
+            self._report.put_off(run, Clause.BUDGET)
+            self._board.retry(run, put_off_s, tried=False)
+            return
+        try:
+            with self._sessions.one() as session:
+                outcome = self._transacted(session, given_up.run, given_up.how, given_up.condemned)
+        except (Fenced, Overtaken, Flooded) as nothing_done:
+            self._stood_back(run, nothing_done)
+        except Exception as error:  # noqa: BLE001 - it is put off, as if it had not been given up
+            self._report.trouble("run_not_given_up", error, run.assigned.partition)
+            self._board.retry(run, put_off_s, tried=False)
+        else:
+            self._done(given_up.run, outcome)
+
+    def _stood_back(self, run: Run, why: Fenced | Overtaken | Flooded) -> None:
+        """Everything was rolled back."""
+        match why:
+            case Fenced():
+                self._report.trouble("run_fenced", why, run.assigned.partition)
+                self._board.fenced(run.assigned)
+            case Overtaken():
+                self._board.overtaken(run, why.stored)
+            case Flooded():
+                self._report.flooded(run, why)
+                self._board.retry(run, why.rest_s, tried=False)
+
+    def _done(self, run: Run, outcome: Outcome) -> None:
+        self._board.done(outcome)
+        for disposition, count in outcome.dispositions.items():
+            self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
+        if outcome.parked:
+            self._report.parked(run, outcome.parked)
+
+    def _outcome(self, run: Run) -> Outcome:
         """Of the run; where work comes before the transaction, up to the first event whose work failed for now."""
         how = self._application
         if self._hands is not None:
@@ -97,14 +124,18 @@ class Worker:
                 run = run.cut_before(min(passing))
             how = replace(how, handler=self._hands.handler(run, failures))
         with self._sessions.one() as session:
-            try:
-                return self._applied(session, run, how, condemned)
-            except Exception:
-                session.recover()
-                raise
+            return self._transacted(session, run, how, {})
 
     def _is_final(self, error: Exception) -> bool:
         return isinstance(error, Poison) or self._retries.is_permanent(error)
+
+    def _transacted(self, session: Session, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
+        """`condemned` are the offsets in the run that are to be parked, with their reasons."""
+        try:
+            return self._applied(session, run, how, condemned)
+        except Exception:
+            session.recover()
+            raise
 
     def _applied(self, session: Session, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
         """A permanent error is pinned on its event, which is parked and ends the run."""

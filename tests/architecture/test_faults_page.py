@@ -38,6 +38,8 @@ FAULTS = frozenset(
         "two versions at once",
         "clock skew",
         "stuck partition",
+        "overload of a flow that samples",
+        "retry budget spent",
     }
 )
 CODE = re.compile(r"`([^`]+)`")

@@ -14,7 +14,16 @@ import psycopg
 
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Disposition, Expiry, Handler, InParallel, RuntimeSettings, Versions
+from outbox.consumer import (
+    ConsumerRuntime,
+    Disposition,
+    Expiry,
+    Handler,
+    InParallel,
+    RuntimeSettings,
+    Shedding,
+    Versions,
+)
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.rule import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition
@@ -137,6 +146,7 @@ class Rig:
         group: str | None = None,
         expiry: Expiry | None = None,
         versions: Versions | None = None,
+        shedding: Shedding = Shedding(),  # noqa: B008 - frozen
     ) -> Running:
         counts: Counter[tuple[str, str]] = Counter()
         counting = threading.Lock()
@@ -159,6 +169,7 @@ class Rig:
             reader=self.make_reader,
             expiry=expiry,
             versions=versions,
+            shedding=shedding,
         )
         running = Running(runtime, consumer, counts)
         self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)

@@ -154,5 +154,5 @@ def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
 
 def test_work_before_the_transaction_cannot_wait(rig: Rig) -> None:
     work = InParallel(lambda _: Disposition.APPLIED, hands=1)
-    with pytest.raises(ConfigurationError, match="versions are judged in the transaction"):
+    with pytest.raises(ConfigurationError, match="versions and samples are judged"):
         rig.runtime(work, versions=versions(rig))

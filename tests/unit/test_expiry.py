@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from new_services.recommendation.policy import POLICY
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, Expiry, Metric, Poison
+from outbox.consumer import Disposition, Expiry, Metric, Poison, Shedding
 from outbox.consumer.middleware.expiring import Expiring
 from outbox.consumer.middleware.expiry import deadline_of
 from outbox.consumer.report import Report
@@ -80,14 +80,14 @@ class Handled:
         return [Disposition.APPLIED] * len(events)
 
 
-def expiring(handled: Handled, expiry: Expiry) -> tuple[Expiring, Counter[str]]:
+def expiring(handled: Handled, expiry: Expiry, shedding: Shedding = Shedding()) -> tuple[Expiring, Counter[str]]:  # noqa: B008
     counts: Counter[str] = Counter()
 
     def observe(name: str, value: int, **labels: str) -> None:
         assert name == Metric.EXPIRED
         counts[labels["clause"]] += value
 
-    return Expiring(handled, expiry, Report(observe), lambda _: NOW), counts
+    return Expiring(handled, expiry, shedding, Report(observe), lambda _: NOW), counts
 
 
 BATCH = [event(1, LATE), event(2, TIMELY), event(3, LATE), event(4)]
@@ -111,7 +111,7 @@ def test_dropped_work_reaches_no_handler_and_its_clause_is_named() -> None:
 
 def test_what_may_not_be_dropped_now_is_run_late() -> None:
     handled = Handled()
-    handler, counts = expiring(handled, Expiry(Expired.DROP, CLAUSE, may_drop=lambda: False))
+    handler, counts = expiring(handled, Expiry(Expired.DROP, CLAUSE), Shedding(permitted=lambda: False))
     assert handler(NO_CONNECTION, BATCH) == [Disposition.APPLIED] * 4
     assert handled.numbers == [1, 2, 3, 4]
     assert not counts

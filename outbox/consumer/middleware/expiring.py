@@ -8,6 +8,7 @@ from typing import assert_never
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, Handler, Poison
 from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report
 from outbox.event import ReceivedEvent
 from outbox.policy import Expired
@@ -33,8 +34,11 @@ class Expiring:
     The clock of the process that handles an event says nothing: `now` is the database's.
     """
 
-    def __init__(self, handler: Handler, expiry: Expiry, report: Report, now: Now = database_now) -> None:
-        self._handler, self._expiry, self._report, self._now = handler, expiry, report, now
+    def __init__(
+        self, handler: Handler, expiry: Expiry, shedding: Shedding, report: Report, now: Now = database_now
+    ) -> None:
+        self._handler, self._expiry, self._shedding = handler, expiry, shedding
+        self._report, self._now = report, now
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         if self._expiry.branch is Expired.RUN:
@@ -54,10 +58,12 @@ class Expiring:
     def _expired(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         branch = self._expiry.branch
         match branch:
-            case Expired.DROP if not self._expiry.may_drop():
+            case Expired.DROP if not self._shedding.permitted():
                 return self._handler(connection, events)
             case Expired.DROP:
-                self._report.expired(self._expiry.clause, len(events))
+                given_up = self._shedding.give_up(connection, events, self._expiry.clause)
+                self._report.expired(self._expiry.clause, given_up.count(Disposition.SHED))
+                return [Disposition.EXPIRED if one is Disposition.SHED else one for one in given_up]
             case Expired.COMPENSATE:
                 if self._expiry.compensate is not None:
                     self._expiry.compensate(connection, events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -16,17 +16,12 @@ _IN_MS_FROM = 100_000_000_000  # as seconds that is the year 5138, as millisecon
 _TIME_VERSION = 7
 
 
-def always() -> bool:
-    """Nothing speaks against it."""
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """`branch` is taken by what is late; `clause` is what the decision cites.
 
     An event is late after the `deadline` in its context, else `deadline_s` after it was made, else never. `tolerance_s`
-    is granted to all: clocks differ. `may_drop` is asked before anything is dropped; at a no it is run, late.
+    is granted to all: clocks differ. What the branch drops is given up as the runtime's `Shedding` says.
     `compensate` acts as a handler does, on the late events.
     """
 
@@ -34,7 +29,6 @@ class Expiry:
     clause: str
     deadline_s: float | None = None
     tolerance_s: float = 1.0
-    may_drop: Callable[[], bool] = always
     compensate: Handler | None = None
 
     def __post_init__(self) -> None:
@@ -44,12 +38,9 @@ class Expiry:
             raise ConfigurationError(f"deadline_s is {self.deadline_s}, tolerance_s {self.tolerance_s}: not below 0")
 
     @classmethod
-    def of(
-        cls, policy: FlowPolicy, *, may_drop: Callable[[], bool] = always, compensate: Handler | None = None
-    ) -> Expiry:
+    def of(cls, policy: FlowPolicy, *, compensate: Handler | None = None) -> Expiry:
         """What a flow's policy says of late work."""
-        clause = policy.clause("expired")
-        return cls(policy.expired, clause, policy.deadline_s, may_drop=may_drop, compensate=compensate)
+        return cls(policy.expired, policy.clause("expired"), policy.deadline_s, compensate=compensate)
 
     def late(self, event: Event, now: float) -> bool:
         """True once the deadline has passed. A deadline that cannot be read is none: nothing is lost over it."""
@@ -81,6 +72,10 @@ def deadline_of(event: Event, deadline_s: float | None) -> float | None:
         return parsed.timestamp() if parsed.tzinfo is not None else None
     if isinstance(said, int) and not isinstance(said, bool):
         return said / 1000 if abs(said) >= _IN_MS_FROM else float(said)
-    if deadline_s is None or event.id.version != _TIME_VERSION:
-        return None
-    return (event.id.int >> 80) / 1000 + deadline_s
+    made = made_at(event)
+    return None if deadline_s is None or made is None else made + deadline_s
+
+
+def made_at(event: Event) -> float | None:
+    """Seconds since 1970 by its producer's clock; None where its id does not tell."""
+    return (event.id.int >> 80) / 1000 if event.id.version == _TIME_VERSION else None

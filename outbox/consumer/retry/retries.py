@@ -56,7 +56,6 @@ class Retries:
             except (psycopg.Error, OSError):
                 reserved = True
             if not reserved:
-                self._report.put_off(run, Clause.BUDGET)
                 self.unused()
                 return self._rule.defer_s * self._rng.uniform(0.5, 1.5)
         with self._lock:

@@ -12,6 +12,7 @@ import psycopg
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.errors import ConfigurationError, OutboxError
+from outbox.policy import OverBudget
 
 
 class Trouble(StrEnum):
@@ -69,7 +70,8 @@ class RetryRule:
     """How a group retries. A context with errors of its own gives `classify` a wider function.
 
     `attempts` in a row, the delays in full jitter; then the lane's head is put off for `defer_s` and more each time,
-    without end: nothing is lost, its key keeps its order, and other lanes go on.
+    without end: nothing is lost, its key keeps its order, and other lanes go on. `over_budget`: what becomes of events
+    that failed when the group's budget is spent; what is dropped is given up as the runtime's `Shedding` permits.
     """
 
     attempts: int = 3
@@ -79,6 +81,7 @@ class RetryRule:
     classify: Classify = classify
     budget: BudgetRule = field(default_factory=BudgetRule)
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    over_budget: OverBudget = OverBudget.DEFER
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.base_s <= 0 or self.defer_s <= 0 or self.cap_s < self.base_s:

@@ -1,4 +1,4 @@
-"""What a context does with late work: as its policy says, and nothing is dropped while the interlock says no."""
+"""What a context gives up, and when: as its policy says, and nothing while the interlock says no."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import psycopg
 
-from outbox.consumer import Expiry
+from new_services.services import Service
+from outbox.consumer import Expiry, Shedding
+from outbox.errors import ConfigurationError
 from outbox.policy import Expired, FlowPolicy
 from strangler.errors import Refused
 from strangler.flows.interlock import ask
@@ -39,6 +41,16 @@ class Interlock:
             return False
 
 
-def expiry_of(policy: FlowPolicy, dsn: str) -> Expiry | None:
+def expiry_of(policy: FlowPolicy) -> Expiry | None:
     """None where late work is run: then nobody needs to look at deadlines."""
-    return None if policy.expired is Expired.RUN else Expiry.of(policy, may_drop=Interlock(policy, dsn))
+    return None if policy.expired is Expired.RUN else Expiry.of(policy)
+
+
+def shedding_of(service: Service, dsn: str) -> Shedding:
+    """What is given up is claimed as shed by the context's step. Where the policy has no clause for it, nothing is."""
+    if not service.policy.shedding():
+        return Shedding.of(service.policy, permitted=lambda: False)
+    if service.step is None:
+        raise ConfigurationError(f"{service.name} sheds and is no step: nobody would know what it has given up")
+    give_up = service.step.handler(service.name).give_up
+    return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn), give_up=give_up)

@@ -1,0 +1,34 @@
+"""What stands before a handler, outermost first: missing versions, deadlines, samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outbox.consumer.handler import Handler
+from outbox.consumer.middleware.expiring import Expiring
+from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.sampled import Sampled
+from outbox.consumer.middleware.shedding import Shedding
+from outbox.consumer.middleware.versions import InVersions, Versions
+from outbox.consumer.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Middleware:
+    """As a context's policy says. Replays and what a person releases go past it, but for the versions."""
+
+    expiry: Expiry | None
+    versions: Versions | None
+    shedding: Shedding
+
+    def __bool__(self) -> bool:
+        """Whether anything stands there."""
+        return not (self.expiry is None and self.versions is None and self.shedding.sample is None)
+
+    def before(self, handler: Handler, report: Report) -> Handler:
+        """The handler with all of it."""
+        if self.shedding.sample is not None:
+            handler = Sampled(handler, self.shedding.sample, self.shedding, report)
+        if self.expiry is not None:
+            handler = Expiring(handler, self.expiry, self.shedding, report)
+        return handler if self.versions is None else InVersions(handler, self.versions)
