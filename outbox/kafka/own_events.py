@@ -6,14 +6,15 @@ once. What looks different in any way is left to `outbox.kafka.codec`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import UUID, SafeUUID
 
 from outbox.errors import Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
-from outbox.kafka.headers import headers_in
+from outbox.kafka.headers import Names, ParsedHeaders, headers_in
 from outbox.kafka.port import Record
 from outbox.structured import Item, parse_dictionary
 
@@ -23,19 +24,20 @@ _ID, _ID_AT, _ID_END = b"\x04id\x48", 5, 41  # 36 characters
 _TRACE, _TRACE_BYTES = b"\x16traceparent\x6e", 55
 _POSITION = b"\x10position"
 _POSITION_LENGTH = len(_POSITION)
-_FIRST = 3  # id, type, version
+_OURS = ("id", "type", "version", "context", "traceparent", "position")
+_REQUIRED = {"id", "type", "version"}
 _NEEDED = {"type", "version"}
 _BETWEEN = _NEEDED | {"context"}
 
 _new, _tuple = object.__new__, tuple.__new__
-# A frozen object is otherwise built through a slow call for every field.
-_of_event = {name: getattr(Event, name).__set__ for name in Event.__dataclass_fields__}
-_aggregate_type, _aggregate_id = _of_event["aggregate_type"], _of_event["aggregate_id"]
-_aggregate_version = _of_event["aggregate_version"]
-_type, _payload, _context = (_of_event[name] for name in ("type", "payload", "context"))
-_traceparent, _partition_key, _id = (_of_event[name] for name in ("traceparent", "partition_key", "id"))
 _int, _is_safe = (getattr(UUID, name).__set__ for name in UUID.__slots__[:2])
 _unknown = SafeUUID.unknown
+
+
+class _Open:
+    """An event under construction. A frozen object is built through a slow call for every field, four times as long."""
+
+    __slots__ = Event.__slots__
 
 
 class _Shared(NamedTuple):
@@ -67,25 +69,15 @@ def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
     return _tuple(ReceivedEvent, (event, topic, partition, offset, position))
 
 
-def own_parsed_event(record: Record, headers: Sequence[tuple[str, bytes]]) -> ReceivedEvent | None:
+def own_parsed_event(record: Record, headers: ParsedHeaders) -> ReceivedEvent | None:
     """The same where the client gives names and values instead of what was on the wire."""
     topic, partition, offset, key, value, _, _ = record
-    if key is None or value is None or len(headers) < _FIRST:
+    pick = _picker(headers.names)
+    if key is None or value is None or pick is None:
         return None
-    (first, id_), (second, type_), (third, version), *others = headers
-    if first != "id" or second != "type" or third != "version":
-        return None
-    place = trace = context = position = None
-    for name, text in others:
-        if name == "position":
-            place = text
-        elif name == "context":
-            context = text
-        elif name == "traceparent":
-            trace = text
-        else:
-            return None
+    id_, type_, version, context, trace, place = pick((*headers.values, None))
     try:
+        position = None
         if place is not None:
             source, lsn, ordinal = place.rsplit(b":", 2)
             position = _tuple(SourcePosition, (source.decode(), int(lsn, 16), int(ordinal)))
@@ -96,25 +88,32 @@ def own_parsed_event(record: Record, headers: Sequence[tuple[str, bytes]]) -> Re
     return _tuple(ReceivedEvent, (event, topic, partition, offset, position))
 
 
+@lru_cache(maxsize=256)
+def _picker(names: Names) -> Callable[[Sequence[bytes | None]], tuple[Any, ...]] | None:
+    """What gives the values in the order of `_OURS`, when a None stands behind them for what is absent.
+
+    None if the names are not our relay's: each once, what is needed among them.
+    """
+    if len(set(names)) < len(names) or not _REQUIRED <= set(names) <= set(_OURS):
+        return None
+    return itemgetter(*(names.index(name) if name in names else len(names) for name in _OURS))
+
+
 def _event(record: Record, id_text: bytes, shared: _Shared, trace: str | None) -> Event:
     topic, _, _, key, value, _, _ = record
     digits = id_text.replace(b"-", b"")
     if len(digits) != UUID_DIGITS:
         raise ValueError(f"an id has {UUID_DIGITS} digits, not {len(digits)}")
-    event, id_ = _new(Event), _new(UUID)
-    type_, version, context = shared
+    event: Any = _new(_Open)
+    event.id = id_ = _new(UUID)
     _int(id_, int(digits, 16))
     _is_safe(id_, _unknown)
-    _id(event, id_)
-    _aggregate_type(event, last_segment(topic))
-    _aggregate_id(event, key.decode())  # type: ignore[union-attr] # not None, was looked at
-    _aggregate_version(event, version)
-    _type(event, type_)
-    _payload(event, value)
-    _context(event, dict(context) if context else {})
-    _traceparent(event, trace)
-    _partition_key(event, None)
-    return event
+    event.aggregate_type, event.aggregate_id = last_segment(topic), key.decode()  # type: ignore[union-attr] # not None
+    event.type, event.aggregate_version, context = shared
+    event.context, event.payload = dict(context) if context else {}, value
+    event.traceparent, event.partition_key = trace, None
+    event.__class__ = Event  # its slots are the same
+    return event  # type: ignore[no-any-return] # it is one now
 
 
 @lru_cache(maxsize=256)
