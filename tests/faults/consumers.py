@@ -18,21 +18,25 @@ POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consu
 KINDS = ("kill", "kill", "zombie", "zombie", "kill_both", "kill_at_random", "join_and_leave")
 BROKER_EVERY, DATABASE_EVERY, FREEZE_EVERY, STORM_EVERY = 40, 25, 100, 20
 STORM_CHANGES = 8
+REACHED_WITHIN_S = 45.0
 KEYS, EACH = 12, 3
 HEALED_WITHIN_S = 30.0
 
 
 @dataclass(slots=True)
 class ConsumerReport:
-    """What a run of seeds found. `points`: how often each fault was set, at which named point.
+    """What a run of seeds found. `points`: how often each fault came about; a named point only where a member
+    really stood still there.
 
-    `seeds` are those that came to their end, of so many `asked`; all that is counted is theirs.
+    `missed` are faults that were asked for and did not come about; a run without a pause or a rebalance says so there
+    too. `seeds` are those that came to their end, of so many `asked`; all that is counted is theirs.
     """
 
     asked: int = 0
     interrupted: bool = False
     seeds: list[int] = field(default_factory=list)
     points: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     died: list[str] = field(default_factory=list)
     healed_s: list[float] = field(default_factory=list)
@@ -46,7 +50,7 @@ class ConsumerReport:
 
     def found(self) -> bool:
         wrong = self.lost or self.duplicated_effects or self.inversions or self.late or self.died
-        return bool(wrong) or max(self.healed_s, default=0.0) > HEALED_WITHIN_S
+        return bool(wrong or self.missed) or max(self.healed_s, default=0.0) > HEALED_WITHIN_S
 
     def to_json(self) -> dict[str, object]:
         return {**asdict(self), "points": dict(sorted(self.points.items()))}
@@ -84,6 +88,13 @@ def _judge(ground_: Ground, report: ConsumerReport) -> None:
     report.events = sum(sent.values())
     report.pauses, report.rebalances = ground_.said("consumer_paused"), ground_.said("consumer_revoked")
     report.lost, report.duplicated_effects, report.inversions = found.lost, found.duplicated_effects, found.inversions
+    report.missed += unseen(report)
+
+
+def unseen(report: ConsumerReport) -> list[str]:
+    """What every run of seeds brings about; one without it has tried too little to say anything."""
+    seen = {"pause": report.pauses, "rebalance": report.rebalances}
+    return [f"the run: no {what}" for what, count in seen.items() if report.seeds and not count]
 
 
 class Episode:
@@ -93,9 +104,10 @@ class Episode:
         self._ground, self._stack, self._seed, self._report = ground_, stack, seed, report
         self._rng, self._prefix = random.Random(seed), f"s{seed}"
         self._set: list[str] = []
+        self._missed: list[str] = []
 
     def run(self) -> str:
-        """Load before, during and after the fault; then all must be applied. Returns what was set, and where."""
+        """Load before, during and after the fault; then all must be applied. Returns what was set or missed."""
         members = self._ground.members
         first = members[0] if members else self._ground.start()
         self._load()
@@ -123,7 +135,8 @@ class Episode:
             self._ground.leave(self._rng.choice(self._ground.members))
         self._report.seeds.append(self._seed)
         self._report.points.update(self._set)
-        return ", ".join(self._set)
+        self._report.missed += (f"seed {self._seed}: {each}" for each in self._missed)
+        return ", ".join([*self._set, *(f"missed {each}" for each in self._missed)])
 
     def _load(self) -> None:
         self._ground.send(self._prefix, KEYS, EACH)
@@ -132,11 +145,11 @@ class Episode:
         point = self._rng.choice(POINTS)
         arrival = 1 if point == "consumer.assigned" else self._rng.randint(1, 4)
         doomed = self._ground.start(stop_at=f"{point}:{arrival}")
-        within(lambda: doomed.assigned() or doomed.stopped_at(point))
-        deadline = time.monotonic() + 20.0
-        while not doomed.stopped_at(point) and time.monotonic() < deadline:
-            self._load()
-            within(lambda: doomed.stopped_at(point), 1.0)
+        if not self._fed_until_stopped(doomed, point):
+            self._missed.append(f"{kind} {point}")
+            if doomed.alive():  # it would stop in the midst of another seed; one that died by itself is told of
+                self._ground.kill(doomed)
+            return
         self._set.append(f"{kind} {point}")
         if kind == "zombie":
             self._load()
@@ -147,6 +160,15 @@ class Episode:
         if kind == "kill_both":
             self._ground.kill(first)
             self._ground.start()
+
+    def _fed_until_stopped(self, doomed: Member, point: str) -> bool:
+        """It has partitions, then work, until it stands still at the point: a run of its own may pass others by."""
+        within(lambda: doomed.assigned() or doomed.stopped_at(point))
+        deadline = time.monotonic() + REACHED_WITHIN_S
+        while not (reached := doomed.stopped_at(point)) and doomed.alive() and time.monotonic() < deadline:
+            self._load()
+            within(lambda: doomed.stopped_at(point), 1.0)
+        return reached
 
     def _join_and_leave(self, first: Member) -> None:
         second = self._ground.start()
@@ -175,13 +197,15 @@ class Episode:
     def _freeze(self, first: Member) -> None:
         """A partition that the client forgot, with the patience that the runtime comes with."""
         within(lambda: self._ground.applied(self._prefix))
+        stalls = self._ground.said("partition_stalled")
         first.tell(freeze=self._rng.randrange(PARTITIONS))
         time.sleep(0.5)  # a fetch under way would still bring records
         began = time.monotonic()
-        self._load()
+        self._ground.send(self._prefix, KEYS * PARTITIONS, 1)  # none of them stays without a record
         within(lambda: self._ground.applied(self._prefix))
         self._report.healed_s.append(round(time.monotonic() - began, 1))
-        self._set.append("freeze")
+        frozen = self._ground.said("partition_stalled") > stalls
+        (self._set if frozen else self._missed).append("freeze")
 
     def _restart_broker(self) -> None:
         assert self._stack.kafka is not None

@@ -67,7 +67,14 @@ class Member:
         return self.log.read_text()
 
     def stopped_at(self, point: str) -> bool:
-        return f"stopped_at {point}" in self.said()
+        """It said so, and stands still: a moment lies between the two."""
+        return f"stopped_at {point}" in self.said() and self._state() == "T"
+
+    def _state(self) -> str:
+        """As in `/proc/PID/stat`, T: stopped by a signal; empty for one that is gone."""
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return ""
 
     def assigned(self) -> bool:
         return "consumer_assigned" in self.said()
