@@ -16,7 +16,7 @@ from tests.faults.members import PARTITIONS, Ground, Member, Tally, ground, tall
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
 KINDS = ("kill", "kill", "zombie", "zombie", "kill_both", "kill_at_random", "join_and_leave")
-BROKER_EVERY, DATABASE_EVERY, FREEZE_EVERY, STORM_EVERY = 40, 25, 100, 20
+BROKER_EVERY, DATABASE_EVERY, FREEZE_EVERY, STORM_EVERY = 40, 25, 50, 20
 STORM_CHANGES = 8
 REACHED_WITHIN_S = 45.0
 KEYS, EACH = 12, 3
