@@ -130,6 +130,8 @@ def headers_in(raw: bytes) -> list[Header]:
     try:
         while at < end:
             length, at = varint(raw, at)
+            if length < 0:  # it would lead back to where we were, for ever
+                raise ValueError(f"a header's name has the length {length}")
             name, at = raw[at : at + length], at + length
             length, at = varint(raw, at)
             # Kafka allows a null value, our types do not: whoever needs the value meets None and refuses the record.

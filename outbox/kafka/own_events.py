@@ -49,14 +49,14 @@ class _Shared(NamedTuple):
 def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
     """The event, if its headers are in our relay's order and nothing speaks against it; else None."""
     topic, partition, offset, key, value, _, _ = record
-    if key is None or value is None or not raw.startswith(_ID, 1):
+    if key is None or value is None or not raw.startswith(_ID, 1) or raw[0] & 1:  # an odd one is a number below 0
         return None
     position, trace, trace_at = None, None, 0
     others, end = (raw[0] >> 1) - 1, raw.rfind(_POSITION)
     try:
-        if end > 0:
+        if end > 0:  # inside a value, perhaps the last bytes of all; then what stands before it ends within a header
             place = raw[end + _POSITION_LENGTH + 1 :]
-            if raw[end + _POSITION_LENGTH] != 2 * len(place):
+            if not place or raw[end + _POSITION_LENGTH] != 2 * len(place):
                 return None
             source, lsn, ordinal = place.rsplit(b":", 2)
             position, others = _tuple(SourcePosition, (source.decode(), int(lsn, 16), int(ordinal))), others - 1

@@ -61,6 +61,7 @@ def bad_records(prefix: str) -> list[Bad]:
     spoil("bad-id", "a header cannot be read", headers=instead("id", b"7"))
     spoil("bad-context", "a header cannot be read", headers=instead("context", b"=;"))
     spoil("not-utf-8", "not UTF-8", headers=instead("type", b"\xff"))
+    spoil("like-a-position", "a header cannot be read", headers=lambda own: [*own, ("position", b"position")])
     spoil("no-value", "it has no key or no value", empty=True)
     spoil("no-key", "it has no key or no value", keyless=True)
     return made

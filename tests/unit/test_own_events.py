@@ -33,13 +33,12 @@ VALUES = st.none() | st.sampled_from(
             b"main:x:3",
         ),
         *(b"\x10position\x12main:1A:3", b"\x16traceparent\x6e" + TRACE.encode(), b"\x08type\x02x"),
+        *(b"position", b"\x10position", b"\x10position\x00", b"\x10position\x01", b"x\x10position\x10main:1:3"),
     ]
 )
 
 
-def fetched(
-    headers: Sequence[tuple[str, bytes | None]], key: bytes | None = b"o-1", value: bytes | None = b"{}"
-) -> Record:
+def fetched(headers: Sequence[tuple[str, bytes | None]]) -> Record:
     """A record with these headers, as the broker sends it."""
     builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=2**20)
     builder.append(timestamp=0, key=b"o-1", value=b"{}", headers=list(headers))
@@ -85,7 +84,20 @@ def test_what_begins_as_ours_reads_the_same_parsed_and_one_by_one(
     value: bytes | None,
 ) -> None:
     headers: list[tuple[str, bytes | None]] = [("id", id_), ("type", b"OrderPlaced"), ("version", version), *others]
-    record = Record("outbox.event.order", 3, 42, key, value, parsed(headers), 0)
+    record = fetched(headers)._replace(key=key, value=value)
+    apart = record._replace(headers=parsed(headers))
+
+    assert read(record) == read(apart) == read(record, header_by_header)
+
+
+@pytest.mark.parametrize(
+    "value", [b"position", b"x\x10position", b"\x10position\x12main:1A:3", b"\x10position\x12main:1A:4"]
+)
+@pytest.mark.parametrize("name", ["type", "position", "other"])
+def test_what_looks_like_the_position_inside_a_value_is_only_a_value(name: str, value: bytes) -> None:
+    """An 8-byte value stands behind the same length as the name `position`."""
+    headers = [("id", str(uuid7(7)).encode()), ("version", b"1"), ("type", b"OrderPlaced"), ("position", b"main:1:3")]
+    record = fetched([*(one for one in headers if one[0] != name), (name, value)])
 
     assert read(record) == read(record, header_by_header)
 
@@ -138,7 +150,12 @@ def test_the_context_of_an_event_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\x02", b"\x02\x04id", b"\x04\x04id\x02a", b"\x02\x04id\x02a!", b"\x02\x04id\x04a"]
+    "raw",
+    [
+        *(b"", b"\x02", b"\x02\x04id", b"\x04\x04id\x02a", b"\x02\x04id\x02a!", b"\x02\x04id\x04a"),
+        b"\x04\x00\x00\x03",  # a name of length -2 would lead back to itself
+        b"\x07\x04id\x48" + b"0" * 32 + b"----" + b"\x08type\x02T\x0eversion\x021",  # -4 headers
+    ],
 )
 def test_damaged_headers_are_refused_when_they_are_read(raw: bytes) -> None:
     with pytest.raises(ValueError, match="header"):
