@@ -24,6 +24,7 @@ from strangler.step.backfill import BackfillHandler, finish, watermarks
 from strangler.step.rebuild import RebuildHandler
 
 ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
+SHED: LiteralString = "SELECT FROM claim WHERE step = %(step)s AND kind = 'shed' LIMIT 1"
 PROJECTIONS: Mapping[str, tuple[str, ...]] = {"search": ("document",), "recommendation": ("basket", "affinity")}
 
 
@@ -83,16 +84,22 @@ def run_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     with ExitStack() as stack:
         reader, connection = _open(service, settings, stack)
         _alone(connection, service)
-        done = rebuild(
-            reader,
-            connection,
-            projection,
-            handler,
-            swapped=handler.swapped,
-            dry_run=arguments.dry_run,
-            progress=_progress,
-        )
+        shed = _make_up_for_shed(service, settings, reader, connection, dry_run=arguments.dry_run)
+        done = rebuild(reader, connection, projection, handler, dry_run=arguments.dry_run, progress=_progress)
+    done.refused += [one for one in shed.refused if one not in done.refused]
     return _say(done, arguments, "rebuilt from")
+
+
+def _make_up_for_shed(
+    service: Service, settings: Settings, reader: Reader, connection: PsycopgConnection, *, dry_run: bool
+) -> Replayed:
+    """Replay the past where the context gave something up: then it is applied as all the rest, and rebuilt with it."""
+    if connection.execute(SHED, {"step": service.name}).fetchone() is None:
+        return Replayed()
+    passed = Passed.of(connection, settings.group_prefix + service.name, _topics(service, settings))
+    starts = {partition: reader.log_range(partition)[0] for partition in passed.lanes}
+    handler = service.handler(settings.checkpoints)
+    return replay(reader, connection, handler, passed, starts, dry_run=dry_run, progress=_progress)
 
 
 def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:

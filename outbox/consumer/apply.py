@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Disposition, Poison
-from outbox.consumer.partitions.lanes import Run
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import advance
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.parking import park, still_open
 from outbox.consumer.triage import BEHIND, Triage, triage
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, InParallel, Poison
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.triage import Decode, triage
 from outbox.errors import Fenced
 from outbox.event import ReceivedEvent

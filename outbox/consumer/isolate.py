@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.parking import reason_of, still_open
 from outbox.consumer.retry.rule import Classify, Trouble
 from outbox.consumer.triage import triage

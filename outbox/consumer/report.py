@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.partitions.watchdog import Stall
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.rule import Clause

@@ -40,6 +40,7 @@ from outbox.consumer.worker import Worker
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
+from outbox.policy import OverBudget
 
 REST_AFTER_ERROR_S = 0.5
 END_THREADS_WITHIN_S = 5.0
@@ -91,7 +92,7 @@ class ConsumerRuntime:
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         middleware = Middleware(expiry, versions, shedding)
-        self._hands = _hands_for(handler, middleware, decode)
+        self._hands = _hands_for(handler, middleware, settings.retry.over_budget, decode)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
         flood = FloodGuard(settings.flood, clock)
         application = Application(group, transacted, decode, checkpoints, flood)
@@ -268,9 +269,15 @@ class ConsumerRuntime:
             self._report.trouble("leave_failed", error)
 
 
-def _hands_for(handler: Handler | InParallel, middleware: Middleware, decode: Decode) -> Hands | None:
+def _hands_for(
+    handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget, decode: Decode
+) -> Hands | None:
     if not isinstance(handler, InParallel):
         return None
+    if over_budget is not OverBudget.DEFER:
+        raise ConfigurationError(
+            f"over_budget is {over_budget}, which would end work of InParallel that is done already; set it to defer"
+        )
     if middleware:
         raise ConfigurationError(
             "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import assert_never
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Disposition
 from outbox.consumer.middleware.shedding import Shedding
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
 from outbox.consumer.triage import Cause
 from outbox.event import ReceivedEvent
@@ -19,7 +18,7 @@ from outbox.policy import OverBudget
 
 @dataclass(frozen=True, slots=True)
 class GivenUpRun:
-    """A run that ends without another attempt: its handler gives up, or the events in `condemned` are parked."""
+    """An event that ends without another attempt: its handler gives it up, or it is in `condemned` and is parked."""
 
     run: Run
     how: Application
@@ -35,26 +34,18 @@ class Spent:
     report: Report
 
     def ended(self, run: Run, how: Application) -> GivenUpRun | None:
-        """How the run ends now; None: it is put off. Only what has failed is given up, never what comes behind it.
+        """How the run's first event ends now; None: the run is put off.
 
-        One event at a time is parked, so that the limits of quarantine see each. What the context may not lose now,
-        because its interlock says so, is put off.
+        Only an event that has failed in a run of its own ends: of a longer run nobody knows whose failure it was. So an
+        outage ends no more than the budget pays attempts for. What the context may not lose now is put off.
         """
-        match self.choice:
-            case OverBudget.DEFER:
-                return None
-            case OverBudget.QUARANTINE:
-                head = run.cut_behind(run.records[0].offset)
-                return GivenUpRun(
-                    head, how, {head.records[0].offset: f"{Cause.OVER_BUDGET}: {self.shedding.over_budget}"}
-                )
-            case OverBudget.DROP:
-                if not self.shedding.permitted():
-                    return None
-                failed = run.cut_behind(run.records[run.again - 1].offset)
-                return GivenUpRun(failed, replace(how, handler=self._give_up))
-            case _:
-                assert_never(self.choice)
+        if not run.failed_alone or self.choice is OverBudget.DEFER:
+            return None
+        first = run.records[0].offset
+        head = run.cut_behind(first)
+        if self.choice is OverBudget.QUARANTINE:
+            return GivenUpRun(head, how, {first: f"{Cause.OVER_BUDGET}: {self.shedding.over_budget}"})
+        return GivenUpRun(head, replace(how, handler=self._give_up)) if self.shedding.permitted() else None
 
     def _give_up(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         clause = self.shedding.over_budget

@@ -10,9 +10,9 @@ from outbox.consumer.handler import Poison
 from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
 from outbox.consumer.partitions.board import Board
-from outbox.consumer.partitions.lanes import Run
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.retries import Retries
@@ -77,12 +77,12 @@ class Worker:
 
     def _end_or_put_off(self, run: Run, put_off_s: float) -> None:
         """No attempt is made, so the breaker, the pace and the budget hear nothing of it."""
-        given_up = self._spent.ended(run, self._application)
-        if given_up is None:
-            self._report.put_off(run, Clause.BUDGET)
-            self._board.retry(run, put_off_s, tried=False)
-            return
         try:
+            given_up = self._spent.ended(run, self._application)
+            if given_up is None:
+                self._report.put_off(run, Clause.BUDGET)
+                self._board.retry(run, put_off_s, tried=False)
+                return
             with self._sessions.one() as session:
                 outcome = self._transacted(session, given_up.run, given_up.how, given_up.condemned)
         except (Fenced, Overtaken, Flooded) as nothing_done:

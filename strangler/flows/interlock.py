@@ -74,7 +74,10 @@ def ask(connection: PsycopgConnection, policy: FlowPolicy, *, fresh_s: float = F
 
 def rebuild_exists(command: Sequence[str]) -> bool:
     """A command is declared, and the module that it runs is there."""
-    return bool(command) and find_spec(command[0]) is not None
+    try:
+        return bool(command) and find_spec(command[0]) is not None
+    except (ImportError, ValueError):  # its package is not there, or it is no name of a module
+        return False
 
 
 def _missing(policy: FlowPolicy, *, rebuildable: bool) -> Refused | None:

@@ -22,10 +22,10 @@ RECORDED: LiteralString = """
 SELECT order_ref, pinned_epoch FROM strangler.hand_back WHERE step = %(step)s AND state = 'tombstoned'"""
 
 # In the context's schema. A claim is never taken back, so a started order may be skipped without asking again. What
-# was shed is not started.
+# was given up is started: a replay on this side makes up for it.
 CLAIMED: LiteralString = """
-SELECT order_ref, bool_or(kind = 'applied') FROM claim
-WHERE step = %(step)s AND order_ref = ANY (%(order_refs)s) AND kind <> 'shed' GROUP BY order_ref"""
+SELECT order_ref, bool_or(kind IN ('applied', 'shed')) FROM claim
+WHERE step = %(step)s AND order_ref = ANY (%(order_refs)s) GROUP BY order_ref"""
 
 # The row lock keeps two hand-backs of different steps from overwriting each other's header.
 LOCK_OWNERS: LiteralString = "SELECT owners FROM strangler.ownership WHERE order_ref = %(order_ref)s FOR UPDATE"

@@ -46,10 +46,15 @@ def _against_rows(case: Case, sides: Sides) -> Iterator[Judgement]:
 
 
 def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, str]:
-    """A row that follows a vendor's answer is written when that has come."""
+    """A row that follows a vendor's answer is written when that has come. Giving up a later version deletes no row."""
     if case.ledger is not None and any(row.pending for row in case.new.actual):
         return Verdict.LATE, Reason.PENDING
-    return _absent(case, fact, Reason.NOT_APPLIED)
+    verdict, reason = _absent(case, fact, Reason.NOT_APPLIED)
+    first = number_of(fact) // INTENTS_PER_EVENT * INTENTS_PER_EVENT
+    had_row = any(kind == "applied" and number < first for number, kind in case.new.claims.items())
+    if verdict is Verdict.SHED and case.rules.stateful and had_row:
+        return Verdict.MISSING, Reason.ROW_LOST
+    return verdict, reason
 
 
 def _row(case: Case, each: Pair) -> Judgement:

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     LEGACY_NOT_IN_LEDGER = "legacy says that it asked for it, and the vendor never accepted it"
     NOT_APPLIED = "the new side owns the order, passed its event and did nothing"
     OLD_VERSION = "the new side passed the event and still has an older version"
+    ROW_LOST = "an earlier version was applied and its row is gone; only a later one was given up"
     NOT_RECORDED = "the shadow passed the event and recorded no decision"
     SHADOW_WANTS_LESS = "legacy did it, and the shadow would not have"
     BACKFILL_LOST = "it was backfilled, and its row is gone"

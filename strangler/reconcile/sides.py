@@ -36,11 +36,10 @@ class JudgedStep:
         rules = Rules(step.name, check.identity, check.stateful, check.only_asks)
         return cls(step.name, step.context, check, rules)
 
-    def allows(self, clause: str) -> bool:
-        """Whether the context's policy loses events by that clause; with what value has changed perhaps since."""
+    def shedding(self) -> frozenset[str]:
+        """The names of the clauses by which the context's policy loses events; their values may have changed since."""
         policy = policy_of(self.context)
-        name, _, _ = clause.partition("=")
-        return policy is not None and name in {one.partition("=")[0] for one in policy.shedding()}
+        return frozenset(clause.partition("=")[0] for clause in policy.shedding()) if policy else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Address
             readers.read_recorded(connection, step.name),
             by_order(step.check.actual(connection)),
             frozenset(readers.read_parked(connection, group, topics)),
-            readers.read_shed(connection, step.name, step.allows),
+            readers.read_shed(connection, step.name, step.shedding()),
         )
 
 

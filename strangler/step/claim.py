@@ -12,8 +12,7 @@ from strangler.step.intents import first_number
 FIRST = first_number(1)  # the order's first claim; a tombstone takes its place
 
 # Keys are inserted in one order everywhere: two batches that share orders wait for each other instead of
-# deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race. What was shed
-# nobody has done: a replay takes it over.
+# deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
 CLAIM = """
 INSERT INTO claim (order_ref, step, number, kind, epoch)
 SELECT wanted.order_ref, %(step)s, wanted.number, 'applied', wanted.epoch
@@ -24,9 +23,21 @@ WHERE NOT EXISTS (SELECT FROM claim AS handed_back
                         = (wanted.order_ref, %(step)s, %(first)s)
                     AND handed_back.kind = 'tombstone')
 ORDER BY wanted.order_ref, wanted.number
-ON CONFLICT (order_ref, step, number) DO UPDATE
-SET kind = excluded.kind, epoch = excluded.epoch, claimed_at = excluded.claimed_at WHERE claim.kind = 'shed'
+ON CONFLICT (order_ref, step, number) DO NOTHING
 RETURNING order_ref, number"""
+
+# What was shed nobody has done: whoever comes to it again takes it over. In one order of keys, as above.
+TAKE_OVER = """
+WITH free AS (
+    SELECT order_ref, number, wanted.epoch
+    FROM claim
+    JOIN unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
+         AS wanted (order_ref, number, epoch) USING (order_ref, number)
+    WHERE step = %(step)s AND kind = 'shed'
+    ORDER BY order_ref, number FOR UPDATE OF claim)
+UPDATE claim SET kind = 'applied', epoch = free.epoch, claimed_at = now() FROM free
+WHERE claim.step = %(step)s AND (claim.order_ref, claim.number) = (free.order_ref, free.number)
+RETURNING claim.order_ref, claim.number"""
 
 # A statement of its own: only a new snapshot sees the row that CLAIM has waited for.
 APPLIED = """
@@ -39,9 +50,8 @@ TOMBSTONE = """
 INSERT INTO claim (order_ref, step, number, kind, epoch)
 SELECT %(order_ref)s, %(step)s, %(first)s, 'tombstone', %(epoch)s
 WHERE NOT EXISTS (SELECT FROM claim
-                  WHERE order_ref = %(order_ref)s AND step = %(step)s AND kind = 'applied')
-ON CONFLICT (order_ref, step, number) DO UPDATE
-SET kind = excluded.kind, epoch = excluded.epoch, claimed_at = excluded.claimed_at WHERE claim.kind = 'shed'
+                  WHERE order_ref = %(order_ref)s AND step = %(step)s AND kind IN ('applied', 'shed'))
+ON CONFLICT (order_ref, step, number) DO NOTHING
 RETURNING number"""
 
 SHED = """
@@ -88,6 +98,9 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
     won = _insert(connection, step, [one for one in wanted if one.number == FIRST])
     won |= _insert(connection, step, [one for one in wanted if one.number != FIRST])
     lost = [one for one in wanted if (one.order_ref, one.number) not in won]
+    if lost:
+        won |= _take_over(connection, step, lost)
+        lost = [one for one in lost if (one.order_ref, one.number) not in won]
     applied = _applied(connection, step, lost) if lost else set()
     results = dict.fromkeys(applied, ClaimResult.APPLIED) | dict.fromkeys(won, ClaimResult.WON)
     return [results.get((one.order_ref, one.number), ClaimResult.HANDED_BACK) for one in wanted]
@@ -96,7 +109,8 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
 def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause: str) -> None:
     """Turn claims that were just won into a note that their work is given up, by that clause of the step's policy.
 
-    Nobody has acted on them: a replay or a hand-back takes them over. The context's `claim` has the column `clause`.
+    Nobody has acted on them, and legacy does not get the order back: a replay takes them over. The context's `claim`
+    has the column `clause`.
     """
     if won:
         connection.execute(SHED, {**_keys(step, won), "clause": clause})
@@ -120,6 +134,11 @@ def _insert(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -
         return set()
     epochs = [one.epoch for one in wanted]
     return set(connection.execute(CLAIM, {**_keys(step, wanted), "epochs": epochs, "first": FIRST}).fetchall())
+
+
+def _take_over(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) -> set[tuple[str, int]]:
+    epochs = [one.epoch for one in lost]
+    return set(connection.execute(TAKE_OVER, {**_keys(step, lost), "epochs": epochs}).fetchall())
 
 
 def _applied(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) -> set[tuple[str, int]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison
+from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison, Shedding
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
@@ -207,7 +207,8 @@ def test_late_work_is_dropped_before_the_handler_by_its_clause(rig: Rig) -> None
     rig.send("order-1", 1, deadline=1_000_000_000)
     rig.send("order-1", 2)
     rig.send("order-2", 1, deadline=1_000_000_000)
-    running = rig.runtime(expiry=Expiry(Expired.DROP, "policy:search.expired=drop"))
+    expiry = Expiry(Expired.DROP, "policy:search.expired=drop")
+    running = rig.runtime(expiry=expiry, shedding=Shedding(permitted=lambda: True))
     eventually(rig.caught_up, rig.positions)
     running.stop()
     assert rig.effects() == [("order-1", 2)]

@@ -43,6 +43,14 @@ def rig(database: str) -> Iterator[Rig]:
         yield rig
 
 
+def always() -> bool:
+    return True
+
+
+def never() -> bool:
+    return False
+
+
 def give_up(connection: PsycopgConnection, events: Sequence[ReceivedEvent], clause: str) -> list[Disposition]:
     for one in events:
         values = [one.event.aggregate_id, one.event.aggregate_version, clause]
@@ -66,14 +74,14 @@ def fails_for(*keys: str, limping: list[bool]) -> Handler:
 
 
 def poor(choice: OverBudget, flood: FloodRule = FloodRule()) -> RuntimeSettings:  # noqa: B008 - frozen
-    """Next to no budget, and single events: a run has no bystanders."""
-    retry = replace(RETRY, budget=BudgetRule(floor_per_s=0.5), breaker=NEVER, over_budget=choice)
-    return replace(QUICK, run_records=1, retry=retry, flood=flood)
+    """Little budget."""
+    retry = replace(RETRY, budget=BudgetRule(floor_per_s=5.0), breaker=NEVER, over_budget=choice)
+    return replace(QUICK, retry=retry, flood=flood)
 
 
 def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig) -> None:
     rig.send_many(keys=40, each=3)
-    running = rig.runtime(shedding=Shedding(give_up=give_up, sample=SAMPLE))
+    running = rig.runtime(shedding=Shedding(always, give_up, sample=SAMPLE))
     eventually(rig.caught_up, rig.positions)
     running.stop()
     kept, left_out = {key for key, _ in rig.effects()}, {key for key, _ in given_up(rig)}
@@ -87,7 +95,7 @@ def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig)
 
 def test_what_is_not_permitted_is_handled(rig: Rig) -> None:
     rig.send_many(keys=20, each=2)
-    rig.runtime(shedding=Shedding(lambda: False, give_up, SAMPLE))
+    rig.runtime(shedding=Shedding(never, give_up, SAMPLE))
     eventually(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     assert not given_up(rig)
@@ -106,7 +114,7 @@ def test_a_rolled_back_run_notes_nothing(rig: Rig) -> None:
 
     rig.send_many(keys=1, each=5)
     nobody = replace(SAMPLE, keep=0.0)
-    rig.runtime(shedding=Shedding(give_up=fails_once, sample=nobody))
+    rig.runtime(shedding=Shedding(always, fails_once, sample=nobody))
     eventually(rig.caught_up, rig.positions)
     assert given_up(rig) == rig.sent
 
@@ -114,7 +122,7 @@ def test_a_rolled_back_run_notes_nothing(rig: Rig) -> None:
 def test_over_budget_what_failed_is_given_up_and_the_others_are_done(rig: Rig) -> None:
     down = [True]
     rig.send_many(keys=10, each=4)
-    shedding = Shedding(give_up=give_up, over_budget=f"{OVER_BUDGET}=drop")
+    shedding = Shedding(always, give_up, over_budget=f"{OVER_BUDGET}=drop")
     running = rig.runtime(fails_for("order-3", limping=down), settings=poor(OverBudget.DROP), shedding=shedding)
     eventually(rig.caught_up, rig.positions)
     running.stop()
@@ -128,7 +136,7 @@ def test_over_budget_and_not_permitted_it_waits(rig: Rig) -> None:
     down = [True]
     rig.send_many(keys=4, each=2)
     handler = fails_for("order-1", limping=down)
-    running = rig.runtime(handler, settings=poor(OverBudget.DROP), shedding=Shedding(lambda: False, give_up))
+    running = rig.runtime(handler, settings=poor(OverBudget.DROP), shedding=Shedding(never, give_up))
     eventually(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 3)
     assert not rig.caught_up()
     down.clear()
@@ -151,15 +159,45 @@ def test_over_budget_what_failed_is_parked_with_the_later_events_of_its_key(rig:
     assert running.count(Metric.PARKED, "behind") == 3
 
 
+@pytest.mark.parametrize("choice", [OverBudget.DROP, OverBudget.QUARANTINE])
+def test_who_only_stood_beside_a_failure_is_not_ended(rig: Rig, choice: OverBudget) -> None:
+    """Runs of ten fail as a whole while the budget is long spent; none of them shows whose failure it was."""
+    failures = [1]
+
+    def fails_in_company(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        if len(events) > 1:
+            failures.append(len(events))
+            raise ConnectionError("somebody of these")
+        return write_effects(connection, events)
+
+    rig.send_many(keys=8, each=3)
+    running = rig.runtime(
+        fails_in_company, settings=replace(poor(choice), run_records=10), shedding=Shedding(always, give_up)
+    )
+    eventually(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+    assert running.count(Metric.PUT_OFF, Clause.BUDGET) > 0, "the budget was spent"
+    assert not given_up(rig)
+    assert not rig.parked()
+
+
 def test_an_outage_does_not_drain_into_quarantine(rig: Rig) -> None:
-    down, keys = [True], 30
+    down, keys = [True], 60
     rig.send_many(keys=keys, each=1)
     handler = fails_for(*(f"order-{key}" for key in range(keys)), limping=down)
-    limits = FloodRule(consecutive=3, pause_s=0.1)
-    running = rig.runtime(handler, settings=poor(OverBudget.QUARANTINE, limits))
-    eventually(lambda: running.count(Metric.FLOODED) > 0)
+    limits = FloodRule(consecutive=3, pause_s=0.05)
+    running = rig.runtime(handler, settings=replace(poor(OverBudget.QUARANTINE, limits), run_records=1))
+    eventually(lambda: running.count(Metric.PUT_OFF, Clause.FLOOD_ROW) > 10)
     assert len(rig.parked()) < 3 * len({partition for partition, _, _ in rig.positions()})
-    assert not rig.caught_up()
+    down.clear()
+    eventually(lambda: len(rig.effects()) + len(rig.parked()) == keys, rig.positions)
+    assert not set(rig.effects()) & {(key, 1) for key, _ in rig.parked()}
+
+
+@pytest.mark.parametrize("choice", [OverBudget.DROP, OverBudget.QUARANTINE])
+def test_work_that_is_done_before_the_transaction_is_not_ended(rig: Rig, choice: OverBudget) -> None:
+    with pytest.raises(ConfigurationError, match="set it to defer"):
+        rig.runtime(InParallel(lambda _: Disposition.APPLIED), settings=poor(choice))
 
 
 def test_blocking_work_is_not_sampled(rig: Rig) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from outbox.consumer.middleware.versions import Done, first_gap, in_versions
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, Sweep, lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.positions import Overtaken
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.consumer.triage import BEHIND, WAITING, Triage
 from outbox.errors import Fenced, Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition

@@ -8,9 +8,9 @@ from enum import Enum, auto
 
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
-from outbox.consumer.partitions.lanes import Run
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
 from outbox.consumer.triage import Triage, triage
 from outbox.errors import Fenced

@@ -12,7 +12,8 @@ from outbox.consumer import triage
 from outbox.consumer.partitions import lanes
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
-from outbox.consumer.partitions.lanes import PartitionLanes, Run, Sweep
+from outbox.consumer.partitions.lanes import PartitionLanes
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.consumer.partitions.watchdog import Patience, Standing, Watchdog
 from outbox.kafka.port import Record, TopicPartition
 from tests.simulator.member import BOUND
@@ -120,7 +121,7 @@ def the_bound_forgets_what_runs() -> Iterator[None]:
 def late_results_are_heard() -> Iterator[None]:
     """KPipe's fifth invariant: what comes back after a revoke is taken for the new assignment's."""
 
-    def any_open(self: Board, assigned: lanes.Assigned) -> PartitionLanes | None:
+    def any_open(self: Board, assigned: Assigned) -> PartitionLanes | None:
         return self._partitions.get(assigned.partition)
 
     with patch.object(Board, "_open", any_open), patch.object(Board, "_open_or_closing", any_open):
@@ -162,7 +163,7 @@ def a_lost_answer_forgets_what_was_parked() -> Iterator[None]:
     """Ours, found by this simulator: the commit came through, its answer did not, and the keys it parked ran on."""
     overtaken = PartitionLanes.overtaken
 
-    def forgetful(self: PartitionLanes, run: Run, stored: lanes.LanePosition) -> bool:
+    def forgetful(self: PartitionLanes, run: Run, stored: LanePosition) -> bool:
         before = set(self._lanes[run.lane].parked_keys)
         more = overtaken(self, run, stored)
         self._lanes[run.lane].parked_keys &= before

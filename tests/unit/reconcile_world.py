@@ -181,7 +181,8 @@ def give_up_event(world: World, version: int) -> None:
         world.ledger.pop(version, None)
         world.must[version * 100] = "shed"
     elif version == world.version:
-        world.row = world.fact(version - 1) if version > 1 else None
+        kept = [number // 100 for number, kind in world.claims.items() if kind == "applied"]
+        world.row = world.fact(max(kept)) if kept else None
         world.must[version * 100] = "shed"
 
 

@@ -9,8 +9,9 @@ import pytest
 from outbox.consumer.handler import Disposition
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, lane_of
+from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.outcome import Outcome
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.kafka.port import Record, TopicPartition
 
 HOME = TopicPartition("order", 0)

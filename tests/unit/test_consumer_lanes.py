@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from outbox.consumer.partitions.bounds import Bound
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, PartitionLanes, Run, lane_of
+from outbox.consumer.partitions.lanes import PartitionLanes, lane_of
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from outbox.consumer.partitions.bounds import FIRST_RUN_RECORDS, Bound, RunSize
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, PartitionLanes, Run
+from outbox.consumer.partitions.lanes import PartitionLanes
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.kafka.port import Record, TopicPartition
 
 ASSIGNED = Assigned(TopicPartition("order", 0), "1", 7, (LanePosition(0, 0, None),))

@@ -33,6 +33,7 @@ def event(number: int = 1, deadline: Any = None, made: UUID = MADE_NOW) -> Recei
     return ReceivedEvent(Event("order", "a", number, "T", b"", context, id=made), "order", 0, number, None)
 
 
+PERMITTED = Shedding(permitted=lambda: True)
 LATE, TIMELY = int(NOW - 60), int(NOW + 60)
 
 
@@ -80,7 +81,7 @@ class Handled:
         return [Disposition.APPLIED] * len(events)
 
 
-def expiring(handled: Handled, expiry: Expiry, shedding: Shedding = Shedding()) -> tuple[Expiring, Counter[str]]:  # noqa: B008
+def expiring(handled: Handled, expiry: Expiry, shedding: Shedding = PERMITTED) -> tuple[Expiring, Counter[str]]:
     counts: Counter[str] = Counter()
 
     def observe(name: str, value: int, **labels: str) -> None:
@@ -111,7 +112,7 @@ def test_dropped_work_reaches_no_handler_and_its_clause_is_named() -> None:
 
 def test_what_may_not_be_dropped_now_is_run_late() -> None:
     handled = Handled()
-    handler, counts = expiring(handled, Expiry(Expired.DROP, CLAUSE), Shedding(permitted=lambda: False))
+    handler, counts = expiring(handled, Expiry(Expired.DROP, CLAUSE), Shedding())
     assert handler(NO_CONNECTION, BATCH) == [Disposition.APPLIED] * 4
     assert handled.numbers == [1, 2, 3, 4]
     assert not counts

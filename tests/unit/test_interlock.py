@@ -77,3 +77,8 @@ def test_a_rebuild_exists_when_its_module_is_there() -> None:
     assert rebuild_exists(("new_services", "rebuild"))
     assert not rebuild_exists(("no_such_module_anywhere",))
     assert not rebuild_exists(())
+
+
+@pytest.mark.parametrize("command", [("no_such_package.rebuild",), ("..",), ("",), ()])
+def test_a_rebuild_that_cannot_be_found_is_none(command: tuple[str, ...]) -> None:
+    assert not rebuild_exists(command)

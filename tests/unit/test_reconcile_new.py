@@ -201,6 +201,22 @@ def test_a_row_that_stays_old_because_its_change_was_given_up_is_shed() -> None:
     assert verdicts(given) == {200: "shed"}
 
 
+def test_a_lost_row_is_missing_also_where_a_later_version_was_given_up() -> None:
+    claims = {100: "applied", 200: "shed"}
+    given = case(NEW, rules=DOCUMENT, version=2, oracle=[document(2)], claims=claims, shed={200: CLAUSE})
+
+    assert only(given) == ("missing", Reason.ROW_LOST, ())
+
+
+def test_an_order_of_which_every_version_was_given_up_has_no_row_to_lose() -> None:
+    shed = {100: CLAUSE, 200: CLAUSE}
+    claims = dict.fromkeys(shed, "shed")
+
+    assert verdicts(case(NEW, rules=DOCUMENT, version=2, oracle=[document(2)], claims=claims, shed=shed)) == {
+        200: "shed"
+    }
+
+
 def test_a_claim_of_another_version_excuses_nothing() -> None:
     claims = {100: "shed", 200: "applied"}
     given = case(NEW, rules=DOCUMENT, version=2, oracle=[document(2)], claims=claims, shed={100: CLAUSE})

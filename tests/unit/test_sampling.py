@@ -81,12 +81,22 @@ def test_without_pressure_everything_is_handled() -> None:
     assert not context.given_up
 
 
-def test_the_oldest_event_of_a_batch_decides_for_all_of_it() -> None:
+def test_the_median_of_a_batch_decides_for_all_of_it() -> None:
     context = Context()
-    batch = [event("order-0", age_s=61.0), *(event(f"order-{key}") for key in range(1, 200))]
-    context.sampled()(NO_CONNECTION, batch)
+    young, old_ones = (
+        [event(f"young-{key}") for key in range(99)],
+        [event(f"old-{key}", age_s=61.0) for key in range(101)],
+    )
+    context.sampled()(NO_CONNECTION, [*young, *old_ones])
     assert len(context.handled) + len(context.given_up) == 200
     assert 30 <= len(context.handled) <= 70, "a quarter of 200"
+
+
+def test_a_producer_with_a_slow_clock_does_not_decide_for_the_others() -> None:
+    context = Context()
+    batch = [event(f"order-{key}", age_s=3_600.0 if key % 3 == 0 else 0.0) for key in range(60)]
+    assert context.sampled()(NO_CONNECTION, batch) == [APPLIED] * 60
+    assert not context.given_up
 
 
 def test_whole_keys_are_kept_or_left_out_each_in_order() -> None:

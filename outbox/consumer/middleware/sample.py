@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median_low
 from zlib import crc32
 
 from outbox.consumer.middleware.expiry import made_at
@@ -15,9 +16,9 @@ _HASHES = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """While the oldest event of a batch is older than `above_s` seconds, the share `keep` is kept, of keys or events.
+    """While a batch has waited for longer than `above_s` seconds, the share `keep` is kept, of keys or of events.
 
-    A partition is read in order: the head of a batch is the oldest event that waits. `clause` is cited for the others.
+    A partition is read in order: what a batch holds is the oldest that waits. `clause` is cited for the others.
     """
 
     keep: float
@@ -32,9 +33,12 @@ class Sample:
         return None if said is None else cls(said.keep, said.above_s, said.by_key, policy.clause("sampling.keep"))
 
     def needed(self, events: Sequence[ReceivedEvent], now: float) -> bool:
-        """Whether the oldest has waited for too long. Events whose id tells no time are of no age."""
+        """Whether its median event has waited for too long: one producer with a slow clock does not decide for all.
+
+        Events whose id tells no time are of no age.
+        """
         made = [at for one in events if (at := made_at(one.event)) is not None]
-        return bool(made) and now - min(made) > self.above_s
+        return bool(made) and now - median_low(made) > self.above_s
 
     def keeps(self, event: Event) -> bool:
         """By the hash of its key, so that a key is kept with all its events; or of its id."""

@@ -30,19 +30,25 @@ class Sampled:
             return self._handler(connection, events)
         kept = [index for index, one in enumerate(events) if self._sample.keeps(one.event)]
         others = sorted(set(range(len(events))) - set(kept))
-        became: dict[int, Disposition] = {}
-        try:
-            chosen = kept
-            if kept:
-                found = self._handler(connection, [events[index] for index in kept])
-                became |= dict(zip(kept, found, strict=True))
-            chosen = others
-            if others:
-                given_up = [events[index] for index in others]
-                found = self._shedding.give_up(connection, given_up, self._sample.clause)
-                became |= dict(zip(others, found, strict=True))
-        except Poison as poison:
-            raise Poison(chosen[poison.index], poison.reason) from poison
+        # First what takes only claims: no row that other lanes want is held while a claim is waited for.
+        became = self._part(connection, events, others, self._give_up) | self._part(
+            connection, events, kept, self._handler
+        )
         ordered = [became[index] for index in range(len(events))]
         self._report.shed(self._sample.clause, ordered.count(Disposition.SHED))
         return ordered
+
+    def _give_up(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        return self._shedding.give_up(connection, events, self._sample.clause)
+
+    @staticmethod
+    def _part(
+        connection: PsycopgConnection, events: Sequence[ReceivedEvent], indices: Sequence[int], act: Handler
+    ) -> dict[int, Disposition]:
+        if not indices:
+            return {}
+        try:
+            found = act(connection, [events[index] for index in indices])
+        except Poison as poison:
+            raise Poison(indices[poison.index], poison.reason) from poison
+        return dict(zip(indices, found, strict=True))

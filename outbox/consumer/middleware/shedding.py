@@ -14,9 +14,9 @@ from outbox.policy import FlowPolicy
 GiveUp = Callable[[PsycopgConnection, Sequence[ReceivedEvent], str], Sequence[Disposition]]
 
 
-def always() -> bool:
-    """Nothing speaks against it."""
-    return True
+def never() -> bool:
+    """Nobody has been asked."""
+    return False
 
 
 def keep_nothing(
@@ -30,14 +30,14 @@ def keep_nothing(
 
 @dataclass(frozen=True, slots=True)
 class Shedding:
-    """`permitted` is asked before anything is given up; at a no it is handled, however late or often.
+    """`permitted` is asked before anything is given up; at a no, as by default, it is handled, however late or often.
 
     `give_up` acts as a handler does, in the run's transaction: it notes the events and the clause that gave them up,
     and answers what became of each. `sample`: which events are kept under pressure; None: all. `over_budget`: the
     clause that is cited for failed events once the retry budget is spent.
     """
 
-    permitted: Callable[[], bool] = always
+    permitted: Callable[[], bool] = never
     give_up: GiveUp = keep_nothing
     sample: Sample | None = None
     over_budget: str = "retry.over_budget"

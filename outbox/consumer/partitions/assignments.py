@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from outbox.checkpoints import Checkpoints
 from outbox.consumer.partitions.board import Board, Clock
 from outbox.consumer.partitions.keeper import Answer, Keeper, Request
-from outbox.consumer.partitions.lanes import Assigned
 from outbox.consumer.partitions.positions import check_range
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, PositionLost

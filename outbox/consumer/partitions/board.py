@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.consumer.partitions.bounds import Bound
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, PartitionLanes, Run, Sweep, sort_by_lane
+from outbox.consumer.partitions.lanes import PartitionLanes, sort_by_lane
 from outbox.consumer.partitions.outcome import Outcome
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.kafka.port import Record, TopicPartition
 
 Clock = Callable[[], float]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions import positions
 from outbox.consumer.partitions.board import Board
-from outbox.consumer.partitions.lanes import Assigned, Sweep
+from outbox.consumer.partitions.run import Assigned, Sweep
 from outbox.consumer.report import Report
 from outbox.consumer.session import Session
 from outbox.consumer.settings import RuntimeSettings

@@ -7,18 +7,19 @@ Every lane knows the offset below which all its records are done; a lane that ha
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from zlib import crc32
 
 from outbox.consumer.handler import Disposition
 from outbox.consumer.partitions.bounds import Bound, RunSize
+from outbox.consumer.partitions.run import Assigned, GivenUp, LanePosition, Run, Sweep
 from outbox.event import SourcePosition
 from outbox.kafka.headers import size_of
-from outbox.kafka.port import Record, TopicPartition
+from outbox.kafka.port import Record
 
 # A slow start ends with the records that were tried before, long before this.
 WINDOW_LIMIT = 1 << 16
@@ -31,76 +32,6 @@ def lane_of(key: bytes, lanes: int) -> int:
     True
     """
     return crc32(key) % lanes
-
-
-@dataclass(frozen=True, slots=True)
-class LanePosition:
-    """As stored: all records of the lane below `next_offset` are done, the last event came from `last`."""
-
-    lane: int
-    next_offset: int
-    last: SourcePosition | None
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """One assignment of a partition to this process; `fence` is its number in the database and never comes again."""
-
-    partition: TopicPartition
-    incarnation: str
-    fence: int
-    lanes: tuple[LanePosition, ...]
-    open_keys: frozenset[bytes] = frozenset()
-
-    @property
-    def lowest(self) -> int:
-        """Where reading must begin again."""
-        return min(lane.next_offset for lane in self.lanes)
-
-
-@dataclass(slots=True)
-class GivenUp:
-    """Set when the partition is being revoked: work that is not begun need not begin."""
-
-    yes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Records of one lane, in order, for one transaction. Afterwards the lane stands at `next_offset`."""
-
-    assigned: Assigned
-    lane: int
-    records: tuple[Record, ...]
-    next_offset: int
-    last: SourcePosition | None
-    parked_keys: Set[bytes]
-    attempt: int
-    begun: float
-    worked: dict[int, Disposition]  # by offset: work that was done before the transaction; the lane keeps it
-    given_up: GivenUp
-    again: int = 0  # so many of the records, the first ones, were tried before
-
-    def cut_before(self, offset: int) -> Run:
-        """The run up to the record before this one; `offset` is none of the first."""
-        return self.cut_behind(self.records[bisect_left(self.records, offset, key=attrgetter("offset")) - 1].offset)
-
-    def cut_behind(self, offset: int) -> Run:
-        """The run up to this record, as a run of its own; the others stay with the lane."""
-        count = bisect_right(self.records, offset, key=attrgetter("offset"))
-        if count >= len(self.records):
-            return self
-        end, again = self.records[count].offset, min(self.again, count)
-        return replace(self, records=self.records[:count], next_offset=end, again=again)
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """Idle lanes that may follow the partition's frontier to `target`."""
-
-    assigned: Assigned
-    lanes: tuple[int, ...]
-    target: int
 
 
 @dataclass(slots=True)
@@ -138,6 +69,7 @@ class _Lane:
     running_sizes: list[int] = field(default_factory=list)
     worked: dict[int, Disposition] = field(default_factory=dict)
     attempt: int = 0
+    failed_alone: bool = False
     tried_below: int = 0  # records of a failed run, up to here, are tried again: one, two, four at a time
     window: int = 1
 
@@ -214,6 +146,7 @@ class PartitionLanes:
             lane.worked,
             self.given_up,
             tried,
+            lane.failed_alone,
         )
         lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]
         return lane.running
@@ -233,7 +166,7 @@ class PartitionLanes:
         self.records -= done
         self.bytes -= sum(lane.running_sizes[:done])
         lane.take_back(done)
-        lane.next_offset, lane.last, lane.attempt = run.next_offset, last, 0
+        lane.next_offset, lane.last, lane.attempt, lane.failed_alone = run.next_offset, last, 0, False
         lane.window = min(2 * lane.window, WINDOW_LIMIT)
         lane.parked_keys -= freed
         lane.parked_keys |= parked
@@ -246,14 +179,14 @@ class PartitionLanes:
             return
         lane.take_back(0)
         if tried:
-            lane.attempt = run.attempt + 1
+            lane.attempt, lane.failed_alone = run.attempt + 1, len(run.records) == 1
             lane.tried_below, lane.window = max(lane.tried_below, run.records[-1].offset + 1), 1
 
     def overtaken(self, run: Run, stored: LanePosition) -> bool:
         """The database is ahead of the run: an earlier commit's answer was lost. Drop what is done there."""
         self.give_back(run, tried=False)
         lane = self._lanes[run.lane]
-        lane.next_offset, lane.last, lane.attempt = stored.next_offset, stored.last, 0
+        lane.next_offset, lane.last, lane.attempt, lane.failed_alone = stored.next_offset, stored.last, 0, False
         while lane.pending and lane.pending[0].offset < stored.next_offset:
             key = lane.pending.popleft().key
             if key is not None:

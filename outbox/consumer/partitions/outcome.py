@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outbox.consumer.handler import Disposition
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.triage import Cause
 from outbox.event import SourcePosition
 

@@ -7,7 +7,7 @@ its commit. So a takeover waits for a run that is committing and for nothing els
 from __future__ import annotations
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.partitions.lanes import Assigned, LanePosition, Run, Sweep
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.errors import ConfigurationError, Fenced, PositionLost
 from outbox.event import SourcePosition
 from outbox.kafka.port import TopicPartition

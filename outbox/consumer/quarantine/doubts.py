@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outbox.consumer.partitions.board import Board
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 
 
 class Doubts:

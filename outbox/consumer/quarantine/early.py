@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.middleware.versions import OVERDUE
-from outbox.consumer.partitions.lanes import Assigned
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine.parked import ParkedRow, names_of
 from outbox.consumer.triage import BEHIND, WAITING
 

@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.partitions.lanes import Assigned
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine.parking import REASON_CHARACTERS
 from outbox.consumer.triage import BEHIND
 from outbox.errors import Fenced

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.partitions.lanes import Assigned
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.triage import BEHIND, Parked
 
 REASON_CHARACTERS = 500  # a reason is for people; it must not carry a payload

@@ -17,7 +17,8 @@ from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import Versions
 from outbox.consumer.partitions.board import Board
-from outbox.consumer.partitions.lanes import Assigned, lane_of
+from outbox.consumer.partitions.lanes import lane_of
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import early, parked
 from outbox.consumer.quarantine.doubts import Doubts
 from outbox.consumer.quarantine.fetch import fetch

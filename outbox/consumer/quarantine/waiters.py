@@ -8,7 +8,8 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import Versions, in_versions
-from outbox.consumer.partitions.lanes import Assigned, lane_of
+from outbox.consumer.partitions.lanes import lane_of
+from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import early, parked
 from outbox.consumer.quarantine.parcels import PAGE, Parcel, unpack
 from outbox.consumer.report import Report

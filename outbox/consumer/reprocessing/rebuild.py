@@ -46,17 +46,15 @@ def rebuild(
     projection: Projection,
     handler: Handler,
     *,
-    swapped: Callable[[PsycopgConnection], None] = lambda _: None,
     progress: Callable[[Replayed], None] = lambda _: None,
     dry_run: bool = False,
 ) -> Replayed:
     """Read the topics from their first record, fill new tables by `handler`, swap them in. COMMITS.
 
-    `handler` writes rows and makes no claims; `swapped` is called in the swap's transaction, for what follows from it;
-    `connection` is in autocommit. Live consumption waits only for the last events and the swap (at most `CLOSE_ENOUGH`
-    events, or until the lock is given up after 5 s). Stopped before the swap, nothing has changed; close the
-    connection and run it again. With `dry_run` the new tables are filled and dropped. Raises `PositionLost` when the
-    topics no longer hold their first events: those cannot be rebuilt from them.
+    `handler` writes rows and makes no claims; `connection` is in autocommit. Live consumption waits only for the last
+    events and the swap (at most `CLOSE_ENOUGH` events, or until the lock is given up after 5 s). Stopped before the
+    swap, nothing has changed; close the connection and run it again. With `dry_run` the new tables are filled and
+    dropped. Raises `PositionLost` when the topics no longer hold their first events: those cannot be rebuilt from them.
     """
     starts = first_records(reader, Passed.of(connection, projection.group, projection.topics))
     growing = _Growing(reader, connection, projection, handler, progress, Replayed(went_to=starts))
@@ -77,7 +75,6 @@ def rebuild(
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(name))
         growing.grow(growing.passed())
         _swap(connection, projection)
-        swapped(connection)
     logger.info("projection_rebuilt", extra={"schema": projection.schema, "tables": list(projection.tables)})
     return growing.done
 

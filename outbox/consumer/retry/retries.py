@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.partitions.lanes import Run
+from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
 from outbox.consumer.retry.breaker import Breaker, State
 from outbox.consumer.retry.budget import RetryBudget

@@ -1,0 +1,83 @@
+"""An assignment, and what is taken from its lanes: values that threads hand each other. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from outbox.consumer.handler import Disposition
+from outbox.event import SourcePosition
+from outbox.kafka.port import Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class LanePosition:
+    """As stored: all records of the lane below `next_offset` are done, the last event came from `last`."""
+
+    lane: int
+    next_offset: int
+    last: SourcePosition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """One assignment of a partition to this process; `fence` is its number in the database and never comes again."""
+
+    partition: TopicPartition
+    incarnation: str
+    fence: int
+    lanes: tuple[LanePosition, ...]
+    open_keys: frozenset[bytes] = frozenset()
+
+    @property
+    def lowest(self) -> int:
+        """Where reading must begin again."""
+        return min(lane.next_offset for lane in self.lanes)
+
+
+@dataclass(slots=True)
+class GivenUp:
+    """Set when the partition is being revoked: work that is not begun need not begin."""
+
+    yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records of one lane, in order, for one transaction. Afterwards the lane stands at `next_offset`."""
+
+    assigned: Assigned
+    lane: int
+    records: tuple[Record, ...]
+    next_offset: int
+    last: SourcePosition | None
+    parked_keys: Set[bytes]
+    attempt: int
+    begun: float
+    worked: dict[int, Disposition]  # by offset: work that was done before the transaction; the lane keeps it
+    given_up: GivenUp
+    again: int = 0  # so many of the records, the first ones, were tried before
+    failed_alone: bool = False  # the first of them in a run of its own: it is to blame
+
+    def cut_before(self, offset: int) -> Run:
+        """The run up to the record before this one; `offset` is none of the first."""
+        return self.cut_behind(self.records[bisect_left(self.records, offset, key=attrgetter("offset")) - 1].offset)
+
+    def cut_behind(self, offset: int) -> Run:
+        """The run up to this record, as a run of its own; the others stay with the lane."""
+        count = bisect_right(self.records, offset, key=attrgetter("offset"))
+        if count >= len(self.records):
+            return self
+        end, again = self.records[count].offset, min(self.again, count)
+        return replace(self, records=self.records[:count], next_offset=end, again=again)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Idle lanes that may follow the partition's frontier to `target`."""
+
+    assigned: Assigned
+    lanes: tuple[int, ...]
+    target: int
