@@ -18,9 +18,11 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
 from outbox.kafka.port import Reader, TopicPartition
+from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from strangler.errors import BadInput, RefusedError
-from strangler.step.backfill import BackfillHandler, finish, watermarks
+from strangler.pressure.lost import lost
+from strangler.step.backfill import BackfillHandler, begin_anew, finish, store_watermark, watermarks
 from strangler.step.rebuild import RebuildHandler
 
 ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
@@ -43,6 +45,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "backfill", help="bring the rows of legacy's orders into a projection; goes on, run again"
     )
     backfilling.add_argument("name", choices=sorted(PROJECTIONS))
+    backfilling.add_argument("--anew", action="store_true", help="from the first record again")
     for parser, act in ((replaying, run_replay), (rebuilding, run_rebuild), (backfilling, run_backfill)):
         parser.add_argument("--dry-run", action="store_true", help="do it, keep nothing, say what it would have done")
         parser.add_argument("--json", action="store_true", help="the result as a JSON object")
@@ -103,7 +106,7 @@ def _make_up_for_shed(
 
 
 def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Exit 0, or 1 when an event was refused: its row is not there, and the backfill is not finished."""
+    """Exit 0, or 1 when an event was refused or waits in quarantine: its row is not there, nothing is finished."""
     service = SERVICES[arguments.name]
     step = service.step
     if step is None:
@@ -112,18 +115,46 @@ def run_backfill(arguments: argparse.Namespace, settings: Settings) -> int:
     with ExitStack() as stack:
         reader, connection = _open(service, settings, stack)
         _alone(connection, service)
-        passed = Passed.of(connection, settings.group_prefix + service.name, _topics(service, settings))
-        if not passed.lanes:
+        incarnations = _incarnations(connection, service, settings, reader)
+        passed, ends = Passed.of(
+            connection, settings.group_prefix + service.name, _topics(service, settings)
+        ).by_all_lanes()
+        if not ends:
             raise RefusedError(f"refused: {service.name} has never run, so nobody knows up to where; start it first")
-        passed, ends = passed.by_all_lanes()
-        known = watermarks(connection, service.name)
+        known = {} if arguments.anew else watermarks(connection, service.name, incarnations)
         unknown = Passed({one: lanes for one, lanes in passed.lanes.items() if one not in known}, passed.waiting)
         starts = {**first_records(reader, unknown), **known}
-        done = replay(reader, connection, handler, passed, starts, dry_run=arguments.dry_run, progress=_progress)
-        if not (done.refused or done.quarantined or arguments.dry_run):
+        if arguments.anew and not arguments.dry_run:
+            begin_anew(connection, service.name)
+
+        def keep(connection: PsycopgConnection, partition: TopicPartition, at: int) -> None:
+            store_watermark(connection, service.name, partition, at, incarnations[partition.topic])
+
+        done = replay(
+            reader, connection, handler, passed, starts, dry_run=arguments.dry_run, progress=_progress, keep=keep
+        )
+        if not (done.skipped or arguments.dry_run):
             with connection.transaction():
-                finish(connection, service.name, {one: max(at, starts[one]) for one, at in ends.items()})
-    return _say(done, arguments, "backfilled from")
+                went_to = {one: max(at, starts[one]) for one, at in ends.items()}
+                finish(connection, service.name, went_to, incarnations)
+    _say(done, arguments, "backfilled from")
+    return 1 if done.skipped else 0
+
+
+def _incarnations(
+    connection: PsycopgConnection, service: Service, settings: Settings, reader: Reader
+) -> dict[str, str]:
+    """Of the context's topics as they are; refused where its position is not in them: nobody knows up to where."""
+    topics = _topics(service, settings)
+    with closing(PythonAdmin(settings.bootstrap, client_id=f"{service.name}-again")) as admin:
+        gone = lost(connection, settings.group_prefix + service.name, topics, admin, reader)
+        if gone:
+            places = ", ".join(f"{topic}/{number}" for topic, number in gone)
+            raise RefusedError(
+                f"refused: {service.name}'s position is not in the log of {places}, so nobody knows up to where; "
+                f"reconcile, set it, then backfill"
+            )
+        return {topic: state.incarnation for topic, state in admin.describe(topics).items()}
 
 
 def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reader, PsycopgConnection]:

@@ -2,6 +2,7 @@
 
 The log is read from its first record to where the context's consumer stands. A chunk's rows, their claims and its
 watermark commit together: stopped anywhere, it goes on there. What the new side owns is left to live consumption.
+A watermark never passes an event that was skipped, and holds for one incarnation of its topic.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import TopicPartition
+from strangler.errors import RefusedError
 from strangler.ownership import Owner
 from strangler.step.apply import ApplyWrites, NumberedWrite
 from strangler.step.handler import StepHandler
@@ -27,21 +29,29 @@ ON CONFLICT (order_ref, step, number) DO NOTHING
 RETURNING order_ref, number"""
 
 PUT = """
-INSERT INTO strangler.backfill (step, topic, partition, next_offset) VALUES (%(step)s, %(topic)s, %(partition)s, %(at)s)
-ON CONFLICT (step, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, finished_at = NULL"""
+INSERT INTO strangler.backfill (step, topic, partition, next_offset, incarnation)
+VALUES (%(step)s, %(topic)s, %(partition)s, %(at)s, %(incarnation)s)
+ON CONFLICT (step, topic, partition) DO UPDATE
+SET next_offset = excluded.next_offset, incarnation = excluded.incarnation, finished_at = NULL"""
 
 FINISH = """
 UPDATE strangler.backfill SET finished_at = now()
 WHERE step = %(step)s AND topic = %(topic)s AND partition = %(partition)s"""
 
-WATERMARKS = "SELECT topic, partition, next_offset FROM strangler.backfill WHERE step = %(step)s"
+# One of an older release has no incarnation: it begins again, and the claims say what is there.
+WATERMARKS = """
+SELECT topic, partition, next_offset, incarnation FROM strangler.backfill
+WHERE step = %(step)s AND incarnation IS NOT NULL ORDER BY topic, partition"""
 
-DONE = "SELECT bool_and(finished_at IS NOT NULL) FROM strangler.backfill WHERE step = %(step)s"
+FORGET = "DELETE FROM strangler.backfill WHERE step = %(step)s"
+
+DONE = """
+SELECT bool_and(finished_at IS NOT NULL AND incarnation IS NOT NULL) FROM strangler.backfill WHERE step = %(step)s"""
 
 
 class BackfillHandler:
     """An `outbox.consumer.Handler` that writes the rows of orders which legacy owns, once, and nothing else: their
-    mails and charges were legacy's. With the batch it stores how far it has come; all earlier events were given to it.
+    mails and charges were legacy's.
     """
 
     def __init__(self, step: str, handler: StepHandler, apply_writes: ApplyWrites) -> None:
@@ -68,8 +78,6 @@ class BackfillHandler:
         ]
         if writes:
             self._apply_writes(connection, writes)
-        last = events[-1]
-        store_watermark(connection, self._step, TopicPartition(last.topic, last.partition), last.offset + 1)
         return [_disposition((one.order_ref, one.number), theirs, won) for one in decisions]
 
 
@@ -80,22 +88,41 @@ def _disposition(key: tuple[str, int], theirs: Container[tuple[str, int]], won: 
     return Disposition.DUPLICATE if key in theirs else Disposition.NOT_OWNER
 
 
-def watermarks(connection: PsycopgConnection, step: str) -> Mapping[TopicPartition, int]:
-    """Where the backfill of a step goes on."""
-    rows = connection.execute(WATERMARKS, {"step": step})
-    return {TopicPartition(topic, partition): at for topic, partition, at in rows}
+def watermarks(
+    connection: PsycopgConnection, step: str, incarnations: Mapping[str, str]
+) -> Mapping[TopicPartition, int]:
+    """Where the backfill of a step goes on. `incarnations`: of its topics; `RefusedError` when one was made anew."""
+    found = {}
+    for topic, partition, at, incarnation in connection.execute(WATERMARKS, {"step": step}):
+        if incarnation != incarnations.get(topic):
+            raise RefusedError(
+                f"refused: {topic} was made anew since {step} was backfilled from it up to {topic}-{partition}@{at}; "
+                f"append again from the source of truth what only the old one had, then give --anew"
+            )
+        found[TopicPartition(topic, partition)] = at
+    return found
 
 
-def store_watermark(connection: PsycopgConnection, step: str, partition: TopicPartition, at: int) -> None:
+def store_watermark(
+    connection: PsycopgConnection, step: str, partition: TopicPartition, at: int, incarnation: str
+) -> None:
     """All before it is backfilled. In the caller's transaction."""
-    connection.execute(PUT, {"step": step, "topic": partition.topic, "partition": partition.partition, "at": at})
+    place = {"step": step, "topic": partition.topic, "partition": partition.partition}
+    connection.execute(PUT, {**place, "at": at, "incarnation": incarnation})
 
 
-def finish(connection: PsycopgConnection, step: str, went_to: Mapping[TopicPartition, int]) -> None:
+def finish(
+    connection: PsycopgConnection, step: str, went_to: Mapping[TopicPartition, int], incarnations: Mapping[str, str]
+) -> None:
     """The backfill has come as far as the consumer. In the caller's transaction."""
     for partition, at in sorted(went_to.items()):
-        store_watermark(connection, step, partition, at)
+        store_watermark(connection, step, partition, at, incarnations[partition.topic])
         connection.execute(FINISH, {"step": step, "topic": partition.topic, "partition": partition.partition})
+
+
+def begin_anew(connection: PsycopgConnection, step: str) -> None:
+    """Forget the watermarks: the backfill begins at the first records. What is there is known by its claim."""
+    connection.execute(FORGET, {"step": step})
 
 
 def is_backfilled(connection: PsycopgConnection, step: str) -> bool:

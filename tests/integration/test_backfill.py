@@ -32,6 +32,11 @@ CLAIMS = "SELECT order_ref, number, kind FROM search.claim ORDER BY 1, 2"
 LOWEST = """
 SELECT coalesce(sum(lowest), 0)::int FROM
     (SELECT min(next_offset) AS lowest FROM search.position GROUP BY topic, partition) AS partitions"""
+FINISHED = "SELECT DISTINCT finished_at IS NOT NULL FROM strangler.backfill"
+PARK = """
+INSERT INTO search.quarantine (group_name, topic, incarnation, partition, "offset", key, reason)
+SELECT group_name, topic, incarnation, partition, 0, %(key)s, 'poison' FROM search.position
+WHERE group_name = %(group)s LIMIT 1"""
 HISTORY = ("new_services", "backfill", "search")
 ORDER_0 = TopicPartition("order", 0)
 
@@ -90,6 +95,53 @@ def test_stopped_anywhere_it_goes_on_where_it_stood(stack: Stack, database: str,
     assert len(rows(database, DOCUMENTS)) == 6
 
 
+def test_what_waits_in_quarantine_leaves_it_unfinished_however_often_it_runs(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    with search(stack, environ):
+        publish(environ, *(placed(f"old-{number}") for number in range(6)))
+        passes(database, 6)
+    with psycopg.connect(database) as connection:
+        connection.execute(PARK, {"key": b"old-1", "group": environ["OUTBOX_GROUP_PREFIX"] + "search"})
+    for _ in range(2):
+        done = again(environ, "backfill", "search", exit_code=1)
+        assert done["quarantined"] == 1
+        assert rows(database, FINISHED) in ([(False,)], []), "nobody may be told that it is done"
+    assert len(rows(database, DOCUMENTS)) == 5
+
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE search.quarantine SET resolved_at = now()")
+    assert again(environ, "backfill", "search")["dispositions"].get("applied") == 1  # type: ignore[attr-defined]
+    assert (len(rows(database, DOCUMENTS)), rows(database, FINISHED)) == (6, [(True,)])
+
+
+def test_a_topic_made_anew_is_refused_with_what_to_do(
+    stack: Stack,
+    database: str,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with search(stack, environ):
+        publish(environ, *(placed(f"old-{number}") for number in range(6)))
+        passes(database, 6)
+    assert main(["backfill", "search"]) == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE strangler.backfill SET incarnation = 'an older one'")
+        assert main(["backfill", "search"]) == 1
+        assert "was made anew since search was backfilled from it" in capsys.readouterr().err
+        assert main(["backfill", "search", "--anew"]) == 0
+        assert "6 duplicate" in capsys.readouterr().out
+        connection.execute("UPDATE strangler.backfill SET incarnation = NULL")  # as an older release stored it
+        assert main(["backfill", "search"]) == 0
+        assert "6 duplicate" in capsys.readouterr().out
+        connection.execute("UPDATE search.position SET incarnation = 'an older one'")
+        assert main(["backfill", "search"]) == 1
+        assert "search's position is not in the log of" in capsys.readouterr().err
+
+
 def passes(database: str, events: int) -> None:
     """Wait until the consumer has passed so many."""
     assert wait_until(lambda: rows(database, LOWEST) == [(events,)], within_s=30), rows(database, LOWEST)
@@ -135,11 +187,13 @@ def test_a_step_that_needs_its_history_is_refused_shadow_until_that_is_there(con
         Moved,
     )
 
-    store_watermark(connection, "search", ORDER_0, 7)
+    store_watermark(connection, "search", ORDER_0, 7, "first")
     assert isinstance(shadow(), Refused)
-    finish(connection, "search", {ORDER_0: 9})
+    finish(connection, "search", {ORDER_0: 9}, {"order": "first"})
     assert isinstance(shadow(), Moved)
-    store_watermark(connection, "search", ORDER_0, 10)  # it goes on
+    connection.execute("UPDATE strangler.backfill SET incarnation = NULL")  # as an older release finished it
+    assert isinstance(shadow(), Refused)
+    store_watermark(connection, "search", ORDER_0, 10, "first")  # it goes on
     assert isinstance(shadow(), Refused)
 
 

@@ -58,7 +58,7 @@ def trickle(environ: dict[str, str], events: Sequence[Event]) -> None:
         publish(environ, event)
 
 
-def again(environ: dict[str, str], *argv: str) -> dict[str, object]:
+def again(environ: dict[str, str], *argv: str, exit_code: int = 0) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-m", "new_services", *argv, "--json"],
         env={**environ, "PATH": "/usr/bin"},
@@ -67,7 +67,7 @@ def again(environ: dict[str, str], *argv: str) -> dict[str, object]:
         timeout=90,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == exit_code, done.stderr
     return dict(json.loads(done.stdout))
 
 

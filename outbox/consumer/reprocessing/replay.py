@@ -21,6 +21,8 @@ from outbox.kafka.port import Reader, Record, TopicPartition
 
 BATCH = 200
 
+Keep = Callable[[PsycopgConnection, TopicPartition, int], None]
+
 _LANES = """
 SELECT topic, partition, lane, next_offset FROM position WHERE group_name = %(group)s AND topic = ANY(%(topics)s)"""
 
@@ -34,12 +36,25 @@ class Replayed:
     """What became of the events. `refused`: places and reasons of those that the handler or the codec refuses.
 
     `quarantined`: left alone, their key has an event in quarantine. `went_to`: the next offset of each partition.
+    `skipped`: the first offset of each partition that was refused or left alone.
     """
 
     dispositions: Counter[Disposition] = field(default_factory=Counter)
     refused: list[tuple[TopicPartition, int, str]] = field(default_factory=list)
     quarantined: int = 0
     went_to: dict[TopicPartition, int] = field(default_factory=dict)
+    skipped: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def refuse(self, partition: TopicPartition, offset: int, reason: str) -> None:
+        self.refused.append((partition, offset, reason))
+        self._skip(partition, offset)
+
+    def leave_alone(self, partition: TopicPartition, offset: int) -> None:
+        self.quarantined += 1
+        self._skip(partition, offset)
+
+    def _skip(self, partition: TopicPartition, offset: int) -> None:
+        self.skipped[partition] = min(offset, self.skipped.get(partition, offset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +96,20 @@ def replay(
     dry_run: bool = False,
     decode: Decode = from_record,
     progress: Callable[[Replayed], None] = lambda _: None,
+    keep: Keep = lambda *_: None,
 ) -> Replayed:
     """Replay each partition from its start to where the group stood in `passed`; only `keys`, if given.
 
     COMMITS, a batch at a time; stopped anywhere, run it again: what is done is recognised by its claim. With `dry_run`
-    every batch is rolled back. `connection` looks into the context's schema, in no transaction. Raises `PositionLost`
-    for a start outside the log, and what the handler raises but `Poison`.
+    every batch is rolled back. `keep` is given, in each batch's transaction, the offset before which nothing was
+    skipped: who goes on there loses nothing. `connection` looks into the context's schema, in no transaction. Raises
+    `PositionLost` for a start outside the log, and what the handler raises but `Poison`.
     """
     done = Replayed()
     for partition, start in sorted(starts.items()):
         for records in _batches(reader, passed, partition, start, done):
             wanted = [record for record in records if keys is None or record.key in keys]
-            _apply(connection, handler, _decoded(wanted, passed, decode, done), done, dry_run=dry_run)
+            _apply(connection, handler, _decoded(wanted, passed, decode, done), done, keep, dry_run=dry_run)
             progress(done)
     return done
 
@@ -113,27 +130,36 @@ def _batches(
 def _decoded(records: Sequence[Record], passed: Passed, decode: Decode, done: Replayed) -> list[ReceivedEvent]:
     events = []
     for record in records:
+        partition = TopicPartition(record.topic, record.partition)
         if record.key is not None and (record.topic, record.key) in passed.waiting:
-            done.quarantined += 1
+            done.leave_alone(partition, record.offset)
             continue
         try:
             events.append(decode(record))
         except Undecodable as error:
-            done.refused.append((TopicPartition(record.topic, record.partition), record.offset, str(error)))
+            done.refuse(partition, record.offset, str(error))
     return events
 
 
 def _apply(
-    connection: PsycopgConnection, handler: Handler, events: list[ReceivedEvent], done: Replayed, *, dry_run: bool
+    connection: PsycopgConnection,
+    handler: Handler,
+    events: list[ReceivedEvent],
+    done: Replayed,
+    keep: Keep,
+    *,
+    dry_run: bool,
 ) -> None:
     """One batch, one transaction; what is poison is named and left out."""
     while events:
+        partition, at = TopicPartition(events[-1].topic, events[-1].partition), events[-1].offset + 1
         try:
             with connection.transaction(force_rollback=dry_run):
                 dispositions = handler(connection, events)
+                keep(connection, partition, min(at, done.skipped.get(partition, at)))
         except Poison as poison:
             bad = events.pop(poison.index)
-            done.refused.append((TopicPartition(bad.topic, bad.partition), bad.offset, poison.reason))
+            done.refuse(partition, bad.offset, poison.reason)
         else:
             done.dispositions.update(dispositions)
             return
