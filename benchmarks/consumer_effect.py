@@ -9,7 +9,7 @@ from contextlib import closing
 
 from benchmarks.consuming import PARTITIONS, WITHIN_S, Feed, consume, median_of_rounds
 from benchmarks.peers.run import peer
-from benchmarks.question import Answer
+from benchmarks.question import Answer, LeftOut
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, RuntimeSettings
 from outbox.event import ReceivedEvent
@@ -36,11 +36,8 @@ def measure(stack: Stack) -> Answer:
     """
     feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
     ours, single = median_of_rounds([lambda: effects_of(feed), lambda: one_by_one(few)])
-    peers = {"one_by_one": single}
-    for name, its_feed in (("faststream", few), ("faststream_batch", feed)):
-        framework = framework_of(name, its_feed)
-        if framework is not None:
-            peers[name] = framework
+    frameworks = {name: framework_of(name, its) for name, its in (("faststream", few), ("faststream_batch", feed))}
+    peers = {"one_by_one": single, **frameworks}
     return Answer("consumer_effect", "events/s", ours, peers, {**feed.settings(), "peer_events": PEER_EVENTS})
 
 
@@ -78,12 +75,12 @@ def one_by_one(feed: Feed) -> float:
     return seen / (ended - begun)
 
 
-def framework_of(name: str, feed: Feed) -> float | None:
+def framework_of(name: str, feed: Feed) -> float | LeftOut:
     clear(feed)
     dsn = f"{feed.dsn}?options=-csearch_path%3Dsearch"
     group = f"fs-{secrets.token_hex(3)}"
     rate = peer(name, feed.bootstrap, feed.topic, group, dsn, str(feed.events), str(PARTITIONS))
-    if rate is not None:
+    if not isinstance(rate, LeftOut):
         check_once(feed)
     return rate
 

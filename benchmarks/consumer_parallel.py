@@ -24,11 +24,9 @@ def measure(stack: Stack) -> Answer:
     feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
     how = InParallel(work, hands=KEYS)
     ours, in_turn = median_of_rounds([lambda: consume(feed, how, RuntimeSettings()), one_after_another])
-    peers = {"in_turn": in_turn}
     group = f"pyrallel-{secrets.token_hex(3)}"
     framework = peer("pyrallel", few.bootstrap, few.topic, group, str(few.events), str(WORK_MS))
-    if framework is not None:
-        peers = {"pyrallel": framework, **peers}
+    peers = {"pyrallel": framework, "in_turn": in_turn}
     settings = {**feed.settings(), "peer_events": PEER_EVENTS, "work_ms": WORK_MS}
     return Answer("consumer_parallel", "events/s", ours, peers, settings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from strangler.local.stack import Stack
@@ -10,23 +10,37 @@ from strangler.step.intents import Json
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A peer whose framework is not installed, and what to do about it."""
+
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer."""
+    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` names it.
+
+    A peer that could not be measured is in the document too, under `left_out`, with its next step.
+    """
 
     name: str
     unit: str
     ours: float
-    peers: dict[str, float]
+    peers: Mapping[str, float | LeftOut]
     settings: dict[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
-        first = next(iter(self.peers.values()))
+        measured = {name: value for name, value in self.peers.items() if not isinstance(value, LeftOut)}
+        left_out = {name: value.next_step for name, value in self.peers.items() if isinstance(value, LeftOut)}
+        first = next(iter(measured))
         return {
             "name": self.name,
             "unit": self.unit,
             "ours": round(self.ours, 3),
-            "peers": {name: round(value, 3) for name, value in self.peers.items()},
-            "ratio": round(self.ours / first, 3),
+            "peers": {name: round(value, 3) for name, value in measured.items()},
+            "ratio": round(self.ours / measured[first], 3),
+            "ratio_to": first,
+            "left_out": left_out,
             "settings": dict(self.settings),
         }
 

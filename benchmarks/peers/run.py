@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.question import LeftOut
+
 WITHIN_S = 300.0
 
 
-def peer(name: str, *arguments: str) -> float | None:
-    """What `peers/NAME.py` prints; None, and a word on stderr, if its framework is not installed.
+def peer(name: str, *arguments: str) -> float | LeftOut:
+    """What `peers/NAME.py` prints; `LeftOut`, said on stderr too, if its framework is not installed.
 
     `BENCH_PYTHON_NAME` names the Python that has the framework, NAME up to its first `_`; else it is this one.
     """
@@ -25,9 +27,7 @@ def peer(name: str, *arguments: str) -> float | None:
         return float(done.stdout.split()[-1])
     last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
     if "ModuleNotFoundError" in last[0]:
-        print(
-            f"peer {name} is left out: {last[0]}; pip install '.[bench]', or set {variable}",
-            file=sys.stderr,
-        )
-        return None
+        left_out = LeftOut(f"pip install '.[bench]', or set {variable}")
+        print(f"peer {name} is left out: {last[0]}; {left_out.next_step}", file=sys.stderr)
+        return left_out
     raise RuntimeError(f"peer {name} failed: {last[0]}")
