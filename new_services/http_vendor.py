@@ -108,7 +108,7 @@ def patience_s(response: requests.Response) -> float | None:
     if response.status_code not in (429, 503):
         return None
     said = response.headers.get("Retry-After", "")
-    return float(said) if said.isdecimal() and len(said) < 6 else 1.0
+    return float(said) if said.isdecimal() else 1.0
 
 
 def _kind_of(status: int) -> AnswerKind:

@@ -40,7 +40,8 @@ class SenderSettings:
     backoff_cap_s: float = 30.0
     lease_margin_s: float = 5.0  # beyond the vendor's timeout: connecting, committing
     # Rests longer than a consumer's: senders share their work, so the first of them to come back is enough.
-    breaker: BreakerRule = field(default_factory=lambda: BreakerRule(rest_cap_s=30.0))
+    # What a vendor asks for is kept up to a day: more is a mistake, or for a person.
+    breaker: BreakerRule = field(default_factory=lambda: BreakerRule(rest_cap_s=30.0, patience_cap_s=86_400.0))
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class EffectSender:
     sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     Retries come from `budget`, which its context's consumer shares. Each vendor has a breaker and a pace, and is not
-    called before the time that it asked for.
+    called before the time that it asked for (`SenderSettings.breaker`: a day at most; a new process has to hear it).
     `observe` is called with the names of `strangler.step.told.EffectMetric`.
     """
 

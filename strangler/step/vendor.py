@@ -23,7 +23,8 @@ class AnswerKind(StrEnum):
 class Answer:
     """What is known after a call. `detail` is kept with the effect: small, no personal data, no secrets.
 
-    `retry_after_s`: it asked for patience (429, 503), for so long; nobody calls it before.
+    `retry_after_s`: it asked for patience (429, 503), for so long; a sender that heard it calls nothing before, a day
+    at most.
     """
 
     kind: AnswerKind

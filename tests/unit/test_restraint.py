@@ -7,6 +7,7 @@ import random
 import pytest
 
 from outbox.consumer import BreakerRule, RetryBudget
+from strangler.step.effects import SenderSettings
 from strangler.step.restraint import Restraint
 from strangler.step.vendor import Answer, AnswerKind
 
@@ -83,3 +84,15 @@ def test_a_vendor_that_asks_for_patience_gets_it_and_then_fewer_calls(restraint:
         clock.now += 0.01
         made += calls(restraint, 8, DONE)
     assert 8 <= made <= 30, "near the fifty a second of before, not eight at a time"
+
+
+@pytest.mark.parametrize(("asked_s", "kept_s"), [(3600.0, 3600.0), (1e6, 86_400.0)])
+def test_patience_of_an_hour_is_given_and_of_more_than_a_day_is_not(
+    clock: Clock, asked_s: float, kept_s: float
+) -> None:
+    restraint = Restraint(["mail"], RetryBudget("test"), SenderSettings().breaker, random.Random(3), clock)
+    calls(restraint, 1, Answer(AnswerKind.UNKNOWN, retry_after_s=asked_s))
+    clock.now += kept_s - 1
+    assert calls(restraint, 8, DONE) == 0, "not before its time"
+    clock.now += 0.1 * kept_s + 1
+    assert calls(restraint, 8, DONE) > 0

@@ -22,7 +22,7 @@ class BreakerRule:
     `in_a_row`: so many failures without a success between them, whatever went well before.
 
     It rests `rest_s`, twice as long after each probe that fails, at most `rest_cap_s`. An answer that asks for
-    patience without saying how much is given `overload_rest_s`.
+    patience without saying how much is given `overload_rest_s`; who says how much gets it, `patience_cap_s` at most.
     """
 
     window_s: float = 10.0
