@@ -113,48 +113,45 @@ class EffectSender:
         free = len(self._idle)  # only this thread takes slots away
         if not free:
             return 0
+        taken: list[Effect] = []
         try:
-            taken = self._take(self._connected(slot), free)
-        except psycopg.Error as error:
+            self._take(self._connected(slot), free, taken)
+        except psycopg.Error as error:  # what was taken before it is marked sent, so it is sent
             logger.warning("effect_take_failed", extra={"step": self._step, "error": type(error).__name__})
             _close(slot)
-            return 0
         for effect in taken:
             self._checkpoints.reach("effect.sent")
             pool.submit(self._attempt, self._idle.popleft(), effect)
         return len(taken)
 
-    def _take(self, connection: PsycopgConnection, free: int) -> list[Effect]:
+    def _take(self, connection: PsycopgConnection, free: int, taken: list[Effect]) -> None:
+        """Add what is taken, each as soon as it is committed."""
         self._restraint.deposit(connection)
-        taken: list[Effect] = []
         for vendor in self._rng.sample(list(self._vendors), len(self._vendors)):
-            most, found = self._restraint.admit(vendor, free - len(taken)), []
+            most, before = self._restraint.admit(vendor, free - len(taken)), len(taken)
             if most:
                 try:
-                    found = self._take_from(connection, vendor, most)
+                    self._take_from(connection, vendor, most, taken)
                 finally:
-                    self._restraint.started(vendor, len(found))
-                taken += found
-        return taken
+                    self._restraint.started(vendor, len(taken) - before)
 
-    def _take_from(self, connection: PsycopgConnection, vendor: str, free: int) -> list[Effect]:
+    def _take_from(self, connection: PsycopgConnection, vendor: str, free: int, taken: list[Effect]) -> None:
         """Retries first, as far as the budget goes: they are few, and have waited. Then new ones."""
         lease_s = self._vendors[vendor].timeout_s + self._settings.lease_margin_s
-        taken: list[Effect] = []
+        again: list[Effect] = []
         now = time.monotonic()
         if free == 1 or now >= self._look_again_at:
             self._look_again_at = now + self._settings.poll_s
             due = due_again(connection, step=self._step, vendor=vendor, limit=free)
             reserved = self._restraint.reserve(connection, due) if due else 0
-            if reserved < due:
-                self._told.put_off(due - reserved, Clause.BUDGET.value)
+            self._told.put_off(vendor, due - reserved, Clause.BUDGET.value)
             if reserved:
-                taken = take(connection, step=self._step, vendor=vendor, limit=reserved, lease_s=lease_s, again=True)
-                self._restraint.give_back(reserved - len(taken))
-        if len(taken) < free:
-            left = free - len(taken)
+                again = take(connection, step=self._step, vendor=vendor, limit=reserved, lease_s=lease_s, again=True)
+                taken += again
+                self._restraint.give_back(reserved - len(again))
+        if len(again) < free:
+            left = free - len(again)
             taken += take(connection, step=self._step, vendor=vendor, limit=left, lease_s=lease_s, again=False)
-        return taken
 
     def _attempt(self, slot: Slot, effect: Effect) -> None:
         try:

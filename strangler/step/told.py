@@ -20,19 +20,24 @@ class EffectMetric(StrEnum):
 
 
 class Told:
-    """Safe from every thread; a failing observer changes nothing."""
+    """Safe from every thread, but `put_off` is the dispatching thread's; a failing observer changes nothing."""
 
     def __init__(self, step: str, observe: Observe) -> None:
         self._step, self._observe = step, observe
+        self._put_off: dict[str, int] = {}
 
     def answered(self, vendor: str, answer: Answer) -> None:
         """`said` is the status where there is one, else the error: so a hang and a limit have names of their own."""
         said = str(answer.detail.get("status") or answer.detail.get("reason") or "")[:60]
         self._count(EffectMetric.ANSWERED, 1, vendor=vendor, answer=answer.kind.value, said=said)
 
-    def put_off(self, effects: int, clause: str) -> None:
-        logger.info("effects_put_off", extra={"step": self._step, "clause": clause})
-        self._count(EffectMetric.PUT_OFF, effects, clause=clause)
+    def put_off(self, vendor: str, effects: int, clause: str) -> None:
+        """So many wait at this look, 0 = none: counted is what is more than at any look since none did."""
+        most = self._put_off.get(vendor, 0)
+        self._put_off[vendor] = max(most, effects) if effects else 0
+        if effects > most:
+            logger.info("effects_put_off", extra={"step": self._step, "vendor": vendor, "clause": clause})
+            self._count(EffectMetric.PUT_OFF, effects - most, clause=clause)
 
     def breaker(self, vendor: str, *, opened: bool) -> None:
         state = "open" if opened else "closed"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from new_services.services import SERVICES
-from outbox.consumer import BreakerRule, BudgetRule, RetryBudget
+from outbox.consumer import BreakerRule, BudgetRule, Observe, RetryBudget
+from outbox.consumer.report import ignore
 from strangler.local.waiting import wait_until
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.intents import Json
@@ -41,19 +44,33 @@ class MoodyVendor:
         raise AssertionError("its key lives for an hour")
 
 
+# As a lock that is not granted, or a server that goes away between two statements.
+TAKES_NOTHING = """
+CREATE FUNCTION notification.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON notification.effect
+FOR EACH ROW WHEN (new.vendor = 'post') EXECUTE FUNCTION notification.refuse()"""
 AWAY = Answer(AnswerKind.UNKNOWN, {"status": 500})
 
 
 @contextmanager
-def sending(dsn: str, vendor: MoodyVendor, breaker: BreakerRule, budget: BudgetRule) -> Iterator[None]:
+def sending(
+    dsn: str,
+    vendor: MoodyVendor,
+    breaker: BreakerRule,
+    budget: BudgetRule,
+    *,
+    observe: Observe = ignore,
+    others: Mapping[str, MoodyVendor] = MappingProxyType({}),
+) -> Iterator[None]:
     settings = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02, breaker=breaker)
     sender = EffectSender(
         connect=lambda: connect(dsn, "notification"),
         step="notification",
-        vendors={"mail": vendor},
+        vendors={"mail": vendor, **others},
         budget=RetryBudget("notification", budget),
         settings=settings,
         rng=random.Random(5),
+        observe=observe,
     )
     thread = threading.Thread(target=sender.run)
     thread.start()
@@ -115,3 +132,26 @@ def test_the_retries_of_a_sender_come_from_the_budget_of_its_group(database: str
             other.deposit(connection)
         vendor.answer = Answer(AnswerKind.DONE)
         assert all_done(database, 20)
+
+
+def test_what_waits_for_the_budget_is_counted_once(database: str) -> None:
+    vendor, counts = MoodyVendor(AWAY), Counter[str]()
+    plan(database, 4)
+
+    def observe(name: str, value: int, **_: str) -> None:
+        counts[name] += value
+
+    with sending(database, vendor, NEVER, BudgetRule(floor_per_s=0.1), observe=observe):
+        assert wait_until(lambda: counts["effect_put_off"] > 0, within_s=30)
+        assert not wait_until(lambda: counts["effect_put_off"] > 4, within_s=1.0), "fifty looks, four effects"
+
+
+def test_what_was_taken_before_an_error_is_sent(database: str) -> None:
+    mail, post = MoodyVendor(Answer(AnswerKind.DONE)), MoodyVendor(AWAY)
+    plan(database, 2)
+    with connect(database, "notification") as connection:
+        connection.execute("UPDATE effect SET vendor = 'post' WHERE order_ref = 'o1'")
+        connection.execute(TAKES_NOTHING)
+    with sending(database, mail, NEVER, BudgetRule(floor_per_s=1000.0), others={"post": post}):
+        assert wait_until(lambda: rows(database, DONE) == [(1,)], within_s=3), "before its lease ends"
+    assert (len(mail.calls), post.calls) == (1, [])
