@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
@@ -18,7 +19,7 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import Rig, connect_to, eventually
+from tests.integration.consumer_rig import Rig, connect_to, eventually, write_effects
 from tests.integration.test_consumer_release import Picky
 
 CLAUSE = "policy:search.versions.wait_s=60.0"
@@ -67,6 +68,12 @@ def send(rig: Rig, *sent: int, key: str = "order-1") -> None:
     rig.producer.flush(10)
 
 
+def replay(rig: Rig) -> None:
+    entry = head(rig)
+    with connect_to(rig.dsn) as connection:
+        desk.request_replay(connection, entry, TOLD)
+
+
 def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(rig: Rig) -> None:
     rig.runtime(versions=versions(rig))
     send(rig, 1, 3, 4)
@@ -106,9 +113,7 @@ def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_versi
     send(rig, 2)
     eventually(lambda: numbers(rig) == [1, 2, 3], rig.effects)
 
-    entry = head(rig)
-    with connect_to(rig.dsn) as connection:
-        desk.request_replay(connection, entry, TOLD)
+    replay(rig)
     eventually(lambda: numbers(rig, "order-2") == [2], rig.parked)
     send(rig, 3, key="order-2")
     eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
@@ -150,6 +155,37 @@ def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
     send(rig, 4)
     eventually(lambda: len(numbers(rig)) == 4 and not rig.parked(), rig.parked)
     assert numbers(rig) == [1, 3, 4, 5]
+
+
+class Broken:
+    """Fails for good at what is in `at`, by key and number, without saying which it was."""
+
+    def __init__(self, *at: tuple[str, int]) -> None:
+        self.at = set(at)
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        if any((one.event.aggregate_id, one.event.aggregate_version) in self.at for one in events):
+            raise psycopg.DataError
+        return write_effects(connection, events)
+
+
+@pytest.mark.parametrize("bad", [2, 3])
+def test_an_error_of_the_data_holds_its_own_key_only(rig: Rig, bad: int) -> None:
+    broken = Broken(("order-1", bad))
+    rig.runtime(broken, versions=versions(rig))
+    send(rig, 1, 4, 3)
+    send(rig, 1, 3, key="order-2")
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
+    send(rig, 2)
+    eventually(lambda: "permanent: DataError" in reasons(rig), rig.parked)
+    send(rig, 2, key="order-2")
+    eventually(lambda: numbers(rig, "order-2") == [1, 2, 3], rig.parked)
+    assert numbers(rig) == list(range(1, bad))
+
+    broken.at.clear()
+    replay(rig)
+    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+    assert sorted(numbers(rig)) == [1, 2, 3, 4]
 
 
 def test_work_before_the_transaction_cannot_wait(rig: Rig) -> None:

@@ -66,7 +66,11 @@ class Release:
         self._look_at = self._keep_at = 0.0
         self._listening: PsycopgConnection | None = None
         self._doubts = Doubts(board)
-        self._waiters = None if versions is None else Waiters(versions, application, report, self._read, self._hold)
+        self._waiters = (
+            None
+            if versions is None
+            else Waiters(versions, application, report, read=self._read, hold=self._hold, classify=rule.classify)
+        )
 
     def stop(self) -> None:
         """End within `LISTEN_S` and the batch under way."""
