@@ -9,6 +9,8 @@ import pytest
 
 from new_services.services import SERVICES
 from outbox.consumer.middleware.versions import Done, first_gap, in_versions
+from outbox.consumer.quarantine.parcels import Parcel, in_versions_asked_for
+from outbox.consumer.quarantine.parked import ParkedRow
 from outbox.event import Event, ReceivedEvent
 from tests.contracts.event_schemas import newest
 
@@ -59,6 +61,17 @@ def test_whatever_the_order_of_arrival_all_goes_in_versions_once_all_is_there() 
             assert missing == (done + 1 if waiting else 0)
             assert [one.offset for one in waiting] == sorted(one.offset for one in waiting)
         assert gone == [1, 2, 3, 4]
+
+
+def test_a_key_asked_for_goes_in_versions_and_the_others_stay_in_their_places() -> None:
+    def parcel(offset: int, key: str, version: int | None, *, requested: bool = True) -> Parcel:
+        row = ParkedRow(offset, key.encode(), None, None, None, None, requested)
+        return Parcel(row, None if version is None else events([version], key)[0], "")
+
+    parked = [parcel(1, "a", 3), parcel(2, "b", 9, requested=False), parcel(3, "a", 2), parcel(4, "c", 1)]
+    parked += [parcel(5, "b", 8, requested=False), parcel(6, "a", 2), parcel(7, "c", None)]
+
+    assert [one.row.offset for one in in_versions_asked_for(parked)] == [3, 2, 6, 7, 5, 1, 4]
 
 
 def test_who_waits_for_versions_handles_every_type_that_can_follow_a_first_version() -> None:

@@ -39,3 +39,20 @@ def _parcel(row: ParkedRow, record: Record | None, partition: TopicPartition, de
         return Parcel(row, decode(row.record(partition, record)), "")
     except Undecodable as error:
         return Parcel(row, None, f"undecodable: {error}")
+
+
+def in_versions_asked_for(parcels: Sequence[Parcel]) -> list[Parcel]:
+    """The same, but each key that was asked for in the order of its versions, which need not be the log's.
+
+    What cannot be read goes first: nobody knows its version, so the key waits for a person. Other keys stay in place.
+    """
+    keys: dict[bytes, list[Parcel]] = {}
+    for one in parcels:
+        if one.row.requested and one.row.key is not None:
+            keys.setdefault(one.row.key, []).append(one)
+    ordered = {key: iter(sorted(of_key, key=_version)) for key, of_key in keys.items()}
+    return [next(ordered[one.row.key]) if one.row.key in ordered else one for one in parcels]
+
+
+def _version(parcel: Parcel) -> tuple[int, int]:
+    return (0 if parcel.event is None else parcel.event.event.aggregate_version), parcel.row.offset

@@ -23,6 +23,8 @@ from outbox.kafka.port import Record, TopicPartition
 
 Headers = Sequence[tuple[str, bytes]]
 
+WHOLE_KEYS = 20_000  # rows whose records are in memory at once, where the order in a key is not that of the log
+
 # Offset order is the order of every key. Records without a key have no successors: each is its own head.
 _RELEASABLE = """
 WITH open AS (
@@ -34,11 +36,16 @@ WITH open AS (
     WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
       AND resolved_at IS NULL
     WINDOW same_key AS (PARTITION BY key, CASE WHEN key IS NULL THEN "offset" END ORDER BY "offset")
+), due AS (
+    SELECT *, head_requested_at IS NOT NULL AS requested FROM open
+    WHERE head_requested_at IS NOT NULL OR head_reason = %(behind)s
+), page AS (
+    SELECT "offset" FROM due ORDER BY "offset" LIMIT %(limit)s
 )
-SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers,
-       head_requested_at IS NOT NULL AS requested FROM open
-WHERE head_requested_at IS NOT NULL OR head_reason = %(behind)s
-ORDER BY "offset" LIMIT %(limit)s"""
+SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers, requested FROM due
+WHERE "offset" <= (SELECT max("offset") FROM page)
+   OR %(whole)s AND requested AND head_offset <= (SELECT max("offset") FROM page)
+ORDER BY "offset" LIMIT %(most)s"""
 
 # Somebody may have discarded or replayed one meanwhile: only what is still open is done.
 _LOCK = """
@@ -121,10 +128,16 @@ def decoded(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
     return [(name, base64.b64decode(text)) for name, text in stored]
 
 
-def releasable(connection: PsycopgConnection, group: str, assigned: Assigned, limit: int) -> list[ParkedRow]:
-    """The first open events, in offset order, of keys that may be replayed."""
+def releasable(
+    connection: PsycopgConnection, group: str, assigned: Assigned, limit: int, *, whole: bool = False
+) -> list[ParkedRow]:
+    """The first open events, in offset order, of keys that may be replayed.
+
+    `whole`: with all there is, up to `WHOLE_KEYS`, of the keys that a person has asked for.
+    """
+    given = {"behind": BEHIND, "limit": limit, "whole": whole, "most": max(limit, WHOLE_KEYS) if whole else limit}
     with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
-        return cursor.execute(_RELEASABLE, {**names_of(group, assigned), "behind": BEHIND, "limit": limit}).fetchall()
+        return cursor.execute(_RELEASABLE, {**names_of(group, assigned), **given}).fetchall()
 
 
 def lock(connection: PsycopgConnection, group: str, assigned: Assigned, offsets: Sequence[int]) -> frozenset[int]:

@@ -22,7 +22,7 @@ from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import early, parked
 from outbox.consumer.quarantine.doubts import Doubts
 from outbox.consumer.quarantine.fetch import fetch
-from outbox.consumer.quarantine.parcels import PAGE, Parcel, unpack
+from outbox.consumer.quarantine.parcels import PAGE, Parcel, in_versions_asked_for, unpack
 from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of
 from outbox.consumer.quarantine.waiters import Waiters
 from outbox.consumer.report import Report
@@ -122,11 +122,12 @@ class Release:
     def _replay_page(self, connection: PsycopgConnection, assigned: Assigned) -> bool:
         """False when nothing more is to be done."""
         with connection.transaction():
-            rows = parked.releasable(connection, self._how.group, assigned, PAGE)
+            rows = parked.releasable(connection, self._how.group, assigned, PAGE, whole=self._versions is not None)
         if not rows:
             return False
         by_lane: dict[int, list[Parcel]] = {}
-        for parcel in unpack(rows, self._read(), assigned.partition, self._how.decode):
+        parcels = unpack(rows, self._read(), assigned.partition, self._how.decode)
+        for parcel in parcels if self._versions is None else in_versions_asked_for(parcels):
             by_lane.setdefault(lane_of(parcel.row.key or b"", len(assigned.lanes)), []).append(parcel)
         for lane, parcels in by_lane.items():
             self._replay_lane(connection, assigned, lane, parcels)
@@ -174,7 +175,7 @@ class Release:
     def _replay(self, connection: PsycopgConnection, assigned: Assigned, lane: int, batch: Sequence[Parcel]) -> None:
         """One transaction. `Poison.index` counts in `batch`."""
         with connection.transaction():
-            still = parked.resolve(connection, self._how.group, assigned, [one.row.offset for one in batch])
+            still = parked.resolve(connection, self._how.group, assigned, sorted(one.row.offset for one in batch))
             todo = [index for index, one in enumerate(batch) if one.row.offset in still]
             events = [event for index in todo if (event := batch[index].event) is not None]
             if events:
