@@ -146,10 +146,7 @@ class ConsumerRuntime:
 
     def _poll(self) -> Sequence[Record]:
         try:
-            records = self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
-        except PositionLost as lost:
-            self._assignments.recheck(lost)
-            return ()
+            records = self._ask()
         except DependencyDown as error:
             if self._clock() - self._answered_at > self._settings.broker_patience_s:
                 raise
@@ -158,6 +155,13 @@ class ConsumerRuntime:
             return ()
         self._answered_at = self._clock()
         return records
+
+    def _ask(self) -> Sequence[Record]:
+        try:
+            return self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
+        except PositionLost as lost:
+            self._assignments.recheck(lost)
+            return ()
 
     def _dispatch(self, records: Sequence[Record]) -> None:
         fetched: dict[TopicPartition, tuple[Sequence[Record], int]] = {}

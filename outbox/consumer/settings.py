@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -52,6 +53,8 @@ class RuntimeSettings:
     hands over, so the most by which `bound` can be passed.
     `transaction_idle_s`: PostgreSQL ends a transaction that is open and idle for so long. It frees what a stopped
     process holds, so a handler must not pause longer between two statements.
+    `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
+    counts `Metric.UNREACHABLE` meanwhile.
     `patience`: when a partition that does not move is stuck.
     `member_group`: the Kafka group if it is not the name that positions are stored under.
     """
@@ -71,7 +74,7 @@ class RuntimeSettings:
     retry: RetryRule = field(default_factory=RetryRule)
     flood: FloodRule = field(default_factory=FloodRule)
     reassign_s: float = 1.0
-    broker_patience_s: float = 60.0
+    broker_patience_s: float = math.inf
     transaction_idle_s: float = 15.0
     member_group: str | None = None
 

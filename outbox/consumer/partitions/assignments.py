@@ -82,7 +82,7 @@ class Assignments:
                 self._accept(answer)
 
     def recheck(self, error: PositionLost) -> None:
-        """A poll was outside a log: stop the partitions that are. Raises `error` if none is."""
+        """A poll was outside a log: stop the partitions that are. Raises `error` if none is, and `DependencyDown`."""
         held = self._board.held()
         ranges = self._consumer.log_range(held)
         outside = [one for one in held if not ranges[one][0] <= self._consumer.position(one) <= ranges[one][1]]
