@@ -5,6 +5,7 @@ from __future__ import annotations
 from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
+from legacy_app.pausing import MIDDLE
 from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
 
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
@@ -99,6 +100,7 @@ plan = Plan(
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
     resumer="resume",
+    resumer_context=Context(schema="resume", group="legacy", topics=MIDDLE),
     projections={
         "order": Context(
             schema="ordering",

@@ -137,7 +137,8 @@ class Plan:
     `projections` are contexts that take over no step; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `order_path` answers an order by reference (a stale
     idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
-    an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request.
+    an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request,
+    `resumer_context` says what it reads, so that `strangler pressure` sees what waits for it.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Plan:
     retention_s: float = 7 * 86_400.0
     shared: Mapping[str, Shared] = field(default_factory=dict)
     resumer: str = ""
+    resumer_context: Context | None = None
     choreography: Choreography | None = None
 
     def __post_init__(self) -> None:
@@ -223,7 +225,8 @@ def _problems(plan: Plan) -> Iterable[str]:
     for name in sorted(set(plan.projections) & set(names)):
         yield f"projection {name!r} has the name of a step; give it another"
     for attribute in ("schema", "group"):
-        values = [getattr(context, attribute) for context in plan.contexts().values()]
+        resumer = [plan.resumer_context] if plan.resumer_context else []
+        values = [getattr(context, attribute) for context in (*plan.contexts().values(), *resumer)]
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)

@@ -7,7 +7,7 @@ import math
 
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
-from strangler.plan import Step
+from strangler.plan import Context
 from strangler.policies import policy_of
 from strangler.pressure.read import read_pressure
 
@@ -45,7 +45,7 @@ def run(invocation: Invocation) -> int:
             return 1 if broken else 0
 
 
-def promised_s(step: Step) -> float | None:
-    """The deadline that the step's policy declares."""
-    policy = policy_of(step.context) if step.context is not None else None
+def promised_s(context: Context) -> float | None:
+    """The deadline that the context's policy declares."""
+    policy = policy_of(context)
     return None if policy is None else policy.deadline_s

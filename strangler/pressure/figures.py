@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 from strangler.pressure.hot import Hot
 from strangler.step.intents import Json
 
 ALARM_BELOW = 0.25  # of the retention: what is left of it when a lagging group is in danger
+ALMOST_ALL = 0.8  # of the server's connections: the next deploy or peak may not get one
 NOTHING_WAITS = 0.5  # below one event: lanes that have nothing of their own follow the frontier with a delay
 
 
@@ -31,12 +33,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A context's effects that are not at their end. `limited`: of them, those the vendor last refused as too many."""
+    """A context's effects that are not at their end. `limited`: of them, those the vendor last refused as too many;
+    `calling`: those a sender holds now.
+    """
 
     waiting: int = 0
     oldest_s: float = 0.0
     unknown: int = 0
     limited: int = 0
+    calling: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Pressure:
     `headroom_s`: until the topics drop the oldest event that still waits; None where nothing waits or all is kept.
     `lost`: partitions that stand still because their position is not in the log any more.
     `losing`: the headroom is down to a quarter of the retention. `saturation`: 0 to 1, by what is used up: `vendor` is
-    the share of effects that the vendor limits.
+    the share of effects that the vendor limits, `lanes` of the group's lanes that have work waiting (as far as the
+    sample shows: a low share of a long backlog is a hot key), `connections` of those its database server has.
     """
 
     context: str
@@ -83,6 +89,7 @@ def pressure_of(
     words: str = "",
     hot: Sequence[Hot] = (),
     lost: Sequence[str] = (),
+    saturation: Mapping[str, float] = MappingProxyType({}),
 ) -> Pressure:
     """Two looks some time apart make rates. `words`: what waits, as the business says it ("orders wait for stock")."""
     seconds = max(last.at_s - first.at_s, 1e-6)
@@ -105,7 +112,7 @@ def pressure_of(
         parked=parked,
         headroom_s=headroom_s,
         losing=headroom_s is not None and headroom_s < ALARM_BELOW * (last.kept_s or 0),
-        saturation={"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {},
+        saturation=({"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {}) | dict(saturation),
         hot=tuple(hot),
         lost=tuple(lost),
     )
@@ -148,6 +155,8 @@ def _said(found: Pressure, words: str) -> Pressure:
         parts.append(f"{found.effects.limited} held back by the vendor's limit")
     if unanswered := found.effects.unknown - found.effects.limited:
         parts.append(f"{unanswered} asked of the vendor, its answer not known yet")
+    if (taken := found.saturation.get("connections", 0.0)) >= ALMOST_ALL:
+        parts.append(f"{taken:.0%} of its database's connections are taken")
     if found.parked:
         parts.append(f"{found.parked} in quarantine, none lost")
     parts += [each.sentence for each in found.hot]

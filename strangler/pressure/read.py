@@ -1,4 +1,4 @@
-"""Looks at every context: its topics' ends, its lanes' positions, its effects and its quarantine. Changes nothing."""
+"""Looks at every context and the resumer: topics' ends, lanes' positions, effects, quarantine. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
-from strangler.plan import Facets, Plan, Step
+from strangler.plan import Context, Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
 from strangler.pressure.lost import lost
@@ -28,17 +28,24 @@ SELECT topic, partition, lane, next_offset FROM position WHERE group_name = %(gr
 QUEUED = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(planned_at)), 0)::float8,
        count(*) FILTER (WHERE state = 'unknown'),
-       count(*) FILTER (WHERE state = 'unknown' AND outcome ->> 'status' = '429')
+       count(*) FILTER (WHERE state = 'unknown' AND outcome ->> 'status' = '429'),
+       count(*) FILTER (WHERE state = 'sent' AND next_attempt_at > now())
 FROM effect WHERE step = %(step)s AND state IN ('planned', 'sent', 'unknown')"""
+
+# What anybody may read; pg_stat_activity hides other users' sessions.
+CONNECTIONS = """
+SELECT sum(numbackends)::float8 / current_setting('max_connections')::integer FROM pg_stat_database"""
 
 PARKED = "SELECT count(*) FROM quarantine WHERE group_name = %(group)s AND resolved_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A step's context, and how to look at it."""
+    """A context, and how to look at it; `step` is None where it takes over none, and so sends no effects."""
 
-    step: Step
+    name: str
+    context: Context
+    step: Step | None
     connection: PsycopgConnection
     group: str
     topics: Sequence[str]
@@ -53,8 +60,23 @@ class Watched:
         return found
 
     def queued(self) -> Queued:
+        if self.step is None:
+            return Queued()
         row = self.connection.execute(QUEUED, {"step": self.step.name}).fetchone()
-        return Queued() if row is None else Queued(row[0], round(row[1], 1), row[2], row[3])
+        return Queued() if row is None else Queued(row[0], round(row[1], 1), *row[2:])
+
+    def saturation(self, waiting: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, float]:
+        lanes = self.lanes()
+        busy = {
+            (partition, lane_of(record.key or b"", len(lanes[partition])))
+            for partition, records in waiting.items()
+            if partition in lanes
+            for record in records
+        }
+        every = sum(len(offsets) for offsets in lanes.values())
+        row = self.connection.execute(CONNECTIONS).fetchone()
+        found = {"lanes": round(len(busy) / every, 3)} if every else {}
+        return found | ({"connections": round(row[0], 3)} if row else {})
 
     def parked(self) -> int:
         row = self.connection.execute(PARKED, {"group": self.group}).fetchone()
@@ -70,9 +92,10 @@ def read_pressure(
     *,
     window_s: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
-    promise_of: Callable[[Step], float | None] = lambda _: None,
+    promise_of: Callable[[Context], float | None] = lambda _: None,
 ) -> list[Pressure]:
-    """Look twice, `window_s` apart; one pressure for each step that has a new side, in chain order.
+    """Look twice, `window_s` apart; one pressure for each step that has a new side, in chain order, then for what else
+    has run: projections and the resumer.
 
     Raises `DependencyDown` when Kafka or a context's database does not answer, `BadInput` for a missing address.
     """
@@ -81,7 +104,7 @@ def read_pressure(
         admin = stack.enter_context(closing(PythonAdmin(addresses.bootstrap)))
         reader = stack.enter_context(closing(PythonReader(addresses.bootstrap)))
         watched = list(_watched(plan, addresses, stack))
-        first = {each.step.name: _look(each, admin, {}) for each in watched}
+        first = {each.name: _look(each, admin, {}) for each in watched}
         pause(window_s)
         found = []
         for each in watched:
@@ -90,26 +113,31 @@ def read_pressure(
             events = (_facets(record, plan.facets) for records in waiting.values() for record in records)
             found.append(
                 pressure_of(
-                    each.step.name,
-                    first[each.step.name],
+                    each.name,
+                    first[each.name],
                     last,
                     each.queued(),
                     now_ms=time.time_ns() // 1_000_000,
                     parked=each.parked(),
-                    promise_s=promise_of(each.step),
-                    words=each.step.waiting,
+                    promise_s=promise_of(each.context),
+                    words="" if each.step is None else each.step.waiting,
                     hot=hot(events),
                     lost=[f"{topic}/{number}" for topic, number in each.lost(admin, reader)],
+                    saturation=each.saturation(waiting),
                 )
             )
         return found
 
 
 def _watched(plan: Plan, addresses: Addresses, stack: ExitStack) -> Iterator[Watched]:
-    for step in plan.taken_over():
-        if step.context is not None:
-            connection = stack.enter_context(closing(addresses.context(step.context)))
-            yield Watched(step, connection, addresses.group(step.context), addresses.topics(step.context))
+    steps = {step.name: step for step in plan.taken_over()}
+    resumer = {plan.resumer: plan.resumer_context} if plan.resumer_context is not None else {}
+    for name, context in {**plan.contexts(), **resumer}.items():
+        connection = stack.enter_context(closing(addresses.context(context)))
+        group, topics = addresses.group(context), addresses.topics(context)
+        watched = Watched(name, context, steps.get(name), connection, group, topics)
+        if watched.step is not None or watched.lanes():
+            yield watched
 
 
 def _look(each: Watched, admin: Admin, waiting: Mapping[TopicPartition, Sequence[Record]]) -> Look:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
-from strangler.plan import Check, Context, Plan, Route, Step
+from strangler.plan import Check, Context, Plan, Process, Route, Step
 from strangler.pressure.read import read_pressure
 
 LANES = 3
@@ -56,15 +58,22 @@ class Shop:
         producer.flush(10)
         producer.close(10)
 
-    def stand(self, *offsets: int) -> None:
+    def stand(self, *offsets: int, schema: LiteralString = "search", group: str = "search") -> None:
         """The lanes' next offsets."""
         with psycopg.connect(self.dsn) as connection:
-            connection.execute("DELETE FROM search.position")
+            connection.execute(f"DELETE FROM {schema}.position")
             for lane, offset in enumerate(offsets):
                 connection.execute(
-                    "INSERT INTO search.position (group_name, topic, partition, lane, lanes, incarnation, next_offset,"
-                    " fence) VALUES (%s, %s, 0, %s, %s, %s, %s, 1)",
-                    (self.group, self.topic, lane, len(offsets), self.incarnation, offset),
+                    f"INSERT INTO {schema}.position (group_name, topic, partition, lane, lanes, incarnation,"
+                    " next_offset, fence) VALUES (%s, %s, 0, %s, %s, %s, %s, 1)",
+                    (
+                        self.environ["OUTBOX_GROUP_PREFIX"] + group,
+                        self.topic,
+                        lane,
+                        len(offsets),
+                        self.incarnation,
+                        offset,
+                    ),
                 )
 
 
@@ -138,9 +147,48 @@ def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:
     found = read_pressure(PLAN, shop.environ, window_s=0.05)[0]
 
     assert (found.effects.waiting, found.effects.unknown, found.effects.limited, found.parked) == (1, 1, 1, 1)
-    assert found.saturation == {"vendor": 1.0}
+    assert found.saturation["vendor"] == 1.0
+    assert (found.effects.calling, "lanes" in found.saturation) == (0, False)
     assert found.oldest_s >= 59
     assert "1 held back by the vendor's limit; 1 in quarantine, none lost" in found.sentence
+
+
+def test_a_projection_and_the_resumer_are_seen_once_they_have_run(shop: Shop) -> None:
+    plan = replace(
+        PLAN,
+        projections={"order": Context("ordering", "order", ("order",))},
+        processes=(Process("resume", ("nothing",)),),
+        resumer="resume",
+        resumer_context=Context("resume", "legacy", ("order",)),
+    )
+    shop.order(*[f"o{number}" for number in range(8)])
+    assert [each.context for each in read_pressure(plan, shop.environ, window_s=0.05)] == ["search"]
+
+    shop.stand(8)
+    shop.stand(2, schema="ordering", group="order")
+    shop.stand(3, schema="resume", group="legacy")
+    promises = {"ordering": 3600.0}
+    found = read_pressure(plan, shop.environ, window_s=0.05, promise_of=lambda context: promises.get(context.schema))
+    assert [(each.context, each.backlog) for each in found] == [("search", 0), ("order", 6), ("resume", 5)]
+    assert found[1].promise_s == 3600.0
+    assert found[2].sentence.startswith("5 events wait in resume, oldest ")
+
+
+def test_lanes_and_connections_that_are_taken_are_part_of_it(shop: Shop) -> None:
+    shop.order(*["one"] * 8)
+    shop.stand(0, 0, 0, 0)
+    (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
+    assert found.saturation["lanes"] == 0.25, "one key, one lane of four"
+    assert 0 < found.saturation["connections"] < 1
+    with psycopg.connect(shop.dsn) as connection:
+        connection.execute(
+            "INSERT INTO search.effect"
+            " (order_ref, step, number, key, vendor, operation, body, state, next_attempt_at) VALUES"
+            " ('a', 'search', 100, 'k', 'index', 'put', '{}', 'sent', now() + interval '1 min'),"
+            " ('b', 'search', 100, 'l', 'index', 'put', '{}', 'sent', now() - interval '1 min')"
+        )
+    (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
+    assert (found.effects.waiting, found.effects.calling) == (2, 1)
 
 
 def test_the_verb_prints_sentences_and_json(

@@ -44,6 +44,14 @@ def test_a_backlog_that_grows_has_no_drain_estimate() -> None:
     assert "more comes in than goes out" in seen(Look(0, 0, 0), Look(1, 100, 20, NOW_MS)).sentence
 
 
+def test_connections_that_run_out_are_said() -> None:
+    at = Look(0, 10, 10)
+    few = pressure_of("search", at, at, Queued(), now_ms=NOW_MS, saturation={"connections": 0.79})
+    many = pressure_of("search", at, at, Queued(), now_ms=NOW_MS, saturation={"connections": 0.8})
+    assert few.sentence == "no events wait in search"
+    assert many.sentence == "no events wait in search; 80% of its database's connections are taken"
+
+
 def test_a_broken_promise_is_said_to_be_broken() -> None:
     late = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 90_000), promise_s=60)
 
