@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NEEDS_APACHE = ("consumers", "overload")
-SHORTEST_OVERLOAD_S = 20.0  # the first tenth fills buffers, the rest is what is judged
+SHORTEST_OVERLOAD_S = 20.0  # less may not fill the buffers
 
 SCENARIOS = {
     "flips": "stage flips and demotions at random, under load",
