@@ -7,7 +7,8 @@ import pytest
 from strangler.local.stack import Stack
 from tests.faults.outage import SPEED, Scale, run_outage
 
-QUICK = Scale(outage_s=40.0, compress=10.0, limit_per_s=20.0, calm_s=1.5, overload_s=1.5, instances=2)
+QUICK = Scale(outage_s=40.0, compress=10.0, limit_per_s=40.0, calm_s=1.5, overload_s=1.5)
+ATTEMPTS_LIMIT = 1.25  # an outage costs each instance some twenty probes, and there are few orders to share them
 
 
 @pytest.mark.alone
@@ -21,4 +22,4 @@ def test_no_order_is_lost_oversold_or_charged_twice_by_an_outage(
     assert report.breaker_opened > 0, report
     assert report.found.standing["done"] > 0, report
     assert report.found.standing["compensated"] > 0, report
-    assert report.attempts_per_delivery < 2.0, report
+    assert report.attempts_per_delivery <= ATTEMPTS_LIMIT, report
