@@ -112,7 +112,7 @@ def size_of(headers: Sequence[Header]) -> int:
 
 
 def read_headers(raw: bytes) -> list[Header]:
-    """All of them, in order. `ValueError` if `raw` is damaged."""
+    """All of them, in order; what is no UTF-8 in a name is escaped by surrogates. `ValueError` if `raw` is damaged."""
     try:
         count, at = varint(raw, 0)
     except IndexError as error:
@@ -162,7 +162,7 @@ def varint(buffer: bytes, at: int) -> tuple[int, int]:
 
 
 def _named(name: bytes) -> str:
-    text = name.decode()
+    text = name.decode("utf-8", "surrogateescape")  # other producers' names may be any bytes, and are not ours
     if len(_names) < NAMES_KEPT:
         _names[name] = text
     return text

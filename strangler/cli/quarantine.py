@@ -15,6 +15,7 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Entry, Told
+from outbox.consumer.quarantine.kept_headers import shown_name
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record, TopicPartition
 from outbox.kafka.python_reader import PythonReader
@@ -120,7 +121,7 @@ def fix(invocation: Invocation) -> int:
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
         desk.fix(connection, entry, _told(invocation), value=value, headers=headers)
         given = [f"{len(value)} bytes of payload"] if value is not None else []
-        given += [f"header {name}" for name, _ in headers or ()]
+        given += [f"header {shown_name(name)}" for name, _ in headers or ()]
         return [f"fixed {arguments.place.context}:{entry.place} with {', '.join(given)}", "next: quarantine replay"]
 
     return _changed(invocation, change)
@@ -217,7 +218,7 @@ def _header(text: str) -> tuple[str, bytes]:
     name, separator, value = text.partition("=")
     if not (name and separator):
         raise BadInput(f"--header {text!r} is no header; write NAME=VALUE")
-    return name, value.encode()
+    return name, value.encode("utf-8", "surrogateescape")
 
 
 def _told(invocation: Invocation) -> Told:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outbox.consumer.quarantine.desk import Entry
-from outbox.consumer.quarantine.parked import decoded
+from outbox.consumer.quarantine.kept_headers import Headers, decoded, readable, shown_name
 from outbox.kafka.port import Record
 from strangler.step.intents import Json
 
@@ -44,7 +44,7 @@ def shown(
     """The entry with its successors, its payload and where that comes from: the log, a copy, or nowhere."""
     source = "kept" if entry.kept else "log" if record is not None else "gone"
     value = stored["kept_value"] if entry.kept else record.value if record else None
-    headers = decoded(stored["kept_headers"]) if entry.kept else list(record.headers) if record else []
+    headers = decoded(stored["kept_headers"]) if entry.kept else record.headers if record else []
     given = stored["replacement_headers"]
     return {
         **document(context, entry),
@@ -52,9 +52,9 @@ def shown(
         "successors": list(behind[:SHOWN_SUCCESSORS]),
         "payload_from": source,
         "payload": None if value is None else text_of(value),
-        "headers": {name: text_of(bytes_) for name, bytes_ in headers},
+        "headers": _texts(headers),
         "replacement": None if stored["replacement"] is None else text_of(stored["replacement"]),
-        "replacement_headers": {name: text_of(bytes_) for name, bytes_ in decoded(given)} if given else {},
+        "replacement_headers": _texts(decoded(given)) if given else {},
     }
 
 
@@ -71,6 +71,10 @@ def inspected_lines(seen: Mapping[str, Json]) -> list[str]:
     if seen["fixed"]:
         lines.append(f"replacement: {seen['replacement']}")
     return lines + [f"replacement of header {name}: {value}" for name, value in seen["replacement_headers"].items()]
+
+
+def _texts(headers: Headers) -> dict[str, Json]:
+    return {shown_name(name): None if value is None else text_of(value) for name, value in readable(headers)}
 
 
 def text_of(value: bytes) -> str:

@@ -13,6 +13,7 @@ from outbox.consumer import Disposition, Metric, Poison
 from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.event import ReceivedEvent
+from outbox.kafka.headers import RawHeaders
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import TopicPartition
@@ -204,6 +205,37 @@ def test_the_record_is_kept_before_the_log_loses_it(
     picky.refused.clear()
     replay(rig)
     eventually(rig.all_applied, rig.parked)
+    rig.assert_once_and_in_order()
+
+
+@pytest.mark.parametrize("damage", [b"\x0a\x02\xff\x02\xff", b"\x08\x02\x00", b"\x08\x02"])
+def test_headers_that_are_no_text_are_kept_and_mended(
+    rig: Rig, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    """A name of other bytes, a NUL in one, and one that is cut off: neither holds up what is parked beside it."""
+    monkeypatch.setattr("outbox.consumer.quarantine.release.KEEP_EVERY_S", 0.1)
+    monkeypatch.setattr("outbox.consumer.quarantine.release.KEEP_OLDER_S", 0.0)
+    rig.send_many(keys=2, each=1)
+    for partition in range(2):
+        records = broker.log(TopicPartition(TOPIC, partition)).records
+        for place, record in enumerate(records):
+            raw = b"".join(
+                bytes([2 * len(one)]) + one for name, value in record.headers[:3] for one in (name.encode(), value)
+            )
+            records[place] = record._replace(headers=RawHeaders(damage[:1] + raw + damage[1:]))
+    picky = Picky(("order-0", 1), ("order-1", 1))
+    running = rig.runtime(picky)
+    eventually(lambda: running.count(Metric.KEPT) == 2, rig.parked)
+    for partition in range(2):
+        log = broker.log(TopicPartition(TOPIC, partition))
+        log.delete_before(log.end)
+    picky.refused.clear()
+    headers = [("id", b"018f0000-0000-7000-8000-000000000001"), ("type", b"OrderPlaced"), ("version", b"1")]
+    for _ in range(2):
+        waiting = len(rig.parked())
+        ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=None, headers=headers))
+        replay(rig)
+        eventually(lambda waiting=waiting: len(rig.parked()) < waiting, rig.parked)  # type: ignore[misc] # bound at once
     rig.assert_once_and_in_order()
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from outbox.event import Event
+from outbox.kafka.codec import to_headers
 from strangler.cli import main
 from tests.integration.consumer_rig import Rig, Running, eventually
 from tests.integration.kafka_rig import rig_on_kafka
@@ -70,6 +72,29 @@ def test_a_parked_key_is_seen_mended_and_replayed(rig: Rig, cli: Any, tmp_path: 
     rig.assert_once_and_in_order()
     assert [entry["state"] for entry in cli("list", "--all")[1]] == ["replayed", "replayed"]
     assert cli("discard", place, *TOLD)[0] == 1, "it is not parked any more"
+
+
+class OtherBytes(str):
+    """A header's name as a producer in another language may write it."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return b"caf\xe9\0"
+
+
+def test_a_header_whose_name_is_no_text_is_shown_and_replaced(rig: Rig, cli: Any) -> None:
+    event = Event("order", "order-1", 1, "OrderPlaced", b"{}")
+    rig.producer.send(rig.topic, b"order-1", b"{}", [*to_headers(event, None), (OtherBytes("cafe"), b"1")])
+    _, picky = parked(rig, ("order-1", 1))
+    place = cli("list")[1][0]["place"]
+    code, seen, _ = cli("inspect", place)
+    assert (code, seen["headers"]["caf\\xe9\0"]) == (0, "1")
+
+    assert cli("fix", place, "--header", "caf\udce9=2\udcff", *TOLD)[0] == 0
+    assert cli("inspect", place)[1]["replacement_headers"] == {"caf\\xe9": "2\\xff"}
+    picky.refused.clear()
+    assert cli("replay", place, *TOLD)[1]["done"]
 
 
 def test_a_dry_run_changes_nothing_and_a_discard_releases_the_rest(rig: Rig, cli: Any) -> None:

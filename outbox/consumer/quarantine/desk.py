@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.quarantine.parked import Headers, encoded
+from outbox.consumer.quarantine.kept_headers import Headers, encoded
 from outbox.consumer.triage import BEHIND
 from outbox.errors import OutboxError
 from outbox.kafka.port import TopicPartition
@@ -167,7 +168,7 @@ def fix(
     connection: PsycopgConnection, entry: Entry, told: Told, *, value: bytes | None, headers: Headers | None
 ) -> None:
     """Give what the replay is to use in place of the record's value, and of headers of these names."""
-    stored_headers = None if headers is None else encoded(headers)
+    stored_headers = None if headers is None else Jsonb(encoded(headers))
     _change(connection, _FIX, entry, told, verb="fix", value=value, headers=stored_headers)
 
 

@@ -15,6 +15,7 @@ from outbox.kafka.port import Reader, Record, TopicPartition
 PAGE = 2_000  # rows at a time
 
 GONE = "its record is gone from the log and none was kept; give it a payload and headers, or discard it"
+SPOILT = "what was stored of its headers cannot be read; give it a payload and headers, or discard it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,8 @@ def _parcel(row: ParkedRow, record: Record | None, partition: TopicPartition, de
         return Parcel(row, decode(row.record(partition, record)), "")
     except Undecodable as error:
         return Parcel(row, None, f"undecodable: {error}")
+    except ValueError:
+        return Parcel(row, None, SPOILT)
 
 
 def in_versions_asked_for(parcels: Sequence[Parcel]) -> list[Parcel]:

@@ -6,7 +6,6 @@ head is one that only waited behind another: what it waited for has been resolve
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,11 @@ from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.run import Assigned
+from outbox.consumer.quarantine.kept_headers import decoded, encoded, readable
 from outbox.consumer.quarantine.parking import REASON_CHARACTERS
 from outbox.consumer.triage import BEHIND
 from outbox.errors import Fenced
 from outbox.kafka.port import Record, TopicPartition
-
-Headers = Sequence[tuple[str, bytes]]
 
 WHOLE_KEYS = 20_000  # rows whose records are in memory at once, where the order in a key is not that of the log
 
@@ -105,27 +103,21 @@ class ParkedRow:
         return kept or (self.replacement is not None and self.replacement_headers is not None)
 
     def record(self, partition: TopicPartition, read: Record | None) -> Record:
-        """The record to handle: as read or kept, with a person's replacement on top."""
+        """The record to handle: as read or kept, with a person's replacement on top.
+
+        `ValueError` if what is stored is not as `encoded` made it.
+        """
         if read is not None and self.replacement is None and self.replacement_headers is None:
             return read
         if read is None:
-            headers = decoded(self.kept_headers) if self.kept_headers is not None else []
+            headers = [] if self.kept_headers is None else decoded(self.kept_headers)
             read = Record(partition.topic, partition.partition, self.offset, self.key, self.kept_value, headers, 0)
-        headers = list(read.headers)
+        headers = read.headers
         if self.replacement_headers is not None:
-            given = decoded(self.replacement_headers)
-            headers = [one for one in headers if one[0] not in dict(given)] + given
+            given = dict(decoded(self.replacement_headers))
+            headers = [*(one for one in readable(headers) if one[0] not in given), *given.items()]
         value = read.value if self.replacement is None else self.replacement
         return read._replace(value=value, headers=headers)
-
-
-def encoded(headers: Headers) -> Jsonb:
-    """Header values are bytes; JSON has none."""
-    return Jsonb([[name, base64.b64encode(value or b"").decode()] for name, value in headers])
-
-
-def decoded(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
-    return [(name, base64.b64decode(text)) for name, text in stored]
 
 
 def releasable(
@@ -181,7 +173,7 @@ def keep(connection: PsycopgConnection, group: str, assigned: Assigned, records:
         cursor.executemany(
             _KEEP,
             [
-                {**names, "offset": offset, "value": record.value, "headers": encoded(record.headers)}
+                {**names, "offset": offset, "value": record.value, "headers": Jsonb(encoded(record.headers))}
                 for offset, record in records.items()
             ],
         )
