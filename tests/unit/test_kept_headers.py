@@ -41,7 +41,7 @@ def test_what_an_earlier_release_stored_is_read() -> None:
 
 
 def test_a_row_that_nobody_can_read_is_a_persons() -> None:
-    row = ParkedRow(0, b"a", b"{}", [["id", "?"]], None, None)
+    row = ParkedRow(0, b"a", b"{}", [["id", "A"]], None, None)
     reader = MemoryReader(broker := MemoryBroker())
     broker.create("order", 1)
     broker.append("order", b"a", b"{}")
