@@ -6,6 +6,7 @@ Velocity is shared with legacy's orders: it is counted by `fraud.count_order` on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import LiteralString
 
 from new_services.fraud.decide import settle
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
@@ -21,6 +22,10 @@ DESK = Desk("fraud", "score", "/fraud/scores", keeps={"score": int})
 COUNT = """
 SELECT counted, recent_orders, recent_minor
 FROM fraud.count_order(%(order_ref)s::text, %(customer_id)s::text, %(amount_minor)s::bigint)"""
+
+# A hung call of legacy's keeps its customer's turn, and a sender has few slots: who waits for long tries again later.
+SHORT_TURNS: LiteralString = "SELECT set_config('lock_timeout', '1s', true)"
+USUAL_TURNS: LiteralString = "SET LOCAL lock_timeout TO DEFAULT"
 
 # Rows in key order, so that senders side by side do not deadlock.
 PUT_DECISIONS = """
@@ -46,13 +51,18 @@ class FraudVendor(HttpVendor):
 
 
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    """Count the scored orders, keep their decisions, open reviews, and tell; the first of each order stays."""
+    """Count the scored orders, keep their decisions, open reviews, and tell; the first of each order stays.
+
+    `psycopg.errors.LockNotAvailable` when a customer's turn does not come within a second.
+    """
     outcomes: dict[str, Mapping[str, Json]] = {}
     events: list[Event] = []
+    connection.execute(SHORT_TURNS)
     for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
         told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
         outcomes[each.order_ref] = told.body["outcome"]
         events.append(emitted(STEP, each.order_ref, told, each.context))
+    connection.execute(USUAL_TURNS)
     append_all(connection, events)
     connection.execute(PUT_DECISIONS, _columns(outcomes))
     reviews = {ref: outcome for ref, outcome in outcomes.items() if outcome["tier"] == Tier.MEDIUM}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from legacy_app.vendors.answers import LARGE_MINOR, risk
 from new_services.fraud.effects import FraudVendor
 from outbox.consumer.handler import Disposition
+from strangler.local.waiting import wait_until
 from tests.integration.contexts import rows
 from tests.integration.middle import ended, handle, sending, told
 from tests.orders import of_order
@@ -36,6 +39,21 @@ def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Ven
     assert all(vendors.asked("fraud", ref) == {f"{ref}:fraud:100": 1} for ref in amounts)
     scored = FraudVendor(vendors.url).look_up(f"{c}:fraud:100")
     assert scored.detail["score"] >= 90
+
+
+def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str, vendors: Vendors, a: str) -> None:
+    """As a hung call of legacy's does, which keeps its customer's turn: here for longer than anybody waits."""
+    held = [of_order("OrderReceived", f"{a}{number}", "fraud=new", customer_id="17") for number in range(8)]
+    other = f"{a}other"  # behind them all
+    handle(database, "fraud", *held)
+    handle(database, "fraud", of_order("OrderReceived", other, "fraud=new", customer_id="18"))
+    with psycopg.connect(database) as legacy:
+        legacy.execute("SELECT fraud.count_order('theirs', '17', 100)")
+        with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
+            assert wait_until(lambda: [ref for ref, *_ in rows(database, DECISIONS)] == [other], within_s=20)
+            legacy.commit()
+            assert ended(database, "fraud", 9)
+    assert len(rows(database, DECISIONS)) == 9
 
 
 def test_an_order_that_the_scorer_refuses_to_score_is_not_cleared(database: str, vendors: Vendors, a: str) -> None:
