@@ -192,7 +192,8 @@ class EffectSender:
                 reason = {**answer.detail, "reason": "never accepted, key expired"}
                 self._end(connection, effect, Ending.REFUSED, reason)
             case AnswerKind.UNKNOWN:
-                delay_s = full_jitter(effect.attempts, self._settings, self._rng) + (answer.retry_after_s or 0.0)
+                asked_s = min(answer.retry_after_s or 0.0, self._settings.breaker.patience_cap_s)
+                delay_s = full_jitter(effect.attempts, self._settings, self._rng) + asked_s
                 postpone(connection, effect, delay_s=delay_s, outcome=answer.detail)
             case _:
                 assert_never(answer.kind)

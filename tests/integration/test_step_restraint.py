@@ -155,3 +155,11 @@ def test_what_was_taken_before_an_error_is_sent(database: str) -> None:
     with sending(database, mail, NEVER, BudgetRule(floor_per_s=1000.0), others={"post": post}):
         assert wait_until(lambda: rows(database, DONE) == [(1,)], within_s=3), "before its lease ends"
     assert (len(mail.calls), post.calls) == (1, [])
+
+
+def test_patience_without_end_is_a_day(database: str) -> None:
+    vendor = MoodyVendor(Answer(AnswerKind.UNKNOWN, {"status": 503}, retry_after_s=float("inf")))
+    plan(database, 1)
+    due = "SELECT next_attempt_at > now() + interval '23 hours' FROM notification.effect WHERE state = 'unknown'"
+    with sending(database, vendor, SenderSettings().breaker, BudgetRule(floor_per_s=1000.0)):
+        assert wait_until(lambda: rows(database, due) == [(True,)], within_s=10)
