@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from outbox.errors import ConfigurationError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+VARIABLE = "OUTBOX_METRICS_ADDRESS"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _ADDRESS = re.compile(r"([^\s:]+):(\d{1,5})")
 
@@ -53,12 +54,12 @@ class Counters:
 
 def address_of(environ: Mapping[str, str]) -> tuple[str, int] | None:
     """OUTBOX_METRICS_ADDRESS, host:port; None where it is not set: nothing is served then."""
-    text = environ.get("OUTBOX_METRICS_ADDRESS")
+    text = environ.get(VARIABLE)
     if not text:
         return None
     match = _ADDRESS.fullmatch(text)
     if match is None or not 0 < int(match[2]) < 65_536:
-        raise ConfigurationError(f"OUTBOX_METRICS_ADDRESS is {text!r}; give host:port, such as 127.0.0.1:9400")
+        raise ConfigurationError(f"{VARIABLE} is {text!r}; give host:port, such as 127.0.0.1:9400")
     return match[1], int(match[2])
 
 
@@ -71,7 +72,10 @@ def served(counters: Counters, address: tuple[str, int] | None) -> Iterator[None
     try:
         server = ThreadingHTTPServer(address, _page_of(counters))
     except OSError as error:
-        raise ConfigurationError(f"{address[0]}:{address[1]} serves no metrics: {error.strerror}; free it") from error
+        raise ConfigurationError(
+            f"{address[0]}:{address[1]} serves no metrics: {error.strerror}; "
+            f"give each process a {VARIABLE} of its own, or free it"
+        ) from error
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

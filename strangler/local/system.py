@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,8 @@ import psycopg
 
 from outbox.kafka.client import VARIABLE, Client
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.metrics import VARIABLE as METRICS
+from outbox.metrics import address_of
 from outbox.partitions import ensure as ensure_partitions
 from strangler.local.databases import database_of
 from strangler.local.process import Running
@@ -34,6 +37,7 @@ class System:
     def __init__(self, stack: Stack, environ: dict[str, str], say: Callable[[str], None]) -> None:
         self.environ = environ
         self.running: dict[str, Running] = {}
+        self._metrics: Mapping[str, str] = {}
         self._stack = stack
         self._say = say
 
@@ -63,6 +67,7 @@ class System:
         system.environ[VARIABLE] = client
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
+        system._metrics = metrics_addresses(plan, os.environ)  # what our children would inherit, all of them
         prepare(plan, system.environ)
         try:
             for process in in_order(plan):
@@ -104,10 +109,13 @@ class System:
         argv = [sys.executable, "-m", *process.argv]
         if process is FACADE:
             argv += ["--port", str(port), "--workers", str(facade_workers), "--threads", str(FACADE_THREADS)]
+        metrics = self._metrics.get(process.name)
+        if metrics:
+            self._say(f"{process.name} serves its counts at http://{metrics}/metrics")
         running = self._stack.spawn(
             process.name,
             argv,
-            env=self.environ,
+            env=self.environ | {METRICS: metrics} if metrics else self.environ,
             port=port,
             port_env=process.port_env,
             ready_path=process.ready_path if process.port_env else None,
@@ -142,6 +150,15 @@ def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> d
         "STRANGLER_INTERNAL_TOKEN": secrets.token_urlsafe(32),
         "VENDORS_ADMIN_TOKEN": secrets.token_urlsafe(32),
     }
+
+
+def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Of each context: the first has the address that is set, each next one the next port. Empty where none is."""
+    address = address_of(environ)
+    if address is None:
+        return {}
+    host, port = address
+    return {name: f"{host}:{port + number}" for number, name in enumerate(plan.contexts())}
 
 
 def prepare(plan: Plan, environ: dict[str, str]) -> None:

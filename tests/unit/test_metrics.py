@@ -8,9 +8,11 @@ import threading
 import pytest
 import requests
 
+from legacy_app.plan import plan
 from outbox.errors import ConfigurationError
 from outbox.metrics import Counters, address_of, served
 from strangler.local.ports import Ports
+from strangler.local.system import metrics_addresses
 
 
 def test_counts_add_up_by_name_and_labels() -> None:
@@ -55,7 +57,7 @@ def test_the_page_is_served_while_the_body_runs_and_no_longer() -> None:
     port = Ports().take()
     with (
         socket.create_server(("127.0.0.1", port)),
-        pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} serves no metrics"),
+        pytest.raises(ConfigurationError, match=f"127.0.0.1:{port} serves no metrics: .*; give each process"),
         served(counters, ("127.0.0.1", port)),
     ):
         pass
@@ -73,6 +75,13 @@ def test_the_page_is_served_while_the_body_runs_and_no_longer() -> None:
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="OUTBOX_METRICS_ADDRESS"):
         address_of({"OUTBOX_METRICS_ADDRESS": text})
+
+
+def test_each_context_of_a_local_stack_has_an_address_of_its_own() -> None:
+    found = metrics_addresses(plan, {"OUTBOX_METRICS_ADDRESS": "127.0.0.1:9400"})
+    assert list(found) == list(plan.contexts())
+    assert list(found.values()) == [f"127.0.0.1:{9400 + number}" for number in range(len(found))]
+    assert metrics_addresses(plan, {}) == {}
 
 
 def test_nothing_is_served_where_nothing_is_set() -> None:
