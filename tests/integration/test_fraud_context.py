@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 
 from legacy_app.vendors.answers import LARGE_MINOR, risk
@@ -9,7 +11,7 @@ from new_services.fraud.effects import FraudVendor
 from outbox.consumer.handler import Disposition
 from strangler.local.waiting import wait_until
 from tests.integration.contexts import rows
-from tests.integration.middle import ended, handle, sending, told
+from tests.integration.middle import FAST, ended, handle, sending, told
 from tests.orders import of_order
 from tests.vendors_server import Vendors
 
@@ -49,7 +51,8 @@ def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str,
     handle(database, "fraud", of_order("OrderReceived", other, "fraud=new", customer_id="18"))
     with psycopg.connect(database) as legacy:
         legacy.execute("SELECT fraud.count_order('theirs', '17', 100)")
-        with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
+        scorer, leased = FraudVendor(vendors.url, timeout_s=1.0), replace(FAST, lease_margin_s=1.5)
+        with sending(database, "fraud", {"fraud": scorer}, leased):
             assert wait_until(lambda: [ref for ref, *_ in rows(database, DECISIONS)] == [other], within_s=20)
             legacy.commit()
             assert ended(database, "fraud", 9)
