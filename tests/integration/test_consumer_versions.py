@@ -205,6 +205,21 @@ def test_a_replay_goes_in_versions_though_the_missing_one_came_last(
     assert numbers(rig) == [1, 2, 3, 4, 6]
 
 
+def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outbox.consumer.quarantine.waiters.PAGE", 2)
+    rig.runtime(versions=versions(rig, wait_s=0.05))
+    for number in range(10, 20):
+        send(rig, 3, key=f"order-{number}")
+    eventually(lambda: reasons(rig) == [f"waited in vain for version 1: {CLAUSE}"] * 10, rig.parked)
+    send(rig, 1, 6, 5, 4, 3)
+    eventually(lambda: rig.caught_up() and len(rig.parked()) == 14, rig.parked)
+    send(rig, 2)
+    eventually(lambda: numbers(rig) == [1, 2, 3, 4, 5, 6], rig.parked)
+    assert len(rig.parked()) == 10
+
+
 def test_work_before_the_transaction_cannot_wait(rig: Rig) -> None:
     work = InParallel(lambda _: Disposition.APPLIED, hands=1)
     with pytest.raises(ConfigurationError, match="versions and samples are judged"):

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from outbox.connection import PsycopgConnection
 from outbox.consumer.middleware.versions import OVERDUE
 from outbox.consumer.partitions.run import Assigned
-from outbox.consumer.quarantine.parked import ParkedRow, names_of
+from outbox.consumer.quarantine.parked import WHOLE_KEYS, ParkedRow, names_of
 from outbox.consumer.triage import BEHIND, WAITING
 
 # Whole keys, oldest first; one with another reason among its events is a person's, or the usual release's.
@@ -30,8 +30,12 @@ WITH open AS (
     WINDOW same_key AS (PARTITION BY key)
 )
 SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers, false AS requested FROM open
-WHERE waits AND NOT is_a_persons
-ORDER BY head_offset, "offset" LIMIT %(limit)s"""
+WHERE waits AND NOT is_a_persons AND head_offset > %(after)s AND head_offset <= (
+    SELECT max(head_offset) FROM (
+        SELECT head_offset FROM open WHERE waits AND NOT is_a_persons AND head_offset > %(after)s
+        ORDER BY head_offset LIMIT %(limit)s
+    ) AS page)
+ORDER BY head_offset, "offset" LIMIT %(most)s"""
 
 _WAIT_ON = """
 UPDATE quarantine SET reason = %(reason)s, parked_at = now(), replay_requested_at = NULL
@@ -45,9 +49,14 @@ WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
   AND parked_at < now() - make_interval(secs => %(wait_s)s)"""
 
 
-def waiting(connection: PsycopgConnection, group: str, assigned: Assigned, limit: int) -> list[ParkedRow]:
-    """All open events of keys that wait for a version."""
-    given = {"waiting": WAITING, "overdue": OVERDUE, "behind": BEHIND, "limit": limit}
+def waiting(
+    connection: PsycopgConnection, group: str, assigned: Assigned, limit: int, *, after: int
+) -> list[ParkedRow]:
+    """All open events of keys that wait for a version and begin behind the offset `after`: `limit` and what there is
+    more of the last key, up to `WHOLE_KEYS`.
+    """
+    given: dict[str, object] = {"waiting": WAITING, "overdue": OVERDUE, "behind": BEHIND}
+    given |= {"after": after, "limit": limit, "most": max(limit, WHOLE_KEYS)}
     with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
         return cursor.execute(_WAITING, {**names_of(group, assigned), **given}).fetchall()
 

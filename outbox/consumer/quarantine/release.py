@@ -111,8 +111,9 @@ class Release:
 
     def _replay_all(self, connection: PsycopgConnection, assigned: Assigned) -> None:
         try:
-            if self._waiters is not None:
-                self._waiters.let_go(connection, assigned)
+            after: int | None = -1
+            while self._waiters is not None and after is not None and not self._stopping.is_set():
+                after = self._waiters.let_go(connection, assigned, after)
             while not self._stopping.is_set() and self._replay_page(connection, assigned):
                 pass
         except Fenced as fenced:

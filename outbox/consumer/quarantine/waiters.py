@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
@@ -38,30 +38,59 @@ class Waiters:
         self._versions, self._how, self._report, self._classify = versions, application, report, classify
         self._read, self._hold = read, hold
 
-    def let_go(self, connection: PsycopgConnection, assigned: Assigned) -> None:
-        """A transaction for each key. `Fenced` if the partition is not ours any more."""
+    def let_go(self, connection: PsycopgConnection, assigned: Assigned, after: int = -1) -> int | None:
+        """A page of keys that begin behind the offset `after`; where the next one begins, or None.
+
+        A transaction for each key that may go. `Fenced` if the partition is not ours any more.
+        """
         with connection.transaction():
-            early.give_up(connection, self._how.group, assigned, self._versions.wait_s)
-            rows = early.waiting(connection, self._how.group, assigned, PAGE)
+            if after < 0:
+                early.give_up(connection, self._how.group, assigned, self._versions.wait_s)
+            rows = early.waiting(connection, self._how.group, assigned, PAGE, after=after)
         if not rows:
-            return
-        unpacked = unpack(rows, self._read(), assigned.partition, self._how.decode)
-        at = {parcel.row.offset: parcel for parcel in unpacked}
+            return None
+        at = {one.row.offset: one for one in unpack(rows, self._read(), assigned.partition, self._how.decode)}
+        keys: list[dict[int, Parcel]] = []
         for of_key in early.by_key(rows):
             parcels = {row.offset: at[row.offset] for row in of_key}
             bad = next((one for one in parcels.values() if one.event is None), None)
             if bad is None:
-                self._let_go_key(connection, assigned, parcels)
+                keys.append(parcels)
             else:  # nobody knows its version: the key is a person's
                 self._hold(connection, assigned, bad, bad.reason)
+        if keys:
+            with connection.transaction():  # who discards more of a key meanwhile is found when its rows are locked
+                discarded = self._versions.discarded(connection, assigned.partition.topic, [*map(_key, keys)])
+            for parcels in self._may_go(connection, keys, discarded):
+                self._let_go_key(connection, assigned, parcels, discarded)
+        return early.by_key(rows)[-1][0].offset
 
-    def _let_go_key(self, connection: PsycopgConnection, assigned: Assigned, parcels: Mapping[int, Parcel]) -> None:
+    def _may_go(
+        self, connection: PsycopgConnection, keys: Sequence[dict[int, Parcel]], discarded: Mapping[bytes, int]
+    ) -> list[dict[int, Parcel]]:
+        """One question for all keys: most wait on. All of them, where an error of one key's data hides the answer."""
+        try:
+            with connection.transaction():
+                done = self._versions.handled(connection, [event for one in keys for event in _events(one)])
+        except Exception as error:
+            if self._classify(error) is not Trouble.PERMANENT:
+                raise
+            return list(keys)
+        return [one for one in keys if in_versions(_events(one), done, _excused(one, discarded))[0]]
+
+    def _let_go_key(
+        self,
+        connection: PsycopgConnection,
+        assigned: Assigned,
+        parcels: Mapping[int, Parcel],
+        discarded: Mapping[bytes, int],
+    ) -> None:
         """In one transaction; after an error of the data one at a time, which shows which one has it."""
-        left, at_most = dict(parcels), len(parcels)
+        left, at_most, excused = dict(parcels), len(parcels), _excused(parcels, discarded)
         while left:
             ready: list[ReceivedEvent] = []
             try:
-                self._let_go_some(connection, assigned, left, ready, at_most)
+                self._let_go_some(connection, assigned, left, ready, at_most=at_most, excused=excused)
             except Poison as poison:
                 if poison.index:  # first what stands before it
                     at_most = poison.index
@@ -89,19 +118,17 @@ class Waiters:
         assigned: Assigned,
         parcels: Mapping[int, Parcel],
         ready: list[ReceivedEvent],
+        *,
         at_most: int,
+        excused: Mapping[str, int],
     ) -> None:
         """One transaction. Fills `ready` with what goes, before it goes."""
         versions = self._versions
-        events = [one.event for one in parcels.values() if one.event is not None]
+        events = _events(parcels)
         with connection.transaction():
             if parked.lock(connection, self._how.group, assigned, list(parcels)) != parcels.keys():
                 return  # a person was quicker
-            going, left, missing = in_versions(
-                events,
-                versions.handled(connection, events),
-                {events[0].event.aggregate_id: versions.discarded(connection, events[0])},
-            )
+            going, left, missing = in_versions(events, versions.handled(connection, events), excused)
             ready += going[:at_most]
             if not ready:
                 return
@@ -113,3 +140,15 @@ class Waiters:
             offsets = sorted(one.offset for one in ready)
             parked.resolve(connection, self._how.group, assigned, offsets)
             parked.check_fence(connection, self._how.group, assigned, lane)
+
+
+def _events(parcels: Mapping[int, Parcel]) -> list[ReceivedEvent]:
+    return [one.event for one in parcels.values() if one.event is not None]
+
+
+def _key(parcels: Mapping[int, Parcel]) -> bytes:
+    return next(iter(parcels.values())).row.key or b""
+
+
+def _excused(parcels: Mapping[int, Parcel], discarded: Mapping[bytes, int]) -> dict[str, int]:
+    return {_events(parcels)[0].event.aggregate_id: discarded.get(_key(parcels), 0)}
