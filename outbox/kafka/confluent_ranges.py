@@ -21,8 +21,14 @@ class Ranges:
     """Gone, with its threads, when nobody holds it any more."""
 
     def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._connect()
+
+    def _connect(self) -> None:
         silent = 0  # the consumer beside it says what there is to say of the brokers
-        self._client = AdminClient({"bootstrap.servers": bootstrap, "client.id": "outbox-ranges", "log_level": silent})
+        self._client = AdminClient(
+            {"bootstrap.servers": self._bootstrap, "client.id": "outbox-ranges", "log_level": silent}
+        )
 
     def of(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """First offset kept and the next to be written. Raises `DependencyDown`."""
@@ -40,4 +46,6 @@ class Ranges:
                 for place, found in asked.items()
             }
         except (KafkaException, TimeoutError) as error:
+            # It would ask with the leader's epoch from before a broker's restart, and be refused, for minutes.
+            self._connect()
             raise DependencyDown(f"Kafka does not tell the range of {len(places)} partitions: {error}") from error
