@@ -17,6 +17,7 @@ from outbox.consumer import (
     Handler,
     InParallel,
     Metric,
+    RetryBudget,
     RuntimeSettings,
     Sample,
     Shedding,
@@ -27,7 +28,7 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.policy import OverBudget
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import QUICK, RETRY, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, eventually, write_effects
 
 CLAUSE = "policy:search.sampling.keep=0.5"
 OVER_BUDGET = "policy:search.retry.over_budget"
@@ -161,19 +162,22 @@ def test_over_budget_what_failed_is_parked_with_the_later_events_of_its_key(rig:
 
 @pytest.mark.parametrize("choice", [OverBudget.DROP, OverBudget.QUARANTINE])
 def test_who_only_stood_beside_a_failure_is_not_ended(rig: Rig, choice: OverBudget) -> None:
-    """Runs of ten fail as a whole while the budget is long spent; none of them shows whose failure it was."""
-    failures = [1]
+    """Runs of ten fail as a whole while the budget is spent; none of them shows whose failure it was."""
 
     def fails_in_company(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
         if len(events) > 1:
-            failures.append(len(events))
             raise ConnectionError("somebody of these")
         return write_effects(connection, events)
 
+    rule = BudgetRule(floor_per_s=20.0)
+    others = RetryBudget(rig.group, rule)
+    others.failed(140)  # what the account opens with, and two seconds' worth
+    with connect_to(rig.dsn) as connection:
+        others.deposit(connection)
     rig.send_many(keys=8, each=3)
-    running = rig.runtime(
-        fails_in_company, settings=replace(poor(choice), run_records=10), shedding=Shedding(always, give_up)
-    )
+    settings = poor(choice)
+    settings = replace(settings, run_records=10, retry=replace(settings.retry, budget=rule))
+    running = rig.runtime(fails_in_company, settings=settings, shedding=Shedding(always, give_up))
     eventually(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     assert running.count(Metric.PUT_OFF, Clause.BUDGET) > 0, "the budget was spent"
