@@ -47,11 +47,11 @@ class Knobs:
 
     def turned(self, changes: Mapping[str, Any]) -> Knobs:
         """These knobs with some of them changed, or `BadKnob`."""
-        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        known = {field.name: field.type for field in fields(self)}
         for name, value in changes.items():
             if name not in known:
                 raise BadKnob(f"no knob {name[:80]!r}; known: {', '.join(known)}")
-            wanted = (int,) if known[name] is int else (int, float)
+            wanted = (int,) if known[name] == "int" else (int, float)
             if isinstance(value, bool) or not isinstance(value, wanted):
                 raise BadKnob(f"{name} must be {'a whole number' if wanted == (int,) else 'a number'}")
         turned = Knobs(**{**asdict(self), **changes})

@@ -215,3 +215,10 @@ def test_only_large_orders_can_be_too_risky() -> None:
     assert max(risk(f"c{number}", 4_999_999) for number in range(1_000)) < 90
     assert max(risk(f"c{number}", 5_000_000) for number in range(1_000)) >= 90
     assert risk("c1", 5) == risk("c1", 5)
+
+
+def test_a_knob_turned_by_a_whole_number_can_be_turned_by_a_fraction_again() -> None:
+    """JSON knows one kind of number: 20 and 20.0 must not differ in what follows."""
+    assert Knobs().turned({"rate_limit_per_s": 20}).turned({"rate_limit_per_s": 0.5}).rate_limit_per_s == 0.5
+    with pytest.raises(BadKnob, match="a whole number"):
+        Knobs().turned({"latency_ms": 0.5})
