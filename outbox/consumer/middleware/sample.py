@@ -8,6 +8,7 @@ from statistics import median_low
 from zlib import crc32
 
 from outbox.consumer.middleware.expiry import made_at
+from outbox.consumer.middleware.versions import key_of
 from outbox.event import Event, ReceivedEvent
 from outbox.policy import FlowPolicy
 
@@ -42,5 +43,5 @@ class Sample:
 
     def keeps(self, event: Event) -> bool:
         """By the hash of its key, so that a key is kept with all its events; or of its id."""
-        name = (event.partition_key or event.aggregate_id).encode() if self.by_key else event.id.bytes
+        name = key_of(event) if self.by_key else event.id.bytes
         return crc32(name) < self.keep * _HASHES
