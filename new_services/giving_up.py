@@ -18,7 +18,7 @@ from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask
 
 ASK_EVERY_S = 10.0
-ANSWER_WITHIN_S = 5
+ANSWER_WITHIN_S = 3  # a connection and three statements: a run's transaction is open meanwhile, and may idle for 15 s
 LIMITS = f"-c statement_timeout={ANSWER_WITHIN_S}s -c lock_timeout={ANSWER_WITHIN_S}s"
 MIGRATE = "add CONTEXT_5 of migrations/shapes.py to the context's branch, then: strangler migrate"
 CLAUSES_KEPT: LiteralString = """
