@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from legacy_app.vendors.knobs import Knobs
+from outbox.kafka.memory import MemoryBroker
 from strangler.local.stack import Stack
+from tests.integration.consumer_faults import rig_in_memory
+from tests.integration.consumer_rig import Rig
 from tests.vendors_server import Vendors, vendors_server
 
 
@@ -34,3 +37,15 @@ def vendors(shared_vendors: Vendors) -> Vendors:
 def a() -> str:
     """The reference of an order."""
     return f"a{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
+    """A context over the broker in memory; who tests on Kafka has a `rig` of its own."""
+    with rig_in_memory(database, broker) as rig:
+        yield rig

@@ -35,11 +35,6 @@ class Deaf(MemoryConsumer):
 
 
 @pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
 def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
     with rig_in_memory(database, broker) as rig:
         rig.make_consumer = lambda group: Deaf(broker, group=group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,19 +11,8 @@ from outbox.consumer import Metric
 from outbox.errors import ConfigurationError
 from outbox.kafka.memory import MemoryBroker, MemoryConsumer
 from outbox.kafka.port import TopicPartition
-from tests.integration.consumer_faults import TOPIC, Halt, rig_in_memory
+from tests.integration.consumer_faults import TOPIC, Halt
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually
-
-
-@pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
-def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
-    with rig_in_memory(database, broker) as rig:
-        yield rig
 
 
 def test_two_members_share_and_hand_over_without_loss_or_double(rig: Rig) -> None:

@@ -38,11 +38,6 @@ class Picky:
 
 
 @pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
 def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
     with rig_in_memory(database, broker) as rig:
         rig.make_reader = partial(MemoryReader, broker)

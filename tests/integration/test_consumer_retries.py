@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
 import psycopg
-import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, BudgetRule, Disposition, Metric, Overloaded, RetryBudget
 from outbox.consumer.retry.rule import Clause
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
-from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, eventually, write_effects
 
 NEVER = BreakerRule(least=10_000, in_a_row=10_000)
-
-
-@pytest.fixture
-def rig(database: str) -> Iterator[Rig]:
-    with rig_in_memory(database, MemoryBroker()) as rig:
-        yield rig
 
 
 def test_a_permanent_error_parks_its_own_event_and_no_other(rig: Rig) -> None:

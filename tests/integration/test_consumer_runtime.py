@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,21 +16,10 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
 from outbox.policy import Expired
-from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise, rig_in_memory
+from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
 
 DISPOSITION = Metric.DISPOSITION.value
-
-
-@pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
-def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
-    with rig_in_memory(database, broker) as rig:
-        yield rig
 
 
 def test_a_failing_handler_is_tried_again_until_every_effect_is_there_once(rig: Rig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,24 +13,13 @@ import pytest
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker, MemoryConsumer, Thaw
+from outbox.kafka.memory import MemoryConsumer, Thaw
 from outbox.kafka.port import TopicPartition
-from tests.integration.consumer_faults import TOPIC, rig_in_memory
+from tests.integration.consumer_faults import TOPIC
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually, write_effects
 
 SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.5, cap_s=3.0))
 PARTITIONS = [TopicPartition(TOPIC, number) for number in range(2)]
-
-
-@pytest.fixture
-def broker() -> MemoryBroker:
-    return MemoryBroker()
-
-
-@pytest.fixture
-def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
-    with rig_in_memory(database, broker) as rig:
-        yield rig
 
 
 def freeze(running: Running, until: Thaw) -> None:
