@@ -53,9 +53,8 @@ def _published_ids(consumer: Consumer, topics: Sequence[str], deadline: float) -
             continue
         for record in records:
             ids.update(value.decode() for name, value in record.headers if name == "id")
-            partition = TopicPartition(record.topic, record.partition)
-            if ends is not None and record.offset + 1 >= ends.get(partition, record.offset + 2):
-                ends.pop(partition)
+        if ends is not None:  # by the position: behind the last record may stand markers of transactions
+            ends = {partition: end for partition, end in ends.items() if consumer.position(partition) < end}
     return ids
 
 

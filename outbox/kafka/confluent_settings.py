@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outbox.kafka.port import GroupTiming
+from outbox.kafka.port import ISOLATION, GroupTiming
 
 FETCH_WAIT_MS = 100
 METADATA_AGE_MS = 10_000  # topics and partitions that are made later are noticed within it
@@ -22,7 +22,7 @@ def settings_of(bootstrap: str, group: str, timing: GroupTiming, client_id: str)
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",  # a position outside the log is an error, never a silent re-read
         "enable.partition.eof": True,  # the only way to hear of a position beyond the last record
-        "isolation.level": "read_uncommitted",
+        "isolation.level": ISOLATION,
         "check.crcs": True,
         "allow.auto.create.topics": False,
         "partition.assignment.strategy": "range",

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
+# Every client reads so: what a transaction took back has not happened, and what it may still take back must wait.
+ISOLATION = "read_committed"
+
+
 class TopicPartition(NamedTuple):
     """A partition of a topic."""
 

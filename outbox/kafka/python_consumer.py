@@ -22,7 +22,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
-from outbox.kafka.port import GroupTiming, Rebalance, Record, TopicPartition
+from outbox.kafka.port import ISOLATION, GroupTiming, Rebalance, Record, TopicPartition
 from outbox.kafka.python_mending import Joining, position_of, unpark
 from outbox.kafka.python_records import read_quickly
 
@@ -68,6 +68,7 @@ class PythonConsumer:
                 client_id=self._client_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
+                isolation_level=ISOLATION,
                 allow_auto_create_topics=False,
                 partition_assignment_strategy=[RangePartitionAssignor],
                 session_timeout_ms=round(timing.session_s * 1000),

@@ -10,7 +10,7 @@ from kafka import TopicPartition as ClientPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from outbox.errors import DependencyDown, PositionLost
-from outbox.kafka.port import Record, TopicPartition
+from outbox.kafka.port import ISOLATION, Record, TopicPartition
 from outbox.kafka.python_records import read_quickly
 
 POLL_MS = 200
@@ -28,6 +28,7 @@ class PythonReader:
                 client_id=client_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
+                isolation_level=ISOLATION,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )

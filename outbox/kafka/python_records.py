@@ -22,7 +22,7 @@ SET_BY_BROKER = 1
 
 
 def read_quickly(client: KafkaConsumer) -> None:
-    """From now `poll` of this client gives our `Record`s. It must read uncommitted and have no deserializers."""
+    """From now `poll` of this client gives our `Record`s. It must read committed and have no deserializers."""
     client._fetcher.PartitionRecords = QuickRecords
 
 
@@ -37,7 +37,7 @@ class QuickRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka-pyth
             if batch.magic != FORMAT:
                 raise CorruptRecordError(f"{tp.topic}/{tp.partition} has a batch of format {batch.magic}, not {FORMAT}")
             self.leader_epoch = batch.leader_epoch
-            if not batch.is_control_batch:
+            if not (self._is_taken_back(batch) or batch.is_control_batch):
                 for record in _records(batch, tp):
                     self.next_fetch_offset = record.offset + 1
                     yield record
@@ -45,6 +45,18 @@ class QuickRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka-pyth
             # Beyond the last record when compaction took it, or when the batch is a transaction's marker.
             self.next_fetch_offset = batch.next_offset
         self.drain()
+
+    def _is_taken_back(self, batch: Any) -> bool:
+        """Whether its transaction was aborted; the broker names each such one by producer and first offset. Batches
+        come in the order of the log, so a producer's transaction ends at its marker.
+        """
+        if not batch.has_producer_id():
+            return False
+        self._consume_aborted_transactions_up_to(batch.last_offset)
+        if self._contains_abort_marker(batch):
+            self.aborted_producer_ids.discard(batch.producer_id)
+            return True
+        return bool(self._is_batch_aborted(batch))
 
 
 def _records(batch: Any, tp: ClientPartition) -> list[Record]:
