@@ -20,6 +20,7 @@ from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.python_reader import PythonReader
 from strangler.local.stack import Stack
 
 PARTITIONS = 4
@@ -107,6 +108,7 @@ def consume(feed: Feed, handler: Handler | InParallel, settings: RuntimeSettings
             handler=handler,
             settings=settings,
             observe=tally,
+            reader=lambda: PythonReader(feed.bootstrap),
         )
         thread = threading.Thread(target=runtime.run, name="runtime")
         thread.start()

@@ -29,6 +29,7 @@ from outbox.consumer import (
 )
 from outbox.consumer.partitions.bounds import Bound
 from outbox.errors import ConfigurationError
+from outbox.installation import Installation, sources_in
 from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
@@ -61,6 +62,7 @@ class Settings:
     make_consumer: MakeConsumer
     lanes: int | None
     checkpoints: Checkpoints
+    other_sources: frozenset[str] = frozenset()
     metrics: tuple[str, int] | None = None
 
 
@@ -79,6 +81,7 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         make_consumer=consumer_class(client_of(environ)),
         lanes=lanes,
         checkpoints=Checkpoints.from_environ(environ),
+        other_sources=sources_in(environ),
         metrics=address_of(environ),
     )
 
@@ -147,9 +150,11 @@ def runtime_of(
     service: Service, settings: Settings, admin: Admin, signals: Signals, consuming: RuntimeSettings
 ) -> ConsumerRuntime:
     group = settings.group_prefix + service.name
+    with connect(settings.dsn, service.schema) as connection:
+        ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
         consumer=settings.make_consumer(
-            settings.bootstrap, group=group, timing=settings.timing, client_id=service.name
+            settings.bootstrap, group=ours.kafka_group(service.name), timing=settings.timing, client_id=service.name
         ),
         admin=admin,
         connect=lambda: connect(settings.dsn, service.schema),
@@ -160,6 +165,7 @@ def runtime_of(
         checkpoints=settings.checkpoints,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
+        sources=ours.sources,
         expiry=expiry_of(service.policy),
         versions=versions_of(service, group),
         shedding=shedding_of(service, settings.dsn),

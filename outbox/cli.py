@@ -18,6 +18,7 @@ from outbox.checkpoints import Checkpoints
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.python_reader import PythonReader
 from outbox.relay import slot
 from outbox.relay.loop import Kafka, Relay
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
@@ -27,7 +28,7 @@ from outbox.telemetry import log_to_stderr
 
 FINE, FINDING, USAGE, DOWN = 0, 1, 2, 3
 # Flags of the same name as their variable; addresses only come from the environment, others can read our arguments.
-FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCE", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
+FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCES", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
 Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 
@@ -63,7 +64,8 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
-    clients = Kafka(partial(PythonProducer, settings.bootstrap), partial(PythonAdmin, settings.bootstrap))
+    at = settings.bootstrap
+    clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
     running = Relay(
         settings,
         clients,

@@ -6,6 +6,7 @@ OutboxError
 ├── PartitionMissing     the outbox table has no partition for an event's day: it cannot be appended
 ├── Undecodable          bytes that are not an event; a consumer quarantines them, never skips them
 ├── Fenced               another assignment owns this partition: roll back and let go
+├── SourceBroken         an event is of a foreign source, or its source fell back: fail closed, a person decides
 └── PositionLost         a stored position lies outside the log: fail closed, a person decides
 """
 
@@ -32,6 +33,10 @@ class Undecodable(OutboxError):
 
 class Fenced(OutboxError):
     """Another assignment owns this partition: roll back and let go."""
+
+
+class SourceBroken(OutboxError):
+    """An event is of a foreign source, or its source fell back: fail closed, a person decides."""
 
 
 class PositionLost(OutboxError):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outbox.errors import ConfigurationError
+from outbox.installation import SOURCES, sources_in
 from outbox.partitions import DAYS_AHEAD
 
 # Read elsewhere: by the consumers and by the kill tests.
@@ -29,7 +30,7 @@ class RelaySettings:
     slot: str
     publication: str
     topic_prefix: str
-    source: str
+    sources: frozenset[str]
     topic_partitions: int
     days_ahead: int
     confirm_interval_ms: int
@@ -50,7 +51,7 @@ class RelaySettings:
             slot=_text(environ, "OUTBOX_SLOT", r"[a-z0-9_]{1,63}"),
             publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
             topic_prefix=_text(environ, "OUTBOX_TOPIC_PREFIX", r"[A-Za-z0-9._-]{0,60}"),
-            source=_text(environ, "OUTBOX_SOURCE", r"[A-Za-z0-9._-]{1,60}"),
+            sources=sources_in(environ),
             topic_partitions=_number(environ, "OUTBOX_TOPIC_PARTITIONS", 1, 1_000),
             days_ahead=days_ahead_of(environ),
             confirm_interval_ms=_number(environ, "OUTBOX_CONFIRM_INTERVAL_MS", 1, 10_000),
@@ -69,6 +70,11 @@ class Setting:
     default: str | None
     meaning: str
 
+    @property
+    def otherwise(self) -> str:
+        """What holds where it is not set, for people."""
+        return "required" if self.default is None else self.default or "none"
+
 
 SETTINGS = (
     Setting("STRANGLER_DSN", None, "the database with the outbox table, postgresql://..."),
@@ -76,7 +82,7 @@ SETTINGS = (
     Setting("OUTBOX_SLOT", "outbox", "name of the replication slot; slots are the whole server's"),
     Setting("OUTBOX_PUBLICATION", "outbox", "name of the publication that the migration made"),
     Setting("OUTBOX_TOPIC_PREFIX", "outbox.event.", "a topic is this and the aggregate type"),
-    Setting("OUTBOX_SOURCE", "main", "name of this database in the events' positions"),
+    Setting(SOURCES, "", "other sources whose events are ours too, say this database before it moved"),
     Setting("OUTBOX_TOPIC_PARTITIONS", "4", "partitions of a topic that the relay has to make itself"),
     Setting("OUTBOX_DAYS_AHEAD", str(DAYS_AHEAD), "how many daily partitions of the table are made ahead"),
     Setting("OUTBOX_CONFIRM_INTERVAL_MS", "20", "at most so often is a position confirmed; what a kill repeats"),
@@ -100,10 +106,7 @@ def days_ahead_of(environ: Mapping[str, str]) -> int:
 
 def described() -> str:
     """For help texts: one line per variable."""
-    return "\n".join(
-        f"  {setting.name:<27} {setting.meaning} ({'required' if setting.default is None else setting.default})"
-        for setting in SETTINGS
-    )
+    return "\n".join(f"  {setting.name:<27} {setting.meaning} ({setting.otherwise})" for setting in SETTINGS)
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

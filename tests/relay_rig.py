@@ -13,6 +13,7 @@ from typing import Self
 import psycopg
 
 from outbox import Event, PsycopgConnection, ReceivedEvent, append, partitions
+from outbox.installation import source_of
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.relay import slot
 from strangler.local.databases import database_of
@@ -51,6 +52,12 @@ class RelayRig:
     @property
     def topic(self) -> str:
         return f"{self.topic_prefix}order"
+
+    @property
+    def source(self) -> str:
+        """What positions call the rig's database."""
+        with self.connect() as connection:
+            return source_of(connection)
 
     def environ(self) -> dict[str, str]:
         return {

@@ -21,9 +21,11 @@ from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
 from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Metric
+from outbox.installation import Installation, sources_in
 from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
 from outbox.telemetry import log_to_stderr
 from strangler.errors import BadInput
 
@@ -45,10 +47,11 @@ class Settings:
     bootstrap: str
     vendors_url: str
     topic_prefix: str
-    group: str
+    group_prefix: str
     timing: GroupTiming
     make_consumer: MakeConsumer
     checkpoints: Checkpoints
+    other_sources: frozenset[str] = frozenset()
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -64,10 +67,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         bootstrap=environ["KAFKA_BOOTSTRAP"],
         vendors_url=environ["VENDORS_URL"],
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
-        group=environ.get("OUTBOX_GROUP_PREFIX", "") + GROUP,
+        group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=int(rest_ms) / 1000),
         make_consumer=consumer_class(client_of(environ)),
         checkpoints=Checkpoints.from_environ(environ),
+        other_sources=sources_in(environ),
     )
 
 
@@ -105,17 +109,21 @@ class Signals:
 
 
 def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRuntime:
+    with connect(settings.dsn) as connection:
+        ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
         consumer=settings.make_consumer(
-            settings.bootstrap, group=settings.group, timing=settings.timing, client_id=NAME
+            settings.bootstrap, group=ours.kafka_group(GROUP), timing=settings.timing, client_id=NAME
         ),
         admin=admin,
         connect=lambda: connect(settings.dsn),
-        group=settings.group,
+        group=settings.group_prefix + GROUP,
         topics=[settings.topic_prefix + step for step in MIDDLE],
         handler=StoreOutcomes(settings.checkpoints),
         checkpoints=settings.checkpoints,
         observe=signals,
+        reader=lambda: PythonReader(settings.bootstrap, client_id=NAME),
+        sources=ours.sources,
     )
 
 

@@ -12,7 +12,7 @@ from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import advance
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.parking import park, still_open
-from outbox.consumer.triage import BEHIND, Triage, triage
+from outbox.consumer.triage import BEHIND, Triage
 
 
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
@@ -20,7 +20,7 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
 
     With the shorter runs that follow, poison costs each event a second handling or so, however much of it there is.
     `condemned` maps offsets that are to be parked to their reasons; what the handler condemns is added. Raises what
-    the handler or the database raised, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
+    the handler or the database raised, `Doubtful`, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
     """
     while True:
         sorted_run: Triage | None = None
@@ -28,7 +28,7 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
             with connection.transaction():
                 candidates = _waited_for(run)
                 blocked = still_open(connection, how.group, run.assigned.partition.topic, candidates)
-                sorted_run = triage(run.records, how.decode, last=run.last, blocked=blocked, condemned=condemned)
+                sorted_run = how.sort(run, blocked, condemned)
                 dispositions = _commit_ready(connection, run, sorted_run, how)
         except Poison as poison:
             if sorted_run is None or not 0 <= poison.index < len(sorted_run.events):

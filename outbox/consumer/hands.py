@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.application import Application
 from outbox.consumer.handler import Disposition, InParallel, Poison
 from outbox.consumer.partitions.run import Run
-from outbox.consumer.triage import Decode, triage
 from outbox.errors import Fenced
 from outbox.event import ReceivedEvent
 
@@ -38,8 +38,8 @@ class _Batch:
 class Hands:
     """Shared by the workers of a runtime."""
 
-    def __init__(self, how: InParallel, decode: Decode) -> None:
-        self._work, self.count, self._decode = how.work, how.hands, decode
+    def __init__(self, how: InParallel) -> None:
+        self._work, self.count = how.work, how.hands
         self._chains: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -52,12 +52,12 @@ class Hands:
         for _ in range(self.count):
             self._chains.put(None)
 
-    def work_off(self, run: Run) -> dict[int, Exception]:
+    def work_off(self, run: Run, how: Application) -> dict[int, Exception]:
         """Wait until the run's work is done as far as it can be; why the first event of a key failed, by offset.
 
-        `Fenced` stands for events that were not begun, because the partition is being given up.
+        `Fenced` stands for events that were not begun, because the partition is being given up. Raises `Doubtful`.
         """
-        found = triage(run.records, self._decode, last=run.last, blocked=run.parked_keys, condemned={})
+        found = how.sort(run, run.parked_keys, {})
         chains: dict[str, list[ReceivedEvent]] = {}
         for one in found.events:
             if one.offset not in run.worked:

@@ -10,7 +10,6 @@ from outbox.consumer.handler import Poison
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.parking import reason_of, still_open
 from outbox.consumer.retry.rule import Classify, Trouble
-from outbox.consumer.triage import triage
 
 
 class _Undo(Exception):
@@ -29,7 +28,7 @@ def find_permanent(
         with connection.transaction():
             candidates = run.parked_keys & {record.key for record in run.records if record.key is not None}
             blocked = still_open(connection, how.group, run.assigned.partition.topic, candidates)
-            sorted_run = triage(run.records, how.decode, last=run.last, blocked=blocked, condemned=condemned)
+            sorted_run = how.sort(run, blocked, condemned)
             for event in sorted_run.events:
                 try:
                     with connection.transaction():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +22,7 @@ from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
 from outbox.consumer.middleware.versions import Versions
+from outbox.consumer.originals import Originals
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.board import Board, Clock
 from outbox.consumer.partitions.healing import Healing
@@ -54,7 +55,9 @@ class ConsumerRuntime:
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
     `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
     `expiry` says what becomes of late work before the handler sees it, `shedding` what may be given up, and how.
-    With a `reader` the runtime also releases parked keys when a person asks for it; it closes the reader it made.
+    `reader` makes what reads the log for repeats, and for parked keys that a person releases; the runtime closes it.
+    `sources` are the databases whose events these are (`Installation.sources`): an event of another one stops its
+    partition. Not told, another source than the one before does.
     """
 
     def __init__(
@@ -69,9 +72,10 @@ class ConsumerRuntime:
         settings: RuntimeSettings = RuntimeSettings(),  # noqa: B008 - frozen
         checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - never stops
         observe: Observe = ignore,
+        reader: Callable[[], Reader],
+        sources: Set[str] | None = None,
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
-        reader: Callable[[], Reader] | None = None,
         expiry: Expiry | None = None,
         versions: Versions | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
@@ -92,14 +96,15 @@ class ConsumerRuntime:
         self._assignments = self._assignments_of(admin, checkpoints, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         middleware = Middleware(expiry, versions, shedding)
-        self._hands = _hands_for(handler, middleware, settings.retry.over_budget, decode)
+        self._hands = _hands_for(handler, middleware, settings.retry.over_budget)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
         flood = FloodGuard(settings.flood, clock)
-        application = Application(group, transacted, decode, checkpoints, flood)
+        application = Application(group, transacted, decode, checkpoints, flood, sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
         spent = Spent(settings.retry.over_budget, shedding, self._report)
+        self._originals = Originals(reader, decode)
         self._workers = self._crew(Sessions(session, settings.workers), working, spent)
-        self._release = None if reader is None else self._release_with(reader, session(), application, rng, versions)
+        self._release = self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._threads = Threads(on_failure=consumer.wakeup)
         self._committed: Mapping[TopicPartition, int] = {}
@@ -222,6 +227,7 @@ class ConsumerRuntime:
                 retries=self._retries,
                 report=self._report,
                 spent=spent,
+                originals=self._originals,
                 hands=self._hands,
             )
             for _ in range(count)
@@ -251,8 +257,7 @@ class ConsumerRuntime:
         bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
         if self._hands is not None:
             bodies += [(f"hand-{number}", self._hands.run) for number in range(self._hands.count)]
-        if self._release is not None:
-            bodies.append(("release", self._release.run))
+        bodies.append(("release", self._release.run))
         self._threads.start(bodies)
 
     def _finish(self) -> None:
@@ -263,9 +268,9 @@ class ConsumerRuntime:
         self._keeper.stop()
         if self._hands is not None:
             self._hands.stop()
-        if self._release is not None:
-            self._release.stop()
+        self._release.stop()
         self._threads.join(END_THREADS_WITHIN_S)
+        self._originals.close()
         try:
             self._commit()
             self._consumer.close()
@@ -273,9 +278,7 @@ class ConsumerRuntime:
             self._report.trouble("leave_failed", error)
 
 
-def _hands_for(
-    handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget, decode: Decode
-) -> Hands | None:
+def _hands_for(handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget) -> Hands | None:
     if not isinstance(handler, InParallel):
         return None
     if over_budget is not OverBudget.DEFER:
@@ -286,4 +289,4 @@ def _hands_for(
         raise ConfigurationError(
             "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"
         )
-    return Hands(handler, decode)
+    return Hands(handler)

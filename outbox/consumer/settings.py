@@ -32,6 +32,7 @@ class Metric(StrEnum):
     REVOKED = "consumer_revoked"  # [topic]
     FENCED = "consumer_fenced"  # [topic]
     POSITION_LOST = "consumer_position_lost"  # [topic]
+    SOURCE_BROKEN = "consumer_source_broken"  # [topic]
     PAUSED = "consumer_paused"  # [topic]
     RESUMED = "consumer_resumed"  # [topic]
     STALLED = "consumer_stalled"  # [remedy]
@@ -56,6 +57,7 @@ class RuntimeSettings:
     `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
     counts `Metric.UNREACHABLE` meanwhile.
     `patience`: when a partition that does not move is stuck.
+    `broken_s`: how often a partition whose source broke looks whether a person has decided.
     `member_group`: the Kafka group if it is not the name that positions are stored under.
     """
 
@@ -74,6 +76,7 @@ class RuntimeSettings:
     retry: RetryRule = field(default_factory=RetryRule)
     flood: FloodRule = field(default_factory=FloodRule)
     reassign_s: float = 1.0
+    broken_s: float = 30.0
     broker_patience_s: float = math.inf
     transaction_idle_s: float = 15.0
     member_group: str | None = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from outbox.errors import Undecodable
 from outbox.event import ReceivedEvent, SourcePosition
+from outbox.installation import foreign, is_whole
 from outbox.kafka.port import Record
 
 Decode = Callable[[Record], ReceivedEvent]
@@ -48,6 +50,34 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """An event whose source does not go on from where the lane stands; `foreign`: it is another source altogether.
+
+    Else its position is not beyond `last`, as a repeat's is: whether it is one, only the log can say.
+    """
+
+    event: ReceivedEvent
+    last: SourcePosition | None
+    foreign: bool
+
+    @property
+    def offset(self) -> int:
+        return self.event.offset
+
+    @property
+    def id(self) -> UUID:
+        return self.event.event.id
+
+
+class Doubtful(Exception):
+    """A run has events that are neither new for sure nor repeats for sure: nothing of it was handled."""
+
+    def __init__(self, doubts: Sequence[Doubt]) -> None:
+        super().__init__(f"{len(doubts)} events do not go on from where their source stands")
+        self.doubts = tuple(doubts)
+
+
+@dataclass(frozen=True, slots=True)
 class Triage:
     """`events` go to the handler; `last` is the source position after the run; `parked_keys` are blocked from now."""
 
@@ -68,15 +98,19 @@ def triage(
     last: SourcePosition | None,
     blocked: Set[bytes],
     condemned: Mapping[int, str],
+    sources: Set[str] | None = None,
+    repeats: Set[int] = frozenset(),
 ) -> Triage:
     """Sort a run. `blocked` keys have an unresolved parked event; `condemned` maps an offset to its reason.
 
-    A repeat is recognised first: it must not be parked a second time behind its own original.
+    A repeat is recognised first: it must not be parked a second time behind its own original. `repeats` are offsets
+    of which the log has shown it; `sources` are ours, None where they were not told. Raises `Doubtful`: a position
+    alone says that an event may be a repeat, and one that was dropped for it wrongly would be lost.
     """
     events: list[ReceivedEvent] = []
     parked: list[Parked] = []
+    doubts: list[Doubt] = []
     waiting = set(blocked)
-    duplicates = 0
     look = bool(waiting or condemned)  # else there is no reason to park one that can be read
     for record in records:
         try:
@@ -86,9 +120,11 @@ def triage(
         else:
             position = event.position
             if position is not None:
-                if last is not None and position <= last and is_repeat(position, last):
-                    duplicates += 1
-                    continue
+                if last is None or position <= last or position[0] != last[0]:  # rare: nearly all go on in their source
+                    doubt = _doubt(event, position, last, sources)
+                    if doubt is not None:
+                        doubts.append(doubt)
+                        continue
                 last = position
             reason = condemned.get(record.offset) if look else None
             if reason is None and not (look and record.key in waiting):
@@ -99,9 +135,30 @@ def triage(
             waiting.add(record.key)
         parked.append(Parked(record, reason or "undecodable"))
         look = True
-    return Triage(tuple(events), tuple(parked), duplicates, last)
+    if unsettled := [doubt for doubt in doubts if doubt.foreign or doubt.offset not in repeats]:
+        raise Doubtful(unsettled)
+    return Triage(tuple(events), tuple(parked), len(doubts), last)
+
+
+def _doubt(
+    event: ReceivedEvent, position: SourcePosition, last: SourcePosition | None, sources: Set[str] | None
+) -> Doubt | None:
+    if is_foreign(position, last, sources):
+        return Doubt(event, last, foreign=True)
+    return Doubt(event, last, foreign=False) if is_repeat(position, last) else None
 
 
 def is_repeat(position: SourcePosition | None, last: SourcePosition | None) -> bool:
-    """The relay sent it before: its source has already come as far. Unknown positions are never repeats."""
-    return position is not None and last is not None and position.source == last.source and position <= last
+    """It looks as if the relay had sent it before: its source has already come as far. Unknown positions never do.
+
+    A bare source name, as relays wrote it once, may be the same source as any.
+    """
+    if position is None or last is None or position[1:] > last[1:]:
+        return False
+    return position.source == last.source or not (is_whole(position.source) and is_whole(last.source))
+
+
+def is_foreign(position: SourcePosition, last: SourcePosition | None, sources: Set[str] | None) -> bool:
+    """Whether it comes from none of our sources; where those were not told, from another one than the event before."""
+    ours = {last.source} if sources is None and last is not None and is_whole(last.source) else sources
+    return ours is not None and foreign(position.source, ours)

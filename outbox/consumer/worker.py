@@ -9,6 +9,7 @@ from outbox.consumer.apply import apply_run
 from outbox.consumer.handler import Poison
 from outbox.consumer.hands import Hands
 from outbox.consumer.isolate import find_permanent
+from outbox.consumer.originals import Originals
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
@@ -20,7 +21,8 @@ from outbox.consumer.retry.rule import Clause
 from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
 from outbox.consumer.spent import Spent
-from outbox.errors import Fenced
+from outbox.consumer.triage import Doubtful
+from outbox.errors import Fenced, SourceBroken
 
 TAKE_WITHIN_S = 1.0
 
@@ -37,9 +39,11 @@ class Worker:
         retries: Retries,
         report: Report,
         spent: Spent,
+        originals: Originals,
         hands: Hands | None = None,
     ) -> None:
         self._board, self._sessions, self._application = board, sessions, application
+        self._originals = originals
         self._retries, self._report, self._spent, self._hands = retries, report, spent, hands
 
     def run(self) -> None:
@@ -66,7 +70,7 @@ class Worker:
             return
         try:
             outcome = self._outcome(run)
-        except (Fenced, Overtaken, Flooded) as nothing_done:
+        except (Fenced, Overtaken, Flooded, SourceBroken) as nothing_done:
             self._retries.ended(run)
             self._stood_back(run, nothing_done)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
@@ -93,7 +97,7 @@ class Worker:
         else:
             self._done(given_up.run, outcome)
 
-    def _stood_back(self, run: Run, why: Fenced | Overtaken | Flooded) -> None:
+    def _stood_back(self, run: Run, why: Fenced | Overtaken | Flooded | SourceBroken) -> None:
         """Everything was rolled back."""
         match why:
             case Fenced():
@@ -101,6 +105,8 @@ class Worker:
                 self._board.fenced(run.assigned)
             case Overtaken():
                 self._board.overtaken(run, why.stored)
+            case SourceBroken():
+                self._board.broken(run.assigned, why)
             case Flooded():
                 self._report.flooded(run, why)
                 self._board.retry(run, why.rest_s, tried=False)
@@ -113,10 +119,18 @@ class Worker:
             self._report.parked(run, outcome.parked)
 
     def _outcome(self, run: Run) -> Outcome:
+        """Of the run, or of a part from its begin. The log is asked about repeats while no transaction is open."""
+        while True:
+            try:
+                return self._attempted(run)
+            except Doubtful as doubtful:
+                run = self._originals.settle(run, doubtful)
+
+    def _attempted(self, run: Run) -> Outcome:
         """Of the run; where work comes before the transaction, up to the first event whose work failed for now."""
         how = self._application
         if self._hands is not None:
-            failures = self._hands.work_off(run)
+            failures = self._hands.work_off(run, how)
             passing = [offset for offset, error in failures.items() if not self._is_final(error)]
             if run.records[0].offset in passing:
                 raise failures[run.records[0].offset]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-
 # Every client reads so: what a transaction took back has not happened, and what it may still take back must wait.
 ISOLATION = "read_committed"
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import psycopg
 
 from outbox.checkpoints import Checkpoints
-from outbox.errors import DependencyDown
-from outbox.kafka.port import Admin, Producer
+from outbox.errors import ConfigurationError, DependencyDown
+from outbox.installation import source_of
+from outbox.kafka.foreign import foreign_source, way_out
+from outbox.kafka.port import Admin, Producer, Reader
 from outbox.relay import slot
 from outbox.relay.publisher import Bounds, Publisher
 from outbox.relay.pump import Pump
@@ -39,6 +41,7 @@ class Kafka:
 
     producer: Callable[[], Producer]
     admin: Callable[[], Admin]
+    reader: Callable[[], Reader]
 
 
 class Relay:
@@ -64,6 +67,7 @@ class Relay:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._upkeep = Upkeep(settings.dsn, days_ahead=settings.days_ahead, clock=clock, observe=observe)
         self._stop = threading.Event()
+        self._source = ""
         self._streamed = False
         self._standing_by = False
         self._failures = 0
@@ -114,6 +118,8 @@ class Relay:
     def _prepare_slot(self) -> None:
         settings = self._settings
         try:
+            with psycopg.connect(settings.dsn, autocommit=True) as connection:
+                self._source = source_of(connection)  # each time: the address may lead to another server now
             made = slot.ensure(
                 settings.dsn,
                 slot=settings.slot,
@@ -128,7 +134,7 @@ class Relay:
     def _pump(self, stream: WalStream, producer: Producer) -> None:
         settings = self._settings
         publisher = Publisher(producer, Bounds(settings.in_flight_records, settings.in_flight_bytes), self._checkpoints)
-        rows = OutboxRows(topic_prefix=settings.topic_prefix, source=settings.source)
+        rows = OutboxRows(topic_prefix=settings.topic_prefix, source=self._source)
         session = Session(
             stream=stream,
             publisher=publisher,
@@ -141,7 +147,7 @@ class Relay:
         )
         self._standing_by = False
         self._checkpoints.reach("relay.connected")
-        logger.info("relay_streaming", extra={"slot": settings.slot, "source": settings.source})
+        logger.info("relay_streaming", extra={"slot": settings.slot, "source": self._source})
         if not self._streamed:
             self._streamed = True
             self._on_streaming()
@@ -153,8 +159,17 @@ class Relay:
             logger.info("relay_session_ended", extra={"sent": publisher.sent, "acknowledged": publisher.acknowledged})
 
     def _prepare_topic(self, topic: str) -> None:
-        """Somebody who knows the number of partitions makes topics ahead; this keeps a new type from standing still."""
+        """Somebody who knows the number of partitions makes topics ahead; this keeps a new type from standing still.
+
+        A topic that another installation writes to is refused: nothing of ours may reach its consumers.
+        """
         with closing(self._kafka.admin()) as admin:
-            if topic not in admin.describe([topic]):
+            state = admin.describe([topic]).get(topic)
+            if state is None:
                 admin.ensure_topics({topic: self._settings.topic_partitions})
                 logger.warning("topic_made", extra={"topic": topic, "partitions": self._settings.topic_partitions})
+                return
+        with closing(self._kafka.reader()) as reader:
+            source = foreign_source(reader, topic, state.partitions, self._settings.sources | {self._source})
+        if source is not None:
+            raise ConfigurationError(way_out(topic, source))

@@ -23,7 +23,7 @@ COLUMNS = (
     "traceparent",
     "partition_key",
 )
-FIXED_BYTES = 300  # id, version, position, the headers' names and what Kafka adds to a record, rounded up
+FIXED_BYTES = 400  # id, version, position, the headers' names and what Kafka adds to a record, rounded up
 Row: TypeAlias = "tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None]"
 
 

@@ -25,6 +25,7 @@ VERBS = (
     "policy",
     "topology",
     "quarantine",
+    "positions",
     "demo",
 )
 EXIT_OF_OUTBOX: Mapping[type[Exception], int] = {ConfigurationError: 2, DependencyDown: 3}

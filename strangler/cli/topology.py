@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psycopg
+
+from outbox.installation import Installation
 from strangler.cli.common import Invocation
-from strangler.errors import BadInput
+from strangler.errors import BadInput, DependencyDown
 from strangler.flows.asyncapi import asyncapi
 from strangler.flows.mermaid import mermaid
 from strangler.flows.topology import Topology, topology_lines, topology_of
@@ -40,7 +44,7 @@ def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
         topology,
         bootstrap=environ.get("KAFKA_BOOTSTRAP") or NOWHERE,
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
-        group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
+        kafka_group=_kafka_group(environ),
     )
     text = json.dumps(document, indent=2)
     if target == "-":
@@ -51,3 +55,19 @@ def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
     Path(target).write_text(text + "\n")
     invocation.emit({"written": target}, [f"wrote {target}: {len(document['operations'])} operations"])
     return 0
+
+
+def _kafka_group(environ: Mapping[str, str]) -> Callable[[str], str] | None:
+    """How groups are called at the broker; None where neither a prefix nor a database tells."""
+    prefix, dsn = environ.get("OUTBOX_GROUP_PREFIX", ""), environ.get("STRANGLER_DSN")
+    if prefix:
+        return lambda group: prefix + group
+    if not dsn:
+        return None
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as connection:
+            return Installation.of(connection).kafka_group
+    except psycopg.OperationalError as error:
+        raise DependencyDown(
+            "PostgreSQL does not answer, whose name the groups carry; check STRANGLER_DSN, or unset it"
+        ) from error

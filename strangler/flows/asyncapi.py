@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 from outbox.policy import FlowPolicy, from_data, to_data
 from strangler.flows.topology import Member, Topic, Topology
@@ -12,13 +13,18 @@ POLICY = "x-flow-policy"
 KAFKA_BINDING = "0.5.0"
 
 
-def asyncapi(topology: Topology, *, bootstrap: str, topic_prefix: str, group_prefix: str = "") -> dict[str, Json]:
-    """A document of plain data. `bootstrap`: the first address is the server's; operations are receive and send."""
+def asyncapi(
+    topology: Topology, *, bootstrap: str, topic_prefix: str, kafka_group: Callable[[str], str] | None = None
+) -> dict[str, Json]:
+    """A document of plain data. `bootstrap`: the first address is the server's; operations are receive and send.
+
+    `kafka_group` gives a group's name at the broker; without it the names end with the mark of whatever installation.
+    """
     policies = {place.name: place.policy for place in topology.placed}
     operations: dict[str, Json] = {}
     for member in topology.members:
         for topic in member.reads:
-            operations[f"{member.name}_receives_{topic}"] = _receive(member, topic, policies[member.name], group_prefix)
+            operations[f"{member.name}_receives_{topic}"] = _receive(member, topic, policies[member.name], kafka_group)
         for topic in member.writes:
             operations[f"{member.name}_sends_{topic}"] = {"action": "send", "channel": _channel_ref(topic)}
     return {
@@ -58,13 +64,15 @@ def _key() -> dict[str, Json]:
     return {"key": {"type": "string", "description": "the aggregate's id"}, "bindingVersion": KAFKA_BINDING}
 
 
-def _receive(member: Member, topic: str, policy: FlowPolicy, group_prefix: str) -> dict[str, Json]:
+def _receive(
+    member: Member, topic: str, policy: FlowPolicy, kafka_group: Callable[[str], str] | None
+) -> dict[str, Json]:
     return {
         "action": "receive",
         "channel": _channel_ref(topic),
         "bindings": {
             "kafka": {
-                "groupId": {"type": "string", "enum": [group_prefix + member.group]},
+                "groupId": {"type": "string", **_named(member.group, kafka_group)},
                 "clientId": {"type": "string", "enum": [member.name]},
                 "bindingVersion": KAFKA_BINDING,
             }
@@ -72,6 +80,12 @@ def _receive(member: Member, topic: str, policy: FlowPolicy, group_prefix: str) 
         "x-lanes": [{"kind": lane.kind.value, "name": lane.name, "bound": lane.bound} for lane in member.lanes],
         POLICY: to_data(policy),
     }
+
+
+def _named(group: str, kafka_group: Callable[[str], str] | None) -> dict[str, Json]:
+    if kafka_group is None:
+        return {"pattern": rf"^{re.escape(group)}\.[0-9a-f]{{8}}$"}
+    return {"enum": [kafka_group(group)]}
 
 
 def _channel_ref(topic: str) -> dict[str, Json]:

@@ -26,6 +26,7 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
 from tests.forgetting import never_fetched_again
 from tests.integration.consumer_rig import RETRY, connect_to, write_effects
 
@@ -77,6 +78,7 @@ def main(orders: Connection, log: Path, environ: Mapping[str, str]) -> None:
             topics=[environ["TOPIC"]],
             handler=overloaded if calm else write_effects,
             settings=OVERLOAD if calm else CHAOS,
+            reader=lambda: PythonReader(environ["KAFKA_BOOTSTRAP"]),
             checkpoints=Checkpoints(name or None, int(arrival or 1)),
         )
         signal.signal(signal.SIGTERM, lambda *_: runtime.stop())

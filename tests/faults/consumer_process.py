@@ -12,6 +12,7 @@ from outbox.consumer import ConsumerRuntime, RuntimeSettings
 from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
 from tests.integration.consumer_rig import connect_to, write_effects
 
 SETTINGS = RuntimeSettings(lanes=4, workers=2, run_records=3, reassign_s=0.2, transaction_idle_s=1.0)
@@ -33,6 +34,7 @@ def main() -> None:
             topics=[environ["TOPIC"]],
             handler=write_effects,
             settings=SETTINGS,
+            reader=lambda: PythonReader(environ["KAFKA_BOOTSTRAP"]),
             checkpoints=Checkpoints.from_environ(environ),
         )
         signal.signal(signal.SIGTERM, lambda *_: runtime.stop())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from outbox.checkpoints import Checkpoints
 from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
+from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record
 from tests.integration.consumer_rig import WITHIN_S, Rig
 
@@ -34,6 +35,7 @@ def rig_in_memory(dsn: str, broker: MemoryBroker, partitions: int = 2) -> Iterat
         admin=MemoryAdmin(broker),
         producer=MemoryProducer(broker),
         make_consumer=lambda group: CountingConsumer(broker, group=group),
+        make_reader=lambda: MemoryReader(broker),
     )
     with rig.prepared(partitions) as prepared:
         yield prepared

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -26,7 +27,7 @@ from outbox.consumer import (
 )
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.rule import RetryRule
-from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer, Reader
 
@@ -103,10 +104,11 @@ class Rig:
     admin: Admin
     producer: Producer
     make_consumer: Callable[[str], Consumer]
-    make_reader: Callable[[], Reader] | None = None
+    make_reader: Callable[[], Reader]
     sent: list[tuple[str, int]] = field(default_factory=list)
     open: ExitStack = field(default_factory=ExitStack)
     lsn: int = 0
+    ids: dict[tuple[str, int, int], UUID] = field(default_factory=dict)
 
     @contextmanager
     def prepared(self, partitions: int) -> Iterator[Rig]:
@@ -123,11 +125,12 @@ class Rig:
             return found.fetchall() if found.description else []
 
     def send(self, key: str, number: int, *, lsn: int | None = None, deadline: int | None = None) -> None:
-        """An event as the relay sends it; its source position grows unless given."""
+        """An event as the relay sends it; its source position grows unless given. The same again is the same event."""
         self.lsn += 1
         context = {} if deadline is None else {"deadline": deadline}
-        event = Event("order", key, number, "OrderPlaced", b"{}", context)
         position = SourcePosition("test", self.lsn if lsn is None else lsn, 0)
+        made = self.ids.setdefault((key, number, position.lsn), uuid7())
+        event = Event("order", key, number, "OrderPlaced", b"{}", context, id=made)
         self.producer.send(self.topic, key.encode(), b"{}", to_headers(event, position))
         self.sent.append((key, number))
 
@@ -147,6 +150,7 @@ class Rig:
         expiry: Expiry | None = None,
         versions: Versions | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
+        sources: frozenset[str] | None = None,
     ) -> Running:
         counts: Counter[tuple[str, str]] = Counter()
         counting = threading.Lock()
@@ -170,6 +174,7 @@ class Rig:
             expiry=expiry,
             versions=versions,
             shedding=shedding,
+            sources=sources,
         )
         running = Running(runtime, consumer, counts)
         self.open.callback(lambda: running.stop() if running.thread.is_alive() else None)

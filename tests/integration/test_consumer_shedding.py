@@ -213,5 +213,6 @@ def test_blocking_work_is_not_sampled(rig: Rig) -> None:
             group=rig.group,
             topics=[rig.topic],
             handler=InParallel(lambda _: Disposition.APPLIED),
+            reader=rig.make_reader,
             shedding=Shedding(sample=SAMPLE),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +15,7 @@ from outbox import SourcePosition, append
 from outbox.kafka.partition import partition_of
 from strangler.local.stack import Stack
 from strangler.local.waiting import wait_until
+from strangler.migrate import branches_found
 from tests.relay_rig import (
     PARTITIONS,
     WITHIN_S,
@@ -53,7 +55,7 @@ def test_events_arrive_in_commit_order_with_their_headers(rig: RelayRig) -> None
     assert (first.event.aggregate_type, first.event.type, first.event.payload) == ("order", "OrderPlaced", b"\x00{}")
     assert first.event.context == {"epoch": 1}
     assert first.position is not None
-    assert other.position == SourcePosition("main", first.position.lsn, 1)
+    assert other.position == SourcePosition(rig.source, first.position.lsn, 1)
     assert second.position is not None
     assert second.position > other.position
     assert first.offset < second.offset
@@ -201,3 +203,40 @@ def reader_of(rig: RelayRig) -> int | None:
 
 def is_read_by_another(rig: RelayRig, before: int | None) -> bool:
     return reader_of(rig) not in (None, before)
+
+
+def test_a_topic_of_another_installation_is_refused_before_anything_is_written(
+    stack: Stack, rig: RelayRig, topic_prefix: str
+) -> None:
+    """The same server, another database: both would say `outbox.event.order`."""
+    rig.start()
+    with rig.connect() as connection:
+        append(connection, order_event("ours", 1))
+    rig.wait_published(1)
+    name = f"second_{secrets.token_hex(4)}"
+    second = RelayRig.prepare(stack, stack.database(name, branches_found()), topic_prefix)
+    try:
+        refused = second.start("second")
+        with second.connect() as connection:
+            append(connection, order_event("theirs", 1))
+        assert wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
+        said = refused.log_path.read_text()
+        assert f"holds events of another installation, of source {rig.source}" in said
+        assert "set OUTBOX_TOPIC_PREFIX" in said
+        assert [one.event.aggregate_id for one in rig.events()] == ["ours"]
+
+        second.start("second-moved", OUTBOX_SOURCES=rig.source)  # it was this database, before it moved
+        arrived = rig.wait_published(2)
+        assert {one.event.aggregate_id: one.position and one.position.source for one in arrived} == {
+            "ours": rig.source,
+            "theirs": second.source,
+        }
+    finally:
+        second.end()
+        stack.databases.drop(name)
+
+
+def test_a_source_that_is_none_stops_the_start(rig: RelayRig) -> None:
+    refused = rig.launch(OUTBOX_SOURCES="main")
+    assert wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
+    assert "OUTBOX_SOURCES has 'main', which is no source" in refused.log_path.read_text()

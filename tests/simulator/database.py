@@ -17,7 +17,6 @@ from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 
 LANES = 3
-NO_ID = UUID(int=0)
 lane_by_key = lane_of  # kept, should a mutation replace the core's
 
 
@@ -41,6 +40,26 @@ class Log:
 
     records: list[Record] = field(default_factory=list)
     end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogReader:
+    """The `Reader` port over the logs."""
+
+    logs: Mapping[TopicPartition, Log]
+
+    def read(self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0) -> Sequence[Record]:
+        del timeout_s
+        return [record for record in self.logs[partition].records if record.offset >= offset][:limit]
+
+    def log_range(self, partition: TopicPartition) -> tuple[int, int]:
+        return 0, self.logs[partition].end
+
+    def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
+        raise AssertionError(f"nobody asks for offsets by time: {partition}, {timestamp_ms}")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass
@@ -68,7 +87,7 @@ class Database:
         event = None
         if number is not None:
             position = SourcePosition("s", self.lsn, 0)
-            made = Event("order", key.decode(), number, "T", b"", {}, None, None, NO_ID)
+            made = Event("order", key.decode(), number, "T", b"", {}, None, None, UUID(int=self.lsn))
             event = ReceivedEvent(made, partition.topic, partition.partition, 0, position)
         self._write(partition, key, event, gap)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from enum import Enum, auto
 
+from outbox.consumer.originals import Originals
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
-from outbox.consumer.triage import Triage, triage
+from outbox.consumer.triage import Doubtful, Triage, triage
 from outbox.errors import Fenced
 from outbox.kafka.port import TopicPartition
-from tests.simulator.database import Database, hold
+from tests.simulator.database import Database, LogReader, hold
 
 BOUND = Bound(records=9)
 FETCH, RUN_RECORDS = 5, 3
@@ -52,6 +53,7 @@ class Member:
         self._database, self._clock, self._poison = database, clock, poison
         self.board = Board(BOUND, RUN_RECORDS, clock)
         self.watchdog = Watchdog(Patience())
+        self._originals = Originals(lambda: LogReader(database.logs), database.decode, clock=clock)
         self.owned: set[TopicPartition] = set()
         self.told: set[TopicPartition] = set()
         self.waiting: set[TopicPartition] = set()
@@ -188,7 +190,11 @@ class Member:
         while True:
             keys = frozenset(one.key for one in run.records if one.key in run.parked_keys and one.key is not None)
             blocked = keys & self._database.open_keys
-            found = triage(run.records, self._database.decode, last=run.last, blocked=blocked, condemned=condemned)
+            try:
+                found = self._triage(run, blocked, condemned)
+            except Doubtful as doubtful:
+                run = self._originals.settle(run, doubtful)
+                continue
             names = [(one.event.aggregate_id, one.event.aggregate_version) for one in found.events]
             poison = [one.offset for one, name in zip(found.events, names, strict=True) if name in self._poison]
             early = self._database.early(found.events)
@@ -197,6 +203,10 @@ class Member:
             offset, reason = min([*((one, "poison") for one in poison), *([early] if early else [])])
             condemned[offset] = reason
             run = run.cut_behind(offset)
+
+    def _triage(self, run: Run, blocked: Set[bytes], condemned: Mapping[int, str]) -> Triage:
+        decode, repeats = self._database.decode, run.repeats
+        return triage(run.records, decode, last=run.last, blocked=blocked, condemned=condemned, repeats=repeats)
 
     def _heal(self, stall: Stall) -> None:
         if stall.remedy is Remedy.REJOIN:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.consumer.triage import Triage, is_repeat, triage
+from outbox.consumer.triage import Doubtful, Triage, is_foreign, is_repeat, triage
 from outbox.event import Event, SourcePosition
 from outbox.kafka.codec import from_record, to_headers
 from outbox.kafka.port import Record
@@ -28,8 +31,13 @@ def sort(
     last: SourcePosition | None = None,
     blocked: frozenset[bytes] = frozenset(),
     condemned: dict[int, str] | None = None,
+    sources: frozenset[str] | None = None,
+    repeats: frozenset[int] = frozenset(),
 ) -> Triage:
-    return triage(records, from_record, last=last, blocked=blocked, condemned=condemned or {})
+    condemned = condemned or {}
+    return triage(
+        records, from_record, last=last, blocked=blocked, condemned=condemned, sources=sources, repeats=repeats
+    )
 
 
 def offsets(found: Triage) -> tuple[list[int], list[int]]:
@@ -43,16 +51,60 @@ def test_events_pass_in_order_and_move_the_source_position() -> None:
 
 
 def test_a_repeat_of_the_relay_reaches_no_handler() -> None:
-    found = sort(record(7, lsn=10), record(8, lsn=12), record(9, lsn=11), last=SourcePosition("db", 10, 0))
+    last = SourcePosition("db", 10, 0)
+    found = sort(record(7, lsn=10), record(8, lsn=12), record(9, lsn=11), last=last, repeats=frozenset({7, 9}))
     assert (offsets(found), found.duplicates) == (([8], []), 2)
 
 
-def test_another_source_and_an_unknown_position_are_no_repeats() -> None:
+def test_what_only_looks_like_a_repeat_is_doubtful_and_nothing_is_handled() -> None:
     last = SourcePosition("db", 10, 0)
-    assert not is_repeat(SourcePosition("other", 1, 0), last)
+    with pytest.raises(Doubtful) as raised:
+        sort(record(7, lsn=10), record(8, lsn=12), record(9, lsn=11), last=last, repeats=frozenset({7}))
+    assert [(doubt.offset, doubt.foreign) for doubt in raised.value.doubts] == [(9, False)]
+
+
+def test_two_whole_sources_and_an_unknown_position_are_no_repeats() -> None:
+    last = SourcePosition("1/db", 10, 0)
+    assert not is_repeat(SourcePosition("2/db", 1, 0), last)
     assert not is_repeat(None, last)
     assert not is_repeat(last, None)
     assert is_repeat(last, last)
+
+
+def test_a_bare_source_name_may_be_any_source() -> None:
+    assert is_repeat(SourcePosition("1/db", 9, 0), SourcePosition("main", 10, 0))
+    assert is_repeat(SourcePosition("main", 10, 0), SourcePosition("1/db", 10, 0))
+    assert not is_repeat(SourcePosition("1/db", 11, 0), SourcePosition("main", 10, 0))
+
+
+@pytest.mark.parametrize(
+    ("source", "last", "sources", "foreign"),
+    [
+        ("1/db", None, None, False),  # the first one, and nobody said whose events these are
+        ("1/db", None, {"1/db"}, False),
+        ("2/db", None, {"1/db"}, True),
+        ("2/db", "1/db", None, True),
+        ("2/db", "1/db", {"1/db", "2/db"}, False),
+        ("2/db", "main", None, False),
+        ("main", "1/db", {"1/db"}, False),
+    ],
+)
+def test_a_source_is_foreign_if_it_is_none_of_ours(
+    source: str, last: str | None, sources: set[str] | None, foreign: bool
+) -> None:
+    before = None if last is None else SourcePosition(last, 1, 0)
+    assert is_foreign(SourcePosition(source, 9, 0), before, sources) is foreign
+
+
+@given(st.lists(st.integers(1, 6), max_size=12), st.frozensets(st.integers(0, 11)))
+def test_only_what_the_log_has_shown_is_a_duplicate(lsns: list[int], shown: frozenset[int]) -> None:
+    """Whatever the positions: an event is handled, or the log has shown its original, or nothing is done."""
+    records = [record(offset, lsn=lsn) for offset, lsn in enumerate(lsns)]
+    with suppress(Doubtful):
+        found = sort(*records, repeats=shown)
+        dropped = set(range(len(lsns))) - set(offsets(found)[0])
+        assert dropped <= shown
+        assert found.duplicates == len(dropped)
 
 
 def test_an_undecodable_record_parks_the_later_events_of_its_key_only() -> None:
@@ -75,7 +127,8 @@ def test_a_condemned_event_is_parked_with_its_reason_and_its_successors() -> Non
 
 
 def test_a_repeat_of_a_parked_event_is_not_parked_again() -> None:
-    found = sort(record(5, lsn=10), last=SourcePosition("db", 10, 0), blocked=frozenset({b"a"}))
+    last = SourcePosition("db", 10, 0)
+    found = sort(record(5, lsn=10), last=last, blocked=frozenset({b"a"}), repeats=frozenset({5}))
     assert (offsets(found), found.duplicates) == (([], []), 1)
 
 

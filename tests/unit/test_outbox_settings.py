@@ -13,7 +13,7 @@ GIVEN = {"STRANGLER_DSN": "postgresql://app:s3cret@127.0.0.1/shop", "KAFKA_BOOTS
 def test_defaults_are_enough_beside_the_addresses() -> None:
     settings = RelaySettings.from_environ(GIVEN)
 
-    assert (settings.slot, settings.topic_prefix, settings.source) == ("outbox", "outbox.event.", "main")
+    assert (settings.slot, settings.topic_prefix, settings.sources) == ("outbox", "outbox.event.", frozenset())
     assert not settings.skip_existing
 
 

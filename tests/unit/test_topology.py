@@ -27,7 +27,9 @@ def topology(request: pytest.FixtureRequest) -> Topology:
 
 
 def document(topology: Topology) -> Json:
-    made = asyncapi(topology, bootstrap="broker:9092,other:9092", topic_prefix="outbox.event.", group_prefix="t.")
+    made = asyncapi(
+        topology, bootstrap="broker:9092,other:9092", topic_prefix="outbox.event.", kafka_group="t.{}".format
+    )
     return json.loads(json.dumps(made))
 
 

@@ -12,7 +12,7 @@ from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
-from outbox.errors import ConfigurationError, DependencyDown, PositionLost
+from outbox.errors import ConfigurationError, DependencyDown, PositionLost, SourceBroken
 from outbox.kafka.port import Admin, Consumer, TopicPartition
 
 
@@ -74,6 +74,9 @@ class Assignments:
             if partition in self._ours:
                 # One of us is on its way out. If it is we, the group will have told us by then.
                 self._postpone(partition, self._settings.reassign_s)
+        for partition, error in self._board.take_broken():
+            if partition in self._ours:
+                self._stop_broken(partition, error)
         now = self._clock()
         self._ask([partition for partition, due in self._due.items() if due <= now])
         for answer in self._keeper.answers():
@@ -131,6 +134,7 @@ class Assignments:
         except DependencyDown as error:
             self._wait([partition], error)
         else:
+            self._lost.pop(partition, None)
             self._checkpoints.reach("consumer.assigned")
             self._consumer.seek(partition, assigned.lowest)
             self._board.open(assigned)
@@ -142,6 +146,13 @@ class Assignments:
         self._lost[partition] = str(error)
         self._report.count(Metric.POSITION_LOST, topic=partition.topic)
         self._report.trouble("position_lost", error, partition)
+
+    def _stop_broken(self, partition: TopicPartition, error: SourceBroken) -> None:
+        """It stands still, and looks again now and then whether a person has decided."""
+        self._lost[partition] = str(error)
+        self._report.count(Metric.SOURCE_BROKEN, topic=partition.topic)
+        self._report.trouble("source_broken", error, partition)
+        self._postpone(partition, self._settings.broken_s)
 
     def _wait(self, partitions: Sequence[TopicPartition], error: Exception) -> None:
         for partition in partitions:

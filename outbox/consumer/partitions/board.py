@@ -12,6 +12,7 @@ from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import PartitionLanes, sort_by_lane
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
+from outbox.errors import SourceBroken
 from outbox.kafka.port import Record, TopicPartition
 
 Clock = Callable[[], float]
@@ -31,6 +32,7 @@ class Board:
         self._delayed: list[tuple[float, int, Assigned, int]] = []
         self._delays = 0
         self._fenced: list[TopicPartition] = []
+        self._broken: list[tuple[TopicPartition, SourceBroken]] = []
         self._stopped = False
         # One lock, two reasons to wait: a worker for a run, and who closes for the end of runs.
         lock = threading.Lock()
@@ -104,6 +106,12 @@ class Board:
         with self._changed:
             fenced, self._fenced = self._fenced, []
             return fenced
+
+    def take_broken(self) -> list[tuple[TopicPartition, SourceBroken]]:
+        """Partitions whose source broke since the last call, and how."""
+        with self._changed:
+            broken, self._broken = self._broken, []
+            return broken
 
     def close(self, partitions: Sequence[TopicPartition], grace_s: float) -> bool:
         """Start no more runs of them, wait for those under way, forget. False: the grace ended first."""
@@ -188,13 +196,14 @@ class Board:
     def fenced(self, assigned: Assigned) -> None:
         """Another assignment took the partition: forget ours."""
         with self._changed:
-            lanes = self._open_or_closing(assigned)
-            if lanes is not None:
-                lanes.abandon()
-            if self._open(assigned) is not None:
-                del self._partitions[assigned.partition]
+            if self._forget(assigned):
                 self._fenced.append(assigned.partition)
-            self._ended.notify_all()
+
+    def broken(self, assigned: Assigned, error: SourceBroken) -> None:
+        """The partition's next event may not be handled: stop all of it, for its source is one."""
+        with self._changed:
+            if self._forget(assigned):
+                self._broken.append((assigned.partition, error))
 
     # The keeper
 
@@ -209,6 +218,17 @@ class Board:
                 lanes.swept(sweep)
 
     # Under the lock
+
+    def _forget(self, assigned: Assigned) -> bool:
+        """Whether the assignment was open."""
+        lanes = self._open_or_closing(assigned)
+        if lanes is not None:
+            lanes.abandon()
+        was_open = self._open(assigned) is not None
+        if was_open:
+            del self._partitions[assigned.partition]
+        self._ended.notify_all()
+        return was_open
 
     def _open(self, assigned: Assigned) -> PartitionLanes | None:
         lanes = self._partitions.get(assigned.partition)

@@ -60,6 +60,7 @@ class Run:
     given_up: GivenUp
     again: int = 0  # so many of the records, the first ones, were tried before
     failed_alone: bool = False  # the first of them in a run of its own: it is to blame
+    repeats: Set[int] = frozenset()  # offsets of records that the log holds further ahead
 
     def cut_before(self, offset: int) -> Run:
         """The run up to the record before this one; `offset` is none of the first."""

@@ -34,7 +34,7 @@ def fetch(reader: Reader, partition: TopicPartition, offsets: Sequence[int]) -> 
     start, _ = reader.log_range(partition)
     for first, last in spans(sorted(offset for offset in wanted if offset >= start)):
         try:
-            for record in _sweep(reader, partition, first, last):
+            for record in sweep(reader, partition, first, last):
                 if record.offset in wanted:
                     found[record.offset] = record
         except PositionLost:
@@ -42,10 +42,11 @@ def fetch(reader: Reader, partition: TopicPartition, offsets: Sequence[int]) -> 
     return found
 
 
-def _sweep(reader: Reader, partition: TopicPartition, first: int, last: int) -> Iterator[Record]:
+def sweep(reader: Reader, partition: TopicPartition, first: int, last: int) -> Iterator[Record]:
+    """All from the first to the last offset; a read may go beyond, which is left out."""
     while first <= last:
         records = reader.read(partition, first, min(SWEEP_RECORDS, last - first + 1))
         if not records:
             return
-        yield from records
+        yield from (record for record in records if record.offset <= last)
         first = records[-1].offset + 1

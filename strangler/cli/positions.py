@@ -1,0 +1,137 @@
+"""`strangler positions list|accept`: where consumers stand in their source, and a person's word that they may go on."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import psycopg
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.partitions.lineage import Stand, accept, stands
+from outbox.kafka.port import TopicPartition
+from strangler.cli.common import Invocation
+from strangler.errors import BadInput, RefusedError
+
+EPILOG = """A consumer stops a partition (source_broken in its log, consumer_source_broken in its counts) when an event
+is of a foreign source, or when its source falls back and the event is no repeat. Find out why first:
+- two installations on one topic: give one of them an OUTBOX_TOPIC_PREFIX of its own; do not accept
+- the database moved to another server or name: name both sources in OUTBOX_SOURCES; do not accept
+- a server took over that lacks what the old one had sent, or a wrong position: reconcile, then accept
+A PLACE is what `list` prints: CONTEXT:TOPIC/PARTITION. accept is audited in CONTEXT.quarantine_audit.
+exit: 0 done, 1 refused, 2 usage, 3 PostgreSQL is down"""
+
+_CONTEXTS = """
+SELECT table_schema FROM information_schema.columns
+WHERE table_name = 'position' AND column_name = 'fence' ORDER BY 1"""
+_PLACE = re.compile(r"([a-z_][a-z0-9_]*):([A-Za-z0-9._-]+)/([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A partition as a context reads it."""
+
+    context: str
+    partition: TopicPartition
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        match = _PLACE.fullmatch(text)
+        if match is None:
+            raise argparse.ArgumentTypeError(f"{text!r} is no place; copy one from `strangler positions list`")
+        context, topic, number = match.groups()
+        return cls(context, TopicPartition(topic, int(number)))
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb and what it can do."""
+    what = "where consumers stand in their source; let a partition go on whose source broke"
+    how = argparse.RawDescriptionHelpFormatter
+    parser = subparsers.add_parser("positions", help=what, description=what, epilog=EPILOG, formatter_class=how)
+    verbs = parser.add_subparsers(required=True, metavar="list | accept")
+    listed = verbs.add_parser("list", help="each partition: how far its lanes are done, and up to where in the source")
+    listed.add_argument("--context", metavar="NAME", help="only this context")
+    listed.set_defaults(run=show_list)
+    what = "let a partition go on with what its topic holds"
+    accepted = verbs.add_parser("accept", help=what, description=what, epilog=EPILOG, formatter_class=how)
+    accepted.add_argument("place", metavar="PLACE", type=Place.parse, help="CONTEXT:TOPIC/PARTITION")
+    accepted.add_argument("--actor", required=True, help="who, for the audit")
+    accepted.add_argument("--reason", required=True, help="why, for the audit")
+    accepted.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+    accepted.set_defaults(run=run_accept)
+
+
+def show_list(invocation: Invocation) -> int:
+    only = invocation.args.context
+    found: list[tuple[str, Stand]] = []
+    with invocation.connect() as connection:
+        contexts = [row[0] for row in connection.execute(_CONTEXTS)]
+        if only is not None and only not in contexts:
+            raise BadInput(f"no context {only!r} with positions here; there are {', '.join(contexts) or 'none'}")
+        for context in [only] if only else contexts:
+            _look_into(connection, context)
+            found += [(context, stand) for stand in stands(connection)]
+    lines = list(_lines(found)) or ["no consumer has stored a position yet"]
+    invocation.emit([{"context": context, **asdict(stand)} for context, stand in found], lines)
+    return 0
+
+
+def run_accept(invocation: Invocation) -> int:
+    arguments = invocation.args
+    place: Place = arguments.place
+    with _changing(invocation, place) as connection:
+        before = accept(connection, place.partition, actor=arguments.actor, reason=arguments.reason)
+        if arguments.dry_run:
+            connection.rollback()
+    if not before:
+        raise RefusedError(f"refused: no lane of {place.context} knows a source of that partition; see positions list")
+    verb = "would accept" if arguments.dry_run else "accepted"
+    where = f"{place.context}:{place.partition.topic}/{place.partition.partition}"
+    lines = [f"{verb} whatever comes next in {where}, on {len(before)} lanes", *_was(before)]
+    if not arguments.dry_run:
+        lines += ["running consumers go on within a minute", "undo: none is needed; the next event sets the source"]
+    data = {"place": where, "before": [asdict(one) for one in before], "dry_run": arguments.dry_run}
+    invocation.emit(data, lines)
+    return 0
+
+
+def _lines(found: Sequence[tuple[str, Stand]]) -> Iterator[str]:
+    """A line for each partition of a group: its lowest offset, and the furthest its source has come."""
+    by_place: dict[tuple[str, str, str], list[Stand]] = {}
+    for context, stand in found:
+        by_place.setdefault((context, stand.group_name, stand.place), []).append(stand)
+    for (context, group, place), lanes in by_place.items():
+        lowest = min(lane.next_offset for lane in lanes)
+        furthest: dict[str, Stand] = {}
+        for lane in sorted(lanes, key=lambda one: (one.lsn or 0, one.ordinal or 0)):
+            if lane.source is not None:
+                furthest[lane.source] = lane
+        at = ", ".join(lane.at for lane in furthest.values()) or "no source yet"
+        yield f"{context}:{place}  group {group}  done below {lowest}  {at}"
+
+
+def _was(before: Sequence[Stand]) -> Iterator[str]:
+    for lane in before:
+        yield f"  group {lane.group_name} lane {lane.lane} stood at {lane.at}"
+
+
+@contextmanager
+def _changing(invocation: Invocation, place: Place) -> Iterator[PsycopgConnection]:
+    try:
+        with invocation.connect() as connection:
+            _look_into(connection, place.context)
+            yield connection
+    except psycopg.errors.UndefinedTable as error:
+        raise BadInput(f"context {place.context!r} has no positions in this database") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(
+            f"refused: the role of this DSN may not change the context's positions ({error.diag.message_primary}); "
+            "take a DSN of the context's own role"
+        ) from error
+
+
+def _look_into(connection: PsycopgConnection, context: str) -> None:
+    connection.execute("SELECT set_config('search_path', %s, false)", [context])
