@@ -83,10 +83,9 @@ class Installation:
     def kafka_group(self, group: str) -> str:
         """The name under which a consumer group joins at the broker, where another installation has the same groups.
 
-        A prefix that was chosen is kept as it is; else the name ends with the installation's mark. Positions are stored
-        without it: they lie in the installation's own database.
+        Positions are stored without the mark: they lie in the installation's own database.
         """
-        return f"{self.group_prefix}{group}" if self.group_prefix else f"{group}.{self.mark}"
+        return f"{self.group_prefix}{group}.{self.mark}"
 
 
 def foreign(source: str, ours: Iterable[str]) -> bool:

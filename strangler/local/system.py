@@ -6,18 +6,23 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 import psycopg
 
+from outbox.installation import SOURCES
 from outbox.kafka.client import VARIABLE, Client
+from outbox.kafka.foreign import way_out
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.metrics import VARIABLE as METRICS
 from outbox.metrics import address_of
 from outbox.partitions import ensure as ensure_partitions
+from strangler.errors import RefusedError
 from strangler.local.databases import database_of
 from strangler.local.process import Running
+from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
 from strangler.local.stack_file import Place
 from strangler.migrate import upgrade
@@ -65,6 +70,7 @@ class System:
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
         system.environ[VARIABLE] = client
+        system.environ[SOURCES] = os.environ.get(SOURCES, "")
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         system._metrics = metrics_addresses(plan, os.environ)  # what our children would inherit, all of them
@@ -162,14 +168,16 @@ def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, st
 
 
 def prepare(plan: Plan, environ: dict[str, str]) -> None:
-    """Tables, outbox partitions, the plan's steps and its topics; what is there already stays."""
-    dsn, prefix = environ["STRANGLER_DSN"], environ["OUTBOX_TOPIC_PREFIX"]
+    """Tables, outbox partitions, the plan's steps and its topics; what is there already stays.
+
+    `RefusedError` when a topic holds another installation's events: then nothing has been made.
+    """
+    dsn, topics = environ["STRANGLER_DSN"], topics_of(plan, environ)
+    for topic, source in foreign_topics(dsn, topics, environ).items():
+        raise RefusedError(way_out(topic, source))
     upgrade(dsn, plan.branches)
     with psycopg.connect(dsn) as connection:
         ensure_partitions(connection)
         ensure_steps(connection, plan)
-    admin = PythonAdmin(environ["KAFKA_BOOTSTRAP"])
-    try:
-        admin.ensure_topics({prefix + name: count for name, count in plan.topics.items()})
-    finally:
-        admin.close()
+    with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
+        admin.ensure_topics(topics)

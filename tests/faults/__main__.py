@@ -22,6 +22,7 @@ from tests.faults.consumers import run_consumers
 from tests.faults.continuations import run_continuations
 from tests.faults.downstream import run_downstream
 from tests.faults.flips import FlipReport, run_flips
+from tests.faults.installations import run_installations
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
@@ -133,6 +134,12 @@ def poison(stack: Stack, _arguments: argparse.Namespace) -> Result:
     return report.to_json(), report.found()
 
 
+def installations(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Two installations on one broker: with topics of their own, then on the same ones."""
+    report = run_installations(stack, orders=arguments.orders, say=say)
+    return report.to_json(), report.found()
+
+
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
     database = stack.database(name, ["search"])
@@ -146,6 +153,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "overload": overload,
     "outage": outage,
     "downstream": downstream,
+    "installations": installations,
     "poison": poison,
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NEEDS_APACHE = ("consumers", "overload")
+LEAST_ORDERS = 30
 SHORTEST_OVERLOAD_S = 20.0  # less may not fill the buffers
 
 SCENARIOS = {
@@ -18,6 +19,7 @@ SCENARIOS = {
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",
+    "installations": "two installations on one broker, each with orders of its own",
     "poison": "five in a hundred events are poison; then a replay of all that was parked",
 }
 
@@ -40,6 +42,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
         made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
     made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
+    made["installations"].add_argument(
+        "--orders", type=_count, default=1_000, metavar="N", help="orders of each (default 1000)"
+    )
     for name in NEEDS_APACHE:
         none = "; 0: none" if name == "consumers" else ""
         made[name].add_argument(
@@ -70,6 +75,8 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
     left_out = overload_s == 0 and arguments.scenario == "consumers"
     if overload_s < SHORTEST_OVERLOAD_S and not left_out:
         parser.error(f"--overload-s {overload_s:g} shows nothing; give {SHORTEST_OVERLOAD_S:g} or more")
+    if getattr(arguments, "orders", LEAST_ORDERS) < LEAST_ORDERS:
+        parser.error(f"--orders {arguments.orders} is too few to share; give {LEAST_ORDERS} or more")
     if getattr(arguments, "outage_s", 1.0) == 0:
         parser.error("--outage-s 0 is no outage; give some seconds")
 

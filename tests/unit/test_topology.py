@@ -28,7 +28,7 @@ def topology(request: pytest.FixtureRequest) -> Topology:
 
 def document(topology: Topology) -> Json:
     made = asyncapi(
-        topology, bootstrap="broker:9092,other:9092", topic_prefix="outbox.event.", kafka_group="t.{}".format
+        topology, bootstrap="broker:9092,other:9092", topic_prefix="outbox.event.", group_prefix="t.", mark="7f05e390"
     )
     return json.loads(json.dumps(made))
 
@@ -120,7 +120,7 @@ def test_each_context_receives_by_its_own_group(topology: Topology) -> None:
     for member in topology.members:
         for topic in member.reads:
             binding = made["operations"][f"{member.name}_receives_{topic}"]["bindings"]["kafka"]
-            assert binding["groupId"] == {"type": "string", "enum": [f"t.{member.group}"]}
+            assert binding["groupId"] == {"type": "string", "enum": [f"t.{member.group}.7f05e390"]}
 
 
 def test_a_context_without_a_policy_is_left_out_and_named_by_the_check() -> None:
@@ -128,3 +128,11 @@ def test_a_context_without_a_policy_is_left_out_and_named_by_the_check() -> None
 
     assert [member.name for member in topology_of(plan).members] == ["payment", "mails"]
     assert [found.flows for found in judge(plan).contradictions] == [("nobody",)]
+
+
+def test_without_an_installation_a_group_has_a_mark_that_is_open(topology: Topology) -> None:
+    made = asyncapi(topology, bootstrap="broker:9092", topic_prefix="outbox.event.")
+    for operation in made["operations"].values():
+        if operation["action"] == "receive":
+            pattern = operation["bindings"]["kafka"]["groupId"]["pattern"]
+            assert re.fullmatch(pattern, pattern.split(r"\.")[0].lstrip("^") + ".7f05e390")

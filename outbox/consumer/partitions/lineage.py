@@ -17,11 +17,16 @@ _STANDS = """
 SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal FROM position
 ORDER BY group_name, topic, partition, lane"""
 
+# Locked in lane order, as takeovers do.
+_BEFORE = """
+SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal FROM position
+WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
+ORDER BY group_name, lane FOR UPDATE"""
+
 # A lane without a source takes its next event's, as it did with its first one.
 _ACCEPT = """
 UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL
-WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
-RETURNING group_name, topic, partition, lane, next_offset, source, lsn, ordinal"""
+WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL"""
 
 _AUDIT = """
 INSERT INTO quarantine_audit (actor, verb, reason, group_name, topic, partition, "offset")
@@ -66,7 +71,8 @@ def accept(connection: PsycopgConnection, partition: TopicPartition, *, actor: s
     """
     names = {"topic": partition.topic, "partition": partition.partition}
     with connection.cursor(row_factory=class_row(Stand)) as cursor:
-        before = cursor.execute(_ACCEPT, names).fetchall()
+        before = cursor.execute(_BEFORE, names).fetchall()
     if before:
+        connection.execute(_ACCEPT, names)
         connection.execute(_AUDIT, {**names, "actor": actor, "reason": reason})
-    return sorted(before, key=lambda one: (one.group_name, one.lane))
+    return before

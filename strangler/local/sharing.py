@@ -1,0 +1,36 @@
+"""A broker that other installations use too: are the plan's topics free of their events?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+
+import psycopg
+
+from outbox.installation import Installation, sources_in
+from outbox.kafka.foreign import foreign_sources
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
+from strangler.plan import Plan
+
+
+def topics_of(plan: Plan, environ: Mapping[str, str]) -> dict[str, int]:
+    """The plan's topics as they are called at the broker, with their partitions."""
+    prefix = environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")
+    return {prefix + name: count for name, count in plan.topics.items()}
+
+
+def foreign_topics(dsn: str, topics: Mapping[str, int], environ: Mapping[str, str]) -> dict[str, str]:
+    """Those that hold events of another installation, with its source; a topic that is not there holds none.
+
+    Raises `DependencyDown` without Kafka, `psycopg.OperationalError` without the database.
+    """
+    bootstrap = environ["KAFKA_BOOTSTRAP"]
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        ours = Installation.of(connection, sources_in(environ)).sources
+    with closing(PythonAdmin(bootstrap)) as admin:
+        there = {name: state.partitions for name, state in admin.describe(topics).items()}
+    if not there:
+        return {}
+    with closing(PythonReader(bootstrap)) as reader:
+        return foreign_sources(reader, there, ours)

@@ -1,0 +1,18 @@
+"""Two installations on one broker, briefly; `python -m tests.faults installations` takes a thousand orders of each."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from strangler.local.stack import Stack
+from tests.faults.arguments import LEAST_ORDERS
+from tests.faults.installations import run_installations
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(400)
+def test_neither_of_two_installations_handles_an_event_of_the_other(stack: Stack) -> None:
+    report = run_installations(stack, orders=LEAST_ORDERS, say=lambda line: print(line, file=sys.stderr))
+    assert not report.found(), report.to_json()
