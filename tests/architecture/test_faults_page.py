@@ -40,6 +40,10 @@ FAULTS = frozenset(
         "stuck partition",
         "overload of a flow that samples",
         "retry budget spent",
+        "relay sends again",
+        "position that falls",
+        "foreign source",
+        "aborted transaction",
     }
 )
 CODE = re.compile(r"`([^`]+)`")
