@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +54,10 @@ def rehearse(stack: Stack, plan: Plan, *, orders: int, orders_file: Path | None,
 def _system(
     stack: Stack, plan: Plan, name: str, *, topic_prefix: str = TOPIC_PREFIX, only: Collection[str] | None = None
 ) -> Iterator[System]:
-    """A system with a database of its own; its talk stays in its logs."""
+    """A system with a database of its own; its talk stays in its logs. On a broker of yours, with topics of its own."""
     dsn = stack.database(name, plan.branches)
+    if stack.kafka is None:
+        topic_prefix = f"demo-{secrets.token_hex(3)}.{name}."
     system = System.start(stack, plan, database=dsn, topic_prefix=topic_prefix, only=only, say=lambda _: None)
     try:
         yield system
