@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+from legacy_app.plan import plan as sample
+from outbox.event import Event, SourcePosition
+from outbox.installation import source_name
 from outbox.kafka.client import VARIABLE
-from strangler.local.doctor import Finding, examine
+from outbox.kafka.codec import to_headers
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from strangler.local.doctor import Finding, examine, examine_topics
 from strangler.local.stack import Stack
 
 
@@ -39,3 +46,24 @@ def test_dead_servers_are_found_with_a_fix_and_no_secret(tmp_path: Path) -> None
     assert len(bad) == 2
     assert all(finding.fix for finding in bad)
     assert "hush" not in repr(findings)
+
+
+def test_topics_with_another_installations_events_are_found_with_the_way_out(
+    stack: Stack, database: str, topic_prefix: str
+) -> None:
+    environ = {"KAFKA_BOOTSTRAP": stack.bootstrap, "OUTBOX_TOPIC_PREFIX": topic_prefix}
+    (fine,) = examine_topics(database, sample, environ)
+    assert fine.ok
+    theirs = source_name("7401538021532815402", "shop")
+    with closing(PythonAdmin(stack.bootstrap)) as admin:
+        admin.ensure_topics({f"{topic_prefix}payment": 2})
+    producer = PythonProducer(stack.bootstrap)
+    headers = to_headers(Event("payment", "o-1", 1, "PaymentTaken", b"{}"), SourcePosition(theirs, 1, 0))
+    producer.send(f"{topic_prefix}payment", b"o-1", b"{}", headers)
+    producer.flush(10)
+    producer.close(5)
+    (found,) = examine_topics(database, sample, environ)
+    assert (found.ok, found.seen) == (False, f"{topic_prefix}payment has events of source {theirs}")
+    assert "set OUTBOX_TOPIC_PREFIX" in found.fix
+    (moved,) = examine_topics(database, sample, {**environ, "OUTBOX_SOURCES": theirs})
+    assert moved.ok
