@@ -32,6 +32,9 @@ class Event:
     id: UUID = field(default_factory=lambda: uuid7())  # noqa: PLW0108 - uuid7 is defined below
 
 
+LSN_BITS, ORDINAL_BITS = 63, 31  # as positions are stored
+
+
 class SourcePosition(NamedTuple):
     """Where in a source's WAL an event was committed: stable across relay restarts and duplicates.
 
@@ -48,9 +51,12 @@ class SourcePosition(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> SourcePosition:
-        """Read what `str()` wrote; `ValueError` if it did not."""
+        """Read what `str()` wrote; `ValueError` if it did not, or if it is nothing that a database can be at."""
         source, lsn, ordinal = text.rsplit(":", 2)
-        return cls(source, int(lsn, 16), int(ordinal))
+        found = cls(source, int(lsn, 16), int(ordinal))
+        if "\0" in source or found.lsn >> LSN_BITS or found.ordinal >> ORDINAL_BITS:
+            raise ValueError("a source's name holds no NUL, an LSN has 63 bits and an ordinal 31, neither a sign")
+        return found
 
 
 class ReceivedEvent(NamedTuple):

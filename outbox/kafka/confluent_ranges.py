@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException
+from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -40,7 +40,9 @@ class Ranges:
             return {}
         places = {ClientPartition(*one): spec for one in partitions}
         try:
-            asked = self._client.list_offsets(places, request_timeout=WITHIN_S)
+            # To where a member may read: before an open transaction. Else it would look stuck there.
+            committed = IsolationLevel.READ_COMMITTED
+            asked = self._client.list_offsets(places, isolation_level=committed, request_timeout=WITHIN_S)
             return {
                 TopicPartition(place.topic, place.partition): int(found.result(2 * WITHIN_S).offset)
                 for place, found in asked.items()

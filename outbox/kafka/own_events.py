@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, SafeUUID
 
 from outbox.errors import Undecodable
-from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.event import LSN_BITS, ORDINAL_BITS, Event, ReceivedEvent, SourcePosition
 from outbox.kafka.headers import Names, ParsedHeaders, headers_in
 from outbox.kafka.port import Record
 from outbox.structured import Item, parse_dictionary
@@ -58,8 +58,7 @@ def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
             place = raw[end + _POSITION_LENGTH + 1 :]
             if not place or raw[end + _POSITION_LENGTH] != 2 * len(place):
                 return None
-            source, lsn, ordinal = place.rsplit(b":", 2)
-            position, others = _tuple(SourcePosition, (source.decode(), int(lsn, 16), int(ordinal))), others - 1
+            position, others = _position(place), others - 1
         between = raw[_ID_END:end] if end > 0 else raw[_ID_END:]
         if len(between) > _TRACE_BYTES and _TRACE in between:
             trace, trace_at, between, others = *_cut_trace(between), others - 1
@@ -79,8 +78,7 @@ def own_parsed_event(record: Record, headers: ParsedHeaders) -> ReceivedEvent | 
     try:
         position = None
         if place is not None:
-            source, lsn, ordinal = place.rsplit(b":", 2)
-            position = _tuple(SourcePosition, (source.decode(), int(lsn, 16), int(ordinal)))
+            position = _position(place)
         shared = _parsed(type_, version, context or b"")
         event = _event(record, id_, shared, None if trace is None else trace.decode())
     except (AttributeError, TypeError, ValueError, Undecodable):
@@ -97,6 +95,14 @@ def _picker(names: Names) -> Callable[[Sequence[bytes | None]], tuple[Any, ...]]
     if len(set(names)) < len(names) or not _REQUIRED <= set(names) <= set(_OURS):
         return None
     return itemgetter(*(names.index(name) if name in names else len(names) for name in _OURS))
+
+
+def _position(place: bytes) -> SourcePosition:
+    source, lsn, ordinal = place.rsplit(b":", 2)
+    at, number = int(lsn, 16), int(ordinal)
+    if at >> LSN_BITS or number >> ORDINAL_BITS or 0 in source:
+        raise ValueError("no position")
+    return _tuple(SourcePosition, (source.decode(), at, number))
 
 
 def _event(record: Record, id_text: bytes, shared: _Shared, trace: str | None) -> Event:

@@ -90,7 +90,9 @@ class Consumer(Protocol):
         ...
 
     def log_range(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
-        """First offset kept and the next to be written, per partition."""
+        """Per partition the first offset kept, and the one up to which may be read: the next to be written, or the
+        first of a transaction that is still open.
+        """
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -116,7 +118,7 @@ class Reader(Protocol):
         ...
 
     def log_range(self, partition: TopicPartition) -> tuple[int, int]:
-        """First offset kept, and the next to be written."""
+        """First offset kept, and the one up to which may be read."""
         ...
 
     def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:

@@ -82,6 +82,9 @@ def test_a_member_waits_before_an_open_transaction(bootstrap: str, transactions:
         for _ in range(10):
             member.poll()
         assert member.values() == [b"1"]
+        # It stands at the end of what may be read: not stuck, whoever watches.
+        (_, end) = consumer.log_range([transactions.home])[transactions.home]
+        poll_until(lambda: consumer.position(transactions.home) == end, member)
         transactions.producer.commit_transaction()
         poll_until(lambda: b"open" in member.values(), member)
 

@@ -69,6 +69,10 @@ def test_the_headers_are_few_and_readable() -> None:
         {"type": b"\xff"},
         {"context": b"A=1"},
         {"position": b"main"},
+        {"position": b"main:8000000000000000:0"},
+        {"position": b"main:-1:0"},
+        {"position": b"main:1:4294967296"},
+        {"position": b"ma\x00in:1:0"},
     ],
 )
 def test_a_record_without_an_event_is_refused_by_its_place_alone(broken: dict[str, bytes | None]) -> None:
