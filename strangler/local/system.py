@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +35,7 @@ TOPIC_PREFIX = "outbox.event."
 RELAY = Process("relay", ("outbox", "relay"))
 FACADE = Process("facade", ("strangler", "facade"), port_env="FACADE_PORT", url_env="FACADE_URL")
 FACADE_THREADS = 32
+SLOT_LENGTH = 63 - len("outbox_")
 STOP_WITHIN_S = 10.0
 
 
@@ -150,12 +153,27 @@ def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> d
         "STRANGLER_DSN": database,
         "KAFKA_BOOTSTRAP": bootstrap,
         # Slots are the whole server's, groups the whole broker's.
-        "OUTBOX_SLOT": "outbox" if name == DATABASE else f"outbox_{name}",
+        "OUTBOX_SLOT": slot_of(name),
         "OUTBOX_TOPIC_PREFIX": topic_prefix,
         "OUTBOX_GROUP_PREFIX": "" if topic_prefix == TOPIC_PREFIX else topic_prefix,
         "STRANGLER_INTERNAL_TOKEN": secrets.token_urlsafe(32),
         "VENDORS_ADMIN_TOKEN": secrets.token_urlsafe(32),
     }
+
+
+def slot_of(database: str) -> str:
+    """The slot's name for a database of any name: slots take lower case letters, digits and `_`, 63 of them.
+
+    >>> slot_of("strangler"), slot_of("shop"), slot_of("my-shop")
+    ('outbox', 'outbox_shop', 'outbox_my_shop_e754a89f')
+    """
+    if database == DATABASE:
+        return "outbox"
+    plain = re.sub(r"[^a-z0-9_]", "_", database.lower())
+    if plain == database and len(plain) <= SLOT_LENGTH:
+        return f"outbox_{plain}"
+    mark = blake2b(database.encode(), digest_size=4).hexdigest()
+    return f"outbox_{plain[: SLOT_LENGTH - len(mark) - 1]}_{mark}"
 
 
 def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import OrderFacts
-from strangler.local.system import addresses, in_order
+from strangler.local.system import addresses, in_order, slot_of
 from strangler.plan import Plan, Process, Route, Step
 
 
@@ -43,6 +47,12 @@ def test_a_plan_may_bring_its_own_relay() -> None:
 def test_the_default_system_has_plain_names() -> None:
     environ = addresses("127.0.0.1:1", plan(), "postgresql://127.0.0.1:2/strangler", "outbox.event.")
     assert (environ["OUTBOX_SLOT"], environ["OUTBOX_GROUP_PREFIX"]) == ("outbox", "")
+
+
+@given(st.text(min_size=1, max_size=63), st.text(min_size=1, max_size=63))
+def test_a_database_of_any_name_has_a_slot_of_its_own(name: str, other: str) -> None:
+    assert re.fullmatch(r"[a-z0-9_]{1,63}", slot_of(name))
+    assert (slot_of(name) == slot_of(other)) == (name == other)
 
 
 def test_another_system_has_its_own_slot_groups_and_tokens() -> None:
