@@ -50,7 +50,8 @@ def serve(
     bounds a hung worker.
 
     `pre_request` gets (worker, request) with the raw header list; only such an application gets names with `_` in
-    them: in the WSGI environ they cannot be told from names with `-`, so for every other one they are dropped.
+    them: in the WSGI environ they cannot be told from names with `-`, so for every other one they are dropped. It is
+    asked about every method that is a token too, to refuse it in its own words.
     """
     _Embedded(
         make_app,
@@ -64,6 +65,7 @@ def serve(
             "graceful_timeout": 10,
             "keepalive": 65,  # longer than our own clients keep an idle connection
             "header_map": "dangerous" if pre_request else "drop",
+            "permit_unconventional_http_method": pre_request is not None,
             "forwarded_allow_ips": "",  # no client may set SCRIPT_NAME, PATH_INFO or the scheme
             "forwarder_headers": "",
             "accesslog": None,  # it would hold order references

@@ -14,8 +14,11 @@ from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
+from strangler.routes import Route, path_template_problems, route_problems
 from strangler.step.intents import Json
 from strangler.waits import Link, waiting_problems
+
+__all__ = ["Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "load_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +82,6 @@ class Step:
     shared: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     waits: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A write that the facade owns. `{name}` in `path` matches one segment.
-
-    `creates_order`: the facade mints the order reference and pins ownership; else the path must hold `{order_ref}`
-    and the order's stored ownership is sent along. Every other request is forwarded untouched.
-    """
-
-    method: str
-    path: str
-    creates_order: bool = False
-
-    def pattern(self) -> re.Pattern[str]:
-        parts = re.split(r"\{(\w+)\}", self.path)
-        names = [f"(?P<{part}>[^/?#]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)]
-        return re.compile("".join(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +216,9 @@ def _problems(plan: Plan) -> Iterable[str]:
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)
     yield from _history_problems(plan)
-    yield from _route_problems(plan.routes)
+    yield from route_problems(plan.routes)
+    yield from path_template_problems("order_path", plan.order_path, "order_ref")
+    yield from path_template_problems("hand_back_path", plan.hand_back_path, "step", "order_ref")
 
 
 def _shared_problems(plan: Plan) -> Iterable[str]:
@@ -250,13 +237,3 @@ def _history_problems(plan: Plan) -> Iterable[str]:
             yield f"step {step.name!r} has a history and no new side to bring it to; give it a context"
         elif step.history and step.check is not None and not step.check.stateful:
             yield f"step {step.name!r} has a history and keeps no rows by version; only a stateful check can judge it"
-
-
-def _route_problems(routes: Sequence[Route]) -> Iterable[str]:
-    if not any(route.creates_order for route in routes):
-        yield "no route has creates_order=True; without it no order gets an owner"
-    for route in routes:
-        if not route.path.startswith("/"):
-            yield f"route {route.method} {route.path!r} must begin with '/'"
-        if not route.creates_order and "{order_ref}" not in route.path:
-            yield f"route {route.method} {route.path!r} neither creates an order nor names {{order_ref}}"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from typing import assert_never
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from strangler.facade.database import Database
 from strangler.facade.forward import forward
 from strangler.facade.message import Answer, Headers, Request
 from strangler.facade.owned import OwnedWrites
-from strangler.facade.problem import NO_TUNNEL, NOT_HERE
-from strangler.facade.routes import Routes, canonical_path
+from strangler.facade.problem import NO_TUNNEL, NOT_HERE, request_refused
+from strangler.facade.targets import NotOwned, Owned, Refused, Reserved, Targets
 from strangler.facade.upstream import Upstream
 
-OWN_PREFIX = "/-/"  # the only paths that the application never sees
 HEALTH_PATH = "/-/healthz"
+METHOD_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+OVERRIDE_REFUSED = "a method override would make this an owned request; send it with that method"
 
 
 class Facade:
@@ -23,13 +25,13 @@ class Facade:
 
     def __init__(
         self,
-        routes: Routes,
+        targets: Targets,
         owned: OwnedWrites,
         upstream: Upstream,
         database: Database,
         raw_headers: Callable[[], Headers],
     ) -> None:
-        self._routes = routes
+        self._targets = targets
         self._owned = owned
         self._upstream = upstream
         self._database = database
@@ -51,19 +53,32 @@ class Facade:
         return [answer.body] if answer.body and request.method != "HEAD" else []
 
     def answer(self, request: Request) -> Answer:
-        """Whose request it is, by its raw target."""
+        """Whose request it is, by its method and its raw target."""
         if request.method == "CONNECT":
             return NO_TUNNEL.to_answer()
-        match = self._routes.match(request.method, request.target)
-        if match is not None:
-            return self._owned.answer(request, match)
-        if canonical_path(request.target).startswith(OWN_PREFIX):
-            return self._own(request)
-        return forward(request, self._upstream)
+        match = self._targets.match(request.method, request.target)
+        if not isinstance(match, Owned) and self._is_owned_by_override(request):
+            match = Refused(OVERRIDE_REFUSED)
+        match match:
+            case Owned():
+                return self._owned.answer(request, match)
+            case Refused():
+                return request_refused(match.why).to_answer()
+            case Reserved():
+                return self._own(request.method, match.path)
+            case NotOwned():
+                return forward(request, self._upstream)
+            case _:
+                assert_never(match)
 
-    def _own(self, request: Request) -> Answer:
+    def _is_owned_by_override(self, request: Request) -> bool:
+        """Whether an application that honours such a field would run an owned route."""
+        fields = [value for name, value in request.headers if name.lower().replace("_", "-") in METHOD_OVERRIDES]
+        return any(isinstance(self._targets.match(each.strip().upper(), request.target), Owned) for each in fields)
+
+    def _own(self, method: str, path: str) -> Answer:
         """200 while this process serves. Without a database it still forwards, so that is told, not failed."""
-        if canonical_path(request.target) != HEALTH_PATH or request.method not in ("GET", "HEAD"):
+        if path != HEALTH_PATH or method not in ("GET", "HEAD"):
             return NOT_HERE.to_answer()
         body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()
         return Answer(200, "OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)

@@ -12,7 +12,7 @@ from strangler.facade.exchange import Broke, Exchange, NotSent, TooSlow
 from strangler.facade.headers import request_framing, to_client, to_upstream
 from strangler.facade.message import Answer, Body, Framing, Outgoing, Request
 from strangler.facade.problem import UPSTREAM_BROKE, UPSTREAM_DOWN, UPSTREAM_SLOW, Effect, Problem
-from strangler.facade.routes import origin_form
+from strangler.facade.targets import origin_form
 from strangler.facade.upstream import Upstream
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ def forward(request: Request, upstream: Upstream) -> Answer:
 def outgoing(request: Request, upstream: Upstream, body: bytes | Body, framing: Framing) -> Outgoing:
     """The request as it goes on."""
     fields = to_upstream(request.headers, peer=request.peer, scheme=request.scheme, authority=upstream.authority)
-    return Outgoing(request.method, origin_form(request.target), fields, body, framing)
+    target = origin_form(request.target) or request.target  # what has no origin form was refused before
+    return Outgoing(request.method, target, fields, body, framing)
 
 
 def passed_on(exchange: Exchange) -> Answer:

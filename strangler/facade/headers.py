@@ -53,6 +53,11 @@ def to_client(headers: Headers) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if name.lower() not in hop]
 
 
+def is_field_value(text: str) -> bool:
+    """Whether a field carries this text unchanged: printable ASCII without blanks at its ends."""
+    return text.isascii() and text.isprintable() and text == text.strip() != ""
+
+
 def to_look_up(headers: Headers) -> list[tuple[str, str]]:
     """Of fields for the upstream, those with which the same client may ask for its order."""
     return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER]

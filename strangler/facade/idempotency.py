@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from strangler.facade.message import Headers, values
+from strangler.facade.readings import as_wsgi
 
 KEY_HEADER = "idempotency-key"
 REPLAYED = ("Idempotency-Replayed", "?1")
@@ -96,7 +98,7 @@ def mint_order_ref(tenant: str, key: str) -> str:
 
 
 def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
-    """Tells requests apart: SHA-256 of method, raw target and body."""
+    """Tells requests apart: SHA-256 of method, canonical path with its query, and body."""
     return hashlib.sha256(f"{method} {target}\n".encode("latin-1") + body).digest()
 
 
@@ -105,6 +107,19 @@ def not_taken(status: int, headers: Headers = ()) -> bool:
     (it cannot yet: the order is still being decided).
     """
     return status in (401, 407, 408, 421, 425, 429) or (status == 409 and bool(values(headers, "retry-after")))
+
+
+def unknown_spelling(status: int, headers: Headers, canonical: str) -> bool:
+    """The application does not take this spelling for the route at `canonical`: 404, 405, or a redirect. But 302 and
+    303 to another path are how an application answers a form that it has carried out.
+
+    >>> [unknown_spelling(302, [("Location", place)], "/orders") for place in ("/orders/", "/orders/R")]
+    [True, False]
+    """
+    if status not in (302, 303):
+        return status in (404, 405) or 300 <= status < 400
+    places = [urlsplit(place).path for place in values(headers, "location")]
+    return all(as_wsgi(place).rstrip("/") == as_wsgi(canonical).rstrip("/") for place in places)
 
 
 def creation_status(said: Sequence[str]) -> HTTPStatus | None:

@@ -20,6 +20,7 @@ from strangler.facade.headers import to_client, to_look_up
 from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored, creation_status
 from strangler.facade.message import Answer, Outgoing, values
 from strangler.facade.problem import OUTCOME_UNKNOWN
+from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
 from strangler.ownership import CREATION_STATUS_HEADER
 
@@ -28,11 +29,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed request as it goes, or went, to the application. `creates`: it makes the order that it names."""
+    """A claimed request as it goes, or went, to the application."""
 
     held: Held
     sent: Outgoing
-    creates: bool
+    match: Owned
+
+    @property
+    def creates(self) -> bool:
+        """It makes the order that it names."""
+        return self.match.route.creates_order
 
     @property
     def claim(self) -> Claim:

@@ -16,7 +16,7 @@ from strangler.facade.client_body import ClientBody, read_all
 from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, Exchange, NotSent
 from strangler.facade.forward import Streamed, failed, outgoing, passed_on
-from strangler.facade.headers import request_framing, to_client
+from strangler.facade.headers import is_field_value, request_framing, to_client
 from strangler.facade.idempotency import (
     KEY_HEADER,
     Claim,
@@ -28,11 +28,12 @@ from strangler.facade.idempotency import (
     mint_order_ref,
     not_taken,
     parse_key,
+    unknown_spelling,
 )
 from strangler.facade.message import Answer, Framing, Outgoing, Request, values
 from strangler.facade.outcome import Attempt, Outcomes, given
 from strangler.facade.problem import DATABASE_DOWN, IN_PROGRESS, KEY_MALFORMED, KEY_MISSING, OTHER_REQUEST, Problem
-from strangler.facade.routes import Match
+from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
 from strangler.ownership import HEADER, ORDER_REF_HEADER
 
@@ -71,7 +72,7 @@ class OwnedWrites:
         self._checkpoints = checkpoints
         self._stages = Stages()
 
-    def answer(self, request: Request, match: Match) -> Answer:
+    def answer(self, request: Request, match: Owned) -> Answer:
         """The first answer, a replay of it, or a problem that says whether anything was done."""
         body = read_all(ClientBody(request.body), request_framing(request.headers), self._settings.body_limit_bytes)
         if isinstance(body, Problem):
@@ -91,7 +92,7 @@ class OwnedWrites:
         self._checkpoints.reach("facade.claimed")
         return self._first(self._attempt(request, match, body, held))
 
-    def _claim_of(self, request: Request, match: Match, body: bytes) -> Claim | Problem | None:
+    def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem | None:
         """None: a command without a key, which the order itself must recognise."""
         keys = values(request.headers, KEY_HEADER)
         if not keys:
@@ -101,27 +102,28 @@ class OwnedWrites:
             return KEY_MALFORMED
         settings = self._settings
         order_ref = match.order_ref or mint_order_ref(settings.tenant, key)
-        fingerprint = fingerprint_of(request.method, request.target, body)
+        fingerprint = fingerprint_of(request.method, match.canonical + match.query, body)
         return Claim(settings.tenant, key, fingerprint, order_ref, settings.lease_s, settings.retention_s)
 
-    def _claim(self, connection: PsycopgConnection, claim: Claim, match: Match) -> Held | Stored:
+    def _claim(self, connection: PsycopgConnection, claim: Claim, match: Owned) -> Held | Stored:
         if match.order_ref is None:
             return claims.pin(connection, claim, self._stages)
         return claims.claim_command(connection, claim)
 
-    def _attempt(self, request: Request, match: Match, body: bytes, held: Held) -> Attempt:
+    def _attempt(self, request: Request, match: Owned, body: bytes, held: Held) -> Attempt:
         sent = self._with_owner(request, body, held.claim.order_ref, held.owners)
-        return Attempt(held, sent, creates=match.order_ref is None)
+        return Attempt(held, sent, match)
 
     def _with_owner(self, request: Request, body: bytes, order_ref: str, owners: str | None) -> Outgoing:
         """The order's reference and owners in place of any that the client has sent; those are gone by now."""
         framing = request_framing(request.headers)
         known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
         sent = outgoing(request, self._upstream, body, known)
-        own = [(ORDER_REF_HEADER, order_ref), *([(HEADER, owners)] if owners else [])]
+        named = [(ORDER_REF_HEADER, order_ref)] if is_field_value(order_ref) else []  # else the path alone names it
+        own = [*named, *([(HEADER, owners)] if owners else [])]
         return replace(sent, headers=[*sent.headers, *own])
 
-    def _unclaimed(self, request: Request, match: Match, body: bytes) -> Answer:
+    def _unclaimed(self, request: Request, match: Owned, body: bytes) -> Answer:
         order_ref = str(match.order_ref)
         owners = self._database.run(lambda connection: claims.owners_of(connection, order_ref))
         try:
@@ -155,7 +157,7 @@ class OwnedWrites:
         if exchange.status >= 500:
             exchange.close()
             return self._outcomes.lost(attempt, f"status {exchange.status}")
-        if not_taken(exchange.status, exchange.headers):
+        if _not_taken(attempt, exchange):
             self._outcomes.release(attempt.held)
             return passed_on(exchange)
         return self._kept(attempt, exchange)
@@ -174,3 +176,11 @@ class OwnedWrites:
             return Answer(own.status, own.reason, own.headers, Streamed(exchange, chain([head], pieces)))
         exchange.close()
         return given(own) if counts is own else self._outcomes.replay(attempt, counts)
+
+
+def _not_taken(attempt: Attempt, exchange: Exchange) -> bool:
+    """The application has not carried the request out, and says so: nothing of it is kept."""
+    if not_taken(exchange.status, exchange.headers):
+        return True
+    match = attempt.match
+    return not match.certain and unknown_spelling(exchange.status, exchange.headers, match.canonical)

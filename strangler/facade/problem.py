@@ -50,6 +50,11 @@ class Problem:
         return Answer(self.status, phrase(self.status), headers, body)
 
 
+def request_refused(why: str) -> Problem:
+    """A request line that the facade and the application could take for different requests."""
+    return Problem(400, "request-refused", why)
+
+
 KEY_MISSING = Problem(400, "key-missing", "this route needs an Idempotency-Key header; send one that is new per order")
 KEY_MALFORMED = Problem(
     400, "key-malformed", "Idempotency-Key must be one value of 1 to 255 printable ASCII characters; send a UUID"

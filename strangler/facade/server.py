@@ -13,7 +13,7 @@ from strangler.facade.database import Database
 from strangler.facade.message import Headers
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
-from strangler.facade.routes import Routes
+from strangler.facade.targets import Targets
 from strangler.facade.upstream import Upstream, UpstreamSettings
 from strangler.http_server import RawRequest, serve
 from strangler.plan import Plan
@@ -76,7 +76,7 @@ def make_app(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints, raw
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S, body_limit_bytes=settings.body_limit_bytes
     )
     owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), checkpoints)
-    facade = Facade(Routes(plan.routes), owned, upstream, database, lambda: raw.fields)
+    facade = Facade(Targets(plan.routes, internal=[plan.hand_back_path]), owned, upstream, database, lambda: raw.fields)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["gunicorn.socket"].settimeout(settings.client_timeout_s)  # a client that stalls must not keep a thread

@@ -1,0 +1,185 @@
+"""Which requests the facade owns: the plan's routes against a method and a raw request target. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from strangler.facade.patterns import exact, filled, loose
+from strangler.facade.readings import Reading, as_wsgi, decoded, has_one_reading, readings
+from strangler.routes import OWN_PREFIX, Route
+
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")  # some servers run `post` as POST, so no lower case
+_ORIGIN = re.compile(r"/[!-~]*")
+_ABSOLUTE = re.compile(r"https?://[A-Za-z0-9\-._~%!$&'()*+,;=:@\[\]]+(?=[/?#]|$)", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+# RFC 3986 section 6.2.2.2: an escaped unreserved character is the character.
+_UNRESERVED = re.compile(r"%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])", re.IGNORECASE)
+
+METHOD_REFUSED = "the method must be an upper-case token, such as POST"
+TARGET_REFUSED = "the request target must be /path or http(s)://host/path, in printable ASCII; * goes with OPTIONS only"
+TOO_MANY_READINGS = "the path can be read in too many ways; send it without escapes, dot segments and double slashes"
+TWO_MEANINGS = "the path can be read as more than one owned request; send it in its plain spelling"
+SPELLING_REFUSED = "this route is taken in its plain spelling only; send the path as it is documented"
+REFERENCE_REFUSED = "the order reference holds a control character; send the reference that the order was given"
+
+
+@dataclass(frozen=True, slots=True)
+class NotOwned:
+    """Not ours: forward untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A request on an owned route; `order_ref`, as the application sees it, is None when the route creates the order.
+
+    `canonical` is the path in its plain spelling, the same for every spelling; `query` begins with `?`, or is empty.
+    `certain`: the application has this route for this spelling. Else 3xx, 404 and 405 may say that it does not.
+    """
+
+    route: Route
+    order_ref: str | None
+    canonical: str
+    query: str = ""
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A path that no client reaches the application by: the facade's own (`path` in plain), or a hand-back's."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A target or method that the application and the facade could take for different requests."""
+
+    why: str
+
+
+NOT_OWNED = NotOwned()
+Match: TypeAlias = NotOwned | Owned | Reserved | Refused
+
+
+class Targets:
+    """The plan's routes, compiled once. `internal`: path templates that only the toolkit asks for, with any method."""
+
+    def __init__(self, routes: Sequence[Route], internal: Sequence[str] = ()) -> None:
+        self._routes: dict[str, list[_Compiled]] = {}
+        for route in routes:
+            both = exact(route.path), loose(route.path, case_insensitive=route.case_insensitive)
+            self._routes.setdefault(route.method, []).append(_Compiled(route, *both))
+        self._internal = [loose(path, case_insensitive=True) for path in internal]
+
+    def match(self, method: str, target: str) -> Match:
+        """Whose request it is; of several routes that match, the first one counts."""
+        if _METHOD.fullmatch(method) is None:
+            return Refused(METHOD_REFUSED)
+        origin = origin_form(target)
+        if origin is None or (origin == "*" and method != "OPTIONS"):
+            return Refused(TARGET_REFUSED)
+        path, query = _split(origin)
+        routes = self._routes.get(method, ())
+        return self._plain(routes, path, query) or self._read(routes, path, query)
+
+    def _plain(self, routes: Sequence[_Compiled], path: str, query: str) -> Match | None:
+        """The short way for most requests; None where it does not tell."""
+        if not has_one_reading(path):
+            return None
+        if self._is_reserved(path):
+            return Reserved(path)
+        if not routes:
+            return NOT_OWNED
+        hit = _exact_hit(routes, path)
+        return None if hit is None else _taken(hit, query, certain=True)
+
+    def _read(self, routes: Sequence[_Compiled], path: str, query: str) -> Match:
+        read = readings(path)
+        if read is None:
+            return Refused(TOO_MANY_READINGS)
+        reserved = next((reading.text for reading in read if self._is_reserved(reading.text)), None)
+        if reserved is not None:
+            return Reserved(reserved)
+        return _owned(routes, path, query, read) if routes else NOT_OWNED
+
+    def _is_reserved(self, text: str) -> bool:
+        return text.startswith(OWN_PREFIX) or any(pattern.fullmatch(text) for pattern in self._internal)
+
+
+def origin_form(target: str) -> str | None:
+    """A target as an origin server takes it: the absolute form (RFC 9112 section 3.2.2) without its authority.
+
+    >>> origin_form("http://shop.example?a"), origin_form("//a"), origin_form("*"), origin_form("ftp://h/orders")
+    ('/?a', '//a', '*', None)
+    """
+    if target == "*":
+        return target
+    found = None if target.startswith("/") else _ABSOLUTE.match(target)
+    rest = target[found.end() :] if found else target
+    origin = rest if not found or rest.startswith("/") else f"/{rest}"
+    return origin if _ORIGIN.fullmatch(origin) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    route: Route
+    exact: re.Pattern[str]
+    loose: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    route: Route
+    values: Mapping[str, str]
+
+
+def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Reading]) -> NotOwned | Owned | Refused:
+    """A plain hit first, then what a WSGI application sees, then the other readings, those decoded twice last."""
+    plain = _exact_hit(routes, path)
+    wsgi = _loose_hit(routes, Reading(as_wsgi(path), 1))
+    others = [(reading.decodings, hit) for reading in read if (hit := _loose_hit(routes, reading)) is not None]
+    hits = [hit for hit in (plain, wsgi) if hit is not None] + [hit for _, hit in others]
+    if not hits:
+        return NOT_OWNED
+    shallow = [hit for decodings, hit in others if decodings <= 1]
+    taken = [hit for hit in (wsgi, plain) if hit is not None][:1] or shallow or hits
+    if any(hit.route is not hits[0].route for hit in hits) or any(hit != taken[0] for hit in taken):
+        return Refused(TWO_MEANINGS)
+    if plain is None and taken[0].route.spelling == "exact":
+        return Refused(SPELLING_REFUSED)
+    return _taken(taken[0], query, certain=plain is not None and wsgi is not None)
+
+
+def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
+    route, values = hit.route, hit.values
+    order_ref = None if route.creates_order else values["order_ref"]
+    if order_ref is not None and _UNSAFE.search(order_ref):
+        return Refused(REFERENCE_REFUSED)
+    return Owned(route, order_ref, filled(route.path, values) if values else route.path, query, certain)
+
+
+def _exact_hit(routes: Sequence[_Compiled], path: str) -> _Hit | None:
+    text = _UNRESERVED.sub(lambda escaped: decoded(escaped[0]), path) if "%" in path else path
+    for compiled in routes:
+        found = compiled.exact.fullmatch(text)
+        if found is not None:
+            return _Hit(compiled.route, {name: decoded(value) for name, value in found.groupdict().items()})
+    return None
+
+
+def _loose_hit(routes: Sequence[_Compiled], reading: Reading) -> _Hit | None:
+    for compiled in routes:
+        found = compiled.loose.fullmatch(reading.text)
+        if found is not None:
+            values = found.groupdict()
+            return _Hit(compiled.route, values if reading.decodings else {n: decoded(v) for n, v in values.items()})
+    return None
+
+
+def _split(origin: str) -> tuple[str, str]:
+    """The path, and the query with its `?`; an empty query is none, a fragment is dropped."""
+    path, mark, query = origin.partition("#")[0].partition("?")
+    return path, mark + query if query else ""

@@ -1,0 +1,56 @@
+"""A plan whose routes contradict themselves is refused, with the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from strangler.errors import BadPlan
+from strangler.plan import Plan, Route, Step
+
+ORDERS = Route("POST", "/orders", creates_order=True)
+
+
+def planned(*routes: Route, **paths: str) -> Plan:
+    return Plan(name="p", steps=(Step("payment"),), routes=routes, orders=lambda _: (), **paths)  # type: ignore[arg-type]  # paths are text
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        (Route("post", "/orders/{order_ref}"), "upper-case token"),
+        (Route("P OST", "/orders/{order_ref}"), "upper-case token"),
+        (Route("POST", "orders/{order_ref}"), "must begin with '/'"),
+        (Route("POST", "/orders/{order_ref}?a"), "a placeholder is {name} or {name:path}"),
+        (Route("POST", "/orders/{order_ref:int}"), "a placeholder is {name} or {name:path}"),
+        (Route("POST", "/{order_ref}/{order_ref}"), "names a placeholder twice"),
+        (Route("POST", "/orders/{ref}"), "neither creates an order nor names {order_ref}"),
+        (Route("POST", "/-/{order_ref}"), "the facade's own"),
+        (Route("POST", "/{order_ref}", spelling="plain"), 'use "any" or "exact"'),  # type: ignore[arg-type]  # a typing error
+    ],
+)
+def test_a_route_that_cannot_be_served_is_refused(route: Route, said: str) -> None:
+    with pytest.raises(BadPlan) as refused:
+        planned(ORDERS, route)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        {"order_path": "/orders"},
+        {"order_path": "/orders/{ref}"},
+        {"order_path": "/{shop}/orders/{order_ref}"},
+        {"order_path": "orders/{order_ref}"},
+        {"hand_back_path": "/steps/{step}"},
+        {"hand_back_path": "/steps/{step}/{order_ref}/{"},
+    ],
+)
+def test_a_path_that_could_not_be_filled_in_is_refused(paths: Mapping[str, str]) -> None:
+    with pytest.raises(BadPlan, match="and no other placeholder"):
+        planned(ORDERS, **paths)
+
+
+def test_routes_of_every_kind_are_taken() -> None:
+    assert planned(ORDERS, Route("PATCH", "/a/{order_ref:path}/x-{other}/"), Route("M-SEARCH", "/{order_ref}"))
