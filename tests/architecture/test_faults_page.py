@@ -96,7 +96,10 @@ def test_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert verbs[-1] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("fault", "cell"), rows(5))
+REQUESTS = [(row[0], row[-1]) for row in table("Request")]
+
+
+@pytest.mark.parametrize(("fault", "cell"), [*rows(5), *REQUESTS])
 def test_tests_exist(fault: str, cell: str) -> None:
     assert CODE.findall(cell), fault
     for shown in CODE.findall(cell):
