@@ -96,6 +96,7 @@ plan = Plan(
         Route("POST", "/orders", creates_order=True),
         Route("POST", "/orders/{order_ref}/cancellations"),
     ),
+    caller="anonymous",
     orders=oracle.orders,
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,

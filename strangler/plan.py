@@ -14,11 +14,11 @@ from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader, OrderFacts
-from strangler.routes import Route, path_template_problems, route_problems
+from strangler.routes import Callers, Route, path_template_problems, route_problems
 from strangler.step.intents import Json
 from strangler.waits import Link, waiting_problems
 
-__all__ = ["Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "load_plan"]
+__all__ = ["Callers", "Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "load_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,13 @@ class Plan:
     idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
     an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request,
     `resumer_context` says what it reads, so that `strangler pressure` sees what waits for it.
+
+    `caller` says whose an Idempotency-Key is, for all routes that do not say it: `"header:NAME"`, `"cookie:NAME"`, a
+    function of the request's headers (by name in any letter case; repeated ones joined by ", ") that returns the
+    caller's name or None, `"anonymous"`, or several of them, of which all that are present count. Two callers never
+    share a key, nor an answer. An Authorization header counts wherever it is present, so a bearer token that is
+    refreshed between two attempts is another caller. The way out is a function that returns the account: where it
+    returns a name, no Authorization counts beside it.
     """
 
     name: str
@@ -143,6 +150,7 @@ class Plan:
     resumer: str = ""
     resumer_context: Context | None = None
     choreography: Choreography | None = None
+    caller: Callers | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -216,7 +224,7 @@ def _problems(plan: Plan) -> Iterable[str]:
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)
     yield from _history_problems(plan)
-    yield from route_problems(plan.routes)
+    yield from route_problems(plan.routes, plan.caller)
     yield from path_template_problems("order_path", plan.order_path, "order_ref")
     yield from path_template_problems("hand_back_path", plan.hand_back_path, "step", "order_ref")
 

@@ -1,16 +1,22 @@
-"""The writes that the facade owns: what a plan says of each route, and what contradicts itself in it. Pure."""
+"""The writes that the facade owns: what a plan says of each route, and of whose Idempotency-Key it takes. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 # `{name}` is one segment of a path or a part of one, `{name:path}` one or more segments.
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(:path)?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 OWN_PREFIX = "/-/"  # the facade's own paths, which the application never sees
+ANONYMOUS = "anonymous"
+HEADER, COOKIE = "header:", "cookie:"
+
+NameOf: TypeAlias = Callable[[Mapping[str, str]], str | None]
+Caller: TypeAlias = str | NameOf
+Callers: TypeAlias = Caller | Sequence[Caller]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class Route:
 
     `spelling`: a request that only some applications take for this route (`//orders`, `/orders%2F`) is owned too;
     `"exact"` refuses it. `case_insensitive`: the application takes `/Orders` for `/orders`.
+
+    `caller` says whose Idempotency-Key it is, else the plan's `caller` does: see `Plan`.
     """
 
     method: str
@@ -29,17 +37,33 @@ class Route:
     creates_order: bool = False
     spelling: Literal["any", "exact"] = "any"
     case_insensitive: bool = False
+    caller: Callers | None = None
 
 
-def route_problems(routes: Sequence[Route]) -> Iterable[str]:
-    """What contradicts itself in a plan's routes, each with the fix."""
+def listed(callers: Callers) -> tuple[Caller, ...]:
+    """One way to tell a caller, or several, as several.
+
+    >>> listed("cookie:session"), listed(["header:X-Api-Key", "anonymous"])
+    (('cookie:session',), ('header:X-Api-Key', 'anonymous'))
+    """
+    return (callers,) if isinstance(callers, str) or callable(callers) else tuple(callers)
+
+
+def route_problems(routes: Sequence[Route], caller: Callers | None) -> Iterable[str]:
+    """What contradicts itself in a plan's routes, each with the fix. `caller` is the plan's default."""
     if not any(route.creates_order for route in routes):
         yield "no route has creates_order=True; without it no order gets an owner"
+    if caller is not None:
+        yield from (f"the plan's caller {problem}" for problem in _caller_problems(caller))
     for route in routes:
         named = f"route {route.method} {route.path!r}"
         yield from (f"{named} {problem}" for problem in _path_problems(route))
         if route.spelling not in ("any", "exact"):
             yield f'{named} has spelling={route.spelling!r}; use "any" or "exact"'
+        if route.caller is not None:
+            yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
+        elif caller is None and route.creates_order:
+            yield f"{named} does not say whose Idempotency-Key it takes; {CHOICES}"
 
 
 def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable[str]:
@@ -49,6 +73,13 @@ def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable
     if not path.startswith("/") or "{" in found or "}" in found or names != sorted(placeholders):
         wanted = " and ".join(f"{{{each}}}" for each in placeholders)
         yield f"{name} {path!r} must begin with '/' and hold {wanted} once, and no other placeholder"
+
+
+CHOICES = """say it with caller=..., on the route or for all routes on the plan:
+      caller="header:Authorization": clients log in with a token that stays the same between two attempts
+      caller="cookie:session": browsers log in with a cookie; give its name
+      caller=account: a function of the headers that returns the account, for tokens that are refreshed
+      caller="anonymous": nobody logs in; whoever sends a key and its request again gets the first answer"""
 
 
 def _path_problems(route: Route) -> Iterable[str]:
@@ -66,3 +97,16 @@ def _path_problems(route: Route) -> Iterable[str]:
         yield "neither creates an order nor names {order_ref}"
     if route.path.startswith(OWN_PREFIX):
         yield f"lies under {OWN_PREFIX}, which is the facade's own; the application never sees it"
+
+
+def _caller_problems(callers: Callers) -> Iterable[str]:
+    rules = listed(callers)
+    if not rules:
+        yield 'is empty; name a way to tell the caller, or "anonymous"'
+    for rule in rules:
+        if callable(rule):
+            continue
+        prefix, colon, name = rule.partition(":") if isinstance(rule, str) else ("", "", "")
+        if rule == ANONYMOUS or (prefix + colon in (HEADER, COOKIE) and TOKEN.fullmatch(name)):
+            continue
+        yield f'is {rule!r}; use "header:NAME", "cookie:NAME", a function of the headers, or "anonymous"'

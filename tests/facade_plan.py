@@ -18,5 +18,6 @@ plan = Plan(
         Route("POST", "/orders", creates_order=True),
         Route("POST", "/orders/{order_ref}/cancellations"),
     ),
+    caller="anonymous",
     orders=no_orders,
 )

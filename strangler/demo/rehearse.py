@@ -21,6 +21,7 @@ from strangler.demo.faults import STUCK, Planted, found, hold_stuck, plant
 from strangler.demo.narrator import Narrator
 from strangler.demo.report import RehearsalReport
 from strangler.demo.scene import Scene
+from strangler.facade.caller import ANONYMOUS_SCOPE
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.stack import Stack
 from strangler.local.system import TOPIC_PREFIX, System
@@ -28,7 +29,6 @@ from strangler.plan import Plan
 from strangler.reconcile.run import Report, reconcile
 
 BARE = frozenset({"vendors", "legacy"})
-TENANT = "shop"
 SETTLED_WITHIN_S = 30.0
 STUCK_WITHIN_S = 3.0
 
@@ -129,7 +129,7 @@ def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix=-again", "--no-cancellations"]
     argv = [*scene.rehearsal.replay, *once]
     client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
-    holder, fault = hold_stuck(scene, mint_order_ref(TENANT, client_ref))
+    holder, fault = hold_stuck(scene, mint_order_ref(ANONYMOUS_SCOPE, client_ref))
     commands.run(scene.stack, "replay-stuck", argv, scene.environ)
     settle(scene)  # its last step is held up; until then it must have come
     judged = reconcile(scene.plan, scene.environ, timeout_s=STUCK_WITHIN_S)

@@ -8,6 +8,8 @@ from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown, StranglerError
+from strangler.facade.caller import UNKNOWN_SCOPE
+from strangler.facade.headers import to_keep
 from strangler.facade.idempotency import Claim, FirstAnswer, Stored
 from strangler.ownership import Ownership
 from strangler.stages import StageTable, ownership_for
@@ -23,7 +25,9 @@ WITH current AS (
     INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
     SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(order_ref)s, 'started',
            now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
-    FROM current
+    FROM current WHERE NOT EXISTS (
+        SELECT FROM strangler.idempotency
+        WHERE tenant = ANY (%(other_scopes)s::text[]) AND key = %(key)s AND expires_at > now())
     ON CONFLICT (tenant, key) DO NOTHING RETURNING order_ref
 ), owner AS (
     INSERT INTO strangler.ownership (order_ref, epoch, owners) SELECT order_ref, %(epoch)s, %(owners)s FROM claim
@@ -36,8 +40,11 @@ SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT cou
 CLAIM: LiteralString = """
 WITH claim AS (
     INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
-    VALUES (%(tenant)s, %(key)s, %(fingerprint)s, %(order_ref)s, 'started',
-            now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s))
+    SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(order_ref)s, 'started',
+           now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
+    WHERE NOT EXISTS (
+        SELECT FROM strangler.idempotency
+        WHERE tenant = ANY (%(other_scopes)s::text[]) AND key = %(key)s AND expires_at > now())
     ON CONFLICT (tenant, key) DO NOTHING RETURNING order_ref
 )
 SELECT (SELECT count(*) FROM claim),
@@ -46,8 +53,11 @@ SELECT (SELECT count(*) FROM claim),
 OWNERS: LiteralString = "SELECT owners FROM strangler.ownership WHERE order_ref = %(order_ref)s"
 
 FIND: LiteralString = """
-SELECT fingerprint, order_ref, lease_until <= now(), state = 'done', status, headers, body
-FROM strangler.idempotency WHERE tenant = %(tenant)s AND key = %(key)s"""
+SELECT fingerprint, order_ref, lease_until <= now(), state = 'done', status, headers, body, tenant = %(tenant)s
+FROM strangler.idempotency
+WHERE tenant = ANY (%(other_scopes)s::text[] || %(tenant)s::text) AND key = %(key)s
+  AND (tenant = %(tenant)s OR expires_at > now())
+ORDER BY tenant = %(tenant)s DESC LIMIT 1"""
 
 # Whoever comes first, the original request or one that resolved it, has the first answer. It need not wait for the
 # disk as the claim must: when the server crashes within the next moments, a repeat finds the order instead.
@@ -108,7 +118,7 @@ def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | S
 def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
     """Claim the key for a command of an order that exists, committed; or what was stored before."""
     for _ in range(TRIES):
-        claimed, owners = connection.execute(CLAIM, asdict(claim), prepare=True).fetchone() or (0, None)
+        claimed, owners = connection.execute(CLAIM, _claimed(claim), prepare=True).fetchone() or (0, None)
         found = Held(claim, owners) if claimed else find(connection, claim)
         if found is not None:
             return found
@@ -122,21 +132,22 @@ def owners_of(connection: PsycopgConnection, order_ref: str) -> str | None:
 
 
 def find(connection: PsycopgConnection, claim: Claim) -> Stored | None:
-    """The stored claim with the same tenant and key."""
-    row = connection.execute(FIND, _name(claim), prepare=True).fetchone()
+    """The claim with the same key in the same scope, else in another one in which it may be the same caller's."""
+    row = connection.execute(FIND, _claimed(claim), prepare=True).fetchone()
     if row is None:
         return None
-    fingerprint, order_ref, lease_over, done, status, headers, body = row
+    fingerprint, order_ref, lease_over, done, status, headers, body, same_scope = row
     answer = None
     if done:
-        fields = [(name, value) for name, value in headers["fields"]]
+        fields = to_keep([(name, value) for name, value in headers["fields"]])  # earlier releases stored all of them
         answer = FirstAnswer(status, headers["reason"], fields, None if body is None else bytes(body))
-    return Stored(bytes(fingerprint), order_ref, lease_over, answer)
+    same_caller = same_scope and claim.tenant != UNKNOWN_SCOPE
+    return Stored(bytes(fingerprint), order_ref, lease_over, answer, same_caller)
 
 
 def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> bool:
     """Store the first answer, committed. False: there is one already, and that one counts."""
-    headers = json.dumps({"reason": answer.reason, "fields": list(answer.headers)})
+    headers = json.dumps({"reason": answer.reason, "fields": to_keep(answer.headers)})
     values = {**_name(claim), "status": answer.status, "headers": headers, "body": answer.body}
     return connection.execute(FINISH, values, prepare=True).rowcount == 1
 
@@ -196,4 +207,8 @@ def _name(claim: Claim) -> dict[str, object]:
 
 
 def _values(claim: Claim, owners: Ownership) -> dict[str, object]:
-    return {**asdict(claim), "epoch": owners.epoch, "owners": owners.to_header()}
+    return {**_claimed(claim), "epoch": owners.epoch, "owners": owners.to_header()}
+
+
+def _claimed(claim: Claim) -> dict[str, object]:
+    return {**asdict(claim), "other_scopes": list(claim.other_scopes)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from strangler.facade.message import Framing, Headers, values
 
 # RFC 9110 section 7.6.1; what `Connection` names is for one hop as well.
@@ -17,6 +19,12 @@ CONTROL_PREFIX = "strangler-"
 # A WSGI server reads `X_Y` as `X-Y`: such a twin of a field that we set or drop would pass for the real one.
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
 _NO_TWIN = HOP_BY_HOP | _SET_HERE | _FORWARDED | {"host", "content-type", "idempotency-key"}
+
+# They open, renew or end one client's session, or prove something of one exchange: a replay must not.
+GIVEN_ONCE = frozenset(
+    {"set-cookie", "set-cookie2", "www-authenticate", "authentication-info", "proxy-authentication-info"}
+    | {"clear-site-data", "dpop-nonce"}
+)
 
 # For looking up an order on a client's behalf: who asks and what it can read, nothing of the write itself.
 _OF_THE_ASKER = frozenset(
@@ -58,9 +66,14 @@ def is_field_value(text: str) -> bool:
     return text.isascii() and text.isprintable() and text == text.strip() != ""
 
 
-def to_look_up(headers: Headers) -> list[tuple[str, str]]:
-    """Of fields for the upstream, those with which the same client may ask for its order."""
-    return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER]
+def to_keep(headers: Headers) -> list[tuple[str, str]]:
+    """An answer's fields as they may be given again: none that are for one client at one time."""
+    return [(name, value) for name, value in headers if name.lower() not in GIVEN_ONCE]
+
+
+def to_look_up(headers: Headers, also: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Of fields for the upstream, those with which the same client may ask for its order; `also` in lower case."""
+    return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER or name.lower() in also]
 
 
 def request_framing(headers: Headers) -> Framing:

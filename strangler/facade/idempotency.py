@@ -23,7 +23,10 @@ _BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")  # what most clients send
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to carry a request out once. Until `lease_s` have passed, repeats are told that it is under way."""
+    """The right to carry a request out once. Until `lease_s` have passed, repeats are told that it is under way.
+
+    `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's.
+    """
 
     tenant: str
     key: str
@@ -31,6 +34,7 @@ class Claim:
     order_ref: str
     lease_s: float
     retention_s: float
+    other_scopes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,13 @@ class FirstAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A claim as the database has it; `answer` is None until it is done."""
+    """A claim as the database has it; `answer` is None until it is done. Only the same caller may have the answer."""
 
     fingerprint: bytes
     order_ref: str
     lease_over: bool
     answer: FirstAnswer | None
+    same_caller: bool = True
 
 
 class Repeat(StrEnum):
@@ -58,13 +63,18 @@ class Repeat(StrEnum):
 
     IN_PROGRESS = "in_progress"
     OTHER_REQUEST = "other_request"
+    CALLER_UNKNOWN = "caller_unknown"
     STALE = "stale"
 
 
 def judge(stored: Stored, fingerprint: bytes) -> FirstAnswer | Repeat:
-    """The first answer if there is one. Another payload is refused, whatever became of the first one."""
+    """The first answer if there is one. Another payload is refused, whatever became of the first one; so is a caller
+    of whom nobody can tell that it is the first one.
+    """
     if stored.fingerprint != fingerprint:
         return Repeat.OTHER_REQUEST
+    if not stored.same_caller:
+        return Repeat.CALLER_UNKNOWN
     if stored.answer is not None:
         return stored.answer
     return Repeat.STALE if stored.lease_over else Repeat.IN_PROGRESS

@@ -29,11 +29,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed request as it goes, or went, to the application."""
+    """A claimed request as it goes, or went, to the application. `caller_fields`: by which it knows its caller."""
 
     held: Held
     sent: Outgoing
     match: Owned
+    caller_fields: frozenset[str] = frozenset()
 
     @property
     def creates(self) -> bool:
@@ -133,7 +134,9 @@ class Outcomes:
         """
         target = self._bounds.order_path.format(order_ref=quote(attempt.claim.order_ref, safe=""))
         try:
-            exchange = self._upstream.exchange(Outgoing("GET", target, to_look_up(attempt.sent.headers)))
+            exchange = self._upstream.exchange(
+                Outgoing("GET", target, to_look_up(attempt.sent.headers, attempt.caller_fields))
+            )
             with closing(exchange):
                 body, whole = self.read(iter(exchange))
         except (NotSent, Broke) as error:

@@ -11,6 +11,7 @@ from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown
 from strangler.facade import claims
+from strangler.facade.caller import CallerFailed, caller_fields, other_scopes, scope_of
 from strangler.facade.claims import Held, Stages
 from strangler.facade.client_body import ClientBody, read_all
 from strangler.facade.database import Database
@@ -32,20 +33,33 @@ from strangler.facade.idempotency import (
 )
 from strangler.facade.message import Answer, Framing, Outgoing, Request, values
 from strangler.facade.outcome import Attempt, Outcomes, given
-from strangler.facade.problem import DATABASE_DOWN, IN_PROGRESS, KEY_MALFORMED, KEY_MISSING, OTHER_REQUEST, Problem
+from strangler.facade.problem import (
+    CALLER_FAILED,
+    CALLER_UNKNOWN,
+    DATABASE_DOWN,
+    IN_PROGRESS,
+    KEY_MALFORMED,
+    KEY_MISSING,
+    OTHER_REQUEST,
+    Problem,
+)
 from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
 from strangler.ownership import HEADER, ORDER_REF_HEADER
+from strangler.routes import Callers
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimSettings:
-    """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order."""
+    """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order.
+
+    `caller` says whose key it is on routes that do not say it.
+    """
 
     lease_s: float
-    tenant: str = "shop"
+    caller: Callers = ()
     retention_s: float = 24 * 3600.0
     body_limit_bytes: int = 1024 * 1024
 
@@ -100,10 +114,17 @@ class OwnedWrites:
         key = parse_key(keys)
         if key is None:
             return KEY_MALFORMED
-        settings = self._settings
-        order_ref = match.order_ref or mint_order_ref(settings.tenant, key)
+        scope = scope_of(self._callers(match), request.headers, key)
+        if isinstance(scope, CallerFailed):
+            logger.error("caller_failed", extra={"route": match.route.path, "error": scope.error})
+            return CALLER_FAILED
+        order_ref = match.order_ref or mint_order_ref(scope, key)
         fingerprint = fingerprint_of(request.method, match.canonical + match.query, body)
-        return Claim(settings.tenant, key, fingerprint, order_ref, settings.lease_s, settings.retention_s)
+        lease_s, retention_s = self._settings.lease_s, self._settings.retention_s
+        return Claim(scope, key, fingerprint, order_ref, lease_s, retention_s, other_scopes(scope))
+
+    def _callers(self, match: Owned) -> Callers:
+        return self._settings.caller if match.route.caller is None else match.route.caller
 
     def _claim(self, connection: PsycopgConnection, claim: Claim, match: Owned) -> Held | Stored:
         if match.order_ref is None:
@@ -112,7 +133,7 @@ class OwnedWrites:
 
     def _attempt(self, request: Request, match: Owned, body: bytes, held: Held) -> Attempt:
         sent = self._with_owner(request, body, held.claim.order_ref, held.owners)
-        return Attempt(held, sent, match)
+        return Attempt(held, sent, match, caller_fields(self._callers(match)))
 
     def _with_owner(self, request: Request, body: bytes, order_ref: str, owners: str | None) -> Outgoing:
         """The order's reference and owners in place of any that the client has sent; those are gone by now."""
@@ -138,6 +159,8 @@ class OwnedWrites:
         match found:
             case Repeat.OTHER_REQUEST:
                 return OTHER_REQUEST.to_answer()
+            case Repeat.CALLER_UNKNOWN:
+                return CALLER_UNKNOWN.to_answer()
             case Repeat.IN_PROGRESS:
                 return IN_PROGRESS.to_answer()
             case Repeat.STALE:

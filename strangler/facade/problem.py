@@ -68,6 +68,20 @@ OTHER_REQUEST = Problem(
 IN_PROGRESS = Problem(
     409, "in-progress", "the first request with this key is under way; ask again with the same key", Effect.UNKNOWN, 1
 )
+CALLER_UNKNOWN = Problem(
+    409,
+    "caller-unknown",
+    "this Idempotency-Key came before, and it cannot be told if the caller was you: look whether the request was "
+    "carried out, log in, and use a new key for a new request; where nobody logs in, the plan says caller='anonymous'",
+    Effect.UNKNOWN,
+)
+CALLER_FAILED = Problem(
+    503,
+    "caller-failed",
+    "the caller could not be told, nothing was forwarded; try again with the same key",
+    Effect.NONE,
+    5,
+)
 OUTCOME_UNKNOWN = Problem(
     503,
     "outcome-unknown",

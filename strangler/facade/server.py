@@ -73,7 +73,9 @@ def make_app(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints, raw
     database = Database(settings.dsn, size=settings.database_connections)
     bounds = Bounds(plan.order_path, answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
     claim_settings = ClaimSettings(
-        lease_s=settings.read_timeout_s + LEASE_MARGIN_S, body_limit_bytes=settings.body_limit_bytes
+        lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
+        caller=() if plan.caller is None else plan.caller,
+        body_limit_bytes=settings.body_limit_bytes,
     )
     owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), checkpoints)
     facade = Facade(Targets(plan.routes, internal=[plan.hand_back_path]), owned, upstream, database, lambda: raw.fields)

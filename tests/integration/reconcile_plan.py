@@ -76,6 +76,7 @@ plan = Plan(
         ),
     ),
     routes=(Route("POST", "/orders", creates_order=True),),
+    caller="anonymous",
     orders=orders,
     topics={"order": 2},
 )

@@ -30,6 +30,7 @@ PLAN = Plan(
     name="one step",
     steps=(SEARCH,),
     routes=(Route("POST", "/orders", creates_order=True),),
+    caller="anonymous",
     orders=lambda _: (),
     facets=lambda event: [("sku", event.payload.decode())],
 )

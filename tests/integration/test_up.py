@@ -35,6 +35,7 @@ plan = Plan(
     name="small",
     steps=(Step("mail"),),
     routes=(Route("POST", "/orders", creates_order=True),),
+    caller="anonymous",
     orders=lambda connection: [],
     topics={"order": 2},
     processes=(

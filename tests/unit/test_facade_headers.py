@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.facade.headers import (
+    GIVEN_ONCE,
     HOP_BY_HOP,
     NEVER_HOP_BY_HOP,
     bad_response_framing,
     request_framing,
     to_client,
+    to_keep,
     to_look_up,
     to_upstream,
 )
@@ -142,3 +144,14 @@ def test_a_body_is_framed_as_the_fields_say(sent: Fields, framing: Framing) -> N
 )
 def test_a_response_without_a_clear_end_is_named(got: Fields, clear: bool) -> None:
     assert (bad_response_framing(got) is None) == clear
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN_ONCE))
+def test_what_is_for_one_client_at_one_time_is_not_kept(name: str) -> None:
+    sent = [("ETag", "e"), (name.title(), "a"), ("X-Kept", "k"), (name.upper(), "b"), ("Location", "/")]
+    assert to_keep(sent) == [("ETag", "e"), ("X-Kept", "k"), ("Location", "/")]
+
+
+def test_a_look_up_takes_along_what_tells_the_caller() -> None:
+    sent = [("X-API-Key", "k"), ("X-Other", "o"), ("Cookie", "c")]
+    assert to_look_up(sent, {"x-api-key"}) == [("X-API-Key", "k"), ("Cookie", "c")]

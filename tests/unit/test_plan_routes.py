@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from strangler.errors import BadPlan
 from strangler.plan import Plan, Route, Step
+from strangler.routes import Callers
+from tests.facade_plan import no_orders
 
 ORDERS = Route("POST", "/orders", creates_order=True)
 
 
-def planned(*routes: Route, **paths: str) -> Plan:
-    return Plan(name="p", steps=(Step("payment"),), routes=routes, orders=lambda _: (), **paths)  # type: ignore[arg-type]  # paths are text
+def planned(*routes: Route, caller: Callers | None = "anonymous", **paths: str) -> Plan:
+    return Plan(name="p", steps=(Step("payment"),), routes=routes, orders=no_orders, caller=caller, **paths)  # type: ignore[arg-type]  # paths are text
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,34 @@ def test_a_path_that_could_not_be_filled_in_is_refused(paths: Mapping[str, str])
 
 def test_routes_of_every_kind_are_taken() -> None:
     assert planned(ORDERS, Route("PATCH", "/a/{order_ref:path}/x-{other}/"), Route("M-SEARCH", "/{order_ref}"))
+
+
+def test_a_plan_that_does_not_say_whose_key_an_order_takes_is_refused_with_each_choice() -> None:
+    with pytest.raises(BadPlan) as refused:
+        planned(ORDERS, caller=None)
+    said = str(refused.value)
+    assert "route POST '/orders' does not say whose Idempotency-Key it takes" in said
+    for choice in ('caller="header:Authorization"', 'caller="cookie:session"', "caller=account", 'caller="anonymous"'):
+        assert len([line for line in said.splitlines() if choice in line]) == 1
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        *("", "header", "header:", "cookie:", "cookie:a b", "header:X Y", "header: X", "query:user", "Anonymous"),
+        *((), [], ("cookie:s", ""), ["anonymous", 7], ("header:X", None)),
+    ],
+)
+def test_a_caller_that_cannot_be_told_is_refused(caller: Callers) -> None:
+    for routes, default in (([replace(ORDERS, caller=caller)], None), ([ORDERS], caller)):
+        with pytest.raises(BadPlan, match=r'"header:NAME"|is empty'):
+            planned(*routes, caller=default)
+
+
+@pytest.mark.parametrize(
+    "caller",
+    ["header:Authorization", "cookie:session", "anonymous", len, ("cookie:s", len), ["header:X-Api-Key", "anonymous"]],
+)
+def test_a_caller_may_be_told_by_the_route_or_by_the_plan(caller: Callers) -> None:
+    assert planned(ORDERS, caller=caller)
+    assert planned(replace(ORDERS, caller=caller), Route("PUT", "/orders/{order_ref}"), caller=None)

@@ -23,6 +23,7 @@ def plan(*processes: Process) -> Plan:
         name="small",
         steps=(Step("mail"),),
         routes=(Route("POST", "/orders", creates_order=True),),
+        caller="anonymous",
         orders=no_orders,
         processes=processes,
     )

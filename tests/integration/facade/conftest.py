@@ -47,8 +47,10 @@ def launch(stack: Stack, dsn: str, shared_app: Application) -> Iterator[StartFac
     """Starts facades on the module's database and application; `stop_at` names a checkpoint."""
     started: list[Running] = []
 
-    def start(*flags: str, stop_at: str = "", dsn: str = dsn, upstream: str = shared_app.url) -> Running:
-        env = {"STRANGLER_DSN": dsn, "LEGACY_URL": upstream, "STRANGLER_PLAN": str(PLAN)}
+    def start(
+        *flags: str, stop_at: str = "", dsn: str = dsn, upstream: str = shared_app.url, plan: Path = PLAN
+    ) -> Running:
+        env = {"STRANGLER_DSN": dsn, "LEGACY_URL": upstream, "STRANGLER_PLAN": str(plan)}
         port = stack.take_port()
         running = stack.spawn(
             f"facade-{port}",

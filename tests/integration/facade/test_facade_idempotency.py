@@ -15,7 +15,7 @@ from tests.integration.facade.client import ORDER, Answer, ask, order, send
 from tests.integration.facade.conftest import StartFacade
 from tests.integration.facade.shop import JSON, Shop
 
-DYNAMIC = ("server", "date", "connection", "idempotency-replayed")
+DYNAMIC = ("server", "date", "connection", "idempotency-replayed", "set-cookie")
 
 
 def lasting(got: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -38,6 +38,7 @@ def test_a_repeat_is_answered_by_the_first_answer(facade: Running, second: Runni
     assert (first.status, first.json()["order_ref"]) == (201, mint_order_ref("shop", key))
     assert lasting(first) == lasting(again) == lasting(quoted)
     assert [got.field("Idempotency-Replayed") for got in (first, again, quoted)] == [None, "?1", "?1"]
+    assert [got.field("Set-Cookie") for got in (first, again, quoted)] == ["a=1", None, None]
     assert len(shop.posted) == 1
 
 

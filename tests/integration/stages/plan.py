@@ -27,6 +27,7 @@ plan = Plan(
         Step("search", Context("search", "search", ("order",)), CHECK),
     ),
     routes=(Route("POST", "/orders", creates_order=True),),
+    caller="anonymous",
     orders=no_orders,
     branches=("outbox", "strangler", "notification", "search"),
 )

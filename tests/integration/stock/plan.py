@@ -13,6 +13,7 @@ plan = Plan(
         Step("search", Context("search", "search", ("order",)), CHECK, shared=("stock", "velocity")),
     ),
     routes=(Route("POST", "/orders", creates_order=True),),
+    caller="anonymous",
     orders=no_orders,
     branches=("outbox", "strangler", "legacy", "inventory", "search"),
     shared={"stock": stock},

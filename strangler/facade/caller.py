@@ -1,0 +1,151 @@
+"""Whose Idempotency-Key it is: the scope of a key, from what a plan says tells its callers apart. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from strangler.facade.message import Headers
+from strangler.routes import ANONYMOUS, COOKIE, HEADER, Callers, NameOf, listed
+
+# The scope of every key in releases that knew no callers. Orders are found again by what is minted from it.
+ANONYMOUS_SCOPE = "shop"
+UNKNOWN_SCOPE = "unknown"  # of keys whose caller cannot be told: claimed, and answered to nobody again
+AUTHORIZATION = "authorization"
+
+_COOKIE_VALUE = re.compile(r'(?:"(?:[^"\\]|\\.)*")?[^;]*')
+
+Part = tuple[str, str, str]  # kind, name, value
+
+
+@dataclass(frozen=True, slots=True)
+class CallerFailed:
+    """The plan's function did not answer. `error` names the exception, without its text, which may hold a secret."""
+
+    error: str
+
+
+def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed:
+    """The scope of a key: of one caller alone, of all who are anonymous, or of nobody.
+
+    A caller's is a digest of what tells it, salted with the key: no secret is stored, and what one caller has sent
+    cannot be linked across keys. Values count byte for byte, repeated ones in their order; empty ones do not count.
+
+    >>> scope_of("anonymous", [], "k"), scope_of("cookie:session", [], "k")
+    ('shop', 'unknown')
+    """
+    rules = listed(callers)
+    names = [_name(rule, headers) for rule in rules if callable(rule)]
+    failed = next((name for name in names if isinstance(name, CallerFailed)), None)
+    if failed is not None:
+        return failed
+    parts = [("function", str(number), str(name)) for number, name in enumerate(names) if name]
+    told_by = {rule for rule in rules if isinstance(rule, str)} | (set() if parts else {HEADER + AUTHORIZATION})
+    for rule in sorted({_canonical(rule) for rule in told_by}):  # so that their order in the plan does not matter
+        parts += [(*_kind_and_name(rule), value) for value in _values(rule, headers)]
+    if parts:
+        return _digest(key, parts)
+    return ANONYMOUS_SCOPE if ANONYMOUS in rules else UNKNOWN_SCOPE
+
+
+def other_scopes(scope: str) -> tuple[str, ...]:
+    """Scopes in which the same key may have been claimed by the same caller, who was not told apart then.
+
+    Releases that knew no callers claimed under the anonymous scope, and a caller may log in between two attempts.
+    """
+    if scope == ANONYMOUS_SCOPE:
+        return ()
+    return (ANONYMOUS_SCOPE,) if scope == UNKNOWN_SCOPE else (ANONYMOUS_SCOPE, UNKNOWN_SCOPE)
+
+
+def caller_fields(callers: Callers) -> frozenset[str]:
+    """The header fields that a plan names, in lower case: the application may need them to know the caller."""
+    return frozenset(
+        rule.removeprefix(HEADER).lower()
+        for rule in listed(callers)
+        if isinstance(rule, str) and rule.startswith(HEADER)
+    )
+
+
+def fields(headers: Headers, name: str) -> list[str]:
+    """Every value of a field that is not empty. `X_A` counts as `X-A`: a WSGI server may hand it over as that."""
+    stripped = [value.strip() for found, value in headers if _folded(found) == _folded(name)]
+    return [value for value in stripped if value]
+
+
+def cookies(headers: Headers, name: str) -> list[str]:
+    """Every value of a cookie that is not empty, in order, without the quotes around it.
+
+    A `;` between quotes ends no value, or two sessions that differ behind it would be one.
+
+    >>> cookies([("Cookie", 'a=1; s="x;y"'), ("cookie", "s=z; S=no")], "s")
+    ['x;y', 'z']
+    """
+    start = re.compile(rf"(?:^|;)[ \t]*{re.escape(name)}[ \t]*=[ \t]*")
+    found: list[str] = []
+    for line in fields(headers, "cookie"):
+        found += [_cookie_value(line, match.end()) for match in start.finditer(line)]
+    return [value for value in found if value]
+
+
+class CallerHeaders(Mapping[str, str]):
+    """A request's fields by name in any letter case; repeated ones are joined by ", " (RFC 9110 section 5.3)."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def __getitem__(self, name: str) -> str:
+        found = [value for given, value in self._headers if _folded(given) == _folded(name)]
+        if not found:
+            raise KeyError(name)
+        return ", ".join(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({_folded(name): name for name, _ in self._headers}.values())
+
+    def __len__(self) -> int:
+        return len({_folded(name) for name, _ in self._headers})
+
+
+def _name(rule: NameOf, headers: Headers) -> str | CallerFailed | None:
+    try:
+        name = rule(CallerHeaders(headers))
+    except Exception as error:  # noqa: BLE001 - a team's own code: the request is refused, and the error named
+        return CallerFailed(type(error).__name__)
+    return name if name is None or isinstance(name, str) else CallerFailed(f"returned {type(name).__name__}")
+
+
+def _canonical(rule: str) -> str:
+    return _folded(rule) if rule.startswith(HEADER) else rule
+
+
+def _kind_and_name(rule: str) -> tuple[str, str]:
+    kind, _, name = rule.partition(":")
+    return kind, name
+
+
+def _values(rule: str, headers: Headers) -> list[str]:
+    kind, name = _kind_and_name(rule)
+    if kind + ":" == COOKIE:
+        return cookies(headers, name)
+    return fields(headers, name) if kind + ":" == HEADER else []
+
+
+def _cookie_value(line: str, begin: int) -> str:
+    found = _COOKIE_VALUE.match(line, begin)
+    value = found[0].strip() if found else ""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _digest(key: str, parts: list[Part]) -> str:
+    """Each text with its length in front: no two lists of parts are written alike."""
+    texts = [key, *(text for part in parts for text in part)]
+    octets = [text.encode("utf-8", "surrogatepass") for text in texts]
+    written = b"".join(b"%d:%b" % (len(each), each) for each in octets)
+    return hashlib.blake2b(written, digest_size=32, person=b"strangler-caller").hexdigest()

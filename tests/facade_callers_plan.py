@@ -1,0 +1,28 @@
+"""A plan for the facade whose routes tell their callers apart in every way that a plan knows."""
+
+from collections.abc import Mapping
+
+from strangler.plan import Plan, Route, Step
+from tests.facade_plan import no_orders
+
+
+def account(headers: Mapping[str, str]) -> str | None:
+    """The account of a token, as a team's own function would find it out."""
+    token = headers.get("authorization", "")
+    if token == "Bearer broken":
+        raise ValueError(token)
+    return token.removeprefix("Bearer ").partition(".")[0] or None
+
+
+plan = Plan(
+    name="callers",
+    steps=(Step("payment"),),
+    routes=(
+        Route("POST", "/orders", creates_order=True),
+        Route("POST", "/orders/{order_ref}/cancellations"),
+        Route("POST", "/guests/orders", creates_order=True, caller=["cookie:session", "anonymous"]),
+        Route("POST", "/accounts/orders", creates_order=True, caller=account),
+    ),
+    caller=("header:X-Api-Key", "cookie:session"),
+    orders=no_orders,
+)
