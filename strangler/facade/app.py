@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import product
 from typing import assert_never
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -12,12 +13,13 @@ from strangler.facade.forward import forward
 from strangler.facade.message import Answer, Headers, Request
 from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import NO_TUNNEL, NOT_HERE, request_refused
-from strangler.facade.targets import NotOwned, Owned, Refused, Reserved, Targets
+from strangler.facade.targets import Match, NotOwned, Owned, Refused, Reserved, Targets
 from strangler.facade.upstream import Upstream
 
 HEALTH_PATH = "/-/healthz"
 METHOD_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-OVERRIDE_REFUSED = "a method override would make this an owned request; send it with that method"
+PATH_OVERRIDES = frozenset({"x-original-url", "x-rewrite-url"})
+OVERRIDE_REFUSED = "a header field overrides method or path, which would make this an owned request; send it plainly"
 
 
 class Facade:
@@ -57,7 +59,7 @@ class Facade:
         if request.method == "CONNECT":
             return NO_TUNNEL.to_answer()
         match = self._targets.match(request.method, request.target)
-        if not isinstance(match, Owned) and self._is_owned_by_override(request):
+        if self._is_overridden(request, match):
             match = Refused(OVERRIDE_REFUSED)
         match match:
             case Owned():
@@ -71,10 +73,18 @@ class Facade:
             case _:
                 assert_never(match)
 
-    def _is_owned_by_override(self, request: Request) -> bool:
-        """Whether an application that honours such a field would run an owned route."""
-        fields = [value for name, value in request.headers if name.lower().replace("_", "-") in METHOD_OVERRIDES]
-        return any(isinstance(self._targets.match(each.strip().upper(), request.target), Owned) for each in fields)
+    def _is_overridden(self, request: Request, match: Match) -> bool:
+        """Whether an application that honours such fields would run another owned route, or a reserved path."""
+        fields = [(name.lower().replace("_", "-"), value.strip()) for name, value in request.headers]
+        methods = [value.upper() for name, value in fields if name in METHOD_OVERRIDES]
+        targets = [value for name, value in fields if name in PATH_OVERRIDES]
+        if not methods and not targets:
+            return False
+        both = product([request.method, *methods], [request.target, *targets])
+        others = [
+            other for other in (self._targets.match(*each) for each in both) if isinstance(other, Owned | Reserved)
+        ]
+        return any(_place(other) != _place(match) for other in others)
 
     def _own(self, method: str, path: str) -> Answer:
         """200 while this process serves. Without a database it still forwards, so that is told, not failed."""
@@ -82,3 +92,8 @@ class Facade:
             return NOT_HERE.to_answer()
         body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()
         return Answer(200, "OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
+
+
+def _place(match: Match) -> object:
+    """Where a request goes, in whichever spelling."""
+    return (match.route, match.canonical) if isinstance(match, Owned) else match

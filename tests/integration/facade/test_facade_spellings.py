@@ -127,10 +127,28 @@ def test_a_method_in_lower_case_is_refused(facade: Running, shop: Running, key: 
     assert len(carried_out(shop)) == before
 
 
-@pytest.mark.parametrize("field", ["X-HTTP-Method-Override: post", "X_Http_Method: POST", "X-Method-Override: POST"])
-def test_another_method_does_not_pass_for_an_owned_one(facade: Running, shop: Running, key: str, field: str) -> None:
-    status, body = post(facade, "/orders", key, method="PUT", field=f"{field}\r\n")
+@pytest.mark.parametrize(
+    ("method", "target", "field"),
+    [
+        ("PUT", "/orders", "X-HTTP-Method-Override: post"),
+        ("PUT", "/orders", "X_Http_Method: POST"),
+        ("PUT", "//orders", "X-Method-Override: POST"),
+        ("POST", "/elsewhere", "X-Original-URL: /%6Frders"),
+        ("PUT", "/elsewhere", "X-Rewrite-Url: //orders\r\nX-Http-Method-Override: POST"),
+        ("POST", "/orders", "X-Original-URL: /orders/R-1/cancellations"),
+        ("GET", "/elsewhere", "X-Original-Url: /internal/steps/s/orders/r"),
+    ],
+)
+def test_a_request_that_a_field_makes_an_owned_one_is_refused(
+    facade: Running, key: str, method: str, target: str, field: str
+) -> None:
+    status, body = post(facade, target, key, method=method, field=f"{field}\r\n")
     assert (status, json.loads(body)["effect"]) == (400, "none")
+
+
+def test_an_override_that_changes_nothing_owned_passes(facade: Running, key: str) -> None:
+    assert post(facade, "/ledger", key, method="GET", field="X-Original-URL: /ledger\r\n")[0] == 200
+    assert post(facade, "/orders", key, field="X-Original-URL: //orders\r\nX-Http-Method: POST\r\n")[0] == 201
 
 
 @pytest.mark.parametrize(
