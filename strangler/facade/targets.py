@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from strangler.facade.patterns import exact, filled, loose
+from strangler.facade.patterns import PathPattern, encoded
 from strangler.facade.readings import Reading, as_wsgi, decoded, has_one_reading, readings
 from strangler.routes import OWN_PREFIX, Route
 
@@ -70,9 +70,9 @@ class Targets:
     def __init__(self, routes: Sequence[Route], internal: Sequence[str] = ()) -> None:
         self._routes: dict[str, list[_Compiled]] = {}
         for route in routes:
-            both = exact(route.path), loose(route.path, case_insensitive=route.case_insensitive)
-            self._routes.setdefault(route.method, []).append(_Compiled(route, *both))
-        self._internal = [loose(path, case_insensitive=True) for path in internal]
+            pattern = PathPattern.of(route.path, case_insensitive=route.case_insensitive)
+            self._routes.setdefault(route.method, []).append(_Compiled(route, pattern))
+        self._internal = [PathPattern.of(path, case_insensitive=True).loose for path in internal]
 
     def match(self, method: str, target: str) -> Match:
         """Whose request it is; of several routes that match, the first one counts."""
@@ -126,13 +126,12 @@ def origin_form(target: str) -> str | None:
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     route: Route
-    exact: re.Pattern[str]
-    loose: re.Pattern[str]
+    pattern: PathPattern
 
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    route: Route
+    compiled: _Compiled
     values: Mapping[str, str]
 
 
@@ -146,36 +145,36 @@ def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Re
         return NOT_OWNED
     shallow = [hit for decodings, hit in others if decodings <= 1]
     taken = [hit for hit in (wsgi, plain) if hit is not None][:1] or shallow or hits
-    if any(hit.route is not hits[0].route for hit in hits) or any(hit != taken[0] for hit in taken):
+    if any(hit.compiled is not hits[0].compiled for hit in hits) or any(hit != taken[0] for hit in taken):
         return Refused(TWO_MEANINGS)
-    if plain is None and taken[0].route.spelling == "exact":
+    if plain is None and taken[0].compiled.route.spelling == "exact":
         return Refused(SPELLING_REFUSED)
     return _taken(taken[0], query, certain=plain is not None and wsgi is not None)
 
 
 def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
-    route, values = hit.route, hit.values
+    route, values = hit.compiled.route, hit.values
     order_ref = None if route.creates_order else values["order_ref"]
     if order_ref is not None and _UNSAFE.search(order_ref):
         return Refused(REFERENCE_REFUSED)
-    return Owned(route, order_ref, filled(route.path, values) if values else route.path, query, certain)
+    return Owned(route, order_ref, hit.compiled.pattern.filled(values), query, certain)
 
 
 def _exact_hit(routes: Sequence[_Compiled], path: str) -> _Hit | None:
-    text = _UNRESERVED.sub(lambda escaped: decoded(escaped[0]), path) if "%" in path else path
+    text = _UNRESERVED.sub(lambda escaped: decoded(escaped[0]), encoded(path)) if "%" in path else path
     for compiled in routes:
-        found = compiled.exact.fullmatch(text)
+        found = compiled.pattern.exact.fullmatch(text)
         if found is not None:
-            return _Hit(compiled.route, {name: decoded(value) for name, value in found.groupdict().items()})
+            return _Hit(compiled, {name: decoded(value) for name, value in found.groupdict().items()})
     return None
 
 
 def _loose_hit(routes: Sequence[_Compiled], reading: Reading) -> _Hit | None:
     for compiled in routes:
-        found = compiled.loose.fullmatch(reading.text)
+        found = compiled.pattern.loose.fullmatch(reading.text)
         if found is not None:
             values = found.groupdict()
-            return _Hit(compiled.route, values if reading.decodings else {n: decoded(v) for n, v in values.items()})
+            return _Hit(compiled, values if reading.decodings else {n: decoded(v) for n, v in values.items()})
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, MapAdapter, Rule
 
 from strangler.routes import PLACEHOLDER, Route
 
@@ -84,7 +84,7 @@ def _written(path: str, choose: Iterator[int], encoded: int, slashed: int) -> It
             yield character
 
 
-def router(*, merge_slashes: bool, strict_slashes: bool) -> Map:
+def router(*, merge_slashes: bool, strict_slashes: bool) -> MapAdapter:
     """An application that has the routes of `ROUTES`, named by their place, and nothing else."""
     rules = [
         Rule(
@@ -94,10 +94,10 @@ def router(*, merge_slashes: bool, strict_slashes: bool) -> Map:
         )
         for number, route in enumerate(ROUTES)
     ]
-    return Map(rules, merge_slashes=merge_slashes, strict_slashes=strict_slashes)
+    return Map(rules, merge_slashes=merge_slashes, strict_slashes=strict_slashes).bind("h")
 
 
-def resolved(application: Map, method: str, target: str) -> tuple[Route, Mapping[str, str]] | None:
+def resolved(application: MapAdapter, method: str, target: str) -> tuple[Route, Mapping[str, str]] | None:
     """The route that the application runs for a request that its server got, and the values it sees; None: no route.
 
     The server is gunicorn or waitress: the path is what `urlsplit` says, its octets are decoded once.
@@ -106,17 +106,9 @@ def resolved(application: Map, method: str, target: str) -> tuple[Route, Mapping
         path = urlsplit("." + target).path[1:] if target.startswith("//") else urlsplit(target).path
     except ValueError:
         return None
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "h",
-        "SERVER_PORT": "80",
-        "wsgi.url_scheme": "http",
-    }
+    seen = unquote_to_bytes(path).decode(errors="replace")  # as PATH_INFO, and as werkzeug takes it from there
     try:
-        endpoint, values = application.bind_to_environ(environ).match()
+        endpoint, values = application.match(seen, method)
     except HTTPException:  # not found, another method, or a redirect, which comes back as a request of its own
         return None
     return ROUTES[int(endpoint)], values

@@ -164,6 +164,13 @@ def test_a_path_placeholder_takes_several_segments(target: str) -> None:
     assert (match.order_ref, match.canonical) == ("a/b/c", "/f/a/b/c/x")
 
 
+@pytest.mark.parametrize("path", ["/zam\xf3wienia/\u017c {order_ref}", "/zam%c3%b3wienia/%C5%BC%20{order_ref}"])
+@pytest.mark.parametrize("target", ["/zam%C3%B3wienia/%C5%BC%20a", "/zam%c3%b3wienia/%c5%bc%20%61"])
+def test_a_route_may_need_escapes(path: str, target: str) -> None:
+    match = owned(target, Route("POST", path, spelling="exact"))
+    assert (match.order_ref, match.canonical, match.certain) == ("a", "/zam%C3%B3wienia/%C5%BC%20a", True)
+
+
 def test_the_root_may_be_owned() -> None:
     root = Route("POST", "/", creates_order=True)
     assert [owned(target, root).certain for target in ("/", "//", "http://h", "/x/..")] == [True, False, True, False]
