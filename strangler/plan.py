@@ -125,12 +125,12 @@ class Plan:
     an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request,
     `resumer_context` says what it reads, so that `strangler pressure` sees what waits for it.
 
-    `caller` says whose an Idempotency-Key is, for all routes that do not say it: `"header:NAME"`, `"cookie:NAME"`, a
-    function of the request's headers (by name in any letter case; repeated ones joined by ", ") that returns the
-    caller's name or None, `"anonymous"`, or several of them, of which all that are present count. Two callers never
-    share a key, nor an answer. An Authorization header counts wherever it is present, so a bearer token that is
-    refreshed between two attempts is another caller. The way out is a function that returns the account: where it
-    returns a name, no Authorization counts beside it.
+    `caller` identifies who sends an Idempotency-Key, on all routes without a `caller` of their own: `"header:NAME"`,
+    `"cookie:NAME"`, a function of the request's headers (a mapping, names in any letter case, repeated fields joined
+    by ", ") that returns the caller's name or None, `"anonymous"`, or several of these; all that are present count.
+    Two callers never share a key or an answer. An Authorization header counts wherever it is present, so a bearer
+    token refreshed between two attempts is another caller. The way out is a function that returns the account: beside
+    the name that it returns, an Authorization header does not count.
     """
 
     name: str

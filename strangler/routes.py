@@ -1,4 +1,4 @@
-"""The writes that the facade owns: what a plan says of each route, and of whose Idempotency-Key it takes. Pure."""
+"""The writes that the facade owns: what a plan declares of each route and of its callers. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Route:
     `spelling`: a request that only some applications take for this route (`//orders`, `/orders%2F`) is owned too;
     `"exact"` refuses it. `case_insensitive`: the application takes `/Orders` for `/orders`.
 
-    `caller` says whose Idempotency-Key it is, else the plan's `caller` does: see `Plan`.
+    `caller` identifies who sends an Idempotency-Key; the plan's `caller` is the default. See `Plan`.
     """
 
     method: str
@@ -41,7 +41,7 @@ class Route:
 
 
 def listed(callers: Callers) -> tuple[Caller, ...]:
-    """One way to tell a caller, or several, as several.
+    """One way to identify a caller, or several, as a tuple.
 
     >>> listed("cookie:session"), listed(["header:X-Api-Key", "anonymous"])
     (('cookie:session',), ('header:X-Api-Key', 'anonymous'))
@@ -63,7 +63,7 @@ def route_problems(routes: Sequence[Route], caller: Callers | None) -> Iterable[
         if route.caller is not None:
             yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
         elif caller is None and route.creates_order:
-            yield f"{named} does not say whose Idempotency-Key it takes; {CHOICES}"
+            yield f"{named} does not say what identifies the caller of its Idempotency-Key; {CHOICES}"
 
 
 def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable[str]:
@@ -75,7 +75,7 @@ def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable
         yield f"{name} {path!r} must begin with '/' and hold {wanted} once, and no other placeholder"
 
 
-CHOICES = """say it with caller=..., on the route or for all routes on the plan:
+CHOICES = """give caller=... on the route, or on the plan for all routes:
       caller="header:Authorization": clients log in with a token that stays the same between two attempts
       caller="cookie:session": browsers log in with a cookie; give its name
       caller=account: a function of the headers that returns the account, for tokens that are refreshed
@@ -102,7 +102,7 @@ def _path_problems(route: Route) -> Iterable[str]:
 def _caller_problems(callers: Callers) -> Iterable[str]:
     rules = listed(callers)
     if not rules:
-        yield 'is empty; name a way to tell the caller, or "anonymous"'
+        yield 'is empty; name what identifies a caller, or "anonymous"'
     for rule in rules:
         if callable(rule):
             continue

@@ -1,4 +1,4 @@
-"""A plan for the facade whose routes tell their callers apart in every way that a plan knows."""
+"""A plan for the facade whose routes identify their callers in every way that a plan can."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Whose Idempotency-Key it is: the scope of a key, from what a plan says tells its callers apart. Pure."""
+"""The scope of an Idempotency-Key: its caller, identified by what the plan names. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strangler.routes import ANONYMOUS, COOKIE, HEADER, Callers, NameOf, listed
 
 # The scope of every key in releases that knew no callers. Orders are found again by what is minted from it.
 ANONYMOUS_SCOPE = "shop"
-UNKNOWN_SCOPE = "unknown"  # of keys whose caller cannot be told: claimed, and answered to nobody again
+UNKNOWN_SCOPE = "unknown"  # the caller cannot be identified: claimed, and never replayed
 AUTHORIZATION = "authorization"
 
 _COOKIE_VALUE = re.compile(r'(?:"(?:[^"\\]|\\.)*")?[^;]*')
@@ -28,10 +28,10 @@ class CallerFailed:
 
 
 def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed:
-    """The scope of a key: of one caller alone, of all who are anonymous, or of nobody.
+    """The scope of a key: one caller, all anonymous callers, or all that cannot be identified.
 
-    A caller's is a digest of what tells it, salted with the key: no secret is stored, and what one caller has sent
-    cannot be linked across keys. Values count byte for byte, repeated ones in their order; empty ones do not count.
+    A caller's scope is a digest of what identifies it, salted with the key: no secret is stored, and rows of one
+    caller cannot be linked. Values count byte for byte, repeated ones in their order; empty ones do not count.
 
     >>> scope_of("anonymous", [], "k"), scope_of("cookie:session", [], "k")
     ('shop', 'unknown')
@@ -51,7 +51,7 @@ def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed
 
 
 def other_scopes(scope: str) -> tuple[str, ...]:
-    """Scopes in which the same key may have been claimed by the same caller, who was not told apart then.
+    """Scopes in which the same caller may have claimed the key without being identified.
 
     Releases that knew no callers claimed under the anonymous scope, and a caller may log in between two attempts.
     """

@@ -69,7 +69,7 @@ class Repeat(StrEnum):
 
 def judge(stored: Stored, fingerprint: bytes) -> FirstAnswer | Repeat:
     """The first answer if there is one. Another payload is refused, whatever became of the first one; so is a caller
-    of whom nobody can tell that it is the first one.
+    that cannot be identified as the first one.
     """
     if stored.fingerprint != fingerprint:
         return Repeat.OTHER_REQUEST

@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 class ClaimSettings:
     """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order.
 
-    `caller` says whose key it is on routes that do not say it.
+    `caller` identifies who sends a key on routes without a `caller` of their own.
     """
 
     lease_s: float

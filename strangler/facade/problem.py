@@ -71,14 +71,14 @@ IN_PROGRESS = Problem(
 CALLER_UNKNOWN = Problem(
     409,
     "caller-unknown",
-    "this Idempotency-Key came before, and it cannot be told if the caller was you: look whether the request was "
-    "carried out, log in, and use a new key for a new request; where nobody logs in, the plan says caller='anonymous'",
+    "this Idempotency-Key was used before, and its caller cannot be identified as you: check whether the request was "
+    "carried out, then log in and use a new key; where clients never log in, the plan needs caller='anonymous'",
     Effect.UNKNOWN,
 )
 CALLER_FAILED = Problem(
     503,
     "caller-failed",
-    "the caller could not be told, nothing was forwarded; try again with the same key",
+    "the caller could not be identified, nothing was forwarded; try again with the same key",
     Effect.NONE,
     5,
 )

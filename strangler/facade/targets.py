@@ -86,7 +86,7 @@ class Targets:
         return self._plain(routes, path, query) or self._read(routes, path, query)
 
     def _plain(self, routes: Sequence[_Compiled], path: str, query: str) -> Match | None:
-        """The short way for most requests; None where it does not tell."""
+        """The fast path for a path of one reading; None if it does not decide."""
         if not has_one_reading(path):
             return None
         if self._is_reserved(path):

@@ -27,7 +27,7 @@ def scope(callers: Callers, *headers: tuple[str, str], key: str = KEY) -> str:
     return found
 
 
-def test_without_a_word_of_its_caller_a_key_is_anonymous_or_nobodys() -> None:
+def test_without_an_identified_caller_a_key_is_anonymous_or_unknown() -> None:
     assert scope("anonymous") == "shop"
     assert [scope(callers) for callers in ((), "cookie:s", "header:X-Api-Key", account)] == ["unknown"] * 4
     assert scope(("cookie:s", "anonymous"), ("Cookie", "t=1")) == "shop"
@@ -48,7 +48,7 @@ def test_to_name_the_authorization_changes_nothing() -> None:
 def test_a_functions_answer_stands_for_a_token_that_is_refreshed() -> None:
     first, second = ("Authorization", "Bearer a.1"), ("Authorization", "Bearer a.2")
     assert scope(account, first, ("X-Account", "a")) == scope(account, second, ("x-account", "a"))
-    assert scope(account, first) != scope(account, second)  # it did not tell, so the tokens do
+    assert scope(account, first) != scope(account, second)  # it returned no name, so the tokens count
     both = (account, "header:Authorization")
     assert scope(both, first, ("X-Account", "a")) != scope(both, second, ("X-Account", "a"))
 
@@ -89,7 +89,7 @@ def test_a_twin_with_underscores_counts_as_the_field_that_a_wsgi_application_see
 @pytest.mark.parametrize(
     "empty", [("Authorization", " "), ("Cookie", "s="), ("Cookie", 's=""'), ("Cookie", "s"), ("X-Account", "")]
 )
-def test_an_empty_value_tells_nothing(empty: tuple[str, str]) -> None:
+def test_an_empty_value_identifies_nobody(empty: tuple[str, str]) -> None:
     assert scope(("cookie:s", account), empty) == "unknown"
 
 
@@ -153,7 +153,7 @@ def test_a_claim_that_may_be_the_same_callers_is_looked_for_elsewhere() -> None:
     assert [other_scopes(each) for each in ("shop", "unknown", "d1")] == [(), ("shop",), ("shop", "unknown")]
 
 
-def test_what_tells_a_caller_goes_along_with_a_look_up() -> None:
+def test_what_identifies_a_caller_goes_along_with_a_look_up() -> None:
     assert caller_fields(("header:X-Api-Key", "cookie:s", account, "anonymous")) == {"x-api-key"}
 
 
@@ -174,7 +174,7 @@ class Client:
             *([("X-Account", self.account)] if self.account else []),
         ]
 
-    def told(self) -> object:
+    def identity(self) -> object:
         return (() if self.account else self.tokens), self.keys, self.sessions, self.account
 
 
@@ -186,4 +186,4 @@ clients = st.builds(Client, several, several, several, st.just("") | texts)
 @given(clients, clients)
 def test_distinct_callers_never_share_a_scope_and_one_keeps_its_own(one: Client, other: Client) -> None:
     rules = ("header:X-Api-Key", "cookie:s", account)
-    assert (scope(rules, *one.headers()) == scope(rules, *other.headers())) == (one.told() == other.told())
+    assert (scope(rules, *one.headers()) == scope(rules, *other.headers())) == (one.identity() == other.identity())

@@ -152,6 +152,6 @@ def test_what_is_for_one_client_at_one_time_is_not_kept(name: str) -> None:
     assert to_keep(sent) == [("ETag", "e"), ("X-Kept", "k"), ("Location", "/")]
 
 
-def test_a_look_up_takes_along_what_tells_the_caller() -> None:
+def test_a_look_up_takes_along_what_identifies_the_caller() -> None:
     sent = [("X-API-Key", "k"), ("X-Other", "o"), ("Cookie", "c")]
     assert to_look_up(sent, {"x-api-key"}) == [("X-API-Key", "k"), ("Cookie", "c")]

@@ -59,11 +59,11 @@ def test_routes_of_every_kind_are_taken() -> None:
     assert planned(ORDERS, Route("PATCH", "/a/{order_ref:path}/x-{other}/"), Route("M-SEARCH", "/{order_ref}"))
 
 
-def test_a_plan_that_does_not_say_whose_key_an_order_takes_is_refused_with_each_choice() -> None:
+def test_a_plan_that_identifies_no_caller_is_refused_with_each_choice() -> None:
     with pytest.raises(BadPlan) as refused:
         planned(ORDERS, caller=None)
     said = str(refused.value)
-    assert "route POST '/orders' does not say whose Idempotency-Key it takes" in said
+    assert "route POST '/orders' does not say what identifies the caller of its Idempotency-Key" in said
     for choice in ('caller="header:Authorization"', 'caller="cookie:session"', "caller=account", 'caller="anonymous"'):
         assert len([line for line in said.splitlines() if choice in line]) == 1
 
@@ -75,7 +75,7 @@ def test_a_plan_that_does_not_say_whose_key_an_order_takes_is_refused_with_each_
         *((), [], ("cookie:s", ""), ["anonymous", 7], ("header:X", None)),
     ],
 )
-def test_a_caller_that_cannot_be_told_is_refused(caller: Callers) -> None:
+def test_a_caller_that_cannot_be_identified_is_refused(caller: Callers) -> None:
     for routes, default in (([replace(ORDERS, caller=caller)], None), ([ORDERS], caller)):
         with pytest.raises(BadPlan, match=r'"header:NAME"|is empty'):
             planned(*routes, caller=default)
@@ -85,6 +85,6 @@ def test_a_caller_that_cannot_be_told_is_refused(caller: Callers) -> None:
     "caller",
     ["header:Authorization", "cookie:session", "anonymous", len, ("cookie:s", len), ["header:X-Api-Key", "anonymous"]],
 )
-def test_a_caller_may_be_told_by_the_route_or_by_the_plan(caller: Callers) -> None:
+def test_a_caller_is_declared_on_the_route_or_on_the_plan(caller: Callers) -> None:
     assert planned(ORDERS, caller=caller)
     assert planned(replace(ORDERS, caller=caller), Route("PUT", "/orders/{order_ref}"), caller=None)

@@ -94,7 +94,7 @@ def test_a_token_that_was_refreshed_is_the_same_account(facade: Running, shop: S
     assert len(shop.posted) == 1
 
 
-def test_a_request_of_nobody_is_carried_out_once_and_its_answer_given_once(
+def test_a_request_of_an_unknown_caller_is_carried_out_once_and_never_replayed(
     facade: Running, shop: Shop, key: str
 ) -> None:
     first = post(facade, key, {})
@@ -107,7 +107,7 @@ def test_a_request_of_nobody_is_carried_out_once_and_its_answer_given_once(
     assert len(shop.posted) == 1
 
 
-def test_a_keyed_command_of_nobody_is_carried_out_once(facade: Running, shop: Shop, key: str) -> None:
+def test_a_keyed_command_of_an_unknown_caller_is_carried_out_once(facade: Running, shop: Shop, key: str) -> None:
     path = "/orders/R-1/cancellations"
     assert post(facade, key, {}, path).status == 201
     assert problem(post(facade, key, {}, path)) == (409, "caller-unknown", "unknown")
@@ -122,7 +122,7 @@ def test_guests_of_an_anonymous_route_share_their_keys(facade: Running, shop: Sh
     assert len(shop.posted) == 1
 
 
-def test_a_caller_that_the_plan_fails_to_tell_is_refused(
+def test_a_caller_that_the_plan_fails_to_identify_is_refused(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     got = post(facade, key, {"Authorization": "Bearer broken"}, "/accounts/orders")
@@ -186,7 +186,7 @@ def test_a_command_of_the_release_before_is_not_repeated(
     assert not shop.app.seen
 
 
-def test_an_expired_claim_of_the_release_before_is_in_nobodys_way(
+def test_an_expired_claim_of_the_release_before_blocks_nobody(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     earlier(connection, key, left="-1 s")
