@@ -87,7 +87,7 @@ class Facade:
         return any(_place(other) != _place(match) for other in others)
 
     def _own(self, method: str, path: str) -> Answer:
-        """200 while this process serves. Without a database it still forwards, so that is told, not failed."""
+        """200 while this process serves. Without a database it still forwards, so that is reported, not failed."""
         if path != HEALTH_PATH or method not in ("GET", "HEAD"):
             return NOT_HERE.to_answer()
         body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()

@@ -42,8 +42,8 @@ def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed
     if failed is not None:
         return failed
     parts = [("function", str(number), str(name)) for number, name in enumerate(names) if name]
-    told_by = {rule for rule in rules if isinstance(rule, str)} | (set() if parts else {HEADER + AUTHORIZATION})
-    for rule in sorted({_canonical(rule) for rule in told_by}):  # so that their order in the plan does not matter
+    declared = {rule for rule in rules if isinstance(rule, str)} | (set() if parts else {HEADER + AUTHORIZATION})
+    for rule in sorted({_canonical(rule) for rule in declared}):  # so that their order in the plan does not matter
         parts += [(*_kind_and_name(rule), value) for value in _values(rule, headers)]
     if parts:
         return _digest(key, parts)

@@ -136,7 +136,7 @@ class _Hit:
 
 
 def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Reading]) -> NotOwned | Owned | Refused:
-    """A plain hit first, then what a WSGI application sees, then the other readings, those decoded twice last."""
+    """The values are those that a WSGI application sees, else the plain path's, else those of the other readings."""
     plain = _exact_hit(routes, path)
     wsgi = _loose_hit(routes, Reading(as_wsgi(path), 1))
     others = [(reading.decodings, hit) for reading in read if (hit := _loose_hit(routes, reading)) is not None]
