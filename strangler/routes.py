@@ -77,8 +77,9 @@ def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable
 
 CHOICES = """give caller=... on the route, or on the plan for all routes:
       caller="header:Authorization": clients log in with a token that stays the same between two attempts
-      caller="cookie:session": browsers log in with a cookie; give its name
-      caller=account: a function of the headers that returns the account, for tokens that are refreshed
+      caller="cookie:session": browsers log in with a cookie that stays the same between two attempts; give its name
+      caller=account: a function of the headers that returns the account, where tokens are refreshed or a session's
+        cookie is written anew (Flask's is whenever the session changes, a permanent one with every answer)
       caller="anonymous": nobody logs in; whoever sends a key and its request again gets the first answer"""
 
 
