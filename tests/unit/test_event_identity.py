@@ -35,7 +35,7 @@ def test_an_id_without_a_time_is_of_now() -> None:
     assert UUID(int=uuid7().int) > uuid7(1_700_000_000_000)
 
 
-@given(st.from_regex(r"[A-Za-z0-9:._-]{1,20}", fullmatch=True), st.integers(0, 2**64 - 1), st.integers(0, 2**31))
+@given(st.from_regex(r"[A-Za-z0-9:._-]{1,20}", fullmatch=True), st.integers(0, 2**63 - 1), st.integers(0, 2**31 - 1))
 def test_a_position_is_read_as_it_was_written(source: str, lsn: int, ordinal: int) -> None:
     position = SourcePosition(source, lsn, ordinal)
 
