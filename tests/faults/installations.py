@@ -45,9 +45,11 @@ class InstallationsReport:
 
     `refused`: what a second installation was told on the first one's topics. `stopped`: how often relays and consumers
     said that they stop, where two installations got the same topics at the same moment; 0 would be silence.
+    `lacking`: orders that were offered and not taken, so that less was shown than was asked for.
     """
 
     orders: dict[str, int] = field(default_factory=dict)
+    lacking: int = 0
     findings: dict[str, dict[str, int]] = field(default_factory=dict)
     foreign: int = 0
     mixed_positions: int = 0
@@ -60,7 +62,7 @@ class InstallationsReport:
 
     def found(self) -> bool:
         amiss = any(count for kinds in self.findings.values() for count in kinds.values())
-        return bool(amiss or self.foreign or self.mixed_positions) or not (self.refused and self.stopped)
+        return bool(amiss or self.foreign or self.mixed_positions or self.lacking) or not (self.refused and self.stopped)
 
 
 def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) -> InstallationsReport:
@@ -85,6 +87,7 @@ def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) 
                 for name, system in (("first", first), ("second", second)):
                     report.findings[name] = settled(plan, system)
                     count(plan, system, name, report)
+                    report.lacking += orders - report.orders[name]
                     say(f"{name}: {report.orders[name]} orders, foreign in all so far: {report.foreign}")
         collide(stack, second_stack, plan, report)
         say(f"on topics of both: foreign {report.foreign}, said that they stop {report.stopped} times")
