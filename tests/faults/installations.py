@@ -62,7 +62,8 @@ class InstallationsReport:
 
     def found(self) -> bool:
         amiss = any(count for kinds in self.findings.values() for count in kinds.values())
-        return bool(amiss or self.foreign or self.mixed_positions or self.lacking) or not (self.refused and self.stopped)
+        shared = self.foreign or self.mixed_positions
+        return bool(amiss or shared or self.lacking) or not (self.refused and self.stopped)
 
 
 def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) -> InstallationsReport:
