@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,6 @@ from psycopg import sql
 from outbox.connection import PsycopgConnection
 from strangler.demo import commands
 from strangler.errors import Refused, RefusedError
-from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.local.waiting import wait_until
@@ -28,6 +28,7 @@ from tests.faults.flips import OPEN, findings_of
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
 FIRST_ORDERS = 20  # before the second installation comes
 COLLIDING_ORDERS = 40
+SAMPLE_ORDERS = 500
 COLLIDING = frozenset({"vendors", "legacy", "relay", "facade", "search", "notification"})
 REPLAYED_WITHIN_S, SETTLED_WITHIN_S, SAID_WITHIN_S = 900.0, 120.0, 60.0
 FOREIGN = """
@@ -73,18 +74,13 @@ def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) 
     second_folder.mkdir(mode=0o755)
     with Stack.start(second_folder, kafka=stack.bootstrap, say=lambda _: None) as second_stack:
         with installed(stack, plan, "first", prefix="outbox.event.") as first:
-            replay(stack, first, orders=FIRST_ORDERS, offset=0)
+            replay(stack, first, "early", FIRST_ORDERS)
             report.refused = refused(second_stack, plan)
             say(f"the second one was refused: {report.refused}")
             with installed(second_stack, plan, "second", prefix="second.") as second:
                 go_live(first, plan)
                 go_live(second, plan)
-                replays = [
-                    start_replay(stack, first, orders=orders - FIRST_ORDERS, offset=FIRST_ORDERS),
-                    start_replay(second_stack, second, orders=orders, offset=orders),
-                ]
-                for running in replays:
-                    commands.finish(running, REPLAYED_WITHIN_S)
+                replay_both([(stack, first, "first", orders - FIRST_ORDERS), (second_stack, second, "second", orders)])
                 for name, system in (("first", first), ("second", second)):
                     report.findings[name] = settled(plan, system)
                     count(plan, system, name, report)
@@ -102,12 +98,9 @@ def collide(stack: Stack, second_stack: Stack, plan: Plan, report: Installations
         installed(stack, plan, "left", prefix="same.", only=COLLIDING) as left,
         installed(second_stack, plan, "right", prefix="same.", only=COLLIDING) as right,
     ):
-        both = ((stack, left, 0), (second_stack, right, COLLIDING_ORDERS))
-        for _, system, _ in both:
+        for system in (left, right):
             go_live(system, plan, ("notification", "search"))
-        replays = [start_replay(at, one, orders=COLLIDING_ORDERS, offset=offset) for at, one, offset in both]
-        for running in replays:
-            commands.finish(running, REPLAYED_WITHIN_S)
+        replay_both([(stack, left, "left", COLLIDING_ORDERS), (second_stack, right, "right", COLLIDING_ORDERS)])
         wait_until(lambda: stops_said((left, right)) > 0, within_s=SAID_WITHIN_S)
         report.stopped = stops_said((left, right))
         for name, system in (("left", left), ("right", right)):
@@ -143,14 +136,25 @@ def go_live(system: System, plan: Plan, steps: Sequence[str] = ()) -> None:
                 assert not isinstance(moved, Refused), moved
 
 
-def start_replay(stack: Stack, system: System, *, orders: int, offset: int) -> Running:
-    """Different orders for each, so that an order says whose it is."""
-    flags = ("--orders", str(orders), "--offset", str(offset), "--clients", "4", "--timeout-s", "5", "--json")
-    return commands.start(stack, f"replay-{offset}", ("legacy_app", "replay", *flags), system.environ)
+def replay(stack: Stack, system: System, name: str, orders: int) -> None:
+    """The sample's orders, as often as it takes; the suffix makes them new ones, and says whose they are."""
+    for first in range(0, orders, SAMPLE_ORDERS):
+        some = min(SAMPLE_ORDERS, orders - first)
+        suffix = f"-{name}-{first}"
+        flags = ("--orders", str(some), "--ref-suffix", suffix, "--clients", "4", "--timeout-s", "5", "--json")
+        commands.run(
+            stack,
+            f"replay{suffix}",
+            ("legacy_app", "replay", *flags),
+            system.environ,
+            timeout_s=REPLAYED_WITHIN_S,
+        )
 
 
-def replay(stack: Stack, system: System, *, orders: int, offset: int) -> None:
-    commands.finish(start_replay(stack, system, orders=orders, offset=offset), REPLAYED_WITHIN_S)
+def replay_both(places: Sequence[tuple[Stack, System, str, int]]) -> None:
+    with ThreadPoolExecutor(len(places)) as pool:
+        for done in [pool.submit(replay, *place) for place in places]:
+            done.result()
 
 
 def settled(plan: Plan, system: System) -> dict[str, int]:
