@@ -14,7 +14,7 @@ from strangler.ownership import Ownership
 
 # A rejection is one more change of the order for the judge, though the monolith does not count it.
 ORDERS = """
-SELECT order_ref, version + (status = 'rejected')::integer, ownership, coalesce(rejected_by, '')
+SELECT order_ref, version + (status = 'rejected')::integer, ownership, coalesce(rejected_by, ''), status = 'pending'
 FROM legacy.orders ORDER BY order_ref"""
 
 # Placing is version 1 at the full price; each cancellation made the version that stands with it.
@@ -53,9 +53,10 @@ GROUP BY ranked.order_ref, o.order_ref ORDER BY o.order_ref"""
 
 
 def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
-    """Every order with its owners; its events have its reference as their key."""
-    for order_ref, version, ownership, rejected_by in connection.execute(ORDERS):
-        yield OrderFacts(order_ref, version, Ownership.from_header(ownership), order_ref, rejected_by)
+    """Every order with its owners; its events have its reference as their key. A pending one is not decided yet."""
+    for order_ref, version, ownership, rejected_by, undecided in connection.execute(ORDERS):
+        owners = Ownership.from_header(ownership)
+        yield OrderFacts(order_ref, version, owners, order_ref, rejected_by, undecided=undecided)
 
 
 def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:

@@ -35,7 +35,8 @@ class OrderFacts:
     """An order as the legacy database has it: its version, owners and the Kafka key of its events.
 
     `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
-    `rejected_by`: the step that refused it, after it had been stored.
+    `rejected_by`: the step that refused it, after it had been stored. `undecided`: it is stored, and legacy has still
+    to run the rest of its chain: what is absent, and who wants what is there, is known when that has committed.
     """
 
     order_ref: str
@@ -43,6 +44,7 @@ class OrderFacts:
     ownership: Ownership
     key: str
     rejected_by: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,10 @@ class Case:
         return 0 if self.legacy.order is None else self.legacy.order.version
 
     @property
+    def undecided(self) -> bool:
+        return self.legacy.order is not None and self.legacy.order.undecided
+
+    @property
     def tombstoned(self) -> bool:
         return "tombstone" in self.new.claims.values()
 

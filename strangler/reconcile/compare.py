@@ -15,49 +15,42 @@ from strangler.reconcile.judge_new import judge_new
 from strangler.reconcile.judge_shadow import judge_shadow
 from strangler.reconcile.reasons import Reason
 
-# Verdicts about something that is there. They are settled only by a second look at legacy: read naively, an order
-# that commits between the two reads looks like an orphan.
-SURPLUS = frozenset({Verdict.EXTRA, Verdict.ORPHAN, Verdict.DUPLICATE, Verdict.MISMATCH})
+# What looks unwanted only because legacy has not said yet that it wants it.
+OPEN_UNTIL_DECIDED = frozenset({Reason.UNWANTED, Reason.PLANNED_UNWANTED, Reason.NO_VERSION, Reason.FUTURE_VERSION})
 
 
 def judge(case: Case) -> list[Judgement]:
     """One judgement per effect number, in order of numbers.
 
     The caller reads in this order, or verdicts are wrong: legacy, then the positions, then the new side, then the
-    ledger. Surplus verdicts of a case that is not `settled` are questions, not answers.
+    ledger. Findings are questions for a second look (see `second_look`), not answers.
     """
     found = gravest(_judge(case))
     if case.why_unknown:
         return [replace(one, verdict=Verdict.UNKNOWN, reason=case.why_unknown, fields=()) for one in found]
     if case.settled and case.legacy.in_flight:
-        return [_become_late(one, Reason.IN_FLIGHT) for one in found]
+        return [become_late(one, Reason.IN_FLIGHT) for one in found]
     return found
 
 
-def second_look_needed(found: Judgement) -> bool:
-    """Whether only a settled case can answer."""
-    return found.verdict in SURPLUS or (found.verdict is Verdict.LATE and found.reason == Reason.MOVED_ON)
-
-
-def answered(first: list[Judgement], settled: list[Judgement]) -> list[Judgement]:
-    """The answers of a settled case put into the first look: what it does not confirm has become late.
-
-    Absence is judged by the first look alone: only that one knows that the new side must have seen the event.
-    """
-    confirmed = {one.number: one for one in settled if one.verdict in SURPLUS}
-    kept = [confirmed.pop(one.number, _withdrawn(one)) for one in first]
-    return sorted([*kept, *confirmed.values()], key=lambda one: one.number)
-
-
-def _withdrawn(one: Judgement) -> Judgement:
-    return _become_late(one, Reason.MOVED_ON) if second_look_needed(one) else one
-
-
-def _become_late(one: Judgement, reason: Reason) -> Judgement:
+def become_late(one: Judgement, reason: Reason) -> Judgement:
     return replace(one, verdict=Verdict.LATE, reason=reason.value, fields=())
 
 
 def _judge(case: Case) -> Iterator[Judgement]:
+    for one in _by_owner(case):
+        yield _until_decided(one) if case.undecided else one
+
+
+def _until_decided(one: Judgement) -> Judgement:
+    """An order may be committed before the rest of its chain has run, so one snapshot of it says nothing of what is
+    absent. The decision brings it, or makes the absence a finding of a later run.
+    """
+    is_open = one.verdict is Verdict.MISSING or one.reason in OPEN_UNTIL_DECIDED
+    return become_late(one, Reason.UNDECIDED) if is_open else one
+
+
+def _by_owner(case: Case) -> Iterator[Judgement]:
     match case.owner:
         case None:
             yield from _orphans(case)

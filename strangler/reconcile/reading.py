@@ -1,122 +1,91 @@
-"""The order of reading, which is what makes verdicts true: absence and surplus each need their own."""
+"""The order of reading, which is what makes verdicts true.
+
+Each side is read at another moment, so what one snapshot lacks another may have. What is read later has seen more:
+
+    legacy -> frontier -> new -> ledger     what legacy wanted and is absent now was not done in time: absence
+    legacy <- horizon  <- new <- ledger     what was there and legacy does not want after it: surplus
+
+So absence is asked forwards and surplus backwards, and a run reads in a zigzag of which each leg answers one question:
+
+    legacy -> frontier -> new -> ledger     the first look: whatever it finds is a question
+    new -> horizon -> legacy                backwards: surplus of the first ledger is settled
+    frontier -> new -> ledger               forwards again, from the same legacy: absence at a second frontier
+
+The last two legs are read only where something was asked of them. One frontier is not enough for absence: it proves
+that the new side has passed what legacy had committed, and not that legacy had committed all that it is going to say
+of an order, nor that what a context or a vendor shows at one moment it shows at the next.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from outbox.connection import PsycopgConnection
-from outbox.kafka.python_admin import PythonAdmin
-from strangler.errors import StranglerError
-from strangler.plan import Plan
-from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.docket import Docket
 from strangler.reconcile.frontier import StepFrontier
-from strangler.reconcile.hearing import Hearing
+from strangler.reconcile.hearing import Backwards, Hearing
 from strangler.reconcile.horizon import await_horizon
-from strangler.reconcile.reach import Group, await_relay, insert_lsn, reach_lanes
+from strangler.reconcile.look import Look
+from strangler.reconcile.reach import await_relay, insert_lsn
 from strangler.reconcile.report import Report
-from strangler.reconcile.sides import JudgedStep, NewSnapshot, described, read_ledger, read_legacy, read_new
+from strangler.reconcile.second_look import asks_of_absence, asks_of_surplus
+from strangler.reconcile.sides import JudgedStep, LegacySnapshot
+from strangler.reconcile.sources import Sources
 from strangler.reconcile.waiting import Deadline
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where a run reads. `contexts`: by step a connection, or why there is none."""
-
-    plan: Plan
-    steps: Sequence[JudgedStep]
-    addresses: Addresses
-    legacy: PsycopgConnection
-    contexts: Mapping[str, PsycopgConnection | str]
-    timeout_s: float
-
-    @classmethod
-    def open(
-        cls, plan: Plan, steps: Sequence[JudgedStep], addresses: Addresses, timeout_s: float, resources: ExitStack
-    ) -> Sources:
-        """`DependencyDown` without the main database; a context that is down costs only its step."""
-        legacy = resources.enter_context(addresses.legacy())
-        contexts = {step.name: _context(step, addresses, resources) for step in steps}
-        return cls(plan, steps, addresses, legacy, contexts, timeout_s)
-
-    def new(self, step: JudgedStep) -> tuple[NewSnapshot, str]:
-        """The context's side, or why it could not be read."""
-        connection = self.contexts[step.name]
-        if isinstance(connection, str):
-            return NewSnapshot(), connection
-        try:
-            return read_new(connection, step, self.addresses), ""
-        except Exception as error:  # noqa: BLE001 - the plan's reader, or a context that is down: not judged
-            logger.warning("context_not_read", extra={"step": step.name, "error": type(error).__name__})
-            return NewSnapshot(), f"the new side of {step.name} could not be read: {described(error)}"
+from strangler.step.intents import Json
 
 
 def first_reading(sources: Sources, report: Report) -> list[Hearing]:
-    """Legacy, then the frontier, then the new side, then the ledgers: what is absent now is absent for good."""
-    deadline = Deadline.after(sources.timeout_s)
-    before = read_legacy(sources.legacy, sources.plan, sources.steps)
-    lsn = insert_lsn(sources.legacy)
-    why = await_relay(sources.legacy, sources.addresses.slot, lsn, deadline)
-    frontiers = _frontiers(sources, deadline, why)
-    report.frontier = {"lsn": lsn, "steps": {name: frontier.to_json() for name, frontier in frontiers.items()}}
-    hearings = []
-    for step in sources.steps:
-        new, new_unread = sources.new(step)
-        hearing = Hearing(step, before, frontiers[step.name], new)
-        ledger_unread = _hear_ledger(hearing, sources.addresses)
-        hearing.why_unknown = before.steps[step.name].why_unknown or new_unread or ledger_unread
-        report.unknown[step.name] = hearing.why_unknown or frontiers[step.name].why_unknown
-        hearings.append(hearing)
-    return hearings
+    """The first look at every step."""
+    looks, report.frontier = _forwards(sources, sources.steps, sources.legacy(sources.steps))
+    report.unknown = {look.step.name: look.why_unknown or look.frontier.why_unknown for look in looks}
+    return [Hearing(look) for look in looks]
 
 
-def second_reading(sources: Sources, hearings: Sequence[Hearing], docket: Docket) -> None:
-    """The new side, then the end of all open transactions, then legacy: what nobody wants now, nobody wanted."""
+def second_reading(sources: Sources, hearings: Sequence[Hearing], docket: Docket, report: Report) -> None:
+    """Backwards and forwards again, for the steps and as far as the first look has asked."""
     again = [hearing for hearing in hearings if hearing.again]
     if not again:
         return
-    new = {hearing.step.name: sources.new(hearing.step) for hearing in again}
-    open_still = ""
-    if not await_horizon(sources.legacy, Deadline.after(sources.timeout_s)):
-        open_still = f"a transaction that was open when effects were read has not ended in {sources.timeout_s:g} s"
-    after = read_legacy(sources.legacy, sources.plan, [hearing.step for hearing in again])
+    backwards, legacy = _backwards(sources, again)
+    absent = [hearing.look.step for hearing in again if hearing.asks(asks_of_absence)]
+    looks, second = _forwards(sources, absent, legacy) if absent else ([], {})
+    report.frontier = {**report.frontier, "second": second} if absent else report.frontier
+    forwards = {look.step.name: look for look in looks}
     for hearing in again:
-        snapshot, unread = new[hearing.step.name]
-        why = open_still or unread or after.steps[hearing.step.name].why_unknown
-        docket.enter(hearing.second_look(after, snapshot, why))
+        docket.enter(hearing.second_look(backwards.get(hearing.step), forwards.get(hearing.step)))
+        report.second_looks[hearing.step] += hearing.counts
 
 
-def _context(step: JudgedStep, addresses: Addresses, resources: ExitStack) -> PsycopgConnection | str:
-    try:
-        return resources.enter_context(addresses.context(step.context))
-    except StranglerError as error:
-        return str(error)
+def _forwards(
+    sources: Sources, steps: Sequence[JudgedStep], legacy: LegacySnapshot
+) -> tuple[list[Look], dict[str, Json]]:
+    """From a snapshot of legacy: its position, the frontier, the new side, the ledgers; and the frontier as data."""
+    deadline = Deadline.after(sources.timeout_s)
+    lsn = insert_lsn(sources.main)
+    why = await_relay(sources.main, sources.addresses.slot, lsn, deadline)
+    unreached = {step.name: StepFrontier(why_unknown=why) for step in steps}
+    frontiers = unreached if why else sources.lanes(steps, deadline)
+    looks = [_look(sources, step, legacy, frontiers[step.name]) for step in steps]
+    return looks, {"lsn": lsn, "steps": {name: frontier.to_json() for name, frontier in frontiers.items()}}
 
 
-def _frontiers(sources: Sources, deadline: Deadline, why: str) -> dict[str, StepFrontier]:
-    if why:
-        return {step.name: StepFrontier(why_unknown=why) for step in sources.steps}
-    addresses = sources.addresses
-    groups: dict[str, Group] = {}
-    frontiers: dict[str, StepFrontier] = {}
-    for step in sources.steps:
-        connection = sources.contexts[step.name]
-        if isinstance(connection, str):
-            frontiers[step.name] = StepFrontier(why_unknown=connection)
-        else:
-            groups[step.name] = Group(connection, addresses.group(step.context), addresses.topics(step.context))
-    return frontiers | reach_lanes(groups, lambda: PythonAdmin(addresses.bootstrap), deadline)
+def _look(sources: Sources, step: JudgedStep, legacy: LegacySnapshot, frontier: StepFrontier) -> Look:
+    """The ledger after the new side: what that says it has done, the vendor must know."""
+    new, new_unread = sources.new(step)
+    ledger, ledger_unread = sources.ledger(step)
+    why = legacy.steps[step.name].why_unknown or new_unread or ledger_unread
+    return Look(step, legacy, frontier, new, ledger, why)
 
 
-def _hear_ledger(hearing: Hearing, addresses: Addresses) -> str:
-    try:
-        hearing.ledger = read_ledger(hearing.step, addresses)
-    except Exception as error:  # noqa: BLE001 - the plan's reader of a foreign system: the step is not judged
-        logger.warning("ledger_not_read", extra={"step": hearing.step.name, "error": type(error).__name__})
-        return f"the vendor's ledger of {hearing.step.name} could not be read: {described(error)}"
-    return ""
+def _backwards(sources: Sources, again: Sequence[Hearing]) -> tuple[dict[str, Backwards], LegacySnapshot]:
+    """The new side, then the end of all open transactions, then legacy: by step what settles its surplus, and legacy.
+
+    Absence alone waits for no transaction: all that it asks of legacy is to be read anew.
+    """
+    new = {hearing.step: sources.new(hearing.look.step) for hearing in again if hearing.asks(asks_of_surplus)}
+    open_still = ""
+    if new and not await_horizon(sources.main, Deadline.after(sources.timeout_s)):
+        open_still = f"a transaction that was open when effects were read has not ended in {sources.timeout_s:g} s"
+    legacy = sources.legacy([hearing.look.step for hearing in again])
+    whys = {step: open_still or unread or legacy.steps[step].why_unknown for step, (_, unread) in new.items()}
+    return {step: Backwards(legacy, snapshot, whys[step]) for step, (snapshot, _) in new.items()}, legacy

@@ -31,7 +31,8 @@ class Report:
     """Of one run. `counts[step][verdict]` are effects, `by_owner[step][owner]` are orders with a final verdict.
 
     `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
-    earlier runs that this run had no reason to judge again.
+    earlier runs that this run had no reason to judge again. `second_looks[step]`: findings that were looked at again,
+    and those of them that were not confirmed (see `Hearing.counts`).
     """
 
     scope: str
@@ -42,6 +43,7 @@ class Report:
     judgements: list[Judgement] = field(default_factory=list)
     reasons: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     standing: dict[str, Counter[str]] = field(default_factory=dict)
+    second_looks: dict[str, Counter[str]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     frontier: Mapping[str, Json] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Report:
     def __post_init__(self) -> None:
         for step in self.steps:
             self.counts[step], self.by_owner[step] = Counter(), Counter()
-            self.reasons[step], self.standing[step] = Counter(), Counter()
+            self.reasons[step], self.standing[step], self.second_looks[step] = Counter(), Counter(), Counter()
 
     def add(self, judged: list[Judgement]) -> None:
         """The judgements of one step and order."""
@@ -80,6 +82,7 @@ class Report:
             "counts": {step: _every(counts) for step, counts in self.counts.items()},
             "by_owner": {step: dict(owners) for step, owners in self.by_owner.items()},
             "standing": {step: dict(counts) for step, counts in self.standing.items() if counts},
+            "second_looks": {step: dict(counts) for step, counts in self.second_looks.items() if counts},
             "unknown": dict(self.unknown),
             "frontier": dict(self.frontier),
             "changes": [_plain(change) for change in self.changes],

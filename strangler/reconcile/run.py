@@ -16,9 +16,10 @@ from strangler.plan import Plan
 from strangler.reconcile import verdicts
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.docket import Docket
-from strangler.reconcile.reading import Sources, first_reading, second_reading
+from strangler.reconcile.reading import first_reading, second_reading
 from strangler.reconcile.report import Report
 from strangler.reconcile.sides import JudgedStep, described
+from strangler.reconcile.sources import Sources
 
 __all__ = ["Report", "reconcile"]
 
@@ -38,9 +39,10 @@ def reconcile(
 ) -> Report:
     """Judge what is newly below the frontier, or with `everything` audit all again. COMMITS the final verdicts.
 
-    Waits at most `timeout_s` for relay and lanes, and as long again for open transactions where something is there
-    that nobody seems to want. What was not reached is UNKNOWN or LATE, never MISSING. Safe beside other runs and
-    under load. Raises `DependencyDown` when the main database does not answer, `BadInput` for a bad step or address.
+    Waits at most `timeout_s` for relay and lanes; as long again for open transactions where something is there that
+    nobody seems to want; and as long again for relay and lanes where something seems to be missing, which is final only
+    at a second frontier. What was not reached is UNKNOWN or LATE, never MISSING. Safe beside other runs and under load.
+    Raises `DependencyDown` when the main database does not answer, `BadInput` for a bad step or address.
     """
     if timeout_s < 0:
         raise BadInput(f"timeout_s is {timeout_s}; give 0 or more")
@@ -61,14 +63,14 @@ def reconcile(
 def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[], datetime]) -> None:
     started_at, begun = now(), time.monotonic()
     hearings = first_reading(sources, report)
-    stored = {step.name: verdicts.read_verdicts(sources.legacy, step.name) for step in sources.steps}
+    stored = {step.name: verdicts.read_verdicts(sources.main, step.name) for step in sources.steps}
     docket = Docket(report, stored, everything=everything)
     for hearing in hearings:
         docket.enter(hearing.first_look(docket.is_news))
-    second_reading(sources, hearings, docket)
+    second_reading(sources, hearings, docket, report)
     docket.close()
     report.seconds = time.monotonic() - begun
     document = report.to_json()
     counts = {"steps": document["counts"], "changes": document["changes"]}
     run = verdicts.Run(UUID(report.run_id), report.scope, report.frontier, counts, started_at, now())
-    verdicts.store(sources.legacy, run, docket.final, docket.gone)
+    verdicts.store(sources.main, run, docket.final, docket.gone)

@@ -17,6 +17,7 @@ from outbox.kafka.port import TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.ownership import Owner, Ownership
+from strangler.plan import Plan
 from strangler.reconcile.report import Report
 from strangler.reconcile.run import reconcile
 from strangler.reconcile.waiting import Deadline
@@ -58,8 +59,8 @@ class Town:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def judge(self, *, everything: bool = False, timeout_s: float = 30.0, **environ: str) -> Report:
-        return reconcile(plan, {**self.environ, **environ}, everything=everything, timeout_s=timeout_s)
+    def judge(self, *, everything: bool = False, timeout_s: float = 30.0, by: Plan = plan, **environ: str) -> Report:
+        return reconcile(by, {**self.environ, **environ}, everything=everything, timeout_s=timeout_s)
 
     # Legacy
 
@@ -74,13 +75,19 @@ class Town:
         """In the caller's transaction: the order, its event, and the seams' records."""
         ownership = Ownership(2, dict.fromkeys(SCHEMAS, owner)).to_header()
         connection.execute(
-            "INSERT INTO town.orders VALUES (%s, %s, %s) ON CONFLICT (order_ref) DO UPDATE SET version = %s",
-            (order_ref, version, ownership, version),
+            "INSERT INTO town.orders VALUES (%s, %s, %s)"
+            " ON CONFLICT (order_ref) DO UPDATE SET version = excluded.version, undecided = false",
+            (order_ref, version, ownership),
         )
         append(connection, Event("order", order_ref, version, "OrderPlaced", b"{}", {"ownership": ownership}))
         if owner is not Owner.NEW:
             for step in SCHEMAS:
                 self.seam_record(connection, order_ref, step, owner, version)
+
+    def keep_pending(self, order_ref: str, owner: Owner) -> None:
+        """An order commits before the rest of its chain has run: no seam has a record, no event says that it is."""
+        ownership = Ownership(2, dict.fromkeys(SCHEMAS, owner)).to_header()
+        self.execute("INSERT INTO town.orders VALUES (%s, 1, %s, true)", order_ref, ownership)
 
     @staticmethod
     def seam_record(connection: PsycopgConnection, order_ref: str, step: str, owner: Owner, version: int) -> None:

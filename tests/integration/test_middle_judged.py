@@ -17,7 +17,8 @@ from new_services.services import SERVICES
 from strangler.local.stack import Stack
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
-from strangler.reconcile.hearing import Hearing
+from strangler.reconcile.hearing import Backwards, Hearing
+from strangler.reconcile.look import Look
 from strangler.reconcile.sides import JudgedStep, read_ledger, read_legacy, read_new
 from tests.integration.middle import ended, handle, sending
 from tests.orders import LINES, cancelled, of_order
@@ -77,8 +78,9 @@ class Town:
         step, addresses = JudgedStep.of(plan.step(name)), Addresses(self.environ)
         with addresses.legacy() as main, addresses.context(step.context) as context:
             legacy, new = read_legacy(main, plan, [step]), read_new(context, step, addresses)
-            hearing = Hearing(step, legacy, StepFrontier(), new, read_ledger(step, addresses))
-            found = [*hearing.first_look(lambda _: True), *hearing.second_look(legacy, new, "")]
+            look = Look(step, legacy, StepFrontier(), new, read_ledger(step, addresses))
+            hearing = Hearing(look)
+            found = [*hearing.first_look(lambda _: True), *hearing.second_look(Backwards(legacy, new), look)]
         return {judged[0].order_ref: {one.number: one.verdict.value for one in judged} for judged in found}
 
     def plant(self, kind: str, ref: str) -> tuple[str, str, int, str]:

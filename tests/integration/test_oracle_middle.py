@@ -140,6 +140,7 @@ def test_a_rejection_is_one_more_change_of_the_order(place: Place) -> None:
 
     assert (rejected.version, rejected.rejected_by) == (2, "payment")
     assert (pending.version, pending.rejected_by) == (1, "")
+    assert (rejected.undecided, pending.undecided) == (False, True)
 
 
 def test_a_score_from_the_limit_on_must_have_been_refused_also_where_the_order_stands(place: Place) -> None:

@@ -106,9 +106,9 @@ def test_a_verdict_is_final_and_an_audit_says_what_changed(town: Town) -> None:
     audit = town.judge(everything=True)
     assert counted(audit) == {MAILING: {"missing": 1, "duplicate": 1}, INDEXING: {"match": 2}}
     assert {(one.order_ref, one.before, one.after) for one in audit.changes} == {("new-1", "match", "missing")}
+    assert town.judge().standing[MAILING].total() == 2
     town.mail("new-1", 1)
     town.execute("DELETE FROM town.ledger WHERE key = 'twice'")
-    assert town.judge().standing[MAILING].total() == 2
     healed = town.judge(everything=True)
     assert (healed.exit_code, len(healed.changes), counted(healed)[MAILING]) == (0, 2, {"match": 2})
     ((before,),) = town.execute(
@@ -129,9 +129,9 @@ def test_versions_are_judged_as_they_come(town: Town) -> None:
     done = town.judge()
 
     assert counted(missing) == {MAILING: {"missing": 1}, INDEXING: {"missing": 1}}
-    assert counted(planned) == {MAILING: {}, INDEXING: {}}
+    assert counted(planned) == {MAILING: {}, INDEXING: {"match": 1}}
     assert planned.standing[MAILING].total() == 1
-    assert counted(done) == {MAILING: {}, INDEXING: {}}
+    assert counted(done) == {MAILING: {"match": 1}, INDEXING: {}}
     assert counted(town.judge(everything=True)) == {MAILING: {"match": 2}, INDEXING: {"match": 1}}
 
 
@@ -155,7 +155,7 @@ def test_an_event_in_quarantine_is_late(town: Town) -> None:
     report = town.judge()
 
     assert counted(report) == {MAILING: {"missing": 1}, INDEXING: {"late": 1}}
-    assert report.judgements[-1].reason == Reason.PARKED
+    assert {one.reason for one in report.judgements if one.step == INDEXING} == {Reason.PARKED}
 
 
 def test_what_the_vendor_heard_before_its_order_committed_is_no_orphan(town: Town) -> None:

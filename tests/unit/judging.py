@@ -42,6 +42,7 @@ def case(
     version: int = 1,
     epoch: int = 3,
     rejected_by: str = "",
+    undecided: bool = False,
     oracle: Sequence[Fact] = (),
     seam: Sequence[Acted] = (),
     handed_back: str = "",
@@ -59,7 +60,7 @@ def case(
     """An order of this owner; None: there is no such order. New-side orders have claimed what they did."""
     order = None
     if owner is not None:
-        order = OrderFacts(REF, version, Ownership(epoch, {rules.step: owner}), REF, rejected_by)
+        order = OrderFacts(REF, version, Ownership(epoch, {rules.step: owner}), REF, rejected_by, undecided)
     if claims is None:
         claims = {number * 100: "applied" for number in range(1, version + 1)} if owner is Owner.NEW else {}
     legacy = LegacySide(order, oracle, seam, handed_back, in_flight)

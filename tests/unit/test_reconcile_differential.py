@@ -13,11 +13,13 @@ from strangler.ownership import Owner, Ownership
 from strangler.plan import Check, Context
 from strangler.reconcile.canonical import canonical
 from strangler.reconcile.case import State
-from strangler.reconcile.compare import answered, judge
+from strangler.reconcile.compare import judge
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.frontier import Lane, StepFrontier
 from strangler.reconcile.hearing import Hearing
+from strangler.reconcile.look import Look
 from strangler.reconcile.pairing import pair
+from strangler.reconcile.second_look import answered
 from strangler.reconcile.sides import JudgedStep, LegacySnapshot, LegacyStep, NewSnapshot
 from tests.unit.judging import MAIL, REF
 from tests.unit.reconcile_world import OF_EVENTS, OF_ROWS, Fault, World
@@ -46,7 +48,7 @@ def test_every_planted_fault_gets_its_class_and_nothing_else_is_said(
     if of_row is not None and len(of_events) < world.version:
         of_row(world, world.version)
     seen = world.case()
-    found = answered(judge(seen), judge(replace(seen, settled=True)))
+    found = answered(judge(seen), judge(replace(seen, settled=True)), judge(seen))
 
     assert {one.number: one.verdict.value for one in found} == world.must
 
@@ -97,7 +99,7 @@ def town(passed: int, early: set[int], *, mails: bool) -> Hearing:
     frontier = StepFrontier({"t": 1}, {TopicPartition("t", 0): lanes})
     actual = {ref: facts[ref] for ref in done}
     new = NewSnapshot({ref: {100: "applied"} for ref in done}, {}, actual, frozenset())
-    return Hearing(step, legacy, frontier, new, actual if mails else None)
+    return Hearing(Look(step, legacy, frontier, new, actual if mails else None))
 
 
 facts = st.lists(

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from strangler.facts import KIND, TARGET, UNOBSERVED, Fact, Judgement, Verdict
+from strangler.facts import KIND, TARGET, UNOBSERVED, Fact
 from strangler.ownership import Owner
 from strangler.reconcile.case import Acted, State
-from strangler.reconcile.compare import answered, judge, second_look_needed
+from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail, only, verdicts
 
@@ -233,19 +233,3 @@ def test_the_gravest_verdict_of_a_number_wins_and_the_others_stay_as_evidence() 
 
     assert found.verdict == "extra"
     assert found.evidence["also"] == [f"late: {Reason.BEHIND}"]
-
-
-def test_a_second_look_confirms_withdraws_and_adds_but_never_speaks_of_absence() -> None:
-    first = judge(case(LEGACY, seam=[], epoch=1, ledger=[mail(), mail(3, "x")], oracle=[mail(2, "gone")]))
-    settled = judge(case(LEGACY, seam=[acted(1, mail(), mail(4, "away"))], ledger=[mail(), mail(3, "x"), mail(5, "y")]))
-    result = {one.number: one.verdict.value for one in answered(first, settled)}
-
-    assert {one.number: one.verdict.value for one in first} == {100: "extra", 200: "missing", 300: "orphan"}
-    assert result == {100: "late", 200: "missing", 300: "orphan", 500: "orphan"}
-
-
-def test_what_is_there_needs_a_second_look_and_what_is_absent_does_not() -> None:
-    need = {verdict for verdict in Verdict if second_look_needed(Judgement("s", REF, 1, "new", verdict, "why"))}
-
-    assert need == {Verdict.EXTRA, Verdict.ORPHAN, Verdict.DUPLICATE, Verdict.MISMATCH}
-    assert second_look_needed(Judgement("s", REF, 1, "new", Verdict.LATE, Reason.MOVED_ON))

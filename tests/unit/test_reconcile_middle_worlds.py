@@ -6,7 +6,8 @@ import pytest
 
 from strangler.facts import Verdict
 from strangler.reconcile.case import State
-from strangler.reconcile.compare import answered, judge
+from strangler.reconcile.compare import judge
+from strangler.reconcile.second_look import answered
 from tests.unit.middle_faults import FAULTS, Fault
 from tests.unit.middle_world import World, worlds
 
@@ -16,9 +17,11 @@ def described(world: World) -> str:
 
 
 def judged(world: World) -> dict[int, str]:
-    """As a run does: what is surplus is asked for a second time."""
+    """As a run does: what it finds is looked at a second time."""
     seen = world.case()
-    return {one.number: one.verdict.value for one in answered(judge(seen), judge(replace(seen, settled=True)))}
+    return {
+        one.number: one.verdict.value for one in answered(judge(seen), judge(replace(seen, settled=True)), judge(seen))
+    }
 
 
 def test_a_world_without_faults_has_nothing_but_matches_and_lag() -> None:
