@@ -9,7 +9,7 @@ from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.report import MAX_CHANGES, Change, Report
 
 Key = tuple[str, int]
-# They tell of something that is there now, and may have come after the verdict; absence is judged once.
+# They tell of something that is there now, and may have come after the verdict.
 NEW_EVIDENCE = frozenset({Verdict.EXTRA, Verdict.DUPLICATE})
 
 
@@ -39,16 +39,25 @@ class Docket:
             return True
         if before is Verdict.ORPHAN:  # its order has come since
             return one.verdict is not Verdict.ORPHAN
+        if before is Verdict.MISSING:  # it may have come since; that it is late, or given up, lifts nothing
+            return one.verdict in FINAL and one.verdict is not Verdict.MISSING
         return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
 
     def close(self) -> None:
-        """Count the findings that stand, or, after an audit, are gone. A step that was not judged keeps its own."""
+        """Count the findings that stand, and those that are gone. A step that was not judged keeps its own.
+
+        Every run looks at all orders, and so at all that was ever called missing; other findings only an audit lifts.
+        """
         for step, stored in self._stored.items():
             rejudged = {(one.order_ref, one.number) for one in self.final if one.step == step}
             for (order_ref, number), verdict in stored.items():
                 if verdict not in FINDINGS or (order_ref, number) in rejudged:
                     continue
-                if self._everything and not self._report.unknown.get(step) and self._absent(step, order_ref, number):
+                if (
+                    self._may_go(verdict)
+                    and not self._report.unknown.get(step)
+                    and self._absent(step, order_ref, number)
+                ):
                     self.gone.append((step, order_ref, number))
                     self._change(Change(step, order_ref, number, verdict.value, ""))
                 else:
@@ -59,6 +68,9 @@ class Docket:
         before = self._stored[one.step].get((one.order_ref, one.number))
         if before is not None and before is not one.verdict:
             self._change(Change(one.step, one.order_ref, one.number, before.value, one.verdict.value))
+
+    def _may_go(self, verdict: Verdict) -> bool:
+        return self._everything or verdict is Verdict.MISSING
 
     def _absent(self, step: str, order_ref: str, number: int) -> bool:
         return (step, order_ref, number) not in self._seen

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from strangler.facts import Judgement, Verdict
 from strangler.reconcile.docket import Docket, Key
+from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
 
 STEP = "mailing"
@@ -60,10 +61,39 @@ def test_an_orphan_whose_order_came_is_judged() -> None:
 
 
 def test_standing_findings_keep_the_exit_code_at_one() -> None:
-    report, _ = hold([], {KEY: Verdict.MISSING})
+    for verdict in FINDINGS:
+        report, _ = hold([said(verdict)], {KEY: verdict})
 
-    assert report.standing[STEP] == {Verdict.MISSING: 1}
-    assert report.exit_code == 1
+        assert report.counts[STEP].total() == 0
+        assert report.standing[STEP] == {verdict: 1}
+        assert report.exit_code == 1
+
+
+def test_what_was_missing_and_is_there_by_now_is_said_by_the_next_run() -> None:
+    """Also what an earlier release called missing without a second look."""
+    for verdict in (Verdict.MATCH, Verdict.MISMATCH, Verdict.DUPLICATE):
+        report, docket = hold([said(verdict)], {KEY: Verdict.MISSING})
+
+        assert [(change.before, change.after) for change in report.changes] == [("missing", verdict)]
+        assert [one.verdict for one in docket.final] == [verdict]
+        assert report.standing[STEP].total() == 0
+
+
+def test_what_was_missing_and_is_late_by_now_stands_until_it_is_decided() -> None:
+    for verdict in (Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN):
+        report, docket = hold([said(verdict)], {KEY: Verdict.MISSING})
+
+        assert (report.standing[STEP], docket.final, report.changes) == ({Verdict.MISSING: 1}, [], [])
+
+
+def test_what_was_missing_and_nobody_expects_any_more_is_gone() -> None:
+    report, docket = hold([], {KEY: Verdict.MISSING})
+
+    assert docket.gone == [(STEP, *KEY)]
+    assert [(change.before, change.after) for change in report.changes] == [("missing", "")]
+    assert report.exit_code == 0
+    assert hold([], {KEY: Verdict.MISSING}, unknown="no relay")[0].standing[STEP] == {Verdict.MISSING: 1}
+    assert hold([], {KEY: Verdict.EXTRA})[0].standing[STEP] == {Verdict.EXTRA: 1}
 
 
 def test_an_audit_says_all_again_and_names_what_changed() -> None:
@@ -95,11 +125,11 @@ def test_a_finding_that_could_not_be_judged_again_stands() -> None:
 
 def test_a_verdict_of_one_step_does_not_lift_a_finding_of_another() -> None:
     report = Report("new", "run", (STEP, "indexing"))
-    docket = Docket(report, {STEP: {}, "indexing": {KEY: Verdict.MISSING}}, everything=False)
+    docket = Docket(report, {STEP: {}, "indexing": {KEY: Verdict.EXTRA}}, everything=False)
     docket.enter([[said(Verdict.MATCH)]])
     docket.close()
 
-    assert report.standing["indexing"] == {Verdict.MISSING: 1}
+    assert report.standing["indexing"] == {Verdict.EXTRA: 1}
 
 
 def test_named_changes_are_bounded() -> None:
