@@ -11,6 +11,7 @@ from strangler.cli.common import Invocation
 from strangler.errors import BadInput
 from strangler.reconcile.run import reconcile
 
+WAITS = "seconds for each wait: the frontier, open transactions, the second frontier (default 10)"
 EPILOG = "exit: 0 all match or only late, 1 findings, 2 usage, 3 something could not be judged or a dependency is down"
 
 
@@ -19,7 +20,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("reconcile", help="compare both sides and say what is not right", epilog=EPILOG)
     parser.add_argument("--step", action="append", metavar="STEP", help="only this step; may be given again")
     parser.add_argument("--all", action="store_true", help="audit everything again, also what was judged before")
-    parser.add_argument("--timeout-s", type=float, default=10.0, metavar="S", help="seconds to wait (default 10)")
+    parser.add_argument("--timeout-s", type=float, default=10.0, metavar="S", help=WAITS)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the whole report as JSON to this file")
     parser.set_defaults(run=run)
 

@@ -38,6 +38,7 @@ FAULTS = frozenset(
         "two versions at once",
         "clock skew",
         "stuck partition",
+        "order decided while it is judged",
         "overload of a flow that samples",
         "retry budget spent",
         "relay sends again",

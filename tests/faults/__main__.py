@@ -23,6 +23,8 @@ from tests.faults.continuations import run_continuations
 from tests.faults.downstream import run_downstream
 from tests.faults.flips import FlipReport, run_flips
 from tests.faults.installations import run_installations
+from tests.faults.judge import run_judge
+from tests.faults.judge_report import JudgeReport
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
@@ -140,6 +142,21 @@ def installations(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), report.found()
 
 
+def judge(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Reconcile again and again under replay, flips and kills, with losses planted in between."""
+    goes_on = arguments.first > 1 and arguments.report is not None
+    report = run_judge(
+        stack,
+        runs=arguments.runs,
+        first=arguments.first,
+        seed=arguments.seed,
+        plants=arguments.plants,
+        earlier=JudgeReport.read(arguments.report) if goes_on else JudgeReport(),
+        say=say,
+    )
+    return report.to_json(), bool(report.problems())
+
+
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
     database = stack.database(name, ["search"])
@@ -155,6 +172,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "downstream": downstream,
     "installations": installations,
     "poison": poison,
+    "judge": judge,
 }
 
 

@@ -21,6 +21,7 @@ SCENARIOS = {
     "downstream": "what a handler calls away for long, then three times the load it takes",
     "installations": "two installations on one broker, each with orders of its own",
     "poison": "five in a hundred events are poison; then a replay of all that was parked",
+    "judge": "reconcile again and again under replay, flips and kills, with losses planted in between",
 }
 
 
@@ -40,10 +41,16 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     }
     for name in ("flips", "consumers", "continuations"):
         made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
+    for name in ("flips", "consumers", "continuations", "judge"):
         made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
     made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
     made["installations"].add_argument(
         "--orders", type=_count, default=1_000, metavar="N", help="orders of each (default 1000)"
+    )
+    made["judge"].add_argument("--runs", type=_count, default=300, metavar="N", help="runs of reconcile (default 300)")
+    made["judge"].add_argument("--plants", type=_count, default=30, metavar="N", help="losses planted (default 30)")
+    made["judge"].add_argument(
+        "--from", type=_count, default=1, dest="first", metavar="N", help="go on with run N, and add to the report"
     )
     for name in NEEDS_APACHE:
         none = "; 0: none" if name == "consumers" else ""

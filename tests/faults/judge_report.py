@@ -1,0 +1,84 @@
+"""What a soak of the judge came to: added up over segments, and over campaigns that went on from one another."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+MOST_UNKNOWN = 0.25  # of the runs: a judge that mostly says unknown shows nothing
+
+
+@dataclass
+class JudgeReport:
+    """`next_run`: where `--from` goes on. `missed`, `false`: with their evidence; both must stay empty. `changed`:
+    planted, and the order got a version since that made up for it. `pending_seen`: orders that were undecided when a
+    run read legacy; `decided_between`: those of them that were decided before it read the new side. `dismissing_runs`:
+    whose second look did not confirm something that was missing at the first frontier.
+    """
+
+    runs: int = 0
+    next_run: int = 1
+    seconds: float = 0.0
+    planted: list[dict[str, Any]] = field(default_factory=list)
+    found: int = 0
+    missed: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    false: list[dict[str, Any]] = field(default_factory=list)
+    orphans: int = 0
+    orders: Counter[str] = field(default_factory=Counter)
+    pending_seen: int = 0
+    decided_between: int = 0
+    undecided: int = 0
+    second_looks: Counter[str] = field(default_factory=Counter)
+    dismissing_runs: int = 0
+    taken_out: int = 0
+    unknown_runs: int = 0
+    flips: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> JudgeReport:
+        """An earlier campaign's, to be gone on with; an empty one where there is none."""
+        report = cls()
+        if path.is_file():
+            report.add(cls(**{name: value for name, value in json.loads(path.read_text()).items() if name in _NAMES}))
+            report.interrupted = False
+        return report
+
+    def add(self, other: JudgeReport) -> None:
+        for each in fields(self):
+            mine, others = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Counter):
+                mine.update(others)
+            elif each.name == "next_run":
+                self.next_run = max(mine, others)
+            elif each.name == "interrupted":
+                self.interrupted = mine or others
+            else:
+                setattr(self, each.name, mine + others)
+
+    def problems(self) -> list[str]:
+        """Why the campaign is a finding, in words."""
+        found = [f"{len(self.false)} false findings"] if self.false else []
+        found += [f"{len(self.missed)} planted losses were not found, or classed wrongly"] if self.missed else []
+        if self.interrupted:
+            return found
+        if self.unknown_runs > MOST_UNKNOWN * self.runs:
+            found.append(f"{self.unknown_runs} of {self.runs} runs could mostly say nothing")
+        if not self.decided_between:
+            found.append("no order was decided between two reads: what this is for has not been tried")
+        if not self.dismissing_runs:
+            found.append("no second frontier has dismissed anything: what this is for has not been tried")
+        return found
+
+    def to_json(self) -> dict[str, object]:
+        counted = {"planted_count": len(self.planted), "false_count": len(self.false), "problems": self.problems()}
+        document = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**document, **counted, "seconds": round(self.seconds, 1)}
+
+
+_NAMES = frozenset(each.name for each in fields(JudgeReport))
