@@ -14,9 +14,9 @@ MOST_UNKNOWN = 0.25  # of the runs: a judge that mostly says unknown shows nothi
 @dataclass
 class JudgeReport:
     """`next_run`: where `--from` goes on. `missed`, `false`: with their evidence; both must stay empty. `changed`:
-    planted, and the order got a version since that made up for it. `pending_seen`: orders that were undecided when a
-    run read legacy; `decided_between`: those of them that were decided before it read the new side. `dismissing_runs`:
-    whose second look did not confirm something that was missing at the first frontier.
+    planted, and made up for by a later version of the order or by its hand-back. `pending_seen`: orders that were
+    undecided when a run read legacy; `decided_between`: those of them that were decided before it read the new side.
+    `dismissing_runs`: whose second look did not confirm something that was missing at the first frontier.
     """
 
     runs: int = 0

@@ -26,7 +26,8 @@ from strangler.stages import Stage
 from tests.faults.flips import STAGE, HandBacks
 
 ACTOR, REASON = "soak", "at random"
-BATCH = 24  # orders of one replay; with its start some two a second, so that two cores are not all theirs
+BATCH = 24  # orders of one replay; with start and rest about two a second, so that two cores are not all theirs
+REST_S = 4.0
 CLIENTS = 3
 KILL_EVERY_S = 12.0  # a killed member is missed after ten seconds: more often, and lanes would hardly ever be passed
 CALM = {"latency_ms": 0, "slow_share": 0.0, "error_share": 0.0, "seed": 1}
@@ -51,6 +52,7 @@ class Replay:
         self._seed, self._stop = seed, threading.Event()
         self._thread = threading.Thread(target=self._run, name="replay")
         self.orders: Counter[str] = Counter()
+        self.error: Exception | None = None
 
     def __enter__(self) -> Replay:
         self._thread.start()
@@ -60,11 +62,20 @@ class Replay:
         self._stop.set()
         self._thread.join(60)
 
+    def settle(self) -> None:
+        """To be called when left: whatever ended the traffic early is raised."""
+        if self.error is not None:
+            raise self.error
+
     def _run(self) -> None:
         batch = 0
-        while not self._stop.is_set():
-            self._send(batch)
-            batch += 1
+        try:
+            while not self._stop.is_set():
+                self._send(batch)
+                batch += 1
+                self._stop.wait(REST_S)
+        except Exception as error:  # noqa: BLE001 - a thread's edge: `settle` raises it
+            self.error = error
 
     def _send(self, batch: int) -> None:
         argv = [sys.executable, "-m", "legacy_app", "replay", "--json", "--url", self._environ["FACADE_URL"]]
