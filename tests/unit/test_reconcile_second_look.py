@@ -89,3 +89,15 @@ def test_an_order_that_was_handed_back_between_the_looks_is_the_next_runs() -> N
     run_aside = case(LEGACY, rules=DOCUMENT, oracle=[document(1)], claims={100: "tombstone"}, handed_back="done")
     first = judge(case(NEW, rules=DOCUMENT, oracle=[document(1)], claims={}))
     assert said(answered(first, [], judge(run_aside))) == {100: ("late", Reason.MOVED_ON)}
+
+
+def test_a_command_under_way_excuses_what_it_may_bring_and_nothing_that_was_due_before() -> None:
+    """The facade still awaits the answer to a cancellation: version 2 of it may be there, version 1 must be."""
+    lost = case(NEW, oracle=[mail()], actual=[], claims={}, ledger=[mail(2, "cancelled")], in_flight=True)
+    first, settled = judge(lost), judge(replace(lost, settled=True))
+
+    assert {number: verdict for number, (verdict, _) in said(first).items()} == {100: "missing", 200: "extra"}
+    assert said(answered(first, settled, judge(lost))) == {
+        100: ("missing", Reason.NEVER_PLANNED),
+        200: ("late", Reason.MOVED_ON),
+    }
