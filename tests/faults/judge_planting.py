@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 
+from strangler.local.waiting import wait_until
 from tests.faults.judge_plants import Planter
+
+PLANTED_WITHIN_S = 30.0  # an order must have been done with for a while
 
 
 class Planting:
@@ -25,10 +29,13 @@ class Planting:
         if self._error is not None:
             raise self._error
 
+    def _planted(self, kind: str) -> bool:
+        return self._planter.plant(kind) is not None
+
     def _run(self) -> None:
         try:
             for after_s, kind in self._due:
                 time.sleep(max(0.0, self._begun + after_s - time.monotonic()))
-                self._planter.plant(kind)
+                wait_until(partial(self._planted, kind), within_s=PLANTED_WITHIN_S, every_s=0.5)
         except Exception as error:  # noqa: BLE001 - a thread's edge: raised at the block's end
             self._error = error
