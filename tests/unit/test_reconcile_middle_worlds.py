@@ -46,6 +46,17 @@ def test_a_pending_order_never_misses_anything() -> None:
                 assert "missing" not in judged(world).values(), (fault.__name__, described(world))
 
 
+def test_an_order_that_the_plan_tells_undecided_misses_nothing_whatever_was_done_to_it() -> None:
+    for fault in FAULTS:
+        for world in worlds():
+            if world.fate == "pending" and fault(world):
+                told = world.case()
+                assert told.legacy.order is not None
+                order = replace(told.legacy.order, undecided=True)
+                found = judge(replace(told, legacy=replace(told.legacy, order=order), settled=True))
+                assert "missing" not in {one.verdict.value for one in found}, (fault.__name__, described(world))
+
+
 def test_without_a_frontier_nothing_is_said() -> None:
     for fault in FAULTS:
         for world in worlds():
