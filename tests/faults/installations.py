@@ -140,11 +140,11 @@ def replay(stack: Stack, system: System, name: str, orders: int) -> None:
     """The sample's orders, as often as it takes; the suffix makes them new ones, and says whose they are."""
     for first in range(0, orders, SAMPLE_ORDERS):
         some = min(SAMPLE_ORDERS, orders - first)
-        suffix = f"-{name}-{first}"
+        suffix = f"{name}-{first}"
         flags = ("--orders", str(some), "--ref-suffix", suffix, "--clients", "4", "--timeout-s", "5", "--json")
         commands.run(
             stack,
-            f"replay{suffix}",
+            f"replay-{suffix}",
             ("legacy_app", "replay", *flags),
             system.environ,
             timeout_s=REPLAYED_WITHIN_S,
