@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import psycopg
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection
+from outbox.kafka.python_admin import PythonAdmin
 from strangler.demo import commands
 from strangler.errors import Refused, RefusedError
+from strangler.local.sharing import topics_of
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.local.waiting import wait_until
@@ -75,6 +77,7 @@ def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) 
     with Stack.start(second_folder, kafka=stack.bootstrap, say=lambda _: None) as second_stack:
         with installed(stack, plan, "first", prefix="outbox.event.") as first:
             replay(stack, first, "early", FIRST_ORDERS)
+            assert wait_until(lambda: published(stack, plan, first) >= FIRST_ORDERS, within_s=SAID_WITHIN_S)
             report.refused = refused(second_stack, plan)
             say(f"the second one was refused: {report.refused}")
             with installed(second_stack, plan, "second", prefix="second.") as second:
@@ -117,6 +120,12 @@ def installed(
         yield system
     finally:
         system.stop()
+
+
+def published(stack: Stack, plan: Plan, system: System) -> int:
+    """Records in the system's topics."""
+    with closing(PythonAdmin(stack.bootstrap)) as admin:
+        return sum(admin.end_offsets(topics_of(plan, system.environ)).values())
 
 
 def refused(stack: Stack, plan: Plan) -> str:
