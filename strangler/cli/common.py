@@ -69,6 +69,11 @@ class Invocation:
         print(text, file=sys.stderr, flush=True)
 
 
+def look_into(connection: PsycopgConnection, context: str) -> None:
+    """From now the tables of this context's schema need no schema name."""
+    connection.execute("SELECT set_config('search_path', %s, false)", [context])
+
+
 def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invocation:
     """Flags win over the environment, the environment over the default stack file; a named stack file is a flag.
 

@@ -13,7 +13,7 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.lineage import Stand, accept, stands
 from outbox.kafka.port import TopicPartition
-from strangler.cli.common import Invocation
+from strangler.cli.common import Invocation, look_into
 from strangler.errors import BadInput, RefusedError
 
 EPILOG = """A consumer stops a partition (source_broken in its log, consumer_source_broken in its counts) when an event
@@ -72,7 +72,7 @@ def show_list(invocation: Invocation) -> int:
         if only is not None and only not in contexts:
             raise BadInput(f"no context {only!r} with positions here; there are {', '.join(contexts) or 'none'}")
         for context in [only] if only else contexts:
-            _look_into(connection, context)
+            look_into(connection, context)
             found += [(context, stand) for stand in stands(connection)]
     lines = list(_lines(found)) or ["no consumer has stored a position yet"]
     invocation.emit([{"context": context, **asdict(stand)} for context, stand in found], lines)
@@ -122,7 +122,7 @@ def _was(before: Sequence[Stand]) -> Iterator[str]:
 def _changing(invocation: Invocation, place: Place) -> Iterator[PsycopgConnection]:
     try:
         with invocation.connect() as connection:
-            _look_into(connection, place.context)
+            look_into(connection, place.context)
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise BadInput(f"context {place.context!r} has no positions in this database") from error
@@ -131,7 +131,3 @@ def _changing(invocation: Invocation, place: Place) -> Iterator[PsycopgConnectio
             f"refused: the role of this DSN may not change the context's positions ({error.diag.message_primary}); "
             "take a DSN of the context's own role"
         ) from error
-
-
-def _look_into(connection: PsycopgConnection, context: str) -> None:
-    connection.execute("SELECT set_config('search_path', %s, false)", [context])

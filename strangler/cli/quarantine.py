@@ -19,7 +19,7 @@ from outbox.consumer.quarantine.kept_headers import shown_name
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record, TopicPartition
 from outbox.kafka.python_reader import PythonReader
-from strangler.cli.common import Invocation
+from strangler.cli.common import Invocation, look_into
 from strangler.cli.quarantine_talk import document, inspected_lines, listed_lines, shown
 from strangler.cli.quarantine_wait import wait_for
 from strangler.errors import BadInput, DependencyDown, RefusedError
@@ -88,7 +88,7 @@ def show_list(invocation: Invocation) -> int:
         if arguments.context is not None and arguments.context not in contexts:
             raise BadInput(f"no context {arguments.context!r} with a quarantine here; there are {', '.join(contexts)}")
         for context in [arguments.context] if arguments.context else contexts:
-            _look_into(connection, context)
+            look_into(connection, context)
             entries = desk.entries(connection, everything=arguments.all, heads=arguments.heads, limit=arguments.limit)
             found += [(context, entry) for entry in entries]
     invocation.emit([document(context, entry) for context, entry in found], listed_lines(found))
@@ -171,7 +171,7 @@ def _changed(invocation: Invocation, change: Callable[[PsycopgConnection, Entry]
 def _found(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Entry]]:
     place: Place = invocation.args.place
     with _connected(invocation) as connection:
-        _look_into(connection, place.context)
+        look_into(connection, place.context)
         try:
             yield connection, desk.find(connection, place.partition, place.offset)
         except psycopg.errors.UndefinedTable as error:
@@ -188,10 +188,6 @@ def _connected(invocation: Invocation) -> Iterator[PsycopgConnection]:
             f"refused: the role of this DSN may not change the context's quarantine ({error.diag.message_primary}); "
             "take a DSN of the context's own role"
         ) from error
-
-
-def _look_into(connection: PsycopgConnection, context: str) -> None:
-    connection.execute("SELECT set_config('search_path', %s, false)", [context])
 
 
 def _read(invocation: Invocation, place: Place) -> Record | None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from outbox.consumer import Metric
+from outbox.installation import source_of
 from strangler.cli import main
-from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, eventually
+from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, eventually
 
 SETTINGS = replace(QUICK, broken_s=0.2)
 TOLD = ("--actor", "ann", "--reason", "reconciled at noon")
@@ -55,6 +56,15 @@ def test_a_place_that_is_none_is_refused(rig: Rig, capsys: pytest.CaptureFixture
     assert "context 'nowhere' has no positions" in capsys.readouterr().err
     assert main(["positions", "accept", "elsewhere", *TOLD, "--dsn", rig.dsn]) == 2
     assert main(["positions", "list", "--context", "nowhere", "--dsn", rig.dsn]) == 2
+
+
+def test_any_role_may_ask_for_the_source(rig: Rig) -> None:
+    with connect_to(rig.dsn) as connection:
+        ours = source_of(connection)
+        connection.execute("CREATE ROLE nobody_in_particular")
+        connection.execute("SET LOCAL ROLE nobody_in_particular")
+        assert source_of(connection) == ours
+        connection.rollback()
 
 
 def test_nothing_stored_is_said(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
