@@ -10,6 +10,7 @@ from kafka import TopicPartition as ClientPartition
 from outbox import ReceivedEvent
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Record
+from outbox.kafka.python_network import Network
 
 POLL_MS = 200
 
@@ -17,7 +18,11 @@ POLL_MS = 200
 def read_topic(bootstrap: str, topic: str, partitions: int) -> list[Record]:
     """Every record up to the ends as they are now; in order within a partition."""
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest", metrics_enabled=False
+        kafka_client=Network,
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        metrics_enabled=False,
     )
     with closing(consumer):
         places = [ClientPartition(topic, number) for number in range(partitions)]

@@ -15,7 +15,7 @@ from kafka.protocol.consumer import OffsetSpec
 
 from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.port import TopicPartition, TopicState
-from outbox.kafka.python_start import network_closed_on_failure
+from outbox.kafka.python_network import network_closed_on_failure
 
 BOOTSTRAP_TIMEOUT_MS = 5_000
 REQUEST_TIMEOUT_MS = 15_000

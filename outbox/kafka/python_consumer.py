@@ -24,6 +24,7 @@ from kafka.structs import OffsetAndMetadata
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import ISOLATION, GroupTiming, Rebalance, Record, TopicPartition
 from outbox.kafka.python_mending import Joining, position_of, unpark
+from outbox.kafka.python_network import network_closed_on_failure
 from outbox.kafka.python_records import read_quickly
 
 CLOSE_WITHIN_S = 5.0
@@ -62,22 +63,24 @@ class PythonConsumer:
     def _connect(self) -> None:
         timing = self._timing
         try:
-            self._client = KafkaConsumer(
-                bootstrap_servers=self._bootstrap.split(","),
-                group_id=self._group,
-                client_id=self._client_id,
-                enable_auto_commit=False,
-                auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
-                isolation_level=ISOLATION,
-                allow_auto_create_topics=False,
-                partition_assignment_strategy=[RangePartitionAssignor],
-                session_timeout_ms=round(timing.session_s * 1000),
-                heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-                metadata_max_age_ms=METADATA_AGE_MS,
-                max_poll_interval_ms=round(timing.max_poll_s * 1000),
-                metrics_enabled=False,
-            )
+            with network_closed_on_failure() as network:
+                self._client = KafkaConsumer(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    group_id=self._group,
+                    client_id=self._client_id,
+                    enable_auto_commit=False,
+                    auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
+                    isolation_level=ISOLATION,
+                    allow_auto_create_topics=False,
+                    partition_assignment_strategy=[RangePartitionAssignor],
+                    session_timeout_ms=round(timing.session_s * 1000),
+                    heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
+                    fetch_max_wait_ms=FETCH_WAIT_MS,
+                    metadata_max_age_ms=METADATA_AGE_MS,
+                    max_poll_interval_ms=round(timing.max_poll_s * 1000),
+                    metrics_enabled=False,
+                    kafka_client=network,
+                )
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {self._bootstrap}: {error!r}; is it up?") from error
         read_quickly(self._client)
@@ -154,6 +157,8 @@ class PythonConsumer:
             self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
         except KafkaError as error:
             raise DependencyDown(f"the group was not left in order: {error!r}") from error
+        finally:
+            self._client._client.close()  # it outlives a leaving that fails
 
     def _renew(self) -> None:
         """Whatever the client got stuck on goes with it. Tried again by the next poll when Kafka does not answer."""

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 from kafka.future import Future
 
 from outbox.errors import DependencyDown
-from outbox.kafka.python_start import network_closed_on_failure
+from outbox.kafka.python_network import network_closed_on_failure
 
 LINGER_MS = 5
 BATCH_BYTES = 262_144  # with 5 ms of linger 52-59k records/s, against 15k/s with the client's defaults

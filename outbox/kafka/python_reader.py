@@ -11,6 +11,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import ISOLATION, Record, TopicPartition
+from outbox.kafka.python_network import network_closed_on_failure
 from outbox.kafka.python_records import read_quickly
 
 POLL_MS = 200
@@ -22,16 +23,18 @@ class PythonReader:
 
     def __init__(self, bootstrap: str, *, client_id: str = "outbox-reader") -> None:
         try:
-            self._client = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
-                group_id=None,
-                client_id=client_id,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level=ISOLATION,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
+            with network_closed_on_failure() as network:
+                self._client = KafkaConsumer(
+                    bootstrap_servers=bootstrap.split(","),
+                    group_id=None,
+                    client_id=client_id,
+                    enable_auto_commit=False,
+                    auto_offset_reset="none",
+                    isolation_level=ISOLATION,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                    kafka_client=network,
+                )
             read_quickly(self._client)
         except KafkaError as error:
             raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error

@@ -14,6 +14,7 @@ from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from outbox.kafka.port import Admin, Producer, Record, TopicPartition, TopicState
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_network import Network
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.waiting import wait_until
 from tests.topic_reader import read_topic
@@ -141,7 +142,7 @@ def test_a_closed_producer_takes_nothing(broker: Broker) -> None:
 def test_nothing_is_written_after_a_record_that_failed(bootstrap: str, topic_prefix: str) -> None:
     """kafka-python itself would go on: later records of a key would come before the one that is sent again."""
     topic = f"{topic_prefix}small"
-    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as client:
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap, kafka_client=Network)) as client:
         client.create_topics([NewTopic(topic, 1, 1, topic_configs={"max.message.bytes": "2000"})])
         client.wait_for_topics([topic])
     producer = PythonProducer(bootstrap)

@@ -13,6 +13,7 @@ from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_network import Network
 from outbox.kafka.python_reader import PythonReader
 from tests.contracts.kafka_members import TIMING, WITHIN_S, Member, poll_until
 from tests.integration.consumer_rig import connect_to
@@ -25,7 +26,9 @@ class Transactions:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.topic, self.home = topic, TopicPartition(topic, partition_of(KEY, 2))
-        self.producer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{topic}.transactions")
+        self.producer = KafkaProducer(
+            bootstrap_servers=bootstrap, transactional_id=f"{topic}.transactions", kafka_client=Network
+        )
         self.producer.init_transactions()
 
     def send(self, *values: bytes) -> None:

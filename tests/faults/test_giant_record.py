@@ -15,6 +15,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Poison
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
+from outbox.kafka.python_network import Network
 from strangler.cli import main
 from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
@@ -25,7 +26,7 @@ GIANT, LIMIT = 3 * MIB, 4 * MIB  # a fetch asks for 1 MiB of a partition
 
 @pytest.fixture
 def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, kafka_client=Network)
     limits = {"max.message.bytes": str(LIMIT)}
     admin.create_topics([NewTopic(f"{topic_prefix}order", 1, 1, topic_configs=limits)])
     admin.close()
@@ -38,7 +39,7 @@ def send_giant(rig: Rig, bootstrap: str, key: str, number: int) -> None:
     rig.producer.flush(10.0)
     rig.lsn += 1
     event = Event("order", key, number, "OrderPlaced", b"g" * GIANT)
-    writer = KafkaProducer(bootstrap_servers=bootstrap, max_request_size=2 * LIMIT, acks="all")
+    writer = KafkaProducer(bootstrap_servers=bootstrap, max_request_size=2 * LIMIT, acks="all", kafka_client=Network)
     writer.send(
         rig.topic,
         value=event.payload,

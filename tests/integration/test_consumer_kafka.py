@@ -15,6 +15,7 @@ from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
 from outbox.kafka.client import Client
 from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.python_network import Network
 from tests.forgetting import never_fetched_again, paused_behind_our_back
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
 from tests.integration.kafka_rig import TIMING, rig_on_kafka
@@ -65,7 +66,7 @@ def test_a_slow_handler_pauses_partitions_and_keeps_its_membership(rig: Rig) -> 
 
 def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -> None:
     rig.send_many(keys=4, each=1)
-    writer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=rig.group, acks="all")
+    writer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=rig.group, acks="all", kafka_client=Network)
     writer.init_transactions()
     for committed in (True, False):
         writer.begin_transaction()
