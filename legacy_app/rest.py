@@ -13,7 +13,7 @@ from legacy_app.models import Order
 from legacy_app.pausing import MIDDLE, up_to
 from legacy_app.rejected import Rejected
 from legacy_app.vendor_client import Vendors
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.ownership import Owner, Ownership
 from strangler.step import continuation
 from strangler.step.continuation import Continuation, StepOutcome
@@ -23,8 +23,8 @@ from strangler.step.segment import Segment, running
 class Rest:
     """COMMITS. What a failure leaves behind is as before: ready, for the next one who tries. Safe across threads."""
 
-    def __init__(self, sessions: sessionmaker[Session], checkpoints: Checkpoints) -> None:
-        self._sessions, self._checkpoints = sessions, checkpoints
+    def __init__(self, sessions: sessionmaker[Session], fault_points: FaultPoints) -> None:
+        self._sessions, self._fault_points = sessions, fault_points
 
     def run(self, vendors: Vendors, order_ref: str, *, wait_s: float) -> Order | None:
         """The order as committed: placed, rejected, or pending again behind a later step. None: nothing to take.
@@ -39,10 +39,10 @@ class Rest:
                     return None
                 order, found = taken
                 self._go_on(session, vendors, order, found, segment)
-                self._checkpoints.reach("continuation.rest_run")
+                self._fault_points.reach("continuation.rest_run")
         except Rejected as refused:
             return self._refused_by_legacy(order_ref, segment.at or MIDDLE[-1], refused)
-        self._checkpoints.reach("continuation.committed")
+        self._fault_points.reach("continuation.committed")
         return order
 
     def _take(self, session: Session, order_ref: str) -> tuple[Order, Continuation] | None:
@@ -51,7 +51,7 @@ class Rest:
         found = continuation.claim(session, order_ref) if order is not None else None
         if order is None or found is None:
             return None
-        self._checkpoints.reach("continuation.claimed")
+        self._fault_points.reach("continuation.claimed")
         return order, found
 
     def _go_on(self, session: Session, vendors: Vendors, order: Order, found: Continuation, segment: Segment) -> None:
@@ -72,8 +72,8 @@ class Rest:
             order, found = taken
             order_events.append_outcome(session, order, step, _detail(step, refused), refused=True)
             reject(session, order, step, str(refused), up_to(found.waits_for))
-            self._checkpoints.reach("continuation.rest_run")
-        self._checkpoints.reach("continuation.committed")
+            self._fault_points.reach("continuation.rest_run")
+        self._fault_points.reach("continuation.committed")
         return order
 
 

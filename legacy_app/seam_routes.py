@@ -26,8 +26,8 @@ from legacy_app.rejected import Rejected
 from legacy_app.seams import Unsettled
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.ownership import ORDER_REF_HEADER
 from strangler.step.wakeups import Wakeups
 
@@ -57,8 +57,8 @@ def register(app: Flask, sessions: sessionmaker[Session], vendors: Vendors) -> N
     app.add_url_rule("/internal/steps/<step>/orders/<order_ref>", view_func=take_back, methods=["POST"])
     app.register_error_handler(IntegrityError, stored)
     app.register_error_handler(Unsettled, lambda error: (jsonify(error=str(error)), error.status, {"Retry-After": "1"}))
-    checkpoints = Checkpoints.from_environ(os.environ)
-    waiting = Waiting(sessions, vendors, Wakeups(lambda: _listen(sessions)), wait_s(), checkpoints)
+    fault_points = FaultPoints.from_environ(os.environ)
+    waiting = Waiting(sessions, vendors, Wakeups(lambda: _listen(sessions)), wait_s(), fault_points)
     app.view_functions["place"] = _awaited(app.view_functions["place"], waiting)
     app.view_functions["show"] = _truthful(app.view_functions["show"], sessions)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, lazyload, sessionmaker
 from legacy_app.models import Order
 from legacy_app.rest import Rest
 from legacy_app.vendor_client import VendorFailed, Vendors
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.step import continuation
 from strangler.step.wakeups import Wakeups
 
@@ -31,15 +31,15 @@ class Waiting:
         vendors: Vendors,
         wakeups: Wakeups,
         wait_s: float,
-        checkpoints: Checkpoints,
+        fault_points: FaultPoints,
     ) -> None:
         self._sessions, self._vendors, self._wakeups, self._wait_s = sessions, vendors, wakeups, wait_s
-        self._checkpoints = checkpoints
-        self._rest = Rest(sessions, checkpoints)
+        self._fault_points = fault_points
+        self._rest = Rest(sessions, fault_points)
 
     def finish(self, order_ref: str) -> Order:
         """The order in its final state, or still pending when the wait ends first; then a runner goes on with it."""
-        self._checkpoints.reach("continuation.pending_committed")
+        self._fault_points.reach("continuation.pending_committed")
         deadline = time.monotonic() + self._wait_s
         try:
             return self._until(order_ref, deadline) or self._give_up(order_ref)
@@ -52,7 +52,7 @@ class Waiting:
         while True:
             woken = self._wakeups.wait(order_ref, min(LOOK_AGAIN_S, deadline - time.monotonic()))
             if woken:
-                self._checkpoints.reach("continuation.woken")
+                self._fault_points.reach("continuation.woken")
             left_s = max(0.0, deadline - time.monotonic())
             order = self._rest.run(self._vendors, order_ref, wait_s=left_s) if woken or self._ready(order_ref) else None
             if order is not None and order.status != "pending":

@@ -65,7 +65,7 @@ def run_replay(arguments: argparse.Namespace, settings: Settings) -> int:
         done = replay(
             reader,
             connection,
-            service.handler(settings.checkpoints),
+            service.handler(settings.fault_points),
             passed,
             starts,
             keys=keys,
@@ -101,7 +101,7 @@ def _make_up_for_shed(
         return Replayed()
     passed = Passed.of(connection, settings.group_prefix + service.name, _topics(service, settings))
     starts = {partition: reader.log_range(partition)[0] for partition in passed.lanes}
-    handler = service.handler(settings.checkpoints)
+    handler = service.handler(settings.fault_points)
     return replay(reader, connection, handler, passed, starts, dry_run=dry_run, progress=_progress)
 
 

@@ -28,9 +28,9 @@ from new_services.recommendation.effects import apply_writes as write_baskets
 from new_services.recommendation.policy import POLICY as RECOMMENDATION_POLICY
 from new_services.search.effects import apply_writes as write_documents
 from new_services.search.policy import POLICY as SEARCH_POLICY
-from outbox.checkpoints import Checkpoints
 from outbox.consumer.handler import Handler
 from outbox.event import Event
+from outbox.fault_points import FaultPoints
 from outbox.policy import FlowPolicy
 from strangler.ownership import Owner
 from strangler.step.apply import ApplyWrites, write_nothing
@@ -62,7 +62,7 @@ class Step:
     def concerns(self, event: Event, owner: Owner) -> bool:
         return event.type in (self.new if owner is Owner.NEW else self.shadow)
 
-    def handler(self, name: str, checkpoints: Checkpoints | None = None) -> StepHandler:
+    def handler(self, name: str, fault_points: FaultPoints | None = None) -> StepHandler:
         """Of the step of that name."""
         return StepHandler(
             name,
@@ -70,7 +70,7 @@ class Step:
             self.apply_writes,
             concerns=self.concerns,
             offsets=OFFSETS,
-            checkpoints=checkpoints,
+            fault_points=fault_points,
         )
 
 
@@ -88,8 +88,8 @@ class Service:
     def schema(self) -> str:
         return self.own_schema or self.name
 
-    def handler(self, checkpoints: Checkpoints | None = None) -> Handler:
-        return OrderHandler() if self.step is None else self.step.handler(self.name, checkpoints)
+    def handler(self, fault_points: FaultPoints | None = None) -> Handler:
+        return OrderHandler() if self.step is None else self.step.handler(self.name, fault_points)
 
 
 SERVICES: Mapping[str, Service] = {

@@ -14,7 +14,6 @@ import psycopg
 
 from new_services.giving_up import expiry_of, shedding_of
 from new_services.services import Service
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import (
     BudgetRule,
@@ -29,6 +28,7 @@ from outbox.consumer import (
 )
 from outbox.consumer.partitions.bounds import Bound
 from outbox.errors import ConfigurationError
+from outbox.fault_points import FaultPoints
 from outbox.installation import Installation, sources_in
 from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
@@ -61,7 +61,7 @@ class Settings:
     timing: GroupTiming
     make_consumer: MakeConsumer
     lanes: int | None
-    checkpoints: Checkpoints
+    fault_points: FaultPoints
     other_sources: frozenset[str] = frozenset()
     metrics: tuple[str, int] | None = None
 
@@ -80,7 +80,7 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
         make_consumer=consumer_class(client_of(environ)),
         lanes=lanes,
-        checkpoints=Checkpoints.from_environ(environ),
+        fault_points=FaultPoints.from_environ(environ),
         other_sources=sources_in(environ),
         metrics=address_of(environ),
     )
@@ -160,9 +160,9 @@ def runtime_of(
         connect=lambda: connect(settings.dsn, service.schema),
         group=group,
         topics=[settings.topic_prefix + topic for topic in service.topics],
-        handler=service.handler(settings.checkpoints),
+        handler=service.handler(settings.fault_points),
         settings=consuming,
-        checkpoints=settings.checkpoints,
+        fault_points=settings.fault_points,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
         sources=ours.sources,
@@ -214,7 +214,7 @@ def sender_of(
         apply_writes=step.apply_writes,
         budget=RetryBudget(settings.group_prefix + service.name, budget),
         settings=sending,
-        checkpoints=settings.checkpoints,
+        fault_points=settings.fault_points,
         observe=counters,
     )
 

@@ -14,8 +14,8 @@ from functools import partial
 import psycopg
 
 from outbox import partitions
-from outbox.checkpoints import Checkpoints
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
@@ -69,7 +69,7 @@ def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     running = Relay(
         settings,
         clients,
-        checkpoints=Checkpoints.from_environ(environ),
+        fault_points=FaultPoints.from_environ(environ),
         on_streaming=lambda: print("ready relay", flush=True),
     )
     for number in (signal.SIGTERM, signal.SIGINT):

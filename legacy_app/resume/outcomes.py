@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from legacy_app.order_events import OUTCOMES
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
 from outbox.event import Event, ReceivedEvent
+from outbox.fault_points import FaultPoints
 from strangler.step.continuation import StepOutcome, store
 
 TYPES: Mapping[str, tuple[str, bool]] = {
@@ -26,13 +26,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 class StoreOutcomes:
     """An `outbox.consumer.Handler`. Safe across threads: it keeps nothing between batches."""
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self._checkpoints = checkpoints
+    def __init__(self, fault_points: FaultPoints) -> None:
+        self._fault_points = fault_points
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         outcomes = [_read(index, received.event) for index, received in enumerate(events)]
         store(connection, [one for one in outcomes if one is not None])
-        self._checkpoints.reach("resume.outcome_stored")
+        self._fault_points.reach("resume.outcome_stored")
         return [Disposition.NOT_OWNER if one is None else Disposition.APPLIED for one in outcomes]
 
 

@@ -18,9 +18,9 @@ from legacy_app.pausing import MIDDLE
 from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Metric
+from outbox.fault_points import FaultPoints
 from outbox.installation import Installation, sources_in
 from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
@@ -50,7 +50,7 @@ class Settings:
     group_prefix: str
     timing: GroupTiming
     make_consumer: MakeConsumer
-    checkpoints: Checkpoints
+    fault_points: FaultPoints
     other_sources: frozenset[str] = frozenset()
 
 
@@ -70,7 +70,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=int(rest_ms) / 1000),
         make_consumer=consumer_class(client_of(environ)),
-        checkpoints=Checkpoints.from_environ(environ),
+        fault_points=FaultPoints.from_environ(environ),
         other_sources=sources_in(environ),
     )
 
@@ -119,8 +119,8 @@ def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRu
         connect=lambda: connect(settings.dsn),
         group=settings.group_prefix + GROUP,
         topics=[settings.topic_prefix + step for step in MIDDLE],
-        handler=StoreOutcomes(settings.checkpoints),
-        checkpoints=settings.checkpoints,
+        handler=StoreOutcomes(settings.fault_points),
+        fault_points=settings.fault_points,
         observe=signals,
         reader=lambda: PythonReader(settings.bootstrap, client_id=NAME),
         sources=ours.sources,
@@ -129,7 +129,7 @@ def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRu
 
 def runner_of(settings: Settings) -> Runner:
     chosen = RunnerSettings()
-    rest = Rest(sessionmaker(_engine(settings.dsn, chosen.threads), expire_on_commit=False), settings.checkpoints)
+    rest = Rest(sessionmaker(_engine(settings.dsn, chosen.threads), expire_on_commit=False), settings.fault_points)
     return Runner(
         connect=lambda: connect(settings.dsn, autocommit=True),
         rest=rest,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from outbox.checkpoints import Checkpoints
 from outbox.consumer.handler import Handler
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.triage import Decode, Triage, triage
+from outbox.fault_points import FaultPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Application:
     group: str
     handler: Handler
     decode: Decode
-    checkpoints: Checkpoints
+    fault_points: FaultPoints
     flood: FloodGuard
     sources: Set[str] | None = None
 

@@ -37,7 +37,7 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
             condemned[offset] = poison.reason
             run = run.cut_behind(offset)
             continue
-        how.checkpoints.reach("consumer.committed")
+        how.fault_points.reach("consumer.committed")
         freed, causes = frozenset(candidates - blocked), Counter(one.cause for one in sorted_run.parked)
         return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes)
 
@@ -56,12 +56,12 @@ def _commit_ready(
     if len(answers) != len(sorted_run.events):
         raise ValueError(f"the handler answered {len(answers)} dispositions for {len(sorted_run.events)} events")
     dispositions = _counted(answers)
-    how.checkpoints.reach("consumer.handled")
+    how.fault_points.reach("consumer.handled")
     poisoned = sum(one.reason != BEHIND for one in sorted_run.parked)
     how.flood.admit(run.assigned.partition, handled=len(sorted_run.events), poisoned=poisoned)
     park(connection, how.group, run.assigned, sorted_run.parked)
     advance(connection, how.group, run, sorted_run.last)
-    how.checkpoints.reach("consumer.positioned")
+    how.fault_points.reach("consumer.positioned")
     dispositions[Disposition.PARKED] += len(sorted_run.parked)
     dispositions[Disposition.DUPLICATE] += sorted_run.duplicates
     return +dispositions

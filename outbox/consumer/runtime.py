@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
-from outbox.checkpoints import Checkpoints
 from outbox.consumer.application import Application
 from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
@@ -39,6 +38,7 @@ from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
+from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
 from outbox.policy import OverBudget
@@ -70,7 +70,7 @@ class ConsumerRuntime:
         topics: Sequence[str],
         handler: Handler | InParallel,
         settings: RuntimeSettings = RuntimeSettings(),  # noqa: B008 - frozen
-        checkpoints: Checkpoints = Checkpoints(),  # noqa: B008 - never stops
+        fault_points: FaultPoints = FaultPoints(),  # noqa: B008 - never stops
         observe: Observe = ignore,
         reader: Callable[[], Reader],
         sources: Set[str] | None = None,
@@ -93,13 +93,13 @@ class ConsumerRuntime:
         budget = budget or RetryBudget(group, settings.retry.budget)
         self._retries = Retries(settings.retry, budget, self._report, clock, rng)
         self._keeper = Keeper(group, self._board, session(), settings, self._report, deposit=budget.deposit)
-        self._assignments = self._assignments_of(admin, checkpoints, rng)
+        self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         middleware = Middleware(expiry, versions, shedding)
         self._hands = _hands_for(handler, middleware, settings.retry.over_budget)
         transacted = handler.in_turn if isinstance(handler, InParallel) else handler
         flood = FloodGuard(settings.flood, clock)
-        application = Application(group, transacted, decode, checkpoints, flood, sources)
+        application = Application(group, transacted, decode, fault_points, flood, sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
         spent = Spent(settings.retry.over_budget, shedding, self._report)
         self._originals = Originals(reader, decode)
@@ -203,7 +203,7 @@ class ConsumerRuntime:
             self._consumer.commit(lowest)
             self._committed = lowest
 
-    def _assignments_of(self, admin: Admin, checkpoints: Checkpoints, rng: random.Random) -> Assignments:
+    def _assignments_of(self, admin: Admin, fault_points: FaultPoints, rng: random.Random) -> Assignments:
         return Assignments(
             consumer=self._consumer,
             admin=admin,
@@ -211,7 +211,7 @@ class ConsumerRuntime:
             board=self._board,
             settings=self._settings,
             report=self._report,
-            checkpoints=checkpoints,
+            fault_points=fault_points,
             clock=self._clock,
             rng=rng,
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from outbox.checkpoints import Checkpoints
 from outbox.errors import ConfigurationError, DependencyDown
+from outbox.fault_points import FaultPoints
 from outbox.installation import source_of
 from outbox.kafka.foreign import foreign_source, way_out
 from outbox.kafka.port import Admin, Producer, Reader
@@ -56,13 +56,13 @@ class Relay:
         settings: RelaySettings,
         kafka: Kafka,
         *,
-        checkpoints: Checkpoints,
+        fault_points: FaultPoints,
         on_streaming: Callable[[], None],
         observe: Observe = unobserved,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self._settings, self._kafka, self._checkpoints = settings, kafka, checkpoints
+        self._settings, self._kafka, self._fault_points = settings, kafka, fault_points
         self._on_streaming, self._observe, self._clock = on_streaming, observe, clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._upkeep = Upkeep(settings.dsn, days_ahead=settings.days_ahead, clock=clock, observe=observe)
@@ -133,20 +133,22 @@ class Relay:
 
     def _pump(self, stream: WalStream, producer: Producer) -> None:
         settings = self._settings
-        publisher = Publisher(producer, Bounds(settings.in_flight_records, settings.in_flight_bytes), self._checkpoints)
+        publisher = Publisher(
+            producer, Bounds(settings.in_flight_records, settings.in_flight_bytes), self._fault_points
+        )
         rows = OutboxRows(topic_prefix=settings.topic_prefix, source=self._source)
         session = Session(
             stream=stream,
             publisher=publisher,
-            pump=Pump(rows, publisher, self._prepare_topic, self._checkpoints),
-            checkpoints=self._checkpoints,
+            pump=Pump(rows, publisher, self._prepare_topic, self._fault_points),
+            fault_points=self._fault_points,
             clock=self._clock,
             confirm_interval_s=settings.confirm_interval_ms / 1000,
             observe=self._observe,
             upkeep=self._upkeep.run_if_due,
         )
         self._standing_by = False
-        self._checkpoints.reach("relay.connected")
+        self._fault_points.reach("relay.connected")
         logger.info("relay_streaming", extra={"slot": settings.slot, "source": self._source})
         if not self._streamed:
             self._streamed = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from outbox.checkpoints import Checkpoints
 from outbox.errors import ConfigurationError, DependencyDown
+from outbox.fault_points import FaultPoints
 from outbox.kafka.port import Delivery, Producer
 from outbox.relay.rows import Outgoing
 
@@ -27,8 +27,8 @@ class Publisher:
     Marks and records are in the WAL's order. A mark is passed when all records before it are acknowledged.
     """
 
-    def __init__(self, producer: Producer, bounds: Bounds, checkpoints: Checkpoints) -> None:
-        self._producer, self._bounds, self._checkpoints = producer, bounds, checkpoints
+    def __init__(self, producer: Producer, bounds: Bounds, fault_points: FaultPoints) -> None:
+        self._producer, self._bounds, self._fault_points = producer, bounds, fault_points
         self._in_flight: deque[tuple[Delivery, int]] = deque()
         self._marks: deque[tuple[int, int]] = deque()  # records sent before it, LSN
         self._bytes = 0
@@ -56,7 +56,7 @@ class Publisher:
         self._in_flight.append((delivery, record.size_bytes))
         self._bytes += record.size_bytes
         self.sent += 1
-        self._checkpoints.reach("relay.sent")
+        self._fault_points.reach("relay.sent")
 
     def mark(self, lsn: int) -> None:
         """Everything before `lsn` has been handed to `publish`."""
@@ -75,7 +75,7 @@ class Publisher:
             in_flight.popleft()
             self._bytes -= size_bytes
             self.acknowledged += 1
-            self._checkpoints.reach("relay.acknowledged")
+            self._fault_points.reach("relay.acknowledged")
         while self._marks and self._marks[0][0] <= self.acknowledged:
             self.passed_lsn = max(self.passed_lsn, self._marks.popleft()[1])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from outbox.relay.messages import Begin, Commit, Insert, Relation
 from outbox.relay.pgoutput import decode
 from outbox.relay.publisher import Publisher
@@ -20,9 +20,9 @@ class Pump:
         rows: OutboxRows,
         publisher: Publisher,
         prepare_topic: Callable[[str], None],
-        checkpoints: Checkpoints,
+        fault_points: FaultPoints,
     ) -> None:
-        self._rows, self._publisher, self._checkpoints = rows, publisher, checkpoints
+        self._rows, self._publisher, self._fault_points = rows, publisher, fault_points
         self._prepare_topic = prepare_topic
         self._prepared: set[str] = set()
         self._commit_lsn: int | None = None  # of the transaction under way
@@ -60,5 +60,5 @@ class Pump:
         if record.topic not in self._prepared:
             self._prepare_topic(record.topic)
             self._prepared.add(record.topic)
-        self._checkpoints.reach("relay.read")
+        self._fault_points.reach("relay.read")
         self._publisher.publish(record)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from outbox.relay.publisher import Publisher
 from outbox.relay.pump import Pump
 from outbox.relay.wal import Frame, Keepalive, WalStream
@@ -26,7 +26,7 @@ class Session:
     stream: WalStream
     publisher: Publisher
     pump: Pump
-    checkpoints: Checkpoints
+    fault_points: FaultPoints
     clock: Callable[[], float]
     confirm_interval_s: float
     observe: Observe
@@ -90,4 +90,4 @@ class Session:
             self.confirmed_lsn = self.publisher.passed_lsn
             self.observe("outbox_relay_confirmed_lsn_bytes", self.confirmed_lsn)
             self.observe("outbox_relay_in_flight_records", self.publisher.in_flight)
-            self.checkpoints.reach("relay.confirmed")
+            self.fault_points.reach("relay.confirmed")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.authority.shared import Holder, Shared, other
 from strangler.authority.table import (
     Authority,
@@ -64,7 +64,7 @@ def move(
     wanted: Wanted,
     *,
     dry_run: bool = False,
-    checkpoints: Checkpoints | None = None,
+    fault_points: FaultPoints | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> AuthorityMoved | Refused:
     """Move one resource to `wanted.to`; COMMITS transactions of its own, the switch and its audit in the last one.
@@ -81,7 +81,7 @@ def move(
         refused = _refused(connection, wanted, held)
     if refused is not None:
         return refused
-    points = checkpoints or Checkpoints()
+    points = fault_points or FaultPoints()
     try:
         if dry_run:
             with connection.transaction(force_rollback=True):
@@ -101,7 +101,7 @@ def move(
     return outcome
 
 
-def _reached(points: Checkpoints, name: str, clock: Callable[[], float]) -> float:
+def _reached(points: FaultPoints, name: str, clock: Callable[[], float]) -> float:
     points.reach(name)
     return clock()
 

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.authority import (
     AuditedAuthority,
     AuthorityMoved,
@@ -67,7 +67,7 @@ def run_move(invocation: Invocation) -> int:
     actor = args.actor or environ.get("USER") or environ.get("LOGNAME") or "unknown"
     wanted = Wanted(args.resource, shared, plan.steps_of(args.resource), Holder(args.to), actor, args.reason)
     with invocation.connect() as connection:
-        moved = move(connection, wanted, dry_run=args.dry_run, checkpoints=Checkpoints.from_environ(environ))
+        moved = move(connection, wanted, dry_run=args.dry_run, fault_points=FaultPoints.from_environ(environ))
     if isinstance(moved, Refused):
         raise refuse(moved)
     lines = _dry_lines(moved) if args.dry_run else _moved_lines(moved)

@@ -7,7 +7,7 @@ import socket
 
 import psycopg
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput, RefusedError
 from strangler.facade import server
@@ -35,7 +35,7 @@ def run(invocation: Invocation) -> int:
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
     )
-    server.run(plan, settings, Checkpoints.from_environ(invocation.environ))
+    server.run(plan, settings, FaultPoints.from_environ(invocation.environ))
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.cli.common import Invocation, refuse
 from strangler.errors import BadInput, Refused
 from strangler.hand_back import HandBack, count_unstarted, hand_back
@@ -93,7 +93,7 @@ def run_hand_back(invocation: Invocation) -> int:
         actor=args.actor or _user(invocation),
         reason=args.reason,
         timeout_s=args.timeout,
-        checkpoints=Checkpoints.from_environ(environ),
+        fault_points=FaultPoints.from_environ(environ),
     )
     invocation.emit(asdict(outcome), _hand_back_lines(outcome))
     return 1 if outcome.failed else 0

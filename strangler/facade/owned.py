@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.errors import DependencyDown
 from strangler.facade import claims
 from strangler.facade.caller import CallerFailed, caller_fields, other_scopes, scope_of
@@ -77,13 +77,13 @@ class OwnedWrites:
         database: Database,
         upstream: Upstream,
         outcomes: Outcomes,
-        checkpoints: Checkpoints,
+        fault_points: FaultPoints,
     ) -> None:
         self._settings = settings
         self._database = database
         self._upstream = upstream
         self._outcomes = outcomes
-        self._checkpoints = checkpoints
+        self._fault_points = fault_points
         self._stages = Stages()
 
     def answer(self, request: Request, match: Owned) -> Answer:
@@ -103,7 +103,7 @@ class OwnedWrites:
             return DATABASE_DOWN.to_answer()
         if isinstance(held, Stored):
             return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
-        self._checkpoints.reach("facade.claimed")
+        self._fault_points.reach("facade.claimed")
         return self._first(self._attempt(request, match, body, held))
 
     def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem | None:
@@ -176,7 +176,7 @@ class OwnedWrites:
             return failed(attempt.sent.method, error).to_answer()
         except Broke as broke:
             return self._outcomes.lost(attempt, str(broke))
-        self._checkpoints.reach("facade.forwarded")
+        self._fault_points.reach("facade.forwarded")
         if exchange.status >= 500:
             exchange.close()
             return self._outcomes.lost(attempt, f"status {exchange.status}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.facade.app import Facade
 from strangler.facade.database import Database
 from strangler.facade.message import Headers
@@ -52,11 +52,11 @@ class RawHeaders(threading.local):
         request.headers[:] = [field for field in request.headers if "_" not in field[0]]
 
 
-def run(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints) -> None:
+def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
     """Serve until SIGTERM; does not return."""
     raw = RawHeaders()
     serve(
-        lambda: make_app(plan, settings, checkpoints, raw),
+        lambda: make_app(plan, settings, fault_points, raw),
         port=settings.port,
         host=settings.host,
         workers=settings.workers,
@@ -65,7 +65,7 @@ def run(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints) -> None:
     )
 
 
-def make_app(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints, raw: RawHeaders) -> WSGIApplication:
+def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, raw: RawHeaders) -> WSGIApplication:
     """One worker's application. Connections are opened when they are needed."""
     upstream = Upstream(
         UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
@@ -77,7 +77,7 @@ def make_app(plan: Plan, settings: FacadeSettings, checkpoints: Checkpoints, raw
         caller=() if plan.caller is None else plan.caller,
         body_limit_bytes=settings.body_limit_bytes,
     )
-    owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), checkpoints)
+    owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points)
     facade = Facade(Targets(plan.routes, internal=[plan.hand_back_path]), owned, upstream, database, lambda: raw.fields)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -20,8 +20,8 @@ from urllib.parse import quote
 import psycopg
 import requests
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.errors import BadInput
 from strangler.hand_back import tables
 from strangler.hand_back.tables import Audit, Order
@@ -87,7 +87,7 @@ class Worker:
     context: PsycopgConnection
     legacy: Legacy
     audit: Audit
-    checkpoints: Checkpoints
+    fault_points: FaultPoints
 
     def hand_back(self, order: Order) -> Outcome:
         """All four parts; those that an earlier run has done change nothing."""
@@ -104,12 +104,12 @@ class Worker:
             placed = tombstone(self.context, order_ref=ref, step=step, epoch=order.epoch)
         if placed is TombstoneResult.STARTED:
             return Outcome.STARTED
-        self.checkpoints.reach("hand_back.tombstoned")
+        self.fault_points.reach("hand_back.tombstoned")
         with self.main.transaction():
             tables.give_to_legacy(self.main, ref, self.audit)
-        self.checkpoints.reach("hand_back.recorded")
+        self.fault_points.reach("hand_back.recorded")
         self.legacy.run(step, ref)
-        self.checkpoints.reach("hand_back.run")
+        self.fault_points.reach("hand_back.run")
         return Outcome.HANDED_BACK if tables.finish(self.main, ref, step) else Outcome.ELSEWHERE
 
     def _failed(self, error: Exception) -> Outcome:

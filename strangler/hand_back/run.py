@@ -13,8 +13,8 @@ from typing import LiteralString
 import psycopg
 import requests
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
+from outbox.fault_points import FaultPoints
 from strangler.errors import BadInput, RefusedError
 from strangler.hand_back import tables
 from strangler.hand_back.order import Legacy, Outcome, Worker
@@ -65,7 +65,7 @@ def hand_back(
     actor: str,
     reason: str,
     timeout_s: float = 30.0,
-    checkpoints: Checkpoints | None = None,
+    fault_points: FaultPoints | None = None,
 ) -> HandBack:
     """Roll back first: at live this only finishes what an interrupted run began. Later calls find nothing to do.
 
@@ -78,7 +78,8 @@ def hand_back(
     audit, deadline = Audit(step, actor, reason), time.monotonic() + timeout_s
     with ExitStack() as resources:
         workers = [
-            resources.enter_context(_worker(plan, environ, audit, checkpoints or Checkpoints())) for _ in range(THREADS)
+            resources.enter_context(_worker(plan, environ, audit, fault_points or FaultPoints()))
+            for _ in range(THREADS)
         ]
         pool = resources.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="hand_back"))
         rounds = Rounds(pool, workers, deadline)
@@ -116,11 +117,11 @@ def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTabl
 
 
 @contextmanager
-def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, checkpoints: Checkpoints) -> Iterator[Worker]:
+def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, fault_points: FaultPoints) -> Iterator[Worker]:
     with requests.Session() as session:
         legacy = Legacy.at(environ, plan, session)
         with _main(environ) as main, _in_context(_context(plan, audit.step), environ) as context:
-            yield Worker(main, context, legacy, audit, checkpoints)
+            yield Worker(main, context, legacy, audit, fault_points)
 
 
 def _context(plan: Plan, step: str) -> Context:

@@ -14,11 +14,11 @@ from typing import assert_never
 
 import psycopg
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from outbox.consumer.retry.rule import Clause
+from outbox.fault_points import FaultPoints
 from strangler.step.apply import ApplyWrites, apply, write_nothing
 from strangler.step.conclude import Conclude, following, tell
 from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take
@@ -73,13 +73,13 @@ class EffectSender:
         budget: RetryBudget | None = None,
         settings: SenderSettings | None = None,
         rng: random.Random | None = None,
-        checkpoints: Checkpoints | None = None,
+        fault_points: FaultPoints | None = None,
         observe: Observe = ignore,
     ) -> None:
         self._told = Told(step, observe)
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
         self._conclude, self._apply_writes = conclude, apply_writes
-        self._settings, self._checkpoints = settings or SenderSettings(), checkpoints or Checkpoints()
+        self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         budget = budget or RetryBudget(step)
         self._restraint = Restraint(self._vendors, budget, self._settings.breaker, self._rng)
@@ -120,7 +120,7 @@ class EffectSender:
             logger.warning("effect_take_failed", extra={"step": self._step, "error": type(error).__name__})
             _close(slot)
         for effect in taken:
-            self._checkpoints.reach("effect.sent")
+            self._fault_points.reach("effect.sent")
             pool.submit(self._attempt, self._idle.popleft(), effect)
         return len(taken)
 
@@ -156,13 +156,13 @@ class EffectSender:
     def _attempt(self, slot: Slot, effect: Effect) -> None:
         try:
             answer = self._ask(effect)
-            self._checkpoints.reach("effect.called")
+            self._fault_points.reach("effect.called")
             opened = self._restraint.answered(effect.vendor, answer, attempts=effect.attempts)
             self._told.answered(effect.vendor, answer)
             if opened is not None:
                 self._told.breaker(effect.vendor, opened=opened)
             self._keep(self._connected(slot), effect, answer)
-            self._checkpoints.reach("effect.done")
+            self._fault_points.reach("effect.done")
         except Exception:  # the thread's edge: the effect stays sent, and falls due again when its lease ends
             logger.exception("effect_outcome_not_kept", extra={"step": self._step, "number": effect.number})
             _close(slot)

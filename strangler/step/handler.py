@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event, ReceivedEvent
+from outbox.fault_points import FaultPoints
 from outbox.structured import Item
 from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
@@ -68,12 +68,12 @@ class StepHandler:
         *,
         concerns: Concerns = lambda _event, _owner: True,
         offsets: Mapping[str, int] | None = None,
-        checkpoints: Checkpoints | None = None,
+        fault_points: FaultPoints | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
         self._concerns, self._offsets = concerns, dict(offsets or {})
         self._most_intents = min([INTENTS_PER_EVENT, *self._offsets.values()])
-        self._checkpoints = checkpoints or Checkpoints()
+        self._fault_points = fault_points or FaultPoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         return self._handle(connection, events, self._act)
@@ -137,7 +137,7 @@ class StepHandler:
         if not decisions:
             return [], {}
         results = claim(connection, self._step, [one.claim for one in decisions])
-        self._checkpoints.reach("step.claimed")
+        self._fault_points.reach("step.claimed")
         pairs = list(zip(decisions, results, strict=True))
         won = [one for one, result in pairs if result is ClaimResult.WON]
         return won, {one.key: _of_claim(result) for one, result in pairs}

@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, ConsumerRuntime, Disposition, RuntimeSettings
 from outbox.event import ReceivedEvent
+from outbox.fault_points import FaultPoints
 from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
@@ -79,7 +79,7 @@ def main(orders: Connection, log: Path, environ: Mapping[str, str]) -> None:
             handler=overloaded if calm else write_effects,
             settings=OVERLOAD if calm else CHAOS,
             reader=lambda: PythonReader(environ["KAFKA_BOOTSTRAP"]),
-            checkpoints=Checkpoints(name or None, int(arrival or 1)),
+            fault_points=FaultPoints(name or None, int(arrival or 1)),
         )
         signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
         threading.Thread(target=listen, args=(orders, consumer, environ["TOPIC"]), daemon=True).start()

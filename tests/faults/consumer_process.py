@@ -7,8 +7,8 @@ import os
 import signal
 from contextlib import closing
 
-from outbox.checkpoints import Checkpoints
 from outbox.consumer import ConsumerRuntime, RuntimeSettings
+from outbox.fault_points import FaultPoints
 from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
@@ -35,7 +35,7 @@ def main() -> None:
             handler=write_effects,
             settings=SETTINGS,
             reader=lambda: PythonReader(environ["KAFKA_BOOTSTRAP"]),
-            checkpoints=Checkpoints.from_environ(environ),
+            fault_points=FaultPoints.from_environ(environ),
         )
         signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
         runtime.run()

@@ -24,8 +24,8 @@ from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
 from outbox import Event
-from outbox.checkpoints import Checkpoints
 from outbox.event import ReceivedEvent
+from outbox.fault_points import FaultPoints
 
 QUICK = RunnerSettings(threads=2, poll_s=0.02, backoff_base_s=0.02, backoff_cap_s=0.2)
 TAKE = """
@@ -68,8 +68,8 @@ def request(dsn: str, vendors_url: str, order_ref: str, ownership: str, body: Ma
 
 def resumer(dsn: str, vendors_url: str, seed: int) -> int:
     """Store outcomes and go on with orders until SIGTERM."""
-    checkpoints = Checkpoints.from_environ(os.environ)
-    rest = Rest(sessionmaker(make_engine(dsn), expire_on_commit=False), checkpoints)
+    fault_points = FaultPoints.from_environ(os.environ)
+    rest = Rest(sessionmaker(make_engine(dsn), expire_on_commit=False), fault_points)
     runner = Runner(
         connect=lambda: psycopg.connect(dsn, autocommit=True),
         rest=rest,
@@ -78,7 +78,7 @@ def resumer(dsn: str, vendors_url: str, seed: int) -> int:
         rng=random.Random(seed),
     )
     threading.Thread(target=runner.run, daemon=True).start()
-    handler, rested = StoreOutcomes(checkpoints), threading.Event()
+    handler, rested = StoreOutcomes(fault_points), threading.Event()
     with psycopg.connect(dsn) as connection:
         while True:
             rows = connection.execute(TAKE).fetchall()
@@ -91,6 +91,6 @@ def resumer(dsn: str, vendors_url: str, seed: int) -> int:
                 connection.execute(CONSUMED, ([row[0] for row in rows],))
             connection.commit()
             if rows:
-                checkpoints.reach(STORED_POINT)
+                fault_points.reach(STORED_POINT)
             else:
                 rested.wait(0.005)

@@ -61,7 +61,7 @@ class PoisonReport:
 def run_poison(rig: Rig, bootstrap: str, *, rate: int, seconds: float, rounds: int = 5) -> PoisonReport:
     """`rounds` times a stretch without poison and one with it, on one runtime; then all that was parked is replayed."""
     handled, draw = Handled(), Draw.of(round(rate * seconds))
-    running = rig.runtime(handled, settings=SETTINGS, checkpoints=handled)
+    running = rig.runtime(handled, settings=SETTINGS, fault_points=handled)
     eventually(lambda: len(rig.positions()) > 0)
     waits: dict[bool, list[list[float]]] = {False: [], True: []}
     with sender(bootstrap, rig.topic, rate) as source:

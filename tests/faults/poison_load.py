@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
 from outbox.event import ReceivedEvent
+from outbox.fault_points import FaultPoints
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARE = 0.05
@@ -63,8 +63,8 @@ class Draw:
         return [index for index, (key, _) in enumerate(places) if key.startswith("order-")]
 
 
-class Handled(Checkpoints):
-    """A handler that refuses the chosen events, and the checkpoints at which what it did is committed."""
+class Handled(FaultPoints):
+    """A handler that refuses the chosen events, and the fault_points at which what it did is committed."""
 
     def __init__(self) -> None:
         super().__init__()

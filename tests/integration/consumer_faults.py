@@ -1,4 +1,4 @@
-"""Surprises in a chosen order: a broker in memory, checkpoints that hold or fail, a consumer that counts."""
+"""Surprises in a chosen order: a broker in memory, fault_points that hold or fail, a consumer that counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record
@@ -41,7 +41,7 @@ def rig_in_memory(dsn: str, broker: MemoryBroker, partitions: int = 2) -> Iterat
         yield prepared
 
 
-class Halt(Checkpoints):
+class Halt(FaultPoints):
     """Holds the first thread that reaches `name` until released, as SIGSTOP holds a process."""
 
     def __init__(self, name: str) -> None:
@@ -54,7 +54,7 @@ class Halt(Checkpoints):
             assert self.released.wait(WITHIN_S)
 
 
-class Raise(Checkpoints):
+class Raise(FaultPoints):
     """Raises at every third arrival at `name`: the connection was lost right there."""
 
     def __init__(self, name: str) -> None:

@@ -13,7 +13,6 @@ from uuid import UUID
 
 import psycopg
 
-from outbox.checkpoints import Checkpoints
 from outbox.connection import PsycopgConnection
 from outbox.consumer import (
     ConsumerRuntime,
@@ -28,6 +27,7 @@ from outbox.consumer import (
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.rule import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
+from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer, Reader
 
@@ -145,7 +145,7 @@ class Rig:
         handler: Handler | InParallel = write_effects,
         *,
         settings: RuntimeSettings = QUICK,
-        checkpoints: Checkpoints | None = None,
+        fault_points: FaultPoints | None = None,
         group: str | None = None,
         expiry: Expiry | None = None,
         versions: Versions | None = None,
@@ -168,7 +168,7 @@ class Rig:
             topics=[self.topic],
             handler=handler,
             settings=settings,
-            checkpoints=checkpoints or Checkpoints(),
+            fault_points=fault_points or FaultPoints(),
             observe=observe,
             reader=self.make_reader,
             expiry=expiry,

@@ -6,7 +6,7 @@ import os
 import sys
 
 from new_services.services import SERVICES
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.step.effects import EffectSender, SenderSettings
 from tests.integration.contexts import connect
 
@@ -22,5 +22,5 @@ if __name__ == "__main__":
         conclude=step.conclude,
         apply_writes=step.apply_writes,
         settings=SenderSettings(concurrency=2, poll_s=0.05),
-        checkpoints=Checkpoints.from_environ(os.environ),
+        fault_points=FaultPoints.from_environ(os.environ),
     ).run()

@@ -6,12 +6,12 @@ import os
 import sys
 
 from new_services.services import SERVICES
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from tests.integration.contexts import connect
 from tests.orders import placed, received
 
 if __name__ == "__main__":
     _, step, order_ref = sys.argv
     with connect(os.environ["STRANGLER_DSN"], step) as connection:
-        handler = SERVICES[step].handler(Checkpoints.from_environ(os.environ))
+        handler = SERVICES[step].handler(FaultPoints.from_environ(os.environ))
         handler(connection, received([placed(order_ref, f"{step}=new")]))

@@ -32,7 +32,7 @@ def test_two_members_share_and_hand_over_without_loss_or_double(rig: Rig) -> Non
 def test_a_zombie_with_an_open_transaction_changes_nothing_any_more(rig: Rig, broker: MemoryBroker, name: str) -> None:
     halt = Halt(name)
     rig.send("order-1", 1)
-    zombie = rig.runtime(checkpoints=halt)
+    zombie = rig.runtime(fault_points=halt)
     assert halt.reached.wait(WITHIN_S)
     holds_the_row = name == "consumer.positioned"
     assert isinstance(zombie.consumer, MemoryConsumer)
@@ -61,7 +61,7 @@ WHERE application_name = 'consumer-under-test' AND state = 'idle in transaction'
 def test_a_stopped_transaction_is_ended_by_the_server(rig: Rig, broker: MemoryBroker) -> None:
     halt = Halt("consumer.positioned")
     rig.send("order-1", 1)
-    zombie = rig.runtime(checkpoints=halt, settings=replace(QUICK, transaction_idle_s=0.3))
+    zombie = rig.runtime(fault_points=halt, settings=replace(QUICK, transaction_idle_s=0.3))
     assert halt.reached.wait(WITHIN_S)
     assert isinstance(zombie.consumer, MemoryConsumer)
     broker.evict(zombie.consumer)

@@ -94,7 +94,7 @@ def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
     eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
     first.stop()
     rig.send("order-1", 2)
-    rig.runtime(picky, checkpoints=halt)
+    rig.runtime(picky, fault_points=halt)
     assert halt.reached.wait(WITHIN_S)
     return picky, halt
 
@@ -172,7 +172,7 @@ def test_bytes_that_were_no_event_are_mended_by_payload_and_headers(rig: Rig, br
 def test_a_replay_that_dies_before_its_commit_is_done_once_by_the_next_process(rig: Rig) -> None:
     picky, halt = Picky(("order-1", 1)), Halt("replay.handled")
     rig.send_many(keys=3, each=3)
-    first = rig.runtime(picky, checkpoints=halt)
+    first = rig.runtime(picky, fault_points=halt)
     eventually(lambda: rig.caught_up() and rig.parked(), rig.parked)
     picky.refused.clear()
     replay(rig)

@@ -44,7 +44,7 @@ def test_a_failing_handler_is_tried_again_until_every_effect_is_there_once(rig: 
 @pytest.mark.parametrize("name", ["consumer.handled", "consumer.positioned", "consumer.committed"])
 def test_a_connection_lost_at_any_point_leaves_every_effect_there_once(rig: Rig, name: str) -> None:
     rig.send_many(keys=6, each=6)
-    rig.runtime(checkpoints=Raise(name))
+    rig.runtime(fault_points=Raise(name))
     eventually(rig.all_applied, rig.effects)
     eventually(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
@@ -142,7 +142,7 @@ def test_a_restart_goes_on_where_each_lane_stood(rig: Rig) -> None:
 def test_stopping_waits_for_the_run_under_way(rig: Rig) -> None:
     halt = Halt("consumer.handled")
     rig.send("order-1", 1)
-    running = rig.runtime(checkpoints=halt)
+    running = rig.runtime(fault_points=halt)
     assert halt.reached.wait(WITHIN_S)
     running.runtime.stop()
     halt.released.set()

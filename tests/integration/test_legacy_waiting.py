@@ -16,7 +16,7 @@ from legacy_app.models import Order, make_engine
 from legacy_app.reading import read_order
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
-from outbox.checkpoints import Checkpoints
+from outbox.fault_points import FaultPoints
 from strangler.local.waiting import wait_until
 from strangler.step.wakeups import Wakeups
 from tests.integration.legacy_shop import LINES, order
@@ -55,7 +55,7 @@ def request_that_waits(database: str) -> Iterator[Request]:
     with contextlib.ExitStack() as closing, ThreadPoolExecutor(1) as pool:
         closing.callback(engine.dispose)
         closing.callback(wakeups.close)
-        yield Request(pool.submit(Waiting(sessions, vendors, wakeups, 60.0, Checkpoints()).finish, "a"), in_use)
+        yield Request(pool.submit(Waiting(sessions, vendors, wakeups, 60.0, FaultPoints()).finish, "a"), in_use)
 
 
 def test_a_request_that_waits_holds_no_connection(database: str, request_that_waits: Request) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from outbox.checkpoints import Checkpoints
 from outbox.errors import ConfigurationError, DependencyDown
+from outbox.fault_points import FaultPoints
 from outbox.relay.publisher import Bounds, Publisher
 from outbox.relay.rows import Outgoing
 
@@ -49,7 +49,7 @@ class HandProducer:
 
 
 def publisher(producer: HandProducer, records: int = 10, size_bytes: int = 10_000) -> Publisher:
-    return Publisher(producer, Bounds(records, size_bytes), Checkpoints())
+    return Publisher(producer, Bounds(records, size_bytes), FaultPoints())
 
 
 def outgoing(size_bytes: int = 100) -> Outgoing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from outbox.checkpoints import Checkpoints
 from outbox.consumer.partitions.board import Board, Clock
 from outbox.consumer.partitions.keeper import Answer, Keeper, Request
 from outbox.consumer.partitions.positions import check_range
@@ -13,6 +12,7 @@ from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, PositionLost, SourceBroken
+from outbox.fault_points import FaultPoints
 from outbox.kafka.port import Admin, Consumer, TopicPartition
 
 
@@ -28,12 +28,12 @@ class Assignments:
         board: Board,
         settings: RuntimeSettings,
         report: Report,
-        checkpoints: Checkpoints,
+        fault_points: FaultPoints,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
-        self._settings, self._report, self._checkpoints = settings, report, checkpoints
+        self._settings, self._report, self._fault_points = settings, report, fault_points
         self._clock, self._rng = clock, rng
         self._ours: set[TopicPartition] = set()
         self._due: dict[TopicPartition, float] = {}
@@ -135,7 +135,7 @@ class Assignments:
             self._wait([partition], error)
         else:
             self._lost.pop(partition, None)
-            self._checkpoints.reach("consumer.assigned")
+            self._fault_points.reach("consumer.assigned")
             self._consumer.seek(partition, assigned.lowest)
             self._board.open(assigned)
             self._consumer.resume([partition])

@@ -187,9 +187,9 @@ class Release:
                     self._how.handler(connection, events)
                 except Poison as poison:
                     raise Poison(todo[poison.index], poison.reason) from poison
-            self._how.checkpoints.reach("replay.handled")
+            self._how.fault_points.reach("replay.handled")
             parked.check_fence(connection, self._how.group, assigned, lane)
-        self._how.checkpoints.reach("replay.committed")
+        self._how.fault_points.reach("replay.committed")
         self._report.count(Metric.REPLAYED, len(events), topic=assigned.partition.topic)
 
     def _hold(self, connection: PsycopgConnection, assigned: Assigned, parcel: Parcel, reason: str) -> None:

@@ -108,7 +108,7 @@ class Waiters:
                 return
             if not ready:
                 return
-            self._how.checkpoints.reach("replay.committed")
+            self._how.fault_points.reach("replay.committed")
             self._report.count(Metric.REPLAYED, len(ready), topic=assigned.partition.topic)
             left = {offset: one for offset, one in left.items() if offset not in {each.offset for each in ready}}
 
@@ -133,7 +133,7 @@ class Waiters:
             if not ready:
                 return
             self._how.handler(connection, ready)
-            self._how.checkpoints.reach("replay.handled")
+            self._how.fault_points.reach("replay.handled")
             if left and len(ready) == len(going):
                 early.wait_on(connection, self._how.group, assigned, left[0].offset, versions.waiting(missing))
             lane = lane_of(parcels[ready[0].offset].row.key or b"", len(assigned.lanes))

@@ -44,7 +44,7 @@ def dsn(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def launch(stack: Stack, dsn: str, shared_app: Application) -> Iterator[StartFacade]:
-    """Starts facades on the module's database and application; `stop_at` names a checkpoint."""
+    """Starts facades on the module's database and application; `stop_at` names a fault point."""
     started: list[Running] = []
 
     def start(

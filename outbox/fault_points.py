@@ -1,6 +1,6 @@
 """Named points where a kill test can stop a process: races become repeatable.
 
-Production passes `Checkpoints()`, which does nothing. A kill test starts the process with
+Production passes `FaultPoints()`, which does nothing. A kill test starts the process with
 `OUTBOX_STOP_AT=relay.sent:3`: at the third arrival at `relay.sent` the process prints
 `stopped_at relay.sent` on stderr and stops itself (SIGSTOP), to be killed or continued from outside.
 """
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 
-class Checkpoints:
+class FaultPoints:
     """Counts arrivals at named points; stops the process at the chosen one. Safe across threads."""
 
     def __init__(self, stop_at: str | None = None, arrival: int = 1) -> None:
@@ -23,7 +23,7 @@ class Checkpoints:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Checkpoints:
+    def from_environ(cls, environ: Mapping[str, str]) -> FaultPoints:
         """Read `OUTBOX_STOP_AT=name[:arrival]`; absent means never stop."""
         name, _, arrival = environ.get("OUTBOX_STOP_AT", "").partition(":")
         return cls(name or None, int(arrival or 1))
