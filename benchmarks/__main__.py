@@ -13,7 +13,6 @@ from pathlib import Path
 
 from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
-from outbox.kafka.client import VARIABLE, Client, client_of
 from strangler.local.stack import Stack
 
 QUESTIONS: dict[str, Question] = {
@@ -28,13 +27,12 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> int:
     arguments = read_arguments(sys.argv[1:])
-    os.environ[VARIABLE] = arguments.client
     with (
         tempfile.TemporaryDirectory(prefix="strangler-bench-") as folder,
         Stack.start(Path(folder), kafka=arguments.kafka, say=lambda text: print(text, file=sys.stderr)) as stack,
     ):
         for name in arguments.names or QUESTIONS:
-            publish(QUESTIONS[name](stack), kafka=arguments.kafka, client=arguments.client)
+            publish(QUESTIONS[name](stack), kafka=arguments.kafka)
     return 0
 
 
@@ -42,13 +40,6 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
     parser.add_argument("--kafka", default=os.environ.get("KAFKA", "apache"), help="apache (default) or embedded")
-    parser.add_argument(
-        "--client",
-        type=Client,
-        choices=[*Client],
-        default=client_of(os.environ),
-        help="of the consumer; fast needs the extra",
-    )
     arguments = parser.parse_args(argv)
     unknown = set(arguments.names) - QUESTIONS.keys()
     if unknown:
@@ -56,19 +47,14 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def publish(answer: Answer, *, kafka: str, client: Client) -> None:
+def publish(answer: Answer, *, kafka: str) -> None:
     """Write the result file and say it on stdout."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
     document = answer.to_json() | {"machine": machine}
-    document["settings"] |= {"kafka": kafka, "client": client}
+    document["settings"] |= {"kafka": kafka}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / file_of(answer.name, client)).write_text(json.dumps(document, indent=2) + "\n")
+    (RESULTS / f"{answer.name}.json").write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document))
-
-
-def file_of(name: str, client: Client) -> str:
-    """NAME.json; another client than the default is in its name."""
-    return f"{name}.json" if client is Client.PYTHON else f"{name}.{client}.json"
 
 
 if __name__ == "__main__":

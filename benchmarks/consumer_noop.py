@@ -12,8 +12,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds
 from benchmarks.question import Answer
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, RuntimeSettings
-from outbox.consumer.garbage import rarely_collected
+from outbox.consumer import Disposition, RuntimeSettings, rarely_collected
 from outbox.event import ReceivedEvent
 from outbox.kafka.python_consumer import FETCH_WAIT_MS
 from strangler.local.stack import Stack

@@ -25,14 +25,15 @@ from outbox.consumer import (
     RetryRule,
     RuntimeSettings,
     Versions,
+    rarely_collected,
 )
 from outbox.consumer.partitions.bounds import Bound
 from outbox.errors import ConfigurationError
 from outbox.fault_points import FaultPoints
 from outbox.installation import Installation, sources_in
-from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
@@ -59,7 +60,6 @@ class Settings:
     topic_prefix: str
     group_prefix: str
     timing: GroupTiming
-    make_consumer: MakeConsumer
     lanes: int | None
     fault_points: FaultPoints
     other_sources: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
-    """`ConfigurationError` names every variable that is missing, and a client that is not installed."""
+    """`ConfigurationError` names every variable that is missing."""
     missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP") if not environ.get(name)]
     if missing:
         raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
@@ -78,7 +78,6 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=rest_s_of(environ)),
-        make_consumer=consumer_class(client_of(environ)),
         lanes=lanes,
         fault_points=FaultPoints.from_environ(environ),
         other_sources=sources_in(environ),
@@ -118,7 +117,7 @@ def run(
         runtime = runtime_of(service, settings, admin, Signals(service.name, sender, counters), consuming)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
-        with _sending(sender, runtime):
+        with rarely_collected(), _sending(sender, runtime):
             runtime.run()
 
 
@@ -153,7 +152,7 @@ def runtime_of(
     with connect(settings.dsn, service.schema) as connection:
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
-        consumer=settings.make_consumer(
+        consumer=PythonConsumer(
             settings.bootstrap, group=ours.kafka_group(service.name), timing=settings.timing, client_id=service.name
         ),
         admin=admin,

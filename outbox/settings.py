@@ -14,7 +14,6 @@ from outbox.partitions import DAYS_AHEAD
 # Read elsewhere: by the consumers and by the kill tests.
 OTHERS = (
     "OUTBOX_GROUP_PREFIX",
-    "OUTBOX_KAFKA_CLIENT",
     "OUTBOX_METRICS_ADDRESS",
     "OUTBOX_POLL_REST_MS",
     "OUTBOX_STOP_AT",

@@ -19,12 +19,12 @@ from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
 from outbox.connection import PsycopgConnection
-from outbox.consumer import ConsumerRuntime, Metric
+from outbox.consumer import ConsumerRuntime, Metric, rarely_collected
 from outbox.fault_points import FaultPoints
 from outbox.installation import Installation, sources_in
-from outbox.kafka.client import MakeConsumer, client_of, consumer_class
 from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.telemetry import log_to_stderr
 from strangler.errors import BadInput
@@ -49,13 +49,12 @@ class Settings:
     topic_prefix: str
     group_prefix: str
     timing: GroupTiming
-    make_consumer: MakeConsumer
     fault_points: FaultPoints
     other_sources: frozenset[str] = frozenset()
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """`BadInput` names every variable that is missing; `ConfigurationError` a client that is not installed."""
+    """`BadInput` names every variable that is missing."""
     missing = [name for name in ("STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL") if not environ.get(name)]
     if missing:
         raise BadInput(f"not set: {', '.join(missing)}; `strangler up` prints them")
@@ -69,7 +68,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
         timing=GroupTiming(SESSION_S, HEARTBEAT_S, rest_s=int(rest_ms) / 1000),
-        make_consumer=consumer_class(client_of(environ)),
         fault_points=FaultPoints.from_environ(environ),
         other_sources=sources_in(environ),
     )
@@ -83,7 +81,7 @@ def run(settings: Settings) -> None:
         runtime = runtime_of(settings, admin, Signals(runner))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
-        with _beside(runner, runtime):
+        with rarely_collected(), _beside(runner, runtime):
             runtime.run()
 
 
@@ -112,7 +110,7 @@ def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRu
     with connect(settings.dsn) as connection:
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
-        consumer=settings.make_consumer(
+        consumer=PythonConsumer(
             settings.bootstrap, group=ours.kafka_group(GROUP), timing=settings.timing, client_id=NAME
         ),
         admin=admin,

@@ -1,5 +1,6 @@
 """The consumer runtime: lanes, positions and dispositions around a handler."""
 
+from outbox.consumer.gc_tuning import rarely_collected
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.sample import Sample
@@ -39,4 +40,5 @@ __all__ = [
     "Trouble",
     "Versions",
     "lane_of",
+    "rarely_collected",
 ]

@@ -14,7 +14,6 @@ from itertools import groupby
 from operator import itemgetter
 
 from outbox.consumer.application import Application
-from outbox.consumer.garbage import rarely_collected
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.hands import Hands
 from outbox.consumer.middleware.expiry import Expiry
@@ -120,9 +119,8 @@ class ConsumerRuntime:
                 self._topics, on_assigned=self._assignments.assigned, on_revoked=self._assignments.revoked
             )
             self._answered_at = self._clock()
-            with rarely_collected():
-                while not (self._stopping or self._threads.failed.is_set()):
-                    self._turn()
+            while not (self._stopping or self._threads.failed.is_set()):
+                self._turn()
         finally:
             self._finish()
         self._threads.raise_failure()

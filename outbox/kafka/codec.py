@@ -9,8 +9,8 @@ from uuid import UUID
 
 from outbox.errors import Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
-from outbox.kafka.headers import ParsedHeaders, RawHeaders
-from outbox.kafka.own_events import UUID_DIGITS, last_segment, own_event, own_parsed_event
+from outbox.kafka.headers import RawHeaders
+from outbox.kafka.own_events import UUID_DIGITS, last_segment, own_event
 from outbox.kafka.port import Record
 from outbox.structured import Item, format_dictionary, parse_dictionary
 
@@ -64,11 +64,8 @@ def from_record(record: Record) -> ReceivedEvent:
     The aggregate type is the topic's last segment. Headers that are not ours are ignored, a
     null one counts as absent.
     """
-    headers, own = record.headers, None
-    if type(headers) is RawHeaders:
-        own = own_event(record, headers.raw)
-    elif type(headers) is ParsedHeaders:
-        own = own_parsed_event(record, headers)
+    headers = record.headers
+    own = own_event(record, headers.raw) if type(headers) is RawHeaders else None
     return header_by_header(record) if own is None else own
 
 

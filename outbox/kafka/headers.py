@@ -1,13 +1,12 @@
-"""A record's headers, held small until somebody looks at them: as fetched, or parsed by a client. Pure.
+"""A record's headers, held as the bytes that were fetched until somebody looks at them. Pure.
 
-To read them costs more than the rest of a record, and who handles an event of ours needs no list of them. As fetched
-they are bytes of Kafka's format v2; numbers there are zigzag varints, nearly all of one or two bytes.
+To read them costs more than the rest of a record, and who handles an event of ours needs no list of them. They are
+bytes of Kafka's format v2; numbers there are zigzag varints, nearly all of one or two bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import overload
 
 NAMES_KEPT = 1_000  # a topic has a handful of header names; strange ones must not fill the memory
@@ -50,61 +49,10 @@ class RawHeaders(Sequence[Header]):
         return f"RawHeaders({self.raw!r})"
 
 
-class Names(tuple[str, ...]):
-    """The names of a record's headers, in order; records that have the same share them."""
-
-    size_bytes: int
-
-    @classmethod
-    @lru_cache(maxsize=256)
-    def shared(cls, names: tuple[str, ...]) -> Names:
-        """The one that all use."""
-        found = cls(names)
-        found.size_bytes = sum(len(name) for name in names)
-        return found
-
-
-class ParsedHeaders(Sequence[Header]):
-    """The same where a client gives names and values; a null value is None.
-
-    Thousands of records wait in memory: a pair and a name for each header would be most of their objects, and the
-    garbage collector's work and the processor's misses go by objects.
-    """
-
-    __slots__ = ("names", "values")
-
-    def __init__(self, names: Names, values: tuple[bytes, ...]) -> None:
-        self.names, self.values = names, values
-
-    def __iter__(self) -> Iterator[Header]:
-        return zip(self.names, self.values, strict=True)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @overload
-    def __getitem__(self, index: int) -> Header: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Header]: ...
-    def __getitem__(self, index: int | slice) -> Header | Sequence[Header]:
-        return list(self)[index]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    def __hash__(self) -> int:
-        return hash((self.names, self.values))
-
-    def __repr__(self) -> str:
-        return f"ParsedHeaders({list(self)!r})"
-
-
 def size_of(headers: Sequence[Header]) -> int:
     """The bytes that they take, about."""
     if type(headers) is RawHeaders:
         return len(headers.raw)
-    if type(headers) is ParsedHeaders and None not in headers.values:
-        return headers.names.size_bytes + sum(map(len, headers.values))
     size = 0
     for name, value in headers:  # a third of what `sum` costs
         size += len(name) + len(value) if value else len(name)

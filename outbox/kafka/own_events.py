@@ -6,15 +6,14 @@ once. What looks different in any way is left to `outbox.kafka.codec`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID, SafeUUID
 
 from outbox.errors import Undecodable
 from outbox.event import LSN_BITS, ORDINAL_BITS, Event, ReceivedEvent, SourcePosition
-from outbox.kafka.headers import Names, ParsedHeaders, headers_in
+from outbox.kafka.headers import headers_in
 from outbox.kafka.port import Record
 from outbox.structured import Item, parse_dictionary
 
@@ -24,8 +23,6 @@ _ID, _ID_AT, _ID_END = b"\x04id\x48", 5, 41  # 36 characters
 _TRACE, _TRACE_BYTES = b"\x16traceparent\x6e", 55
 _POSITION = b"\x10position"
 _POSITION_LENGTH = len(_POSITION)
-_OURS = ("id", "type", "version", "context", "traceparent", "position")
-_REQUIRED = {"id", "type", "version"}
 _NEEDED = {"type", "version"}
 _BETWEEN = _NEEDED | {"context"}
 
@@ -66,35 +63,6 @@ def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
     except (ValueError, Undecodable):
         return None  # the codec finds out why
     return _tuple(ReceivedEvent, (event, topic, partition, offset, position))
-
-
-def own_parsed_event(record: Record, headers: ParsedHeaders) -> ReceivedEvent | None:
-    """The same where the client gives names and values instead of what was on the wire."""
-    topic, partition, offset, key, value, _, _ = record
-    pick = _picker(headers.names)
-    if key is None or value is None or pick is None:
-        return None
-    id_, type_, version, context, trace, place = pick((*headers.values, None))
-    try:
-        position = None
-        if place is not None:
-            position = _position(place)
-        shared = _parsed(type_, version, context or b"")
-        event = _event(record, id_, shared, None if trace is None else trace.decode())
-    except (AttributeError, TypeError, ValueError, Undecodable):
-        return None  # the codec finds out why
-    return _tuple(ReceivedEvent, (event, topic, partition, offset, position))
-
-
-@lru_cache(maxsize=256)
-def _picker(names: Names) -> Callable[[Sequence[bytes | None]], tuple[Any, ...]] | None:
-    """What gives the values in the order of `_OURS`, when a None stands behind them for what is absent.
-
-    None if the names are not our relay's: each once, what is needed among them.
-    """
-    if len(set(names)) < len(names) or not _REQUIRED <= set(names) <= set(_OURS):
-        return None
-    return itemgetter(*(names.index(name) if name in names else len(names) for name in _OURS))
 
 
 def _position(place: bytes) -> SourcePosition:

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from outbox.kafka.client import VARIABLE, Client, client_of, consumer_class
 from strangler.cli.common import Invocation
 from strangler.local.doctor import examine, examine_topics
 from strangler.local.stack import Stack
@@ -29,9 +28,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add both verbs."""
     up_parser = subparsers.add_parser("up", help="start PostgreSQL, Kafka and the plan's processes, until Ctrl-C")
     up_parser.add_argument("--facade-workers", type=int, default=1, metavar="N", help="facade processes (default 1)")
-    up_parser.add_argument(
-        "--client", help="Kafka client of the consumers: python (default) or fast, which is an extra"
-    )
     up_parser.set_defaults(run=up)
     doctor_parser = subparsers.add_parser("doctor", help="say what is missing on this machine, and the fix")
     doctor_parser.set_defaults(run=doctor)
@@ -43,12 +39,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def up(invocation: Invocation) -> int:
     """STRANGLER_DSN and KAFKA_BOOTSTRAP, when set, are used instead of servers of our own."""
-    plan, folder, client = invocation.plan(), invocation.args.folder, _client(invocation)
+    plan, folder = invocation.plan(), invocation.args.folder
     _let_signals_stop_us()
     with suppress(KeyboardInterrupt):
         dsn = invocation.environ.get("STRANGLER_DSN")
         with Stack.start(folder, kafka=_kafka(invocation), dsn=dsn, say=invocation.talk) as stack:
-            _run(invocation, stack, plan, client)
+            _run(invocation, stack, plan)
     invocation.talk("stopped; data and logs stay in " + str(folder))
     return 0
 
@@ -71,7 +67,7 @@ def doctor(invocation: Invocation) -> int:
     return 0 if ok else 1
 
 
-def _run(invocation: Invocation, stack: Stack, plan: Plan, client: Client) -> None:
+def _run(invocation: Invocation, stack: Stack, plan: Plan) -> None:
     system = System.start(
         stack,
         plan,
@@ -80,7 +76,6 @@ def _run(invocation: Invocation, stack: Stack, plan: Plan, client: Client) -> No
         facade_workers=invocation.args.facade_workers,
         say=invocation.talk,
         plan_path=invocation.settings.plan,
-        client=client,
     )
     try:
         places = (*_servers(stack), *system.places())
@@ -130,14 +125,6 @@ def _table(places: Sequence[Place], file: Path) -> list[str]:
 def _kafka(invocation: Invocation) -> str:
     environ: Mapping[str, str] = invocation.environ
     return invocation.args.kafka or environ.get("KAFKA_BOOTSTRAP") or environ.get("KAFKA") or "embedded"
-
-
-def _client(invocation: Invocation) -> Client:
-    """Refused here, before anything is started, when it is not installed."""
-    given = invocation.args.client
-    client = client_of({VARIABLE: given} if given else invocation.environ)
-    consumer_class(client)
-    return client
 
 
 def _let_signals_stop_us() -> None:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import psycopg
 
-from outbox.errors import ConfigurationError
-from outbox.kafka.client import VARIABLE, client_of, consumer_class
 from strangler.errors import DependencyDown
 from strangler.local import kafka_apache
 from strangler.local.kafka_probe import kafka_answers
@@ -58,7 +56,7 @@ def examine(folder: Path, kafka: str, environ: Mapping[str, str]) -> list[Findin
         findings += [_java(), _jars()]
     else:
         findings += [_given_kafka(kafka)]
-    return [*findings, _wheel("crc32c"), *_client(environ)]
+    return [*findings, _wheel("crc32c")]
 
 
 def examine_topics(dsn: str, plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
@@ -83,18 +81,6 @@ def _psycopg() -> Finding:
 def _wheel(module: str) -> Finding:
     found = importlib.util.find_spec(module) is not None
     return Finding(f"wheel {WHEELS[module]}", found, "installed" if found else "not installed", INSTALL)
-
-
-def _client(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """The consumers' client, where one is asked for."""
-    if environ.get(VARIABLE):
-        try:
-            consumer_class(client_of(environ))
-        except ConfigurationError as error:
-            seen, _, fix = str(error).partition("; ")
-            yield Finding(f"the Kafka client of {VARIABLE}", False, seen, fix)
-        else:
-            yield Finding(f"the Kafka client of {VARIABLE}", True, environ[VARIABLE])
 
 
 def _ports() -> Finding:

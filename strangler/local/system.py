@@ -15,7 +15,6 @@ from typing import Self
 import psycopg
 
 from outbox.installation import SOURCES
-from outbox.kafka.client import VARIABLE, Client
 from outbox.kafka.foreign import way_out
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.metrics import VARIABLE as METRICS
@@ -61,7 +60,6 @@ class System:
         only: Collection[str] | None = None,
         say: Callable[[str], None],
         plan_path: Path | None = None,
-        client: Client = Client.PYTHON,
     ) -> Self:
         """Prepare database (a DSN) and topics, start the processes (`only` those named), wait until all are ready.
 
@@ -72,7 +70,6 @@ class System:
         # Files of the plan's own processes go with the database: a ledger of another one's orders says nothing.
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
-        system.environ[VARIABLE] = client
         system.environ[SOURCES] = os.environ.get(SOURCES, "")
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())

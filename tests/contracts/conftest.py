@@ -7,15 +7,15 @@ from contextlib import closing
 
 import pytest
 
-from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from tests.contracts.kafka_members import TIMING, Kafka
 
 
-@pytest.fixture(params=["memory", *Client])
+@pytest.fixture(params=["memory", "kafka"])
 def kafka(request: pytest.FixtureRequest, topic_prefix: str) -> Iterator[Kafka]:
     topic = f"{topic_prefix}order"
     if request.param == "memory":
@@ -23,9 +23,11 @@ def kafka(request: pytest.FixtureRequest, topic_prefix: str) -> Iterator[Kafka]:
         admin: Admin = MemoryAdmin(broker)
         kafka = Kafka(topic, MemoryProducer(broker), lambda group: MemoryConsumer(broker, group=group))
     else:
-        bootstrap, make = request.getfixturevalue("bootstrap"), consumer_class(request.param)
+        bootstrap = request.getfixturevalue("bootstrap")
         admin = PythonAdmin(bootstrap)
-        kafka = Kafka(topic, PythonProducer(bootstrap), lambda group: make(bootstrap, group=group, timing=TIMING))
+        kafka = Kafka(
+            topic, PythonProducer(bootstrap), lambda group: PythonConsumer(bootstrap, group=group, timing=TIMING)
+        )
     with closing(admin):
         admin.ensure_topics({topic: 2})
     with kafka.open:

@@ -1,4 +1,4 @@
-"""Records of an aborted transaction, or of one that is still open, reach nobody, whatever the client."""
+"""Records of an aborted transaction, or of one that is still open, reach nobody."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from kafka import KafkaProducer
 
 from outbox.audit import account
-from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_network import Network
 from outbox.kafka.python_reader import PythonReader
 from tests.contracts.kafka_members import TIMING, WITHIN_S, Member, poll_until
@@ -57,29 +57,25 @@ def transactions(bootstrap: str, topic_prefix: str) -> Iterator[Transactions]:
     made.producer.close(5)
 
 
-@pytest.mark.parametrize("client", list(Client))
-def test_a_member_gets_no_record_of_an_aborted_transaction(
-    bootstrap: str, transactions: Transactions, client: Client
-) -> None:
+def test_a_member_gets_no_record_of_an_aborted_transaction(bootstrap: str, transactions: Transactions) -> None:
     for number in range(10):
         transactions.aborted(b"aborted-%d" % number)
     transactions.committed(b"1", b"2")
     transactions.aborted(b"aborted-last")
     transactions.committed(b"3")
     with ExitStack() as open_ones:
-        consumer = consumer_class(client)(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
+        consumer = PythonConsumer(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
         member = Member(open_ones.enter_context(closing(consumer)), transactions.topic).subscribe()
         poll_until(lambda: b"3" in member.values(), member)
         assert member.values() == [b"1", b"2", b"3"]
 
 
-@pytest.mark.parametrize("client", list(Client))
-def test_a_member_waits_before_an_open_transaction(bootstrap: str, transactions: Transactions, client: Client) -> None:
+def test_a_member_waits_before_an_open_transaction(bootstrap: str, transactions: Transactions) -> None:
     transactions.committed(b"1")
     transactions.producer.begin_transaction()
     transactions.send(b"open")
     with ExitStack() as open_ones:
-        consumer = consumer_class(client)(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
+        consumer = PythonConsumer(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
         member = Member(open_ones.enter_context(closing(consumer)), transactions.topic).subscribe()
         poll_until(lambda: b"1" in member.values(), member)
         for _ in range(10):
@@ -92,13 +88,12 @@ def test_a_member_waits_before_an_open_transaction(bootstrap: str, transactions:
         poll_until(lambda: b"open" in member.values(), member)
 
 
-@pytest.mark.parametrize("client", list(Client))
-def test_a_position_moves_past_an_aborted_tail(bootstrap: str, transactions: Transactions, client: Client) -> None:
+def test_a_position_moves_past_an_aborted_tail(bootstrap: str, transactions: Transactions) -> None:
     """Else the end of the topic would never be reached, and nothing below the frontier judged."""
     transactions.committed(b"1")
     transactions.aborted(b"2", b"3")
     with ExitStack() as open_ones:
-        consumer = consumer_class(client)(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
+        consumer = PythonConsumer(bootstrap, group=f"{transactions.topic}.group", timing=TIMING)
         member = Member(open_ones.enter_context(closing(consumer)), transactions.topic).subscribe()
         poll_until(lambda: b"1" in member.values(), member)
         end = consumer.log_range([transactions.home])[transactions.home][1]
@@ -120,7 +115,7 @@ def test_the_account_of_a_relay_ends_behind_an_aborted_tail(
 ) -> None:
     transactions.committed(b"1")
     transactions.aborted(b"2")
-    consumer = consumer_class(Client.PYTHON)(bootstrap, group=f"{transactions.topic}.account", timing=TIMING)
+    consumer = PythonConsumer(bootstrap, group=f"{transactions.topic}.account", timing=TIMING)
     with closing(consumer), connect_to(database) as connection:
         found = account(connection, consumer, [transactions.topic])
     assert (found.published, found.missing) == (1, ())

@@ -23,9 +23,9 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, ConsumerRuntime, Disposition, RuntimeSettings
 from outbox.event import ReceivedEvent
 from outbox.fault_points import FaultPoints
-from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from tests.forgetting import never_fetched_again
 from tests.integration.consumer_rig import RETRY, connect_to, write_effects
@@ -66,7 +66,7 @@ def main(orders: Connection, log: Path, environ: Mapping[str, str]) -> None:
     order = orders.recv()
     name, _, arrival = order.get("stop_at", "").partition(":")
     calm = "overload" in order
-    consumer = consumer_class(client_of(os.environ))(
+    consumer = PythonConsumer(
         environ["KAFKA_BOOTSTRAP"], group=environ["GROUP"], timing=GroupTiming() if calm else TIMING
     )
     with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:

@@ -9,9 +9,9 @@ from contextlib import closing
 
 from outbox.consumer import ConsumerRuntime, RuntimeSettings
 from outbox.fault_points import FaultPoints
-from outbox.kafka.client import client_of, consumer_class
 from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from tests.integration.consumer_rig import connect_to, write_effects
 
@@ -23,7 +23,7 @@ def main() -> None:
     environ = os.environ
     with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
         runtime = ConsumerRuntime(
-            consumer=consumer_class(client_of(environ))(
+            consumer=PythonConsumer(
                 environ["KAFKA_BOOTSTRAP"],
                 group=environ["MEMBER_GROUP"],
                 timing=GroupTiming(session_s=6.0, heartbeat_s=0.5),

@@ -15,13 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from outbox.kafka.client import Client
 from tests.integration.consumer_rig import Rig
 from tests.integration.kafka_rig import rig_on_kafka
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
-# What is committed when does not depend on the client; who takes over does.
-CASES = [*((Client.PYTHON, point) for point in POINTS), *((Client.FAST, point) for point in POINTS[::2])]
 WITHIN_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +49,6 @@ class Processes:
     bootstrap: str
     member_group: Callable[[int], str]
     folder: Path
-    client: Client = Client.PYTHON
     started: int = 0
     open: ExitStack = field(default_factory=ExitStack)
 
@@ -67,7 +63,6 @@ class Processes:
             "GROUP": self.rig.group,
             "MEMBER_GROUP": self.member_group(self.started),
             "OUTBOX_STOP_AT": stop_at,
-            "OUTBOX_KAFKA_CLIENT": self.client,
         }
         argv = [sys.executable, "-m", "tests.faults.consumer_process"]
         with log.open("wb") as output:
@@ -103,11 +98,8 @@ def arrival_at(point: str, rng: random.Random) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("client", "point"), CASES)
-def test_a_kill_leaves_every_effect_there_once(
-    rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str
-) -> None:
-    processes.client = client
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_leaves_every_effect_there_once(rig: Rig, processes: Processes, rng: random.Random, point: str) -> None:
     rig.send_many(keys=12, each=6)
     killed, _ = processes.start_and_stop_at(arrival_at(point, rng))
     killed.kill()
@@ -122,11 +114,8 @@ def test_a_kill_leaves_every_effect_there_once(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("client", "point"), CASES)
-def test_a_zombie_that_wakes_up_doubles_nothing(
-    rig: Rig, processes: Processes, rng: random.Random, client: Client, point: str
-) -> None:
-    processes.client = client
+@pytest.mark.parametrize("point", POINTS)
+def test_a_zombie_that_wakes_up_doubles_nothing(rig: Rig, processes: Processes, rng: random.Random, point: str) -> None:
     rig.send_many(keys=12, each=6)
     zombie, zombie_log = processes.start_and_stop_at(arrival_at(point, rng))
     heir, log = processes.start()

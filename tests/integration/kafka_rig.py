@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from outbox.kafka.client import Client, consumer_class
 from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from tests.integration.consumer_rig import Rig
@@ -23,18 +23,16 @@ def rig_on_kafka(
     prefix: str,
     *,
     partitions: int = 4,
-    client: Client = Client.PYTHON,
     timing: GroupTiming = TIMING,
 ) -> Iterator[Rig]:
-    """`prefix` keeps its topic and group apart from others' on the broker; `client` and `timing` are its consumers'."""
-    make = consumer_class(client)
+    """`prefix` keeps its topic and group apart from others' on the broker; `timing` is its consumers'."""
     rig = Rig(
         dsn=dsn,
         topic=f"{prefix}order",
         group=f"{prefix}search",
         admin=PythonAdmin(bootstrap),
         producer=PythonProducer(bootstrap),
-        make_consumer=lambda group: make(bootstrap, group=group, timing=timing),
+        make_consumer=lambda group: PythonConsumer(bootstrap, group=group, timing=timing),
         make_reader=partial(PythonReader, bootstrap),
     )
     with rig.prepared(partitions) as prepared:

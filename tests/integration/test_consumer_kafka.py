@@ -13,7 +13,6 @@ from kafka import KafkaProducer
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
-from outbox.kafka.client import Client
 from outbox.kafka.port import Consumer, TopicPartition
 from outbox.kafka.python_network import Network
 from tests.forgetting import never_fetched_again, paused_behind_our_back
@@ -21,9 +20,9 @@ from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, wri
 from tests.integration.kafka_rig import TIMING, rig_on_kafka
 
 
-@pytest.fixture(params=[*Client])
-def rig(request: pytest.FixtureRequest, database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
-    with rig_on_kafka(database, bootstrap, topic_prefix, client=request.param) as rig:
+@pytest.fixture
+def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+    with rig_on_kafka(database, bootstrap, topic_prefix) as rig:
         yield rig
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 from collections import Counter
@@ -11,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison, Shedding
+from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison, Shedding, rarely_collected
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
@@ -39,6 +40,22 @@ def test_a_failing_handler_is_tried_again_until_every_effect_is_there_once(rig: 
     rig.assert_once_and_in_order()
     assert running.count(Metric.RETRY, "ConnectionError") > 0
     assert running.count(DISPOSITION, "applied") == len(rig.sent)
+
+
+def test_the_collector_is_the_processes_own(rig: Rig) -> None:
+    before, seen = (gc.get_threshold(), gc.get_freeze_count()), []
+
+    def looking(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        seen.append((gc.get_threshold(), gc.get_freeze_count()))
+        return write_effects(connection, events)
+
+    rig.send_many(keys=2, each=1)
+    rig.runtime(looking)
+    eventually(rig.all_applied, rig.effects)
+    assert set(seen) == {before}
+    with rarely_collected():
+        assert gc.get_freeze_count() > before[1]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 @pytest.mark.parametrize("name", ["consumer.handled", "consumer.positioned", "consumer.committed"])

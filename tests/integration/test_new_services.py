@@ -11,7 +11,6 @@ from contextlib import closing
 import pytest
 
 from outbox import Event
-from outbox.kafka.client import Client
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -52,11 +51,10 @@ def published(environ: dict[str, str], *events: Event) -> None:
     producer.close(10)
 
 
-@pytest.mark.parametrize("client", Client)
 def test_a_mail_goes_from_kafka_to_the_vendor_once(
-    stack: Stack, database: str, environ: dict[str, str], vendor: MailServer, client: Client
+    stack: Stack, database: str, environ: dict[str, str], vendor: MailServer
 ) -> None:
-    process = started(stack, environ | {"OUTBOX_KAFKA_CLIENT": client}, "notification")
+    process = started(stack, environ, "notification")
     events = [placed(f"o{number}", "notification=new") for number in range(5)]
     published(environ, *events, *events, placed("shadowed", "notification=shadow"), placed("legacy"))
     done = "SELECT count(*) FROM notification.effect WHERE state = 'done'"
@@ -99,7 +97,6 @@ def test_the_order_context_follows_all_topics_without_a_vendor(
     ("name", "given", "reason"),
     [
         ("search", {}, "not set: STRANGLER_DSN, KAFKA_BOOTSTRAP;"),
-        ("search", {"STRANGLER_DSN": "x", "KAFKA_BOOTSTRAP": "y", "OUTBOX_KAFKA_CLIENT": "z"}, "one of python, fast"),
         ("payment", {"STRANGLER_DSN": "x", "KAFKA_BOOTSTRAP": "y"}, "not set: VENDORS_URL, which payment calls"),
     ],
 )

@@ -78,15 +78,13 @@ def test_all_runs_is_found_goes_and_comes_back_with_its_data(folder: Path, kafka
         assert {place["name"] for place in said["places"]} == {"postgres", "kafka", "legacy", "relay", "facade"}
         environ = addresses(folder)
         assert kafka_answers(environ["KAFKA_BOOTSTRAP"])
-        assert environ["OUTBOX_KAFKA_CLIENT"] == "python"
         assert str(psycopg.conninfo.conninfo_to_dict(environ["STRANGLER_DSN"])["password"]) not in json.dumps(said)
         assert kept_rows(environ) == 1
         assert_a_second_one_is_refused(folder)
         assert_all_gone_after(signal.SIGKILL, process)
     assert StackFile.read(folder) is None
-    with up(folder, kafka_kind, "--client", "fast") as (process, _):
+    with up(folder, kafka_kind) as (process, _):
         environ = addresses(folder)
-        assert environ["OUTBOX_KAFKA_CLIENT"] == "fast"
         assert kept_rows(environ) == 2
         assert_all_gone_after(signal.SIGINT, process)
     assert not (folder / "stack.json").exists()
@@ -125,7 +123,6 @@ def assert_all_gone_after(signum: signal.Signals, process: subprocess.Popen[str]
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["--client", "quick"], 2, "must be one of python, fast"),
         (["--kafka", "rabbit"], 2, "embedded, apache or host:port"),
         (["--kafka", "127.0.0.1:1"], 3, "no Kafka answers"),
         (["--dsn", "postgresql://postgres:hush@127.0.0.1:1/x"], 3, "PostgreSQL does not answer"),

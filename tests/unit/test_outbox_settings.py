@@ -27,7 +27,6 @@ def test_what_is_given_is_taken() -> None:
 def test_settings_of_consumers_and_kill_tests_may_stand_beside_them() -> None:
     others = {
         "OUTBOX_GROUP_PREFIX": "t1.",
-        "OUTBOX_KAFKA_CLIENT": "fast",
         "OUTBOX_POLL_REST_MS": "20",
         "OUTBOX_STOP_AT": "relay.sent:3",
     }

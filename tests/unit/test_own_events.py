@@ -13,8 +13,8 @@ from outbox import Event, SourcePosition, uuid7
 from outbox.errors import Undecodable
 from outbox.event import ReceivedEvent
 from outbox.kafka.codec import from_record, header_by_header, to_headers
-from outbox.kafka.headers import Names, ParsedHeaders, RawHeaders, size_of
-from outbox.kafka.own_events import own_event, own_parsed_event
+from outbox.kafka.headers import RawHeaders, size_of
+from outbox.kafka.own_events import own_event
 from outbox.kafka.port import Record
 from outbox.kafka.record_batch import decode_records
 
@@ -49,12 +49,6 @@ def fetched(headers: Sequence[tuple[str, bytes | None]]) -> Record:
     return record
 
 
-def parsed(headers: Sequence[tuple[str, bytes | None]]) -> ParsedHeaders:
-    """The same as a client gives them that parses."""
-    values = tuple(value for _, value in headers)
-    return ParsedHeaders(Names.shared(tuple(name for name, _ in headers)), values)  # type: ignore[arg-type] # or null
-
-
 def read(record: Record, decode: Callable[[Record], ReceivedEvent] = from_record) -> ReceivedEvent | str:
     try:
         return decode(record)
@@ -63,20 +57,19 @@ def read(record: Record, decode: Callable[[Record], ReceivedEvent] = from_record
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8))
-def test_any_headers_read_the_same_raw_parsed_and_one_by_one(headers: list[tuple[str, bytes | None]]) -> None:
+def test_any_headers_read_the_same_raw_and_one_by_one(headers: list[tuple[str, bytes | None]]) -> None:
     record = fetched(headers)
-    apart = record._replace(headers=parsed(headers))
     listed = record._replace(headers=list(record.headers))
 
-    assert apart.headers == listed.headers == headers
-    assert read(record) == read(apart) == read(listed) == read(record, header_by_header)
+    assert listed.headers == headers
+    assert read(record) == read(listed) == read(record, header_by_header)
 
 
 @given(
     *(st.sampled_from([b"0" * 36, b"x" * 36, b"", None]), st.sampled_from([b"1", b"0", b"x", None])),
     *(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.none() | st.binary(), st.none() | st.binary()),
 )
-def test_what_begins_as_ours_reads_the_same_parsed_and_one_by_one(
+def test_what_begins_as_ours_reads_the_same_raw_and_one_by_one(
     id_: bytes | None,
     version: bytes | None,
     others: list[tuple[str, bytes | None]],
@@ -85,9 +78,8 @@ def test_what_begins_as_ours_reads_the_same_parsed_and_one_by_one(
 ) -> None:
     headers: list[tuple[str, bytes | None]] = [("id", id_), ("type", b"OrderPlaced"), ("version", version), *others]
     record = fetched(headers)._replace(key=key, value=value)
-    apart = record._replace(headers=parsed(headers))
 
-    assert read(record) == read(apart) == read(record, header_by_header)
+    assert read(record) == read(record, header_by_header)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +100,7 @@ def test_headers_of_ours_in_any_order_and_number_read_the_same(order: list[int],
     ours = to_headers(event, SourcePosition("main", 0x1A2B, 3))
     record = fetched([ours[place] for place in order][:count])
 
-    assert read(record) == read(record._replace(headers=parsed(list(record.headers)))) == read(record, header_by_header)
+    assert read(record) == read(record, header_by_header)
 
 
 @pytest.mark.parametrize("trace", [None, TRACE])
@@ -121,10 +113,9 @@ def test_what_our_relay_writes_is_read_at_one_look(
     record = fetched([*to_headers(event, position)])
 
     assert isinstance(record.headers, RawHeaders)
-    for seen in (own_event(record, record.headers.raw), own_parsed_event(record, parsed(list(record.headers)))):
-        assert seen == ReceivedEvent(event, "outbox.event.order", 3, 42, position)
-        assert seen is not None
-        assert hash(seen.event.id) == hash(event.id)
+    seen = own_event(record, record.headers.raw)
+    assert seen == ReceivedEvent(event, "outbox.event.order", 3, 42, position)
+    assert hash(seen.event.id) == hash(event.id)
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -133,20 +124,20 @@ def test_what_another_producer_writes_is_left_to_the_codec(place: int) -> None:
     headers = to_headers(event, None)
     headers.insert(place, ("other", b"1"))
 
-    held = parsed(headers)
+    record = fetched([*headers])
 
-    assert own_parsed_event(Record("order", 0, 0, b"o-1", b"{}", held, 0), held) is None
+    assert isinstance(record.headers, RawHeaders)
+    assert own_event(record, record.headers.raw) is None
 
 
 def test_the_context_of_an_event_is_its_own() -> None:
     event = Event("order", "o-1", 3, "OrderPlaced", b"{}", {"epoch": 17})
-    raw = fetched([*to_headers(event, None)])
-    for record in (raw, raw._replace(headers=parsed(list(raw.headers)))):
-        first, second = from_record(record), from_record(record)
+    record = fetched([*to_headers(event, None)])
+    first, second = from_record(record), from_record(record)
 
-        first.event.context["epoch"] = 18  # type: ignore[index] # a handler that does what it should not
+    first.event.context["epoch"] = 18  # type: ignore[index] # a handler that does what it should not
 
-        assert second.event.context == {"epoch": 17}
+    assert second.event.context == {"epoch": 17}
 
 
 @pytest.mark.parametrize(
@@ -164,14 +155,11 @@ def test_damaged_headers_are_refused_when_they_are_read(raw: bytes) -> None:
         from_record(Record("order", 0, 0, b"o-1", b"{}", RawHeaders(raw), 0))
 
 
-@pytest.mark.parametrize("held", [lambda given: fetched(given).headers, parsed])
-def test_held_headers_are_a_sequence(
-    held: Callable[[Sequence[tuple[str, bytes | None]]], Sequence[tuple[str, bytes]]],
-) -> None:
-    headers = held([("id", b"1"), ("none", None), ("id", b"2")])
+def test_held_headers_are_a_sequence() -> None:
+    headers = fetched([("id", b"1"), ("none", None), ("id", b"2")]).headers
 
     assert size_of(headers) >= len("idnoneid12")
-    assert hash(headers) == hash(held([("id", b"1"), ("none", None), ("id", b"2")]))
+    assert hash(headers) == hash(fetched([("id", b"1"), ("none", None), ("id", b"2")]).headers)
     assert (len(headers), headers[0], headers[1:]) == (3, ("id", b"1"), [("none", None), ("id", b"2")])
     assert headers == [("id", b"1"), ("none", None), ("id", b"2")]
     assert headers != [("id", b"1")]

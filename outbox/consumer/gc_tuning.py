@@ -1,4 +1,4 @@
-"""The garbage collector while a runtime is at work: thousands of records wait in memory, and none of them is garbage.
+"""The garbage collector of a process that only consumes: thousands of records wait in memory, and none is garbage.
 
 With Python's settings the collector looks at the queued records, and at all that was imported, again and again: a
 third of the runtime's time. Reference counts free what is done; cycles are still found, only less often.
@@ -17,7 +17,11 @@ YOUNG_OBJECTS = 100_000
 
 @contextmanager
 def rarely_collected() -> Iterator[None]:
-    """For the whole process, until the end: leave what exists alone, and collect after so many new objects."""
+    """Leave what exists alone, and collect after so many new objects, until the end of the block.
+
+    It changes the whole process, so it is for whoever owns the process: call it around `ConsumerRuntime.run` in a
+    program of yours, never in a library.
+    """
     young, middle, old = before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(max(young, YOUNG_OBJECTS) if young else 0, middle, old)  # 0 = switched off by the process
