@@ -6,7 +6,7 @@ from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
 from legacy_app.pausing import MIDDLE
-from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step
+from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step, Subject
 
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 SERVICES = (*STEPS, "order")
@@ -18,6 +18,7 @@ def _context(name: str, *topics: str) -> Context:
 
 plan = Plan(
     name="shop",
+    subject=Subject("order", read=oracle.orders, caller="anonymous"),
     steps=(
         Step(
             "fraud",
@@ -93,11 +94,9 @@ plan = Plan(
         ),
     ),
     routes=(
-        Route("POST", "/orders", creates_order=True),
-        Route("POST", "/orders/{order_ref}/cancellations"),
+        Route("POST /orders", creates="order"),
+        Route("POST /orders/{ref}/cancellations"),
     ),
-    caller="anonymous",
-    orders=oracle.orders,
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
     resumer="resume",

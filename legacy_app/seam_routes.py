@@ -23,12 +23,11 @@ from legacy_app.hand_back import STEPS, hand_back
 from legacy_app.models import Order
 from legacy_app.pausing import wait_s
 from legacy_app.rejected import Rejected
-from legacy_app.seams import Unsettled
+from legacy_app.seams import REFERENCE_HEADER, Unsettled
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.ownership import ORDER_REF_HEADER
 from strangler.step.wakeups import Wakeups
 
 PRIMARY_KEY = "orders_pkey"
@@ -102,4 +101,4 @@ def _repeated(sessions: sessionmaker[Session], error: IntegrityError) -> Order |
     if not isinstance(cause, errors.UniqueViolation) or cause.diag.constraint_name != PRIMARY_KEY:
         return None
     with sessions() as session:
-        return session.get(Order, request.headers.get(ORDER_REF_HEADER, ""))
+        return session.get(Order, request.headers.get(REFERENCE_HEADER, ""))

@@ -19,7 +19,7 @@ from legacy_app.shared_velocity import counting
 from legacy_app.vendor_client import Vendors
 from outbox.errors import Undecodable
 from strangler.errors import BadOwnership
-from strangler.ownership import HEADER, ORDER_REF_HEADER, Ownership
+from strangler.ownership import HEADER, Ownership, reference_header
 from strangler.step.intents import Call, Intent, Write, effect_key, first_number
 from strangler.step.seam import seam
 from strangler.step.segment import pausing_seam
@@ -43,15 +43,16 @@ __all__ = [
     "reserving",
 ]
 
+REFERENCE_HEADER = reference_header("order")
 MAX_REF = 128
 REVIEW_FROM = 60  # of 100: cleared, and looked at later
 
 
 def adopt(order: Order, headers: Headers) -> None:
     """Take the reference and the owners that the facade has pinned. Absent: a reference of its own, all legacy."""
-    order_ref = headers.get(ORDER_REF_HEADER, order.order_ref)
+    order_ref = headers.get(REFERENCE_HEADER, order.order_ref)
     if not (0 < len(order_ref) <= MAX_REF and order_ref.isascii() and order_ref.isprintable()):
-        raise Rejected(400, f"{ORDER_REF_HEADER} must be 1 to {MAX_REF} printable ASCII characters")
+        raise Rejected(400, f"{REFERENCE_HEADER} must be 1 to {MAX_REF} printable ASCII characters")
     try:
         ownership = Ownership.from_header(headers.get(HEADER))
     except (BadOwnership, Undecodable) as error:

@@ -11,9 +11,17 @@ from outbox import format_dictionary, parse_dictionary
 from strangler.errors import BadOwnership
 
 HEADER = "Strangler-Ownership"
-ORDER_REF_HEADER = "Strangler-Order-Ref"
 CREATION_STATUS_HEADER = "Strangler-Creation-Status"  # on looking at an order: what creating it would be answered now
 BUCKETS = 10_000  # basis points
+
+
+def reference_header(subject: str) -> str:
+    """The request header that carries a subject's reference to the application.
+
+    >>> reference_header("gift-card")
+    'Strangler-Gift-Card-Ref'
+    """
+    return f"Strangler-{subject.title()}-Ref"
 
 
 class Owner(StrEnum):

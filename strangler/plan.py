@@ -13,12 +13,13 @@ from outbox.event import Event
 from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.errors import BadPlan
-from strangler.facts import Fact, LedgerReader, OrderFacts
-from strangler.routes import Callers, Route, path_template_problems, route_problems
+from strangler.facts import Fact, LedgerReader
+from strangler.routes import Callers, Route, route_problems
 from strangler.step.intents import Json
+from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems
 
-__all__ = ["Callers", "Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "load_plan"]
+__all__ = ["Callers", "Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "Subject", "load_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,6 @@ class Context:
     pool: str | None = None
 
 
-OrderReader = Callable[[PsycopgConnection], Iterable[OrderFacts]]
 FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
 Identity = Callable[[Mapping[str, Json]], str]
 Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what an event could make hot
@@ -120,25 +120,15 @@ class Plan:
     """A chain and everything the toolkit must know of it.
 
     `projections` are contexts that take over no step; `retention_s` is how long the topics keep an event.
-    `facets` names what of an event can be hot, beside its tenant. `order_path` answers an order by reference (a stale
-    idempotency claim is resolved by it); `hand_back_path` takes `{step}` and `{order_ref}` and runs the legacy step for
-    an order that was handed back. `resumer` names the process that goes on with orders that wait for nobody's request,
-    `resumer_context` says what it reads, so that `strangler pressure` sees what waits for it.
-
-    `caller` identifies who sends an Idempotency-Key, on all routes without a `caller` of their own: `"header:NAME"`,
-    `"cookie:NAME"`, a function of the request's headers (a mapping, names in any letter case, repeated fields joined
-    by ", ") that returns the caller's name or None, `"anonymous"`, or several of these; all that are present count.
-    Two callers never share a key or an answer. An Authorization header counts wherever it is present, so a bearer
-    token refreshed between two attempts is another caller. The way out is a function that returns the account: beside
-    the name that it returns, an Authorization header does not count.
+    `facets` names what of an event can be hot, beside its tenant. `resumer` names the process that goes on with orders
+    that wait for nobody's request, `resumer_context` says what it reads, so that `strangler pressure` sees what waits
+    for it.
     """
 
     name: str
+    subject: Subject
     steps: tuple[Step, ...]
     routes: tuple[Route, ...]
-    orders: OrderReader
-    order_path: str = "/orders/{order_ref}"
-    hand_back_path: str = "/internal/steps/{step}/orders/{order_ref}"
     topics: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     branches: tuple[str, ...] = ("outbox", "strangler")
@@ -150,7 +140,6 @@ class Plan:
     resumer: str = ""
     resumer_context: Context | None = None
     choreography: Choreography | None = None
-    caller: Callers | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -224,9 +213,8 @@ def _problems(plan: Plan) -> Iterable[str]:
             yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)
     yield from _history_problems(plan)
-    yield from route_problems(plan.routes, plan.caller)
-    yield from path_template_problems("order_path", plan.order_path, "order_ref")
-    yield from path_template_problems("hand_back_path", plan.hand_back_path, "step", "order_ref")
+    yield from subject_problems(plan.subject)
+    yield from route_problems(plan.routes, plan.subject.name, plan.subject.caller)
 
 
 def _shared_problems(plan: Plan) -> Iterable[str]:

@@ -21,23 +21,31 @@ Callers: TypeAlias = Caller | Sequence[Caller]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A write that the facade owns. `{name}` in `path` matches one segment, `{name:path}` one or more.
+    """A write that the facade owns: `Route("POST /checkout", creates="booking")`, `Route("PATCH /bookings/{ref}")`.
 
-    `creates_order`: the facade mints the order reference and pins ownership; else the path must hold `{order_ref}`
-    and the order's stored ownership is sent along. Every other request is forwarded untouched.
+    `target` is a method and a path. `{name}` in it matches one segment, `{name:path}` one or more.
+    `creates` names the plan's subject: the facade mints its reference and pins its ownership. Else the path must hold
+    `{ref}`, and the subject's stored ownership is sent along. Every other request is forwarded untouched.
 
     `spelling`: a request that only some applications take for this route (`//orders`, `/orders%2F`) is owned too;
     `"exact"` refuses it. `case_insensitive`: the application takes `/Orders` for `/orders`.
 
-    `caller` identifies who sends an Idempotency-Key; the plan's `caller` is the default. See `Plan`.
+    `caller` identifies who sends an Idempotency-Key; the subject's `caller` is the default. See `Subject`.
     """
 
-    method: str
-    path: str
-    creates_order: bool = False
+    target: str
+    creates: str = ""
     spelling: Literal["any", "exact"] = "any"
     case_insensitive: bool = False
     caller: Callers | None = None
+
+    @property
+    def method(self) -> str:
+        return self.target.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.target.partition(" ")[2]
 
 
 def listed(callers: Callers) -> tuple[Caller, ...]:
@@ -49,20 +57,22 @@ def listed(callers: Callers) -> tuple[Caller, ...]:
     return (callers,) if isinstance(callers, str) or callable(callers) else tuple(callers)
 
 
-def route_problems(routes: Sequence[Route], caller: Callers | None) -> Iterable[str]:
-    """What contradicts itself in a plan's routes, each with the fix. `caller` is the plan's default."""
-    if not any(route.creates_order for route in routes):
-        yield "no route has creates_order=True; without it no order gets an owner"
+def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None) -> Iterable[str]:
+    """What contradicts itself in a plan's routes, each with the fix. `caller` is the default of the plan's subject."""
+    if not any(route.creates for route in routes):
+        yield f"no route has creates={subject!r}; without it no {subject} gets an owner"
     if caller is not None:
-        yield from (f"the plan's caller {problem}" for problem in _caller_problems(caller))
+        yield from (f"the subject's caller {problem}" for problem in _caller_problems(caller))
     for route in routes:
-        named = f"route {route.method} {route.path!r}"
+        named = f"route {route.target!r}"
         yield from (f"{named} {problem}" for problem in _path_problems(route))
+        if route.creates not in ("", subject):
+            yield f"{named} creates {route.creates!r}, and the plan's subject is {subject!r}; use one name"
         if route.spelling not in ("any", "exact"):
             yield f'{named} has spelling={route.spelling!r}; use "any" or "exact"'
         if route.caller is not None:
             yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
-        elif caller is None and route.creates_order:
+        elif caller is None and route.creates:
             yield f"{named} does not say what identifies the caller of its Idempotency-Key; {CHOICES}"
 
 
@@ -75,7 +85,7 @@ def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable
         yield f"{name} {path!r} must begin with '/' and hold {wanted} once, and no other placeholder"
 
 
-CHOICES = """give caller=... on the route, or on the plan for all routes:
+CHOICES = """give caller=... on the route, or on the subject for all routes:
       caller="header:Authorization": clients log in with a token that stays the same between two attempts
       caller="cookie:session": browsers log in with a cookie that stays the same between two attempts; give its name
       caller=account: a function of the headers that returns the account, where tokens are refreshed or a session's
@@ -89,13 +99,13 @@ def _path_problems(route: Route) -> Iterable[str]:
     if TOKEN.fullmatch(route.method) is None or route.method != route.method.upper():
         yield "has a method that is no upper-case token; write it as it is sent, such as POST"
     if not route.path.startswith("/"):
-        yield "must begin with '/'"
+        yield "has a path that does not begin with '/'; write METHOD, a space and the path"
     if any(character in literal for character in "{}?#"):
         yield "holds one of { } ? # outside a placeholder; a placeholder is {name} or {name:path}"
     if len(set(names)) < len(names):
         yield "names a placeholder twice; give each its own name"
-    if not route.creates_order and "order_ref" not in names:
-        yield "neither creates an order nor names {order_ref}"
+    if not route.creates and "ref" not in names:
+        yield "neither creates a subject nor names {ref}"
     if route.path.startswith(OWN_PREFIX):
         yield f"lies under {OWN_PREFIX}, which is the facade's own; the application never sees it"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from strangler.plan import Plan, Route, Step
+from strangler.plan import Plan, Route, Step, Subject
 from tests.facade_plan import no_orders
 
 
@@ -16,13 +16,12 @@ def account(headers: Mapping[str, str]) -> str | None:
 
 plan = Plan(
     name="callers",
+    subject=Subject("order", read=no_orders, caller=("header:X-Api-Key", "cookie:session")),
     steps=(Step("payment"),),
     routes=(
-        Route("POST", "/orders", creates_order=True),
-        Route("POST", "/orders/{order_ref}/cancellations"),
-        Route("POST", "/guests/orders", creates_order=True, caller=["cookie:session", "anonymous"]),
-        Route("POST", "/accounts/orders", creates_order=True, caller=account),
+        Route("POST /orders", creates="order"),
+        Route("POST /orders/{ref}/cancellations"),
+        Route("POST /guests/orders", creates="order", caller=["cookie:session", "anonymous"]),
+        Route("POST /accounts/orders", creates="order", caller=account),
     ),
-    caller=("header:X-Api-Key", "cookie:session"),
-    orders=no_orders,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import OrderFacts
-from strangler.plan import Plan, Route, Step
+from strangler.plan import Plan, Route, Step, Subject
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
@@ -13,11 +13,10 @@ def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
 
 plan = Plan(
     name="facade",
+    subject=Subject("order", read=no_orders, caller="anonymous"),
     steps=(Step("payment"), Step("notification")),
     routes=(
-        Route("POST", "/orders", creates_order=True),
-        Route("POST", "/orders/{order_ref}/cancellations"),
+        Route("POST /orders", creates="order"),
+        Route("POST /orders/{ref}/cancellations"),
     ),
-    caller="anonymous",
-    orders=no_orders,
 )

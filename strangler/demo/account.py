@@ -25,7 +25,7 @@ def step_counts(scene: Scene, judged: Report) -> dict[str, StepCounts]:
     with psycopg.connect(scene.environ["STRANGLER_DSN"]) as connection:
         stages = {str(step): str(stage) for step, stage in connection.execute(_STAGES)}
         handed_back = {str(step): int(count) for step, count in connection.execute(_HANDED_BACK)}
-        orders = [order.ownership for order in scene.plan.orders(connection)]
+        orders = [order.ownership for order in scene.plan.subject.facts(connection)]
     counts = {}
     for step in scene.plan.taken_over():
         owners = [ownership.of(step.name).value for ownership in orders]
@@ -52,7 +52,7 @@ def ended_orders(scene: Scene) -> dict[str, int]:
 def lost_orders(scene: Scene, out: Path) -> int:
     """Orders of which the client was told that they are accepted, and which the shop does not have."""
     with psycopg.connect(scene.environ["STRANGLER_DSN"]) as connection:
-        stored = {order.order_ref for order in scene.plan.orders(connection)}
+        stored = {order.order_ref for order in scene.plan.subject.facts(connection)}
     return len(set(accepted_refs(out)) - stored)
 
 

@@ -39,7 +39,7 @@ class Attempt:
     @property
     def creates(self) -> bool:
         """It makes the order that it names."""
-        return self.match.route.creates_order
+        return bool(self.match.route.creates)
 
     @property
     def claim(self) -> Claim:
@@ -50,7 +50,7 @@ class Attempt:
 class Bounds:
     """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream)."""
 
-    order_path: str
+    subject_path: str
     answer_bytes: int
     answer_within_s: float
 
@@ -132,7 +132,7 @@ class Outcomes:
 
         Created, unless the application says (Strangler-Creation-Status) that it still decides, or has refused.
         """
-        target = self._bounds.order_path.format(order_ref=quote(attempt.claim.order_ref, safe=""))
+        target = self._bounds.subject_path.format(ref=quote(attempt.claim.order_ref, safe=""))
         try:
             exchange = self._upstream.exchange(
                 Outgoing("GET", target, to_look_up(attempt.sent.headers, attempt.caller_fields))

@@ -45,7 +45,7 @@ from strangler.facade.problem import (
 )
 from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
-from strangler.ownership import HEADER, ORDER_REF_HEADER
+from strangler.ownership import HEADER
 from strangler.routes import Callers
 
 logger = logging.getLogger(__name__)
@@ -55,10 +55,12 @@ logger = logging.getLogger(__name__)
 class ClaimSettings:
     """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order.
 
+    `reference_header` carries the subject's reference to the application.
     `caller` identifies who sends a key on routes without a `caller` of their own.
     """
 
     lease_s: float
+    reference_header: str
     caller: Callers = ()
     retention_s: float = 24 * 3600.0
     body_limit_bytes: int = 1024 * 1024
@@ -140,8 +142,9 @@ class OwnedWrites:
         framing = request_framing(request.headers)
         known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
         sent = outgoing(request, self._upstream, body, known)
-        named = [(ORDER_REF_HEADER, order_ref)] if is_field_value(order_ref) else []  # else the path alone names it
-        own = [*named, *([(HEADER, owners)] if owners else [])]
+        own = [(HEADER, owners)] if owners else []
+        if is_field_value(order_ref):  # else the path alone names it
+            own.insert(0, (self._settings.reference_header, order_ref))
         return replace(sent, headers=[*sent.headers, *own])
 
     def _unclaimed(self, request: Request, match: Owned, body: bytes) -> Answer:

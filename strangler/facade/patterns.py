@@ -37,7 +37,7 @@ class PathPattern:
     def filled(self, values: Mapping[str, str]) -> str:
         """The path with each value in its place, percent-encoded as far as it must be.
 
-        >>> PathPattern.of("/orders/{order_ref}/cancellations").filled({"order_ref": "a/b é"})
+        >>> PathPattern.of("/orders/{ref}/cancellations").filled({"ref": "a/b é"})
         '/orders/a%2Fb%20%C3%A9/cancellations'
         """
         path = self.literals[0]

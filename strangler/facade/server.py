@@ -16,6 +16,7 @@ from strangler.facade.owned import ClaimSettings, OwnedWrites
 from strangler.facade.targets import Targets
 from strangler.facade.upstream import Upstream, UpstreamSettings
 from strangler.http_server import RawRequest, serve
+from strangler.ownership import reference_header
 from strangler.plan import Plan
 
 LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the order up
@@ -71,14 +72,16 @@ def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, ra
         UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
     )
     database = Database(settings.dsn, size=settings.database_connections)
-    bounds = Bounds(plan.order_path, answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
+    bounds = Bounds(plan.subject.path, answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
     claim_settings = ClaimSettings(
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
-        caller=() if plan.caller is None else plan.caller,
+        reference_header=reference_header(plan.subject.name),
+        caller=() if plan.subject.caller is None else plan.subject.caller,
         body_limit_bytes=settings.body_limit_bytes,
     )
     owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points)
-    facade = Facade(Targets(plan.routes, internal=[plan.hand_back_path]), owned, upstream, database, lambda: raw.fields)
+    targets = Targets(plan.routes, internal=[plan.subject.hand_back_path])
+    facade = Facade(targets, owned, upstream, database, lambda: raw.fields)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["gunicorn.socket"].settimeout(settings.client_timeout_s)  # a client that stalls must not keep a thread

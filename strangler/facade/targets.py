@@ -154,7 +154,7 @@ def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Re
 
 def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
     route, values = hit.compiled.route, hit.values
-    order_ref = None if route.creates_order else values["order_ref"]
+    order_ref = None if route.creates else values["ref"]
     if order_ref is not None and _UNSAFE.search(order_ref):
         return Refused(REFERENCE_REFUSED)
     return Owned(route, order_ref, hit.compiled.pattern.filled(values), query, certain)

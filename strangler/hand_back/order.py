@@ -62,7 +62,7 @@ class Legacy:
 
     def has(self, order_ref: str) -> bool:
         """`RequestException` when it does not say."""
-        path = self.plan.order_path.format(order_ref=quote(order_ref, safe=""))
+        path = self.plan.subject.path.format(ref=quote(order_ref, safe=""))
         with self.session.get(self.url + path, timeout=HTTP_TIMEOUT_S, allow_redirects=False) as answer:
             if answer.status_code not in (200, 404):
                 raise requests.HTTPError(f"{answer.status_code} instead of 200 or 404")
@@ -70,7 +70,7 @@ class Legacy:
 
     def run(self, step: str, order_ref: str) -> None:
         """`RequestException` unless it says that the step has run."""
-        path = self.plan.hand_back_path.format(step=step, order_ref=quote(order_ref, safe=""))
+        path = self.plan.subject.hand_back_path.format(step=step, ref=quote(order_ref, safe=""))
         headers = {"Authorization": f"Bearer {self.token}"}
         with self.session.post(
             self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False

@@ -95,7 +95,7 @@ def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[Judge
     """All of legacy at one moment. Without orders nothing can be judged; without one step's oracle, that step."""
     with snapshot(connection):
         try:
-            orders = {order.order_ref: order for order in plan.orders(connection)}
+            orders = {order.order_ref: order for order in plan.subject.facts(connection)}
         except Exception as error:
             raise DependencyDown(f"the plan's `orders` reader failed: {described(error)}") from error
         by_step = {step.name: _legacy_step(connection, step) for step in steps}

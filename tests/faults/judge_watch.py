@@ -46,12 +46,13 @@ class Watch:
     def over(self, plan: Plan) -> Plan:
         def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
             pending = [ref for (ref,) in connection.execute(PENDING)]
-            yield from plan.orders(connection)
+            yield from plan.subject.facts(connection)
             if not self._legacy_read:
                 self._legacy_read, self.pending = True, pending
                 self._between_reads()
 
-        return replace(plan, orders=orders, steps=tuple(self._watched(step) for step in plan.steps))
+        steps = tuple(self._watched(step) for step in plan.steps)
+        return replace(plan, subject=replace(plan.subject, read=orders), steps=steps)
 
     def end(self) -> None:
         """Nothing stays away."""

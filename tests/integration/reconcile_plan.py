@@ -9,7 +9,7 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Ownership
-from strangler.plan import Check, Context, Plan, Route, Step
+from strangler.plan import Check, Context, Plan, Route, Step, Subject
 from strangler.step.intents import Json
 
 MAILING, INDEXING = "mailing", "indexing"
@@ -70,6 +70,7 @@ def ledger(environ: Mapping[str, str]) -> Iterator[Fact]:
 
 plan = Plan(
     name="town",
+    subject=Subject("order", read=orders, caller="anonymous"),
     steps=(
         Step(
             MAILING,
@@ -82,8 +83,6 @@ plan = Plan(
             Check(lambda _: "document", True, expected_documents, documents),
         ),
     ),
-    routes=(Route("POST", "/orders", creates_order=True),),
-    caller="anonymous",
-    orders=orders,
+    routes=(Route("POST /orders", creates="order"),),
     topics={"order": 2},
 )

@@ -22,10 +22,12 @@ def watched(
     check = replace(last.check, actual=_reader(last.check.actual, new))
 
     def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
-        yield from plan.orders(connection)
+        yield from plan.subject.facts(connection)
         legacy.read()
 
-    return replace(plan, orders=orders, steps=(*plan.steps[:-1], replace(last, check=check)))
+    return replace(
+        plan, subject=replace(plan.subject, read=orders), steps=(*plan.steps[:-1], replace(last, check=check))
+    )
 
 
 def _reader(read: FactReader, count: _Count) -> FactReader:

@@ -16,7 +16,7 @@ from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
-from strangler.plan import Check, Context, Plan, Process, Route, Step
+from strangler.plan import Check, Context, Plan, Process, Route, Step, Subject
 from strangler.pressure.read import read_pressure
 
 LANES = 3
@@ -28,10 +28,9 @@ SEARCH = Step(
 )
 PLAN = Plan(
     name="one step",
+    subject=Subject("order", read=lambda _: (), caller="anonymous"),
     steps=(SEARCH,),
-    routes=(Route("POST", "/orders", creates_order=True),),
-    caller="anonymous",
-    orders=lambda _: (),
+    routes=(Route("POST /orders", creates="order"),),
     facets=lambda event: [("sku", event.payload.decode())],
 )
 

@@ -34,7 +34,7 @@ from strangler.plan import Plan, Process, Route, Step
 plan = Plan(
     name="small",
     steps=(Step("mail"),),
-    routes=(Route("POST", "/orders", creates_order=True),),
+    routes=(Route("POST /orders", creates="order"),),
     caller="anonymous",
     orders=lambda connection: [],
     topics={"order": 2},

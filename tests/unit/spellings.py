@@ -11,14 +11,14 @@ from werkzeug.routing import Map, MapAdapter, Rule
 from strangler.routes import PLACEHOLDER, Route
 
 ROUTES = (
-    Route("POST", "/orders", creates_order=True),
-    Route("POST", "/orders/{order_ref}/cancellations"),
-    Route("POST", "/shops/{shop}/orders", creates_order=True),
-    Route("PUT", "/api/v1/shops/{shop}/orders/{order_ref}/refund"),
-    Route("POST", "/carts/", creates_order=True),
-    Route("POST", "/carts/{order_ref}/close/"),
-    Route("POST", "/returns/no-{order_ref}.{shop}/approvals"),
-    Route("POST", "/files/{order_ref:path}/approvals"),
+    Route("POST /orders", creates="order"),
+    Route("POST /orders/{ref}/cancellations"),
+    Route("POST /shops/{shop}/orders", creates="order"),
+    Route("PUT /api/v1/shops/{shop}/orders/{ref}/refund"),
+    Route("POST /carts/", creates="order"),
+    Route("POST /carts/{ref}/close/"),
+    Route("POST /returns/no-{ref}.{shop}/approvals"),
+    Route("POST /files/{ref:path}/approvals"),
 )
 VALUES = (
     "R",

@@ -11,9 +11,9 @@ from strangler.facade.readings import LIMIT, readings
 from strangler.facade.targets import Match, NotOwned, Owned, Refused, Reserved, Targets, origin_form
 from strangler.routes import Route
 
-ORDERS = Route("POST", "/orders", creates_order=True)
-CANCELLATIONS = Route("POST", "/orders/{order_ref}/cancellations")
-TARGETS = Targets([ORDERS, CANCELLATIONS], internal=["/internal/steps/{step}/orders/{order_ref}"])
+ORDERS = Route("POST /orders", creates="order")
+CANCELLATIONS = Route("POST /orders/{ref}/cancellations")
+TARGETS = Targets([ORDERS, CANCELLATIONS], internal=["/internal/steps/{step}/orders/{ref}"])
 
 
 def owned(target: str, *routes: Route, method: str = "POST") -> Owned:
@@ -129,8 +129,8 @@ def test_a_control_character_in_a_reference_is_refused(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["/shops/../orders", "/shops/a%2F..%2F..%2Forders", "/shops/orders/R%2Forders"])
 def test_what_may_be_either_of_two_owned_requests_is_refused(target: str) -> None:
-    shops = Route("POST", "/shops/{shop:path}/orders", creates_order=True)
-    both = Targets([ORDERS, shops, Route("POST", "/shops/orders/{order_ref}")])
+    shops = Route("POST /shops/{shop:path}/orders", creates="order")
+    both = Targets([ORDERS, shops, Route("POST /shops/orders/{ref}")])
     assert isinstance(both.match("POST", target), Refused)
 
 
@@ -140,39 +140,39 @@ def test_several_readings_with_different_references_are_refused() -> None:
 
 @pytest.mark.parametrize("target", ["//orders", "/orders/", "/orders;a", "/ORDERS"])
 def test_a_route_of_one_spelling_refuses_the_others(target: str) -> None:
-    only = Route("POST", "/orders", creates_order=True, spelling="exact", case_insensitive=True)
+    only = Route("POST /orders", creates="order", spelling="exact", case_insensitive=True)
     assert isinstance(Targets([only]).match("POST", target), Refused)
     assert owned("/%6Frders?x", only).certain
 
 
 def test_letter_case_counts_unless_the_plan_says_otherwise() -> None:
-    free = Route("POST", "/orders/{order_ref}/cancellations", case_insensitive=True)
+    free = Route("POST /orders/{ref}/cancellations", case_insensitive=True)
     match = owned("/Orders/Ab/CANCELLATIONS", free)
     assert (match.order_ref, match.canonical, match.certain) == ("Ab", "/orders/Ab/cancellations", False)
 
 
 @pytest.mark.parametrize("target", ["/carts/a/close/", "/carts/a/close", "/carts//a/close", "/carts%2Fa/close/"])
 def test_a_route_may_end_in_a_slash(target: str) -> None:
-    match = owned(target, Route("PUT", "/carts/{order_ref}/close/"), method="PUT")
+    match = owned(target, Route("PUT /carts/{ref}/close/"), method="PUT")
     assert (match.order_ref, match.canonical) == ("a", "/carts/a/close/")
     assert match.certain == (target == "/carts/a/close/")
 
 
 @pytest.mark.parametrize("target", ["/f/a/b%2Fc/x", "/f/a%2Fb/c/x", "//f/a/b/c/x"])
 def test_a_path_placeholder_takes_several_segments(target: str) -> None:
-    match = owned(target, Route("POST", "/f/{order_ref:path}/x"))
+    match = owned(target, Route("POST /f/{ref:path}/x"))
     assert (match.order_ref, match.canonical) == ("a/b/c", "/f/a/b/c/x")
 
 
-@pytest.mark.parametrize("path", ["/zam\xf3wienia/\u017c {order_ref}", "/zam%c3%b3wienia/%C5%BC%20{order_ref}"])
+@pytest.mark.parametrize("path", ["/zam\xf3wienia/\u017c {ref}", "/zam%c3%b3wienia/%C5%BC%20{ref}"])
 @pytest.mark.parametrize("target", ["/zam%C3%B3wienia/%C5%BC%20a", "/zam%c3%b3wienia/%c5%bc%20%61"])
 def test_a_route_may_need_escapes(path: str, target: str) -> None:
-    match = owned(target, Route("POST", path, spelling="exact"))
+    match = owned(target, Route(f"POST {path}", spelling="exact"))
     assert (match.order_ref, match.canonical, match.certain) == ("a", "/zam%C3%B3wienia/%C5%BC%20a", True)
 
 
 def test_the_root_may_be_owned() -> None:
-    root = Route("POST", "/", creates_order=True)
+    root = Route("POST /", creates="order")
     assert [owned(target, root).certain for target in ("/", "//", "http://h", "/x/..")] == [True, False, True, False]
 
 
@@ -211,7 +211,7 @@ def test_a_path_under_the_facades_prefix_is_never_the_applications() -> None:
 @given(st.text("abzAZ09-_~/", max_size=12), st.sets(st.integers(0, 11)))
 def test_escaping_what_needs_no_escape_changes_no_request(path: str, places: set[int]) -> None:
     escaped = [f"%{ord(c):02X}" if place in places and c != "/" else c for place, c in enumerate(path)]
-    route = Route("POST", "/" + path, creates_order=True)
+    route = Route("POST /" + path, creates="order")
     if not route.path.startswith("/-/") and "//" not in route.path:
         assert owned("/" + "".join(escaped), route).certain
 

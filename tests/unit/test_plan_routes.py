@@ -8,29 +8,30 @@ from dataclasses import replace
 import pytest
 
 from strangler.errors import BadPlan
-from strangler.plan import Plan, Route, Step
+from strangler.plan import Plan, Route, Step, Subject
 from strangler.routes import Callers
 from tests.facade_plan import no_orders
 
-ORDERS = Route("POST", "/orders", creates_order=True)
+ORDERS = Route("POST /orders", creates="order")
 
 
-def planned(*routes: Route, caller: Callers | None = "anonymous", **paths: str) -> Plan:
-    return Plan(name="p", steps=(Step("payment"),), routes=routes, orders=no_orders, caller=caller, **paths)  # type: ignore[arg-type]  # paths are text
+def planned(*routes: Route, caller: Callers | None = "anonymous", path: str = "", hand_back_path: str = "") -> Plan:
+    subject = Subject("order", read=no_orders, caller=caller, path=path, hand_back_path=hand_back_path)
+    return Plan(name="p", subject=subject, steps=(Step("payment"),), routes=routes)
 
 
 @pytest.mark.parametrize(
     ("route", "said"),
     [
-        (Route("post", "/orders/{order_ref}"), "upper-case token"),
-        (Route("P OST", "/orders/{order_ref}"), "upper-case token"),
-        (Route("POST", "orders/{order_ref}"), "must begin with '/'"),
-        (Route("POST", "/orders/{order_ref}?a"), "a placeholder is {name} or {name:path}"),
-        (Route("POST", "/orders/{order_ref:int}"), "a placeholder is {name} or {name:path}"),
-        (Route("POST", "/{order_ref}/{order_ref}"), "names a placeholder twice"),
-        (Route("POST", "/orders/{ref}"), "neither creates an order nor names {order_ref}"),
-        (Route("POST", "/-/{order_ref}"), "the facade's own"),
-        (Route("POST", "/{order_ref}", spelling="plain"), 'use "any" or "exact"'),  # type: ignore[arg-type]  # a typing error
+        (Route("post /orders/{ref}"), "upper-case token"),
+        (Route("P/OST /orders/{ref}"), "upper-case token"),
+        (Route("POST orders/{ref}"), "does not begin with '/'"),
+        (Route("POST /orders/{ref}?a"), "a placeholder is {name} or {name:path}"),
+        (Route("POST /orders/{ref:int}"), "a placeholder is {name} or {name:path}"),
+        (Route("POST /{ref}/{ref}"), "names a placeholder twice"),
+        (Route("POST /orders/{order}"), "neither creates a subject nor names {ref}"),
+        (Route("POST /-/{ref}"), "the facade's own"),
+        (Route("POST /{ref}", spelling="plain"), 'use "any" or "exact"'),  # type: ignore[arg-type]  # a typing error
     ],
 )
 def test_a_route_that_cannot_be_served_is_refused(route: Route, said: str) -> None:
@@ -42,12 +43,12 @@ def test_a_route_that_cannot_be_served_is_refused(route: Route, said: str) -> No
 @pytest.mark.parametrize(
     "paths",
     [
-        {"order_path": "/orders"},
-        {"order_path": "/orders/{ref}"},
-        {"order_path": "/{shop}/orders/{order_ref}"},
-        {"order_path": "orders/{order_ref}"},
+        {"path": "/orders"},
+        {"path": "/orders/{order_ref}"},
+        {"path": "/{shop}/orders/{ref}"},
+        {"path": "orders/{ref}"},
         {"hand_back_path": "/steps/{step}"},
-        {"hand_back_path": "/steps/{step}/{order_ref}/{"},
+        {"hand_back_path": "/steps/{step}/{ref}/{"},
     ],
 )
 def test_a_path_that_could_not_be_filled_in_is_refused(paths: Mapping[str, str]) -> None:
@@ -56,14 +57,14 @@ def test_a_path_that_could_not_be_filled_in_is_refused(paths: Mapping[str, str])
 
 
 def test_routes_of_every_kind_are_taken() -> None:
-    assert planned(ORDERS, Route("PATCH", "/a/{order_ref:path}/x-{other}/"), Route("M-SEARCH", "/{order_ref}"))
+    assert planned(ORDERS, Route("PATCH /a/{ref:path}/x-{other}/"), Route("M-SEARCH /{ref}"))
 
 
 def test_a_plan_that_identifies_no_caller_is_refused_with_each_choice() -> None:
     with pytest.raises(BadPlan) as refused:
         planned(ORDERS, caller=None)
     said = str(refused.value)
-    assert "route POST '/orders' does not say what identifies the caller of its Idempotency-Key" in said
+    assert "route 'POST /orders' does not say what identifies the caller of its Idempotency-Key" in said
     for choice in ('caller="header:Authorization"', 'caller="cookie:session"', "caller=account", 'caller="anonymous"'):
         assert len([line for line in said.splitlines() if choice in line]) == 1
 
@@ -87,4 +88,4 @@ def test_a_caller_that_cannot_be_identified_is_refused(caller: Callers) -> None:
 )
 def test_a_caller_is_declared_on_the_route_or_on_the_plan(caller: Callers) -> None:
     assert planned(ORDERS, caller=caller)
-    assert planned(replace(ORDERS, caller=caller), Route("PUT", "/orders/{order_ref}"), caller=None)
+    assert planned(replace(ORDERS, caller=caller), Route("PUT /orders/{ref}"), caller=None)

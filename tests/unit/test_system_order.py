@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from outbox.connection import PsycopgConnection
 from strangler.facts import OrderFacts
 from strangler.local.system import addresses, in_order, slot_of
-from strangler.plan import Plan, Process, Route, Step
+from strangler.plan import Plan, Process, Route, Step, Subject
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
@@ -21,10 +21,9 @@ def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
 def plan(*processes: Process) -> Plan:
     return Plan(
         name="small",
+        subject=Subject("order", read=no_orders, caller="anonymous"),
         steps=(Step("mail"),),
-        routes=(Route("POST", "/orders", creates_order=True),),
-        caller="anonymous",
-        orders=no_orders,
+        routes=(Route("POST /orders", creates="order"),),
         processes=processes,
     )
 

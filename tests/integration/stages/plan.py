@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, OrderFacts
-from strangler.plan import Check, Context, Plan, Route, Step
+from strangler.plan import Check, Context, Plan, Route, Step, Subject
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
@@ -21,13 +21,12 @@ CHECK = Check(identity=lambda _fields: "", stateful=True, expected=no_facts, act
 
 plan = Plan(
     name="small",
+    subject=Subject("order", read=no_orders, caller="anonymous"),
     steps=(
         Step("payment"),
         Step("notification", Context("notification", "notification", ("order",)), CHECK),
         Step("search", Context("search", "search", ("order",)), CHECK),
     ),
-    routes=(Route("POST", "/orders", creates_order=True),),
-    caller="anonymous",
-    orders=no_orders,
+    routes=(Route("POST /orders", creates="order"),),
     branches=("outbox", "strangler", "notification", "search"),
 )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from legacy_app.authority import stock
-from strangler.plan import Context, Plan, Route, Step
+from strangler.plan import Context, Plan, Route, Step, Subject
 from tests.integration.stages.plan import CHECK, no_orders
 
 plan = Plan(
     name="stock",
+    subject=Subject("order", read=no_orders, caller="anonymous"),
     steps=(
         Step("inventory", Context("inventory", "inventory", ("fraud",)), CHECK, shared=("stock",)),
         Step("search", Context("search", "search", ("order",)), CHECK, shared=("stock", "velocity")),
     ),
-    routes=(Route("POST", "/orders", creates_order=True),),
-    caller="anonymous",
-    orders=no_orders,
+    routes=(Route("POST /orders", creates="order"),),
     branches=("outbox", "strangler", "legacy", "inventory", "search"),
     shared={"stock": stock},
 )

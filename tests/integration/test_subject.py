@@ -1,0 +1,58 @@
+"""A subject is read from the table and columns that its team names."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from strangler.errors import BadPlan
+from strangler.facts import OrderFacts
+from strangler.ownership import ALL_LEGACY, Owner, Ownership
+from strangler.plan import Plan, Route, Step, Subject
+
+BOOKINGS = """
+CREATE TABLE "Desk".bookings (
+    "Ref" text PRIMARY KEY, version integer NOT NULL DEFAULT 0, owners text, status text NOT NULL DEFAULT 'made');
+INSERT INTO "Desk".bookings VALUES
+    ('b', 2, 'epoch=3, mail=new', 'made'), ('a', 0, NULL, 'waiting'), ('c', 1, '', 'no money');"""
+
+
+def test_every_row_is_a_subject_with_its_version_and_owners(database: str) -> None:
+    subject = Subject(
+        "booking",
+        table="Desk.bookings",
+        ref="Ref",
+        owners="owners",
+        refused="CASE status WHEN 'no money' THEN 'payment' END",
+        undecided="status = 'waiting'",
+    )
+    with psycopg.connect(database) as connection:
+        connection.execute('CREATE SCHEMA "Desk"')
+        connection.execute(BOOKINGS)
+        assert list(subject.facts(connection)) == [
+            OrderFacts("a", 0, ALL_LEGACY, "a", undecided=True),
+            OrderFacts("b", 2, Ownership(3, {"mail": Owner.NEW}), "b"),
+            OrderFacts("c", 2, ALL_LEGACY, "c", "payment"),
+        ]
+
+
+def test_a_name_makes_the_default_paths() -> None:
+    subject = Subject("gift-card", table="cards", caller="anonymous")
+    assert (subject.path, subject.hand_back_path) == ("/gift-cards/{ref}", "/internal/steps/{step}/gift-cards/{ref}")
+    assert Plan("p", subject, (Step("mail"),), (Route("POST /cards", creates="gift-card"),))
+
+
+@pytest.mark.parametrize(
+    ("subject", "creates", "said"),
+    [
+        (Subject("Booking", table="b"), "Booking", "use lower case letters, digits and -"),
+        (Subject("booking"), "booking", "neither a table nor a reader; give one"),
+        (Subject("booking", table="b", read=lambda _: ()), "booking", "both a table and a reader; give one"),
+        (Subject("booking", table="b"), "order", "creates 'order', and the plan's subject is 'booking'; use one name"),
+        (Subject("booking", table="b"), "", "no route has creates='booking'; without it no booking gets an owner"),
+    ],
+)
+def test_a_subject_that_contradicts_the_plan_is_refused(subject: Subject, creates: str, said: str) -> None:
+    with pytest.raises(BadPlan) as refused:
+        Plan("p", subject, (Step("mail"),), (Route("POST /things/{ref}", creates=creates, caller="anonymous"),))
+    assert said in str(refused.value)
