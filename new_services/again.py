@@ -146,7 +146,7 @@ def _incarnations(
 ) -> dict[str, str]:
     """Of the context's topics as they are; refused where its position is not in them: nobody knows up to where."""
     topics = _topics(service, settings)
-    with closing(PythonAdmin(settings.bootstrap, client_id=f"{service.name}-again")) as admin:
+    with closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-again")) as admin:
         gone = lost(connection, settings.group_prefix + service.name, topics, admin, reader)
         if gone:
             places = ", ".join(f"{topic}/{number}" for topic, number in gone)
@@ -158,7 +158,7 @@ def _incarnations(
 
 
 def _open(service: Service, settings: Settings, stack: ExitStack) -> tuple[Reader, PsycopgConnection]:
-    reader = stack.enter_context(closing(PythonReader(settings.bootstrap, client_id=f"{service.name}-again")))
+    reader = stack.enter_context(closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")))
     connection = stack.enter_context(closing(connect(settings.dsn, service.schema)))
     connection.autocommit = True
     return reader, connection

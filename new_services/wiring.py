@@ -35,6 +35,7 @@ from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr
@@ -55,7 +56,7 @@ class Settings:
     """Addresses and names, from the environment."""
 
     dsn: str
-    bootstrap: str
+    kafka: KafkaSettings
     vendors_url: str | None
     topic_prefix: str
     group_prefix: str
@@ -73,7 +74,7 @@ def read_settings(environ: Mapping[str, str], *, lanes: int | None) -> Settings:
         raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
     return Settings(
         dsn=environ["STRANGLER_DSN"],
-        bootstrap=environ["KAFKA_BOOTSTRAP"],
+        kafka=KafkaSettings.from_environ(environ),
         vendors_url=environ.get("VENDORS_URL"),
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
@@ -112,7 +113,7 @@ def run(
     sender = sender_of(service, settings, consuming.retry.budget, sending or SenderSettings(), counters)
     with (
         served(counters, settings.metrics),
-        closing(PythonAdmin(settings.bootstrap, client_id=service.name)) as admin,
+        closing(PythonAdmin(settings.kafka, client_id=service.name)) as admin,
     ):
         runtime = runtime_of(service, settings, admin, Signals(service.name, sender, counters), consuming)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -153,7 +154,7 @@ def runtime_of(
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
         consumer=PythonConsumer(
-            settings.bootstrap, group=ours.kafka_group(service.name), timing=settings.timing, client_id=service.name
+            settings.kafka, group=ours.kafka_group(service.name), timing=settings.timing, client_id=service.name
         ),
         admin=admin,
         connect=lambda: connect(settings.dsn, service.schema),
@@ -163,7 +164,7 @@ def runtime_of(
         settings=consuming,
         fault_points=settings.fault_points,
         observe=signals,
-        reader=lambda: PythonReader(settings.bootstrap, client_id=f"{service.name}-release"),
+        reader=lambda: PythonReader(settings.kafka, client_id=f"{service.name}-release"),
         sources=ours.sources,
         expiry=expiry_of(service.policy),
         versions=versions_of(service, group),

@@ -64,7 +64,7 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
-    at = settings.bootstrap
+    at = settings.kafka
     clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
     running = Relay(
         settings,

@@ -2,6 +2,7 @@
 
 OutboxError
 ├── ConfigurationError   the start is refused: a setting, slot, publication or wal_level is wrong
+│   └── AccessDenied     Kafka does not let us in: user, password, mechanism or a certificate
 ├── DependencyDown       PostgreSQL or Kafka does not answer
 ├── PartitionMissing     the outbox table has no partition for an event's day: it cannot be appended
 ├── Undecodable          bytes that are not an event; a consumer quarantines them, never skips them
@@ -17,6 +18,10 @@ class OutboxError(Exception):
 
 class ConfigurationError(OutboxError):
     """The start is refused: a setting, slot, publication or wal_level is wrong."""
+
+
+class AccessDenied(ConfigurationError):
+    """Kafka does not let us in: user, password, mechanism or a certificate."""
 
 
 class DependencyDown(OutboxError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from outbox.errors import ConfigurationError
 from outbox.installation import SOURCES, sources_in
+from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
 from outbox.partitions import DAYS_AHEAD
 
 # Read elsewhere: by the consumers and by the kill tests.
@@ -25,7 +26,7 @@ class RelaySettings:
     """Made by `from_environ`. Addresses are kept out of `repr`: a DSN holds a password."""
 
     dsn: str = field(repr=False)
-    bootstrap: str
+    kafka: KafkaSettings
     slot: str
     publication: str
     topic_prefix: str
@@ -46,7 +47,7 @@ class RelaySettings:
             dsn=_required(
                 environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database"
             ),
-            bootstrap=_required(environ, "KAFKA_BOOTSTRAP", r"[^\s,:]+:\d+(,[^\s,:]+:\d+)*", "host:port[,host:port]"),
+            kafka=KafkaSettings.from_environ(environ),
             slot=_text(environ, "OUTBOX_SLOT", r"[a-z0-9_]{1,63}"),
             publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
             topic_prefix=_text(environ, "OUTBOX_TOPIC_PREFIX", r"[A-Za-z0-9._-]{0,60}"),
@@ -77,7 +78,7 @@ class Setting:
 
 SETTINGS = (
     Setting("STRANGLER_DSN", None, "the database with the outbox table, postgresql://..."),
-    Setting("KAFKA_BOOTSTRAP", None, "Kafka's address, host:port[,host:port]"),
+    *(Setting(name, None if name == BOOTSTRAP else "", meaning) for name, meaning in VARIABLES.items()),
     Setting("OUTBOX_SLOT", "outbox", "name of the replication slot; slots are the whole server's"),
     Setting("OUTBOX_PUBLICATION", "outbox", "name of the publication that the migration made"),
     Setting("OUTBOX_TOPIC_PREFIX", "outbox.event.", "a topic is this and the aggregate type"),

@@ -26,6 +26,7 @@ from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
 from outbox.telemetry import log_to_stderr
 from strangler.errors import BadInput
 
@@ -44,7 +45,7 @@ class Settings:
     """Addresses and names, from the environment."""
 
     dsn: str
-    bootstrap: str
+    kafka: KafkaSettings
     vendors_url: str
     topic_prefix: str
     group_prefix: str
@@ -63,7 +64,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise BadInput(f"OUTBOX_POLL_REST_MS is {rest_ms!r}; it must be a number from 0 to 1000")
     return Settings(
         dsn=environ["STRANGLER_DSN"],
-        bootstrap=environ["KAFKA_BOOTSTRAP"],
+        kafka=KafkaSettings.from_environ(environ),
         vendors_url=environ["VENDORS_URL"],
         topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
         group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
@@ -77,7 +78,7 @@ def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; says `ready resume` on stdout once it has partitions."""
     log_to_stderr()
     runner = runner_of(settings)
-    with closing(PythonAdmin(settings.bootstrap, client_id=NAME)) as admin:
+    with closing(PythonAdmin(settings.kafka, client_id=NAME)) as admin:
         runtime = runtime_of(settings, admin, Signals(runner))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
@@ -110,9 +111,7 @@ def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRu
     with connect(settings.dsn) as connection:
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     return ConsumerRuntime(
-        consumer=PythonConsumer(
-            settings.bootstrap, group=ours.kafka_group(GROUP), timing=settings.timing, client_id=NAME
-        ),
+        consumer=PythonConsumer(settings.kafka, group=ours.kafka_group(GROUP), timing=settings.timing, client_id=NAME),
         admin=admin,
         connect=lambda: connect(settings.dsn),
         group=settings.group_prefix + GROUP,
@@ -120,7 +119,7 @@ def runtime_of(settings: Settings, admin: Admin, signals: Signals) -> ConsumerRu
         handler=StoreOutcomes(settings.fault_points),
         fault_points=settings.fault_points,
         observe=signals,
-        reader=lambda: PythonReader(settings.bootstrap, client_id=NAME),
+        reader=lambda: PythonReader(settings.kafka, client_id=NAME),
         sources=ours.sources,
     )
 

@@ -36,7 +36,7 @@ from outbox.consumer.spent import Spent
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
-from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost
+from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError, PositionLost
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
@@ -150,7 +150,7 @@ class ConsumerRuntime:
     def _poll(self) -> Sequence[Record]:
         try:
             records = self._ask()
-        except DependencyDown as error:
+        except (AccessDenied, DependencyDown) as error:  # a broker that has just started may know no users yet
             if self._clock() - self._answered_at > self._settings.broker_patience_s:
                 raise
             self._report.unreachable(error)

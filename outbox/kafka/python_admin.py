@@ -15,7 +15,8 @@ from kafka.protocol.consumer import OffsetSpec
 
 from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.port import TopicPartition, TopicState
-from outbox.kafka.python_network import network_closed_on_failure
+from outbox.kafka.python_network import connecting
+from outbox.kafka_settings import KafkaSettings
 
 BOOTSTRAP_TIMEOUT_MS = 5_000
 REQUEST_TIMEOUT_MS = 15_000
@@ -28,15 +29,14 @@ _NO_ID = str(UUID(int=0))
 class PythonAdmin:
     """One connection of its own. Close it."""
 
-    def __init__(self, bootstrap: str, *, client_id: str = "outbox") -> None:
-        with _kafka(f"no Kafka at {bootstrap}"), network_closed_on_failure() as network:
+    def __init__(self, kafka: KafkaSettings | str, *, client_id: str = "outbox") -> None:
+        with connecting(KafkaSettings.of(kafka)) as given:
             self._client = KafkaAdminClient(
-                bootstrap_servers=bootstrap.split(","),
+                **given,
                 client_id=client_id,
                 bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 reconnect_backoff_max_ms=1_000,
-                kafka_client=network,
             )
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:

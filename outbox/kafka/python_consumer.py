@@ -24,8 +24,9 @@ from kafka.structs import OffsetAndMetadata
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import ISOLATION, GroupTiming, Rebalance, Record, TopicPartition
 from outbox.kafka.python_mending import Joining, position_of, unpark
-from outbox.kafka.python_network import network_closed_on_failure
+from outbox.kafka.python_network import connecting
 from outbox.kafka.python_records import read_quickly
+from outbox.kafka_settings import KafkaSettings
 
 CLOSE_WITHIN_S = 5.0
 RANGE_WITHIN_S = 5.0
@@ -44,13 +45,13 @@ class PythonConsumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaSettings | str,
         *,
         group: str,
         timing: GroupTiming = GroupTiming(),  # noqa: B008 - frozen
         client_id: str = "outbox",
     ) -> None:
-        self._bootstrap, self._group, self._timing, self._client_id = bootstrap, group, timing, client_id
+        self._kafka, self._group, self._timing, self._client_id = KafkaSettings.of(kafka), group, timing, client_id
         self._rest_s = timing.rest_s
         self._changes: deque[tuple[_Change, list[TopicPartition]]] = deque()
         self._told: set[TopicPartition] = set()
@@ -62,27 +63,24 @@ class PythonConsumer:
 
     def _connect(self) -> None:
         timing = self._timing
-        try:
-            with network_closed_on_failure() as network:
-                self._client = KafkaConsumer(
-                    bootstrap_servers=self._bootstrap.split(","),
-                    group_id=self._group,
-                    client_id=self._client_id,
-                    enable_auto_commit=False,
-                    auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
-                    isolation_level=ISOLATION,
-                    allow_auto_create_topics=False,
-                    partition_assignment_strategy=[RangePartitionAssignor],
-                    session_timeout_ms=round(timing.session_s * 1000),
-                    heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
-                    fetch_max_wait_ms=FETCH_WAIT_MS,
-                    metadata_max_age_ms=METADATA_AGE_MS,
-                    max_poll_interval_ms=round(timing.max_poll_s * 1000),
-                    metrics_enabled=False,
-                    kafka_client=network,
-                )
-        except KafkaError as error:
-            raise DependencyDown(f"no Kafka at {self._bootstrap}: {error!r}; is it up?") from error
+        with connecting(self._kafka) as given:
+            self._client = KafkaConsumer(
+                **given,
+                group_id=self._group,
+                client_id=self._client_id,
+                enable_auto_commit=False,
+                auto_offset_reset="none",  # a position outside the log is an error, never a silent re-read
+                isolation_level=ISOLATION,
+                allow_auto_create_topics=False,
+                partition_assignment_strategy=[RangePartitionAssignor],
+                session_timeout_ms=round(timing.session_s * 1000),
+                heartbeat_interval_ms=round(timing.heartbeat_s * 1000),
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+                reconnect_backoff_max_ms=1_000,
+                metadata_max_age_ms=METADATA_AGE_MS,
+                max_poll_interval_ms=round(timing.max_poll_s * 1000),
+                metrics_enabled=False,
+            )
         read_quickly(self._client)
         self._joining = Joining(self._client)
         self._closed = False

@@ -9,7 +9,8 @@ from kafka.errors import KafkaError
 from kafka.future import Future
 
 from outbox.errors import DependencyDown
-from outbox.kafka.python_network import network_closed_on_failure
+from outbox.kafka.python_network import connecting
+from outbox.kafka_settings import KafkaSettings
 
 LINGER_MS = 5
 BATCH_BYTES = 262_144  # with 5 ms of linger 52-59k records/s, against 15k/s with the client's defaults
@@ -41,27 +42,23 @@ class PythonDelivery:
 class PythonProducer:
     """Send from one thread; kafka-python has its own thread for the network."""
 
-    def __init__(self, bootstrap: str, *, client_id: str = "outbox") -> None:
-        try:
-            with network_closed_on_failure() as network:
-                self._client = KafkaProducer(
-                    bootstrap_servers=bootstrap.split(","),
-                    client_id=client_id,
-                    acks="all",
-                    enable_idempotence=True,
-                    linger_ms=LINGER_MS,
-                    batch_size=BATCH_BYTES,
-                    max_request_size=MAX_RECORD_BYTES,
-                    bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
-                    max_block_ms=METADATA_TIMEOUT_MS,
-                    delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                    reconnect_backoff_max_ms=1_000,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                    kafka_client=network,
-                )
-        except (KafkaError, OSError) as error:
-            raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+    def __init__(self, kafka: KafkaSettings | str, *, client_id: str = "outbox") -> None:
+        with connecting(KafkaSettings.of(kafka)) as given:
+            self._client = KafkaProducer(
+                **given,
+                client_id=client_id,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=LINGER_MS,
+                batch_size=BATCH_BYTES,
+                max_request_size=MAX_RECORD_BYTES,
+                bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
+                max_block_ms=METADATA_TIMEOUT_MS,
+                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+                reconnect_backoff_max_ms=1_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
         self._failed = False
 
     def send(

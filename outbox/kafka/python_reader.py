@@ -11,8 +11,9 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import ISOLATION, Record, TopicPartition
-from outbox.kafka.python_network import network_closed_on_failure
+from outbox.kafka.python_network import connecting
 from outbox.kafka.python_records import read_quickly
+from outbox.kafka_settings import KafkaSettings
 
 POLL_MS = 200
 RANGE_WITHIN_MS = 5_000
@@ -21,23 +22,20 @@ RANGE_WITHIN_MS = 5_000
 class PythonReader:
     """Not thread-safe; it belongs to whoever made it. Joins no group, commits nothing."""
 
-    def __init__(self, bootstrap: str, *, client_id: str = "outbox-reader") -> None:
-        try:
-            with network_closed_on_failure() as network:
-                self._client = KafkaConsumer(
-                    bootstrap_servers=bootstrap.split(","),
-                    group_id=None,
-                    client_id=client_id,
-                    enable_auto_commit=False,
-                    auto_offset_reset="none",
-                    isolation_level=ISOLATION,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
-                    kafka_client=network,
-                )
-            read_quickly(self._client)
-        except KafkaError as error:
-            raise DependencyDown(f"no Kafka at {bootstrap}: {error!r}; is it up?") from error
+    def __init__(self, kafka: KafkaSettings | str, *, client_id: str = "outbox-reader") -> None:
+        with connecting(KafkaSettings.of(kafka)) as given:
+            self._client = KafkaConsumer(
+                **given,
+                group_id=None,
+                client_id=client_id,
+                reconnect_backoff_max_ms=1_000,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level=ISOLATION,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        read_quickly(self._client)
 
     def read(self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0) -> Sequence[Record]:
         place = ClientPartition(*partition)

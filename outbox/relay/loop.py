@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from outbox.errors import ConfigurationError, DependencyDown
+from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.installation import source_of
 from outbox.kafka.foreign import foreign_source, way_out
@@ -48,7 +48,8 @@ class Relay:
     """Publishes the outbox of one database. `run` blocks; `stop` may be called from any thread or signal handler.
 
     At least once, per key in commit order of first arrivals: a repeat after a failure is recognised by its position.
-    `ConfigurationError` ends it at once; `DependencyDown` only when nothing answers in the first `start_within_s`.
+    `ConfigurationError` ends it at once (`AccessDenied` only before the first session); `DependencyDown` only when
+    nothing answers in the first `start_within_s`.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Relay:
                 self._run_session()
             except SlotInUse:
                 self._stand_by()
-            except DependencyDown as error:
+            except (AccessDenied, DependencyDown) as error:
+                # Who got in before may be refused for a while: a broker that has just started knows no users yet.
+                if not self._streamed and isinstance(error, AccessDenied):
+                    raise
                 if not self._streamed and self._clock() - began > self._settings.start_within_s:
                     raise
                 self._failures += 1
@@ -96,7 +100,7 @@ class Relay:
         self._standing_by = True
         self._stop.wait(self._rng.uniform(0, SLOT_WAIT_MOST_S))
 
-    def _back_off(self, error: DependencyDown, most_s: float) -> None:
+    def _back_off(self, error: OutboxError, most_s: float) -> None:
         """Full jitter: relays that lost the same broker must not return together."""
         wait_s = self._rng.uniform(0, most_s)
         self._observe("outbox_relay_reconnects_total", 1)

@@ -71,7 +71,7 @@ def _explained(error: Exception) -> tuple[str, int]:
         case StranglerError():
             return str(error), error.exit_code
         case OutboxError():
-            return str(error), EXIT_OF_OUTBOX.get(type(error), 1)
+            return str(error), next((code for kind, code in EXIT_OF_OUTBOX.items() if isinstance(error, kind)), 1)
         case psycopg.OperationalError():
             return f"PostgreSQL: {_first_line(error)}; check that it runs, and --dsn or STRANGLER_DSN", 3
         case _:

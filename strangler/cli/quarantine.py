@@ -19,6 +19,7 @@ from outbox.consumer.quarantine.kept_headers import shown_name
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record, TopicPartition
 from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
 from strangler.cli.common import Invocation, look_into
 from strangler.cli.quarantine_talk import document, inspected_lines, listed_lines, shown
 from strangler.cli.quarantine_wait import wait_for
@@ -192,10 +193,10 @@ def _connected(invocation: Invocation) -> Iterator[PsycopgConnection]:
 
 def _read(invocation: Invocation, place: Place) -> Record | None:
     """By its pointer; None if it is gone."""
-    bootstrap = invocation.environ.get("KAFKA_BOOTSTRAP")
-    if not bootstrap:
+    if not invocation.environ.get("KAFKA_BOOTSTRAP"):
         raise DependencyDown("the payload is in Kafka; set KAFKA_BOOTSTRAP, or start a stack by `strangler up`")
-    with closing(PythonReader(bootstrap, client_id="strangler-quarantine")) as reader:
+    kafka = KafkaSettings.from_environ(invocation.environ)
+    with closing(PythonReader(kafka, client_id="strangler-quarantine")) as reader:
         try:
             records = reader.read(place.partition, place.offset, 1)
         except PositionLost:

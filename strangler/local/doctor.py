@@ -15,9 +15,11 @@ from pathlib import Path
 
 import psycopg
 
-from strangler.errors import DependencyDown
+from outbox.errors import OutboxError
+from outbox.kafka_settings import KafkaSettings
+from strangler.errors import DependencyDown, StranglerError
 from strangler.local import kafka_apache
-from strangler.local.kafka_probe import kafka_answers
+from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.shelter import open_to_others
@@ -55,7 +57,7 @@ def examine(folder: Path, kafka: str, environ: Mapping[str, str]) -> list[Findin
     elif kafka == "apache":
         findings += [_java(), _jars()]
     else:
-        findings += [_given_kafka(kafka)]
+        findings += [_given_kafka(kafka, environ)]
     return [*findings, _wheel("crc32c")]
 
 
@@ -160,8 +162,11 @@ def _show(connection: psycopg.Connection[tuple[object, ...]], query: str) -> str
     return str(row[0]) if row else ""
 
 
-def _given_kafka(address: str) -> Finding:
-    ok = kafka_answers(address)
-    return Finding(
-        f"Kafka answers at {address}", ok, "answers" if ok else "no answer", "start it, or check the address"
-    )
+def _given_kafka(address: str, environ: Mapping[str, str]) -> Finding:
+    need = f"Kafka answers at {address}"
+    try:
+        require_kafka(KafkaSettings.from_environ(environ, bootstrap=address))
+    except (OutboxError, StranglerError) as error:
+        seen, _, fix = str(error).partition("; ")
+        return Finding(need, False, seen, fix)
+    return Finding(need, True, "answers")

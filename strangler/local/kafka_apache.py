@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,14 +55,26 @@ JAVA = ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xsh
 LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
-def apache_kafka(folder: Path, ports: Ports, spawner: Spawner, *, cache: Path | None = None) -> Running:
-    """Formatted, not yet started. The first time on a machine it fetches about 100 MB."""
+def apache_kafka(
+    folder: Path,
+    ports: Ports,
+    spawner: Spawner,
+    *,
+    cache: Path | None = None,
+    more_config: str = "",
+    format_options: Sequence[str] = (),
+) -> Running:
+    """Formatted, not yet started. The first time on a machine it fetches about 100 MB.
+
+    `more_config` are lines of a properties file that win over ours; `{port}` and `{controller_port}` in them are
+    filled in. `format_options` go to `kafka-storage format`, say `--add-scram`.
+    """
     classpath = f"{ensure_jars(cache or default_cache())}/*"
     port, data = ports.take(), folder / "kafka-apache"
     config = folder / "kafka-apache.properties"
-    config.write_text(CONFIG.format(port=port, controller_port=ports.take(), data=data))
+    config.write_text((CONFIG + more_config).format(port=port, controller_port=ports.take(), data=data))
     if not (data / "meta.properties").exists():
-        _format(classpath, config)
+        _format(classpath, config, format_options)
     command = Command((*JAVA, *LOGGING, "-cp", classpath, "kafka.Kafka", str(config)), folder / "logs" / "kafka.log")
     return Running(
         "kafka",
@@ -114,12 +126,10 @@ def _fetch(target: Path) -> None:
     _run([*argv, "dependency:copy-dependencies", f"-DoutputDirectory={target}"], FETCH_WITHIN_S)
 
 
-def _format(classpath: str, config: Path) -> None:
+def _format(classpath: str, config: Path, options: Sequence[str]) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
-    _run(
-        [*JAVA, *LOGGING, "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)],
-        FORMAT_WITHIN_S,
-    )
+    tool = [*JAVA, *LOGGING, "-cp", classpath, "kafka.tools.StorageTool", "format"]
+    _run([*tool, "-t", cluster, "-c", str(config), *options], FORMAT_WITHIN_S)
 
 
 def _run(argv: list[str], within_s: float) -> None:

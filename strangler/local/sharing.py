@@ -11,6 +11,7 @@ from outbox.installation import Installation, sources_in
 from outbox.kafka.foreign import foreign_sources
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
 from strangler.plan import Plan
 
 
@@ -25,12 +26,12 @@ def foreign_topics(dsn: str, topics: Mapping[str, int], environ: Mapping[str, st
 
     Raises `DependencyDown` without Kafka, `psycopg.OperationalError` without the database.
     """
-    bootstrap = environ["KAFKA_BOOTSTRAP"]
+    kafka = KafkaSettings.from_environ(environ)
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         ours = Installation.of(connection, sources_in(environ)).sources
-    with closing(PythonAdmin(bootstrap)) as admin:
+    with closing(PythonAdmin(kafka)) as admin:
         there = {name: state.partitions for name, state in admin.describe(topics).items()}
     if not there:
         return {}
-    with closing(PythonReader(bootstrap)) as reader:
+    with closing(PythonReader(kafka)) as reader:
         return foreign_sources(reader, there, ours)

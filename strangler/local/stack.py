@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,11 +12,12 @@ from typing import IO, Self
 
 import psycopg
 
+from outbox.kafka_settings import KafkaSettings
 from strangler.errors import BadInput, DependencyDown, RefusedError
 from strangler.local.databases import Databases, database_of
 from strangler.local.kafka_apache import apache_kafka
 from strangler.local.kafka_embedded import embedded_kafka
-from strangler.local.kafka_probe import kafka_answers
+from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
 from strangler.local.postgres import FORGETFUL, SETTINGS, Postgres
 from strangler.local.process import Ready, Running, answers_200
@@ -101,8 +103,7 @@ class Stack:
             self.kafka.launch()
             self.bootstrap = f"127.0.0.1:{self.kafka.port}"
         elif ":" in kafka:
-            if not kafka_answers(kafka):
-                raise DependencyDown(f"no Kafka answers at {kafka}; start it, or leave the address out")
+            require_kafka(KafkaSettings.from_environ(os.environ, bootstrap=kafka))
             self.bootstrap = kafka
         else:
             raise BadInput(f"unknown Kafka {kafka!r}; say embedded, apache or host:port")

@@ -17,6 +17,7 @@ import psycopg
 from outbox.installation import SOURCES
 from outbox.kafka.foreign import way_out
 from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
 from outbox.metrics import VARIABLE as METRICS
 from outbox.metrics import address_of
 from outbox.partitions import ensure as ensure_partitions
@@ -71,6 +72,7 @@ class System:
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
         system.environ[SOURCES] = os.environ.get(SOURCES, "")
+        system.environ |= security(os.environ, own=stack.kafka is not None)
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         system._metrics = metrics_addresses(plan, os.environ)  # what our children would inherit, all of them
@@ -158,6 +160,11 @@ def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> d
     }
 
 
+def security(environ: Mapping[str, str], *, own: bool) -> dict[str, str]:
+    """How children get into Kafka: as is set for a broker of the user's. Our own one asks nobody for anything."""
+    return {name: "" if own else environ[name] for name in VARIABLES if name != BOOTSTRAP and name in environ}
+
+
 def slot_of(database: str) -> str:
     """The slot's name for a database of any name: slots take lower case letters, digits and `_`, 63 of them.
 
@@ -194,5 +201,5 @@ def prepare(plan: Plan, environ: dict[str, str]) -> None:
     with psycopg.connect(dsn) as connection:
         ensure_partitions(connection)
         ensure_steps(connection, plan)
-    with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
+    with closing(PythonAdmin(KafkaSettings.from_environ(environ))) as admin:
         admin.ensure_topics(topics)

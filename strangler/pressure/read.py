@@ -101,8 +101,8 @@ def read_pressure(
     """
     addresses = Addresses(environ)
     with ExitStack() as stack:
-        admin = stack.enter_context(closing(PythonAdmin(addresses.bootstrap)))
-        reader = stack.enter_context(closing(PythonReader(addresses.bootstrap)))
+        admin = stack.enter_context(closing(PythonAdmin(addresses.kafka)))
+        reader = stack.enter_context(closing(PythonReader(addresses.kafka)))
         watched = list(_watched(plan, addresses, stack))
         first = {each.name: _look(each, admin, {}) for each in watched}
         pause(window_s)

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from outbox.connection import PsycopgConnection
+from outbox.kafka_settings import KafkaSettings
 from strangler.errors import BadInput, DependencyDown
 from strangler.plan import Context
 
@@ -29,8 +30,9 @@ class Addresses:
         return self.environ.get("OUTBOX_SLOT") or "outbox"
 
     @property
-    def bootstrap(self) -> str:
-        return self._required("KAFKA_BOOTSTRAP")
+    def kafka(self) -> KafkaSettings:
+        self._required("KAFKA_BOOTSTRAP")
+        return KafkaSettings.from_environ(self.environ)
 
     def topics(self, context: Context) -> list[str]:
         prefix = self.environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")

@@ -83,7 +83,7 @@ class Sources:
             else:
                 topics = self.addresses.topics(step.context)
                 groups[step.name] = Group(connection, self.addresses.group(step.context), topics)
-        return frontiers | reach_lanes(groups, lambda: PythonAdmin(self.addresses.bootstrap), deadline)
+        return frontiers | reach_lanes(groups, lambda: PythonAdmin(self.addresses.kafka), deadline)
 
 
 def _context(step: JudgedStep, addresses: Addresses, resources: ExitStack) -> PsycopgConnection | str:

@@ -1,0 +1,116 @@
+"""Events go from the outbox to effects over TLS and SASL, and who is not let in hears why, at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from outbox import Event, append, partitions
+from outbox.errors import AccessDenied, DependencyDown
+from outbox.fault_points import FaultPoints
+from outbox.kafka.port import GroupTiming
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka.python_producer import PythonProducer
+from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
+from outbox.relay.loop import Kafka, Relay
+from outbox.settings import RelaySettings
+from strangler.local.databases import database_of
+from tests.faults.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
+from tests.integration.consumer_rig import WITHIN_S, Rig, eventually
+
+QUICKLY_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory, kafka_kind: str) -> Iterator[SecuredKafka]:
+    assert kafka_kind == "apache"
+    with secured_kafka(tmp_path_factory.mktemp("secured")) as secured:
+        yield secured
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
+def test_events_become_effects_over_tls_and_sasl(
+    secured: SecuredKafka, database: str, topic_prefix: str, mechanism: str
+) -> None:
+    environ = secured.environ(KAFKA_SASL_MECHANISM=mechanism)
+    kafka = KafkaSettings.from_environ(environ)
+    rig = Rig(
+        dsn=database,
+        topic=f"{topic_prefix}order",
+        group=f"{topic_prefix}search",
+        admin=PythonAdmin(kafka),
+        producer=PythonProducer(kafka),
+        make_consumer=lambda group: PythonConsumer(kafka, group=group, timing=GroupTiming(6.0, 0.5)),
+        make_reader=partial(PythonReader, kafka),
+    )
+    names = {"OUTBOX_SLOT": f"outbox_{database_of(database)}", "OUTBOX_TOPIC_PREFIX": topic_prefix}
+    settings = RelaySettings.from_environ(environ | {"STRANGLER_DSN": database} | names)
+    clients = Kafka(partial(PythonProducer, kafka), partial(PythonAdmin, kafka), partial(PythonReader, kafka))
+    relay = Relay(settings, clients, fault_points=FaultPoints(), on_streaming=lambda: None)
+    running = threading.Thread(target=relay.run)
+    running.start()
+    try:
+        with rig.prepared(partitions=2):
+            with psycopg.connect(database) as connection:
+                partitions.ensure(connection)
+                append(connection, Event("order", "o-1", 1, "OrderPlaced", b"{}"))
+            consumer = rig.runtime()
+            eventually(lambda: rig.effects() == [("o-1", 1)], lambda: (rig.effects(), consumer.error))
+            consumer.stop()
+    finally:
+        relay.stop()
+        running.join(WITHIN_S)
+    assert not running.is_alive()
+
+
+@pytest.mark.parametrize("make", [PythonAdmin, PythonProducer, PythonReader, partial(PythonConsumer, group="nobody")])
+def test_a_wrong_password_is_said_at_once_and_shown_nowhere(
+    secured: SecuredKafka, make: partial[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    began = time.monotonic()
+    with pytest.raises(AccessDenied, match=r"refuses user 'app' by SCRAM-SHA-512: .*; check KAFKA_SASL") as refused:
+        make(KafkaSettings.from_environ(secured.environ(KAFKA_SASL_PASSWORD="wrong-secret")))
+    assert time.monotonic() - began < QUICKLY_S
+    assert "wrong-secret" not in caplog.text + str(refused.value)
+
+
+def test_a_certificate_of_another_authority_is_said_at_once(secured: SecuredKafka) -> None:
+    began = time.monotonic()
+    with pytest.raises(AccessDenied, match=r"CERTIFICATE_VERIFY_FAILED.*; set KAFKA_SSL_CAFILE"):
+        PythonAdmin(KafkaSettings.from_environ(secured.environ(KAFKA_SSL_CAFILE=str(secured.stranger))))
+    assert time.monotonic() - began < QUICKLY_S
+
+
+def test_who_comes_without_tls_hears_what_was_spoken(secured: SecuredKafka) -> None:
+    with pytest.raises(DependencyDown, match="does it speak PLAINTEXT"):
+        PythonAdmin(secured.bootstrap)
+
+
+def test_the_password_is_not_logged_by_clients_that_work(
+    secured: SecuredKafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With PLAIN it is sent as it is."""
+    caplog.set_level(logging.DEBUG)
+    environ = secured.environ(KAFKA_SASL_MECHANISM="PLAIN")
+    with closing(PythonAdmin(KafkaSettings.from_environ(environ))) as admin:
+        assert admin.describe(["none"]) == {}
+    assert PASSWORD not in caplog.text
+
+
+def test_the_files_of_certificates_must_belong_together(secured: SecuredKafka, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    other.write_text("no key")
+    environ = secured.environ(KAFKA_SSL_CERTFILE=str(secured.authority), KAFKA_SSL_KEYFILE=str(other))
+    with pytest.raises(Exception, match="KAFKA_SSL_CERTFILE, its key or the key's password cannot be used"):
+        PythonAdmin(KafkaSettings.from_environ(environ))
