@@ -14,6 +14,7 @@ import psycopg
 
 from new_services.giving_up import expiry_of, shedding_of
 from new_services.services import Service
+from outbox import KafkaSettings
 from outbox.connection import PsycopgConnection
 from outbox.consumer import (
     BudgetRule,
@@ -35,7 +36,6 @@ from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
-from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
 from outbox.policy import FlowPolicy, require
 from outbox.telemetry import log_to_stderr

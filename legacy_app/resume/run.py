@@ -18,6 +18,7 @@ from legacy_app.pausing import MIDDLE
 from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
+from outbox import KafkaSettings
 from outbox.connection import PsycopgConnection
 from outbox.consumer import ConsumerRuntime, Metric, rarely_collected
 from outbox.fault_points import FaultPoints
@@ -26,7 +27,6 @@ from outbox.kafka.port import Admin, GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
-from outbox.kafka_settings import KafkaSettings
 from outbox.telemetry import log_to_stderr
 from strangler.errors import BadInput
 

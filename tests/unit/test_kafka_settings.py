@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outbox.errors import ConfigurationError
-from outbox.kafka_settings import KafkaSettings, SaslMechanism, SecurityProtocol
+from outbox.kafka_settings import VARIABLES, KafkaSettings, SaslMechanism, SecurityProtocol
 
 SECRET = "hush-hush"
 SASL = {
@@ -109,3 +109,11 @@ def test_variables_of_others_that_begin_alike_may_stand_beside_them() -> None:
     others = {"KAFKA": "apache", "KAFKA_OPTS": "-Xmx1g", "KAFKA_HOME": "/opt/kafka"}
 
     assert KafkaSettings.from_environ(SASL | others) == KafkaSettings.from_environ(SASL)
+
+
+def test_the_reference_says_what_every_variable_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "kafka.md").read_text()
+
+    assert [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()] == [
+        line for line in page.splitlines() if line.startswith("| `KAFKA")
+    ]
