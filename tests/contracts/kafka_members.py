@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 from outbox.kafka.port import Consumer, GroupTiming, Producer, Record, TopicPartition
+from tests.support.waiting import wait_until
 
 WITHIN_S = 30.0
 TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.5)
@@ -71,8 +71,9 @@ class Member:
 
 
 def poll_until(done: Callable[[], bool], *members: Member) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not done():
-        assert time.monotonic() < deadline, [(one.told, one.values(), one.numbers()) for one in members]
-        for member in members:
-            member.poll()
+    """Until it is done, polling these members in between."""
+    wait_until(
+        done,
+        lambda: [(one.told, one.values(), one.numbers()) for one in members],
+        pause=lambda _: [member.poll() for member in members],
+    )

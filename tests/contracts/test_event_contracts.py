@@ -15,7 +15,7 @@ import pytest
 from legacy_app.plan import plan
 from strangler.step.intents import Json
 from tests.contracts.event_schemas import FOLDER, breaks, broken_by, newest, read, topics, versions
-from tests.orders import OUTCOMES, cancelled, of_order, payload, placed
+from tests.support.orders import OUTCOMES, cancelled, of_order, payload, placed
 
 Change = Callable[[Any], object]
 SCHEMA_OF_SCHEMAS = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from outbox.kafka.port import TopicPartition
-from tests.contracts.kafka_members import WITHIN_S, Kafka, poll_until
+from tests.contracts.kafka_members import Kafka, Member, poll_until
+from tests.support.waiting import wait_until
 
 
 def test_all_partitions_are_told_before_records_come(kafka: Kafka) -> None:
@@ -56,13 +56,14 @@ def test_commits_do_not_move_where_a_new_member_begins(kafka: Kafka) -> None:
     assert second.values() == [b"1", b"2"]
 
 
+def join(member: Member) -> None:
+    wait_until(lambda: member.numbers() == {0, 1}, lambda: member.told, pause=lambda _: member.consumer.poll(0.002, 10))
+
+
 def test_a_join_survives_polls_that_are_shorter_than_it(kafka: Kafka) -> None:
     for _ in range(3):
         member = kafka.member().subscribe()
-        deadline = time.monotonic() + WITHIN_S
-        while member.numbers() != {0, 1}:
-            assert time.monotonic() < deadline, member.told
-            member.consumer.poll(0.002, 10)
+        join(member)
         member.consumer.close()
 
 

@@ -10,6 +10,7 @@ from outbox.errors import PositionLost
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from tests.contracts.kafka_members import WITHIN_S, Kafka, Member, poll_until
+from tests.support.waiting import wait_until
 
 
 def test_a_partition_that_is_not_sought_begins_at_its_first_record(kafka: Kafka) -> None:
@@ -73,15 +74,19 @@ def test_pausing_after_every_fetch_loses_nothing(kafka: Kafka) -> None:
     kafka.producer.flush(WITHIN_S)
     member = kafka.member().subscribe()
     paused: set[TopicPartition] = set()
-    deadline = time.monotonic() + WITHIN_S
-    while len(member.records) < len(sent):
-        assert time.monotonic() < deadline, len(member.records)
+
+    def pause_what_is_fetched(_: float) -> None:
         member.consumer.resume(list(paused))
         records = member.consumer.poll(0.05, 7)
         member.records += records
-        paused = {TopicPartition(record.topic, record.partition) for record in records}
+        paused.clear()
+        paused.update(TopicPartition(record.topic, record.partition) for record in records)
         member.consumer.pause(list(paused))
         member.records += member.consumer.poll(0.0, 7)
+
+    wait_until(
+        lambda: len(member.records) >= len(sent), lambda: f"{len(member.records)} records", pause=pause_what_is_fetched
+    )
     for wanted in {key for key, _ in sent}:
         seen = [record.value for record in member.records if record.key == wanted]
         assert seen == [value for key, value in sent if key == wanted]
@@ -114,9 +119,11 @@ def test_one_poll_gives_no_more_than_asked_for(kafka: Kafka) -> None:
     poll_until(lambda: member.numbers() == {0, 1} and bool(member.told), member)
     member.consumer.resume(member.consumer.assignment())
     batches: list[list[bytes | None]] = []
-    deadline = time.monotonic() + WITHIN_S
-    while sum(map(len, batches)) < 5 and time.monotonic() < deadline:
-        batches.append([record.value for record in member.consumer.poll(0.05, 2)])
+    wait_until(
+        lambda: sum(map(len, batches)) >= 5,
+        lambda: batches,
+        pause=lambda _: batches.append([record.value for record in member.consumer.poll(0.05, 2)]),
+    )
     assert max(map(len, batches)) <= 2
     assert [value for batch in batches for value in batch] == [b"1", b"2", b"3", b"4", b"5"]
 

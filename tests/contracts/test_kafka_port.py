@@ -16,8 +16,8 @@ from outbox.kafka.port import Admin, Producer, Record, TopicPartition, TopicStat
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_network import Network
 from outbox.kafka.python_producer import PythonProducer
-from strangler.local.waiting import wait_until
-from tests.topic_reader import read_topic
+from tests.support.topic_reader import read_topic
+from tests.support.waiting import wait_until
 
 WITHIN_S = 30.0
 PARTITIONS = 4
@@ -43,7 +43,7 @@ class Broker:
         consumer.subscribe([self.topic], on_assigned=lambda _: None, on_revoked=lambda _: None)
         records: list[Record] = []
         count = sum(self.admin.end_offsets([self.topic]).values())
-        assert wait_until(lambda: len(records.__iadd__(consumer.poll(0, 100))) == count, within_s=WITHIN_S)
+        wait_until(lambda: len(records.__iadd__(consumer.poll(0, 100))) == count, within_s=WITHIN_S)
         return records
 
 
@@ -150,7 +150,7 @@ def test_nothing_is_written_after_a_record_that_failed(bootstrap: str, topic_pre
     producer.flush(WITHIN_S)
 
     bad = producer.send(topic, b"k", bytes(5_000), [])
-    assert wait_until(bad.done, within_s=WITHIN_S)
+    wait_until(bad.done, within_s=WITHIN_S)
     assert bad.error() is not None
     with pytest.raises(DependencyDown, match="spent"):
         producer.send(topic, b"k", b"after", [])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from strangler.local.waiting import wait_until
+from tests.support.waiting import comes_true
 
 pytestmark = pytest.mark.alone
 
@@ -43,7 +43,7 @@ def up(tmp_path: Path, kafka_kind: str) -> Iterator[Path]:
             stderr=log,
         )
     try:
-        written = wait_until((tmp_path / ".strangler" / "stack.json").exists, within_s=UP_WITHIN_S)
+        written = comes_true((tmp_path / ".strangler" / "stack.json").exists, within_s=UP_WITHIN_S)
         assert written, (tmp_path / "up.log").read_text()
         yield tmp_path
         stack.send_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from outbox.event import Event
 from outbox.kafka.codec import Headers, to_headers
-from tests.orders import cancelled, of_type, placed
+from tests.support.orders import cancelled, of_type, placed
 
 OWNED = "search=new"
 

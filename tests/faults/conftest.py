@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from strangler.local.stack import Stack
-from tests.vendors_server import Vendors, vendors_server
+from tests.support.vendors_server import Vendors, vendors_server
 
 
 @pytest.fixture

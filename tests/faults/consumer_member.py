@@ -27,8 +27,8 @@ from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
-from tests.forgetting import never_fetched_again
 from tests.integration.consumer_rig import RETRY, connect_to, write_effects
+from tests.support.forgetting import never_fetched_again
 
 # Small figures: runs of a few records, a bound that pauses all the time, members that are missed soon.
 CHAOS = RuntimeSettings(

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from strangler.local.stack import Stack
-from tests.faults.members import PARTITIONS, Ground, Member, Tally, ground, tally, within
+from tests.faults.members import PARTITIONS, WITHIN_S, Ground, Member, Tally, ground, tally
+from tests.support.waiting import comes_true
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
 KINDS = ("kill", "kill", "zombie", "zombie", "kill_both", "kill_at_random", "join_and_leave")
@@ -127,7 +128,7 @@ class Episode:
         if self._seed % DATABASE_EVERY == 3:
             self._restart_database()
         self._load()
-        if not within(lambda: self._ground.applied(self._prefix)):
+        if not comes_true(lambda: self._ground.applied(self._prefix), within_s=WITHIN_S):
             self._report.late.append(self._seed)
         for member in self._ground.dead():
             self._report.died.append(f"seed {self._seed}: {member.last_words()}")
@@ -153,7 +154,7 @@ class Episode:
         self._set.append(f"{kind} {point}")
         if kind == "zombie":
             self._load()
-            within(lambda: self._ground.applied(self._prefix))
+            comes_true(lambda: self._ground.applied(self._prefix), within_s=WITHIN_S)
             doomed.wake()
             return
         self._ground.kill(doomed)
@@ -163,17 +164,19 @@ class Episode:
 
     def _fed_until_stopped(self, doomed: Member, point: str) -> bool:
         """It has partitions, then work, until it stands still at the point: a run of its own may pass others by."""
-        within(lambda: doomed.assigned() or doomed.stopped_at(point))
-        deadline = time.monotonic() + REACHED_WITHIN_S
-        while not (reached := doomed.stopped_at(point)) and doomed.alive() and time.monotonic() < deadline:
+        comes_true(lambda: doomed.assigned() or doomed.stopped_at(point), within_s=WITHIN_S)
+
+        def feed(_: float) -> None:
             self._load()
-            within(lambda: doomed.stopped_at(point), 1.0)
-        return reached
+            comes_true(lambda: doomed.stopped_at(point), within_s=1.0)
+
+        comes_true(lambda: doomed.stopped_at(point) or not doomed.alive(), within_s=REACHED_WITHIN_S, pause=feed)
+        return doomed.stopped_at(point)
 
     def _join_and_leave(self, first: Member) -> None:
         second = self._ground.start()
         if self._rng.random() < 0.5:
-            within(second.assigned)
+            comes_true(second.assigned, within_s=WITHIN_S)
         self._load()
         self._ground.leave(self._rng.choice([first, second]))
         self._set.append("join_and_leave")
@@ -196,13 +199,13 @@ class Episode:
 
     def _freeze(self, first: Member) -> None:
         """A partition that the client forgot, with the patience that the runtime comes with."""
-        within(lambda: self._ground.applied(self._prefix))
+        comes_true(lambda: self._ground.applied(self._prefix), within_s=WITHIN_S)
         stalls = self._ground.said("partition_stalled")
         first.tell(freeze=self._rng.randrange(PARTITIONS))
         time.sleep(0.5)  # a fetch under way would still bring records
         began = time.monotonic()
         self._ground.send(self._prefix, KEYS * PARTITIONS, 1)  # none of them stays without a record
-        within(lambda: self._ground.applied(self._prefix))
+        comes_true(lambda: self._ground.applied(self._prefix), within_s=WITHIN_S)
         self._report.healed_s.append(round(time.monotonic() - began, 1))
         frozen = self._ground.said("partition_stalled") > stalls
         (self._set if frozen else self._missed).append("freeze")

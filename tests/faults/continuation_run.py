@@ -18,8 +18,8 @@ from outbox.connection import PsycopgConnection
 from tests.faults.continuation_case import WAIT_S, Case
 from tests.faults.continuation_children import fork, request, resumer
 from tests.integration.new_side import DETAILS, REFUSALS
+from tests.support.waiting import wait_until
 
-WITHIN_S = 30.0
 HOLD_S = 0.5  # a zombie sleeps that long, longer than all waits
 STEP_S = 0.004
 
@@ -79,13 +79,12 @@ class Play:
                 os.waitpid(pid, 0)
 
     def _until(self, true: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + WITHIN_S
-        while not true():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"seed {self.case.seed}: not in time: {what}; {self.case}")
-            self._look_after_children()
-            self._play_the_new_side()
-            time.sleep(STEP_S)
+        wait_until(true, lambda: f"seed {self.case.seed}, {what}: {self.case}", every_s=STEP_S, pause=self._play)
+
+    def _play(self, pause_s: float) -> None:
+        self._look_after_children()
+        self._play_the_new_side()
+        time.sleep(pause_s)
 
     def _ended(self) -> bool:
         row = self.place.connection.execute(STATUS, (self.case.order_ref,)).fetchone()

@@ -14,6 +14,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Metric, Overloaded, RuntimeSettings
 from outbox.event import ReceivedEvent
 from tests.integration.consumer_rig import Rig, Running
+from tests.support.waiting import wait_until
 
 INSTANCES = 4
 KEYS = 200
@@ -115,10 +116,15 @@ class _Source:
 
 
 def _drained(rig: Rig) -> None:
-    deadline = time.monotonic() + 600.0
-    while rig.sql("SELECT count(*) FROM effects_seen")[0][0] < len(rig.sent):
-        assert time.monotonic() < deadline, "not everything was delivered"
-        time.sleep(0.05)
+    def delivered() -> int:
+        return int(rig.sql("SELECT count(*) FROM effects_seen")[0][0])
+
+    wait_until(
+        lambda: delivered() >= len(rig.sent),
+        lambda: f"{delivered()} of {len(rig.sent)} delivered",
+        within_s=600.0,
+        every_s=0.05,
+    )
 
 
 def _report(

@@ -19,13 +19,13 @@ from strangler.errors import Refused
 from strangler.facts import Verdict
 from strangler.hand_back import hand_back
 from strangler.local.system import System
-from strangler.local.waiting import wait_until
 from strangler.moves import advance, rollback
 from strangler.plan import Plan
 from strangler.reconcile.run import Report, reconcile
 from strangler.stages import Stage
 from strangler.step.intents import Json
 from tests.faults.customers import Customers
+from tests.support.waiting import comes_true
 
 ACTOR, REASON = "flips", "at random"
 USED_WITHIN_S = 30.0
@@ -99,7 +99,7 @@ def run_flips(system: System, plan: Plan, *, flips: int, seed: int) -> FlipRepor
         report.orders, report.retries = len(customers.accepted), customers.retries
         hand_backs.finish()
         report.handed_back, report.stalls = hand_backs.handed_back, stalls.count
-        wait_until(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=SETTLED_WITHIN_S)
+        comes_true(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=SETTLED_WITHIN_S)
         (report.pending,) = connection.execute(OPEN).fetchone() or (-1,)
         judged = reconcile(plan, system.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
         steps = {"steps": [step.name for step in plan.taken_over()]}
@@ -135,7 +135,7 @@ class Stalls:
         self.count += 1
         try:
             enough = self._pinned() + 4
-            wait_until(lambda: self._pinned() >= enough, within_s=USED_WITHIN_S, every_s=0.005)
+            comes_true(lambda: self._pinned() >= enough, within_s=USED_WITHIN_S, every_s=0.005)
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -171,7 +171,7 @@ def flip(
     assert not isinstance(moved, Refused), f"{step} from {stage}: {moved}"
     report.flips += 1
     for epoch in moved.epochs:
-        wait_until(partial(is_used, connection, epoch), within_s=USED_WITHIN_S, every_s=0.005)
+        comes_true(partial(is_used, connection, epoch), within_s=USED_WITHIN_S, every_s=0.005)
 
 
 def is_used(connection: PsycopgConnection, epoch: int) -> bool:
@@ -197,7 +197,7 @@ class HandBacks:
 
     def wait(self) -> None:
         """Until what was asked has been run once."""
-        wait_until(lambda: self._idle.is_set() and not self._asked, within_s=60)
+        comes_true(lambda: self._idle.is_set() and not self._asked, within_s=60)
 
     def finish(self) -> None:
         """Stop the thread, then hand back what is left of every step."""

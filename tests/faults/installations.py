@@ -19,13 +19,13 @@ from strangler.errors import Refused, RefusedError
 from strangler.local.sharing import topics_of
 from strangler.local.stack import Stack
 from strangler.local.system import System
-from strangler.local.waiting import wait_until
 from strangler.moves import advance
 from strangler.plan import Plan, load_plan
 from strangler.reconcile.run import reconcile
 from strangler.stages import Stage
 from strangler.step.intents import Json
 from tests.faults.flips import OPEN, findings_of
+from tests.support.waiting import comes_true, wait_until
 
 PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
 FIRST_ORDERS = 20  # before the second installation comes
@@ -77,7 +77,7 @@ def run_installations(stack: Stack, *, orders: int, say: Callable[[str], None]) 
     with Stack.start(second_folder, kafka=stack.bootstrap, say=lambda _: None) as second_stack:
         with installed(stack, plan, "first", prefix="outbox.event.") as first:
             replay(stack, first, "early", FIRST_ORDERS)
-            assert wait_until(lambda: published(stack, plan, first) >= FIRST_ORDERS, within_s=SAID_WITHIN_S)
+            wait_until(lambda: published(stack, plan, first) >= FIRST_ORDERS, within_s=SAID_WITHIN_S)
             report.refused = refused(second_stack, plan)
             say(f"the second one was refused: {report.refused}")
             with installed(second_stack, plan, "second", prefix="second.") as second:
@@ -104,7 +104,7 @@ def collide(stack: Stack, second_stack: Stack, plan: Plan, report: Installations
         for system in (left, right):
             go_live(system, plan, ("notification", "search"))
         replay_both([(stack, left, "left", COLLIDING_ORDERS), (second_stack, right, "right", COLLIDING_ORDERS)])
-        wait_until(lambda: stops_said((left, right)) > 0, within_s=SAID_WITHIN_S)
+        comes_true(lambda: stops_said((left, right)) > 0, within_s=SAID_WITHIN_S)
         report.stopped = stops_said((left, right))
         for name, system in (("left", left), ("right", right)):
             count(plan, system, name, report)
@@ -169,7 +169,7 @@ def replay_both(places: Sequence[tuple[Stack, System, str, int]]) -> None:
 def settled(plan: Plan, system: System) -> dict[str, int]:
     """Everything but matches once all orders have ended."""
     with connect(system) as connection:
-        wait_until(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=SETTLED_WITHIN_S)
+        comes_true(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=SETTLED_WITHIN_S)
     return findings_of(reconcile(plan, system.environ, everything=True, timeout_s=SETTLED_WITHIN_S))
 
 

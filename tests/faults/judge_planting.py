@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from strangler.local.waiting import wait_until
 from tests.faults.judge_plants import Planter
+from tests.support.waiting import comes_true
 
 PLANTED_WITHIN_S = 30.0  # an order must have been done with for a while
 
@@ -36,6 +36,6 @@ class Planting:
         try:
             for after_s, kind in self._due:
                 time.sleep(max(0.0, self._begun + after_s - time.monotonic()))
-                wait_until(partial(self._planted, kind), within_s=PLANTED_WITHIN_S, every_s=0.5)
+                comes_true(partial(self._planted, kind), within_s=PLANTED_WITHIN_S, every_s=0.5)
         except Exception as error:  # noqa: BLE001 - a thread's edge: raised at the block's end
             self._error = error

@@ -12,7 +12,6 @@ import psycopg
 
 from strangler.facts import FINAL, Judgement, Verdict
 from strangler.local.system import System
-from strangler.local.waiting import wait_until
 from strangler.plan import Plan
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.run import Report, reconcile
@@ -21,6 +20,7 @@ from tests.faults.judge_planting import Planting
 from tests.faults.judge_plants import Planted, Planter
 from tests.faults.judge_report import JudgeReport
 from tests.faults.judge_watch import Watch
+from tests.support.waiting import comes_true
 
 TIMEOUT_S = 3.0  # of each wait of a run
 REST_WITHIN_S = 90.0
@@ -46,7 +46,7 @@ class Segment:
     def warm(self) -> None:
         """Until the first orders have their end: a consumer's first assignment takes seconds."""
         with psycopg.connect(self.system.environ["STRANGLER_DSN"], autocommit=True) as connection:
-            wait_until(lambda: connection.execute(DECIDED, [WARM]).fetchone() == (True,), within_s=REST_WITHIN_S)
+            comes_true(lambda: connection.execute(DECIDED, [WARM]).fetchone() == (True,), within_s=REST_WITHIN_S)
 
     def run(self, number: int, kinds: Sequence[str]) -> None:
         """One run of the judge, and what is planted meanwhile."""
@@ -67,18 +67,26 @@ class Segment:
     def rest(self) -> None:
         """After the traffic: until nobody waits, and an audit says nothing but what is final."""
         with psycopg.connect(self.system.environ["STRANGLER_DSN"], autocommit=True) as connection:
-            if not wait_until(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=REST_WITHIN_S):
+            if not comes_true(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=REST_WITHIN_S):
                 self.report.false.append({"what": "orders wait for ever", "open": connection.execute(OPEN).fetchone()})
-        deadline = time.monotonic() + REST_WITHIN_S
-        audit = self._reconcile(self.plan, everything=True, timeout_s=30.0)
-        while time.monotonic() < deadline and _unsettled(audit):
-            audit = self._reconcile(self.plan, everything=True, timeout_s=30.0)
+        audit = self._last_audit()
         self._count(self.report.next_run - 1, audit, is_run=False)
         versions = self._versions()
         self._weigh_said(versions)
         classed = {(one.step, one.order_ref, one.verdict.value) for one in audit.judgements}
         for lost in self.planter.planted:
             self._weigh_one(lost, classed, made_up=versions.get(lost.order_ref, 1) > 1 or self._handed_back(lost))
+
+    def _last_audit(self) -> Report:
+        """The first that leaves nothing open, or the one that had no time to."""
+        audits: list[Report] = []
+
+        def nothing_is_open() -> bool:
+            audits.append(self._reconcile(self.plan, everything=True, timeout_s=30.0))
+            return not _unsettled(audits[-1])
+
+        comes_true(nothing_is_open, within_s=REST_WITHIN_S)
+        return audits[-1]
 
     def break_off(self) -> None:
         """What was said is weighed; of what was planted only what has been found, for the rest had no time."""

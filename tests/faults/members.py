@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -18,13 +18,14 @@ import psycopg
 
 from outbox.errors import OutboxError
 from outbox.event import Event, SourcePosition
-from outbox.kafka.codec import to_headers
+from outbox.kafka.codec import Headers, to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
 from tests.faults import consumer_member
 from tests.integration.consumer_rig import EFFECTS, connect_to
+from tests.support.waiting import wait_until
 
 WITHIN_S = 60.0
 PARTITIONS = 4
@@ -35,16 +36,6 @@ def forks() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([consumer_member.__name__])
     return context
-
-
-def within(true: Callable[[], object], within_s: float = WITHIN_S) -> bool:
-    """Wait until it is true; False if it is not in time."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @dataclass
@@ -171,18 +162,18 @@ class Ground:
                 self.sent[key] += 1
                 event = Event("order", key, self.sent[key], "OrderPlaced", b"{}")
                 records.append((key.encode(), to_headers(event, SourcePosition("faults", self.lsn, 0))))
-        deadline = time.monotonic() + WITHIN_S
-        while True:
-            try:
-                for key_bytes, headers in records:
-                    self._producer.send(self.topic, key_bytes, b"{}", headers)
-                self._producer.flush(10.0)
-            except OutboxError:
-                assert time.monotonic() < deadline
-                self._producer.close(1.0)
-                self._producer = PythonProducer(self.bootstrap)
-            else:
-                return
+        wait_until(partial(self._sent, records), within_s=WITHIN_S)
+
+    def _sent(self, records: Sequence[tuple[bytes, Headers]]) -> bool:
+        try:
+            for key, headers in records:
+                self._producer.send(self.topic, key, b"{}", headers)
+            self._producer.flush(10.0)
+        except OutboxError:
+            self._producer.close(1.0)
+            self._producer = PythonProducer(self.bootstrap)
+            return False
+        return True
 
     def applied(self, prefix: str) -> bool:
         """Every event of these keys has left its effect."""

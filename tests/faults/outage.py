@@ -22,6 +22,7 @@ from tests.faults.outage_context import TIMEOUT_S
 from tests.faults.outage_judge import Judgement, judge, published
 from tests.faults.outage_orders import Orders
 from tests.faults.outage_vendor import AWAY, Vendor
+from tests.support.waiting import comes_true
 
 LOAD = 3.0  # times the vendor's limit
 DECLINED = 0.02
@@ -192,12 +193,10 @@ def _placing(orders: Orders, per_s: float) -> Iterator[None]:
 
 def _settle(dsn: str) -> None:
     """Until every order has its end, and whatever follows it is done."""
-    deadline = time.monotonic() + SETTLED_WITHIN_S
     with psycopg.connect(dsn, autocommit=True) as connection:
-        while (connection.execute(UNDER_WAY).fetchone() or (0,))[0]:
-            if time.monotonic() > deadline:
-                return  # the judge names what is left
-            time.sleep(0.1)
+        comes_true(  # the judge names what is left
+            lambda: connection.execute(UNDER_WAY).fetchone() == (0,), within_s=SETTLED_WITHIN_S, every_s=0.1
+        )
 
 
 def _ended_at(dsn: str) -> list[float]:

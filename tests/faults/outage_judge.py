@@ -16,7 +16,7 @@ from legacy_app.vendor_ledger import read_ledger
 from outbox.event import ReceivedEvent
 from strangler.choreography import Standing, audit
 from tests.faults.outage_orders import Orders
-from tests.topic_reader import read_events
+from tests.support.topic_reader import read_events
 
 PARTITIONS = 4
 TOPICS = ("fraud", "inventory", "payment", "order")

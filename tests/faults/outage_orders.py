@@ -12,7 +12,7 @@ import psycopg
 from outbox import append
 from strangler.step import continuation
 from strangler.step.intents import Json
-from tests.orders import of_order
+from tests.support.orders import of_order
 
 HOT = ("hot-0", "hot-1", "hot-2", "hot-3", "hot-4")
 SCARCE = HOT[0]

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from strangler.local.stack import Stack
-from tests.faults.members import Ground, Member, ground, tally, within
+from tests.faults.members import WITHIN_S, Ground, Member, ground, tally
+from tests.support.waiting import comes_true
 
 LIMIT_BYTES = 64 * 1024 * 1024
 MEASURE_S, KEYS, TENFOLD = 10.0, 500, 10
@@ -59,7 +60,7 @@ def run_overload(
     report = OverloadReport(seconds)
     with ground(stack, "overload", folder) as ground_:
         member = ground_.start(overload=True)
-        within(member.assigned)
+        comes_true(member.assigned, within_s=WITHIN_S)
         try:
             report.rss_start_bytes = member.rss_bytes()
             report.capacity_per_s = round(_capacity(ground_, measure_s), 1)

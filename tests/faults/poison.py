@@ -16,7 +16,8 @@ from outbox.consumer import FloodRule, RuntimeSettings
 from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Told
 from tests.faults.poison_load import Draw, Handled, Place, Sender, sender
-from tests.integration.consumer_rig import Rig, connect_to, eventually
+from tests.integration.consumer_rig import Rig, connect_to
+from tests.support.waiting import wait_until
 
 SETTINGS = replace(RuntimeSettings(), flood=FloodRule(ratio=1.0, consecutive=1_000_000))
 RATIO_LIMIT, REPLAY_LEAST_PER_S = 1.2, 5_000
@@ -62,7 +63,7 @@ def run_poison(rig: Rig, bootstrap: str, *, rate: int, seconds: float, rounds: i
     """`rounds` times a stretch without poison and one with it, on one runtime; then all that was parked is replayed."""
     handled, draw = Handled(), Draw.of(round(rate * seconds))
     running = rig.runtime(handled, settings=SETTINGS, fault_points=handled)
-    eventually(lambda: len(rig.positions()) > 0)
+    wait_until(lambda: len(rig.positions()) > 0)
     waits: dict[bool, list[list[float]]] = {False: [], True: []}
     with sender(bootstrap, rig.topic, rate) as source:
         _warm(source, handled)
@@ -90,12 +91,12 @@ def _stretch(rig: Rig, source: Sender, handled: Handled, places: Sequence[Place]
     """The waits of the measured ones, in seconds, ascending."""
     start = source.send(places)
     _all_handled(handled, [places[index] for index in measured])
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     return sorted(handled.at[places[index]] - (start + index / source.rate) for index in measured)
 
 
 def _all_handled(handled: Handled, places: Sequence[Place]) -> None:
-    eventually(lambda: all(place in handled.at for place in places), lambda: "some were not handled")
+    wait_until(lambda: all(place in handled.at for place in places))
 
 
 def _replay_all(rig: Rig, handled: Handled) -> float:
@@ -105,9 +106,9 @@ def _replay_all(rig: Rig, handled: Handled) -> float:
         for entry in desk.entries(connection, heads=True, limit=1_000_000):
             desk.request_replay(connection, entry, Told("bench", "the chosen are welcome now"))
         asked = time.monotonic()  # nobody hears of it before the commit
-    while rig.sql("SELECT EXISTS (SELECT FROM quarantine WHERE resolved_at IS NULL)")[0][0]:
-        assert time.monotonic() - asked < REPLAY_WITHIN_S, "not everything was replayed"
-        time.sleep(0.1)  # of no weight: the end is noted at the commit
+    wait_until(  # how often it looks is of no weight: the end is noted at the commit
+        lambda: not rig.parked(), lambda: f"{len(rig.parked())} parked", within_s=REPLAY_WITHIN_S, every_s=0.1
+    )
     return handled.replayed_at - asked
 
 

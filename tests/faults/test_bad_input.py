@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,11 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.context_process import context_environ
 from tests.faults.bad_records import OWNED, bad_records, successor, without
 from tests.integration.contexts import rows
-from tests.orders import placed
+from tests.support.context_process import context_environ
+from tests.support.orders import placed
+from tests.support.waiting import wait_until
 
 WITHIN_S = 45.0
 HEALTHY = 60
@@ -52,6 +52,10 @@ class Context:
         page = requests.get(self.metrics_url, timeout=30).text
         found = [each.rpartition(" ")[2] for each in page.splitlines() if each.startswith(f"{line} ")]
         return int(found[0]) if found else 0
+
+    def page(self, lines: Iterable[str]) -> dict[str, int]:
+        """Each of these lines with its value."""
+        return {line: self.counted(line) for line in lines}
 
 
 @pytest.fixture
@@ -100,9 +104,9 @@ def test_each_bad_record_is_parked_by_its_name_and_holds_back_its_own_key_only(
     context.flush()
 
     documents = "SELECT count(*) FROM search.document"
-    assert wait_until(lambda: rows(context.dsn, documents) == [(len(bad) + HEALTHY,)], within_s=WITHIN_S)
+    wait_until(lambda: rows(context.dsn, documents) == [(len(bad) + HEALTHY,)], within_s=WITHIN_S)
     due = len(bad) + len(behind)
-    assert wait_until(lambda: len(listed()) == due, within_s=WITHIN_S)
+    wait_until(lambda: len(listed()) == due, within_s=WITHIN_S)
     found = listed()
     reasons = {entry["key"]: entry["reason"] for entry in found if "behind" not in entry["reason"]}
     for one in bad:
@@ -110,11 +114,10 @@ def test_each_bad_record_is_parked_by_its_name_and_holds_back_its_own_key_only(
         assert one.reason in said, (one.name, said)
     assert sum("behind" in entry["reason"] for entry in found) == len(behind)
     counts = Counter(one.cause for one in bad) | Counter(behind=len(behind))
-    for cause, count in counts.items():
-        line = f'consumer_parked_total{{context="search",cause="{cause}"}}'
-        assert wait_until(lambda line=line, count=count: context.counted(line) == count, within_s=30), (cause, count)  # type: ignore[misc] # bound at once
+    lines = {f'consumer_parked_total{{context="search",cause="{cause}"}}': count for cause, count in counts.items()}
+    wait_until(lambda: context.page(lines) == lines, lambda: context.page(lines))
     parked = 'consumer_disposition_total{context="search",disposition="parked"}'
-    assert wait_until(lambda: context.counted(parked) == due, within_s=WITHIN_S)
+    wait_until(lambda: context.counted(parked) == due, within_s=WITHIN_S)
 
 
 def test_headers_that_may_be_missing_lose_nothing(context: Context, topic_prefix: str) -> None:
@@ -125,7 +128,7 @@ def test_headers_that_may_be_missing_lose_nothing(context: Context, topic_prefix
     context.send(unplaced)  # neither position nor traceparent
     context.flush()
     known = "SELECT order_ref FROM search.document"
-    assert wait_until(lambda: rows(context.dsn, known) == [(unplaced.aggregate_id,)], within_s=WITHIN_S)
+    wait_until(lambda: rows(context.dsn, known) == [(unplaced.aggregate_id,)], within_s=WITHIN_S)
     line = 'consumer_disposition_total{context="search",disposition="not_owner"}'
-    assert wait_until(lambda: context.counted(line) == 1, within_s=WITHIN_S)
+    wait_until(lambda: context.counted(line) == 1, within_s=WITHIN_S)
     assert rows(context.dsn, "SELECT count(*) FROM search.quarantine") == [(0,)]

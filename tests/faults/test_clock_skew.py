@@ -19,11 +19,11 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.context_process import context_environ
 from tests.integration.contexts import rows
 from tests.integration.test_interlock import ran, verdict
-from tests.orders import placed
+from tests.support.context_process import context_environ
+from tests.support.orders import placed
+from tests.support.waiting import wait_until
 
 OWNED = "recommendation=new"
 AWAY_S = 3 * POLICY.deadline_s
@@ -57,9 +57,9 @@ def test_a_wrong_clock_neither_drops_what_is_in_time_nor_keeps_what_is_late(
     module = ("-m", "tests.faults.shifted_clock", str(shift_s), "new_services", "run", "recommendation")
     process = stack.spawn(f"skewed-{topic_prefix}", (sys.executable, *module), env=environ, ready=Running.said_ready)
     expected = [(event.aggregate_id,) for event in sorted(in_time, key=lambda each: each.aggregate_id)]
-    assert wait_until(lambda: rows(database, BASKETS) == expected, within_s=30)
+    wait_until(lambda: rows(database, BASKETS) == expected)
     dropped = f'consumer_expired_total{{context="recommendation",clause="{POLICY.clause("expired")}"}} {len(late)}'
-    assert wait_until(lambda: dropped in metrics(address), within_s=30), metrics(address)
+    wait_until(lambda: dropped in metrics(address), lambda: metrics(address))
     assert process.terminate(60) == 0
 
 

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import pytest
 
 from tests.integration.consumer_rig import Rig
 from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.waiting import wait_until
 
 POINTS = ("consumer.assigned", "consumer.handled", "consumer.positioned", "consumer.committed")
 WITHIN_S = 60.0
@@ -74,7 +74,7 @@ class Processes:
     def start_and_stop_at(self, stop_at: str) -> tuple[subprocess.Popen[bytes], Path]:
         process, log = self.start(stop_at)
         name = stop_at.partition(":")[0]
-        within(lambda: f"stopped_at {name}" in log.read_text(), log.read_text)
+        wait_until(lambda: f"stopped_at {name}" in log.read_text(), log.read_text, within_s=WITHIN_S)
         return process, log
 
 
@@ -83,13 +83,6 @@ def processes(rig: Rig, bootstrap: str, member_group: Callable[[int], str], tmp_
     processes = Processes(rig, bootstrap, member_group, tmp_path)
     with processes.open:
         yield processes
-
-
-def within(true: Callable[[], object], why: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)
 
 
 def arrival_at(point: str, rng: random.Random) -> str:
@@ -106,8 +99,8 @@ def test_a_kill_leaves_every_effect_there_once(rig: Rig, processes: Processes, r
     assert killed.wait(WITHIN_S) == -signal.SIGKILL
     rig.send_many(keys=12, each=2)
     heir, log = processes.start()
-    within(rig.all_applied, lambda: (len(rig.effects()), log.read_text()))
-    within(rig.caught_up, lambda: (rig.positions(), log.read_text()))
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), log.read_text()), within_s=WITHIN_S)
+    wait_until(rig.caught_up, lambda: (rig.positions(), log.read_text()), within_s=WITHIN_S)
     rig.assert_once_and_in_order()
     heir.terminate()
     assert heir.wait(WITHIN_S) == 0
@@ -119,10 +112,14 @@ def test_a_zombie_that_wakes_up_doubles_nothing(rig: Rig, processes: Processes, 
     rig.send_many(keys=12, each=6)
     zombie, zombie_log = processes.start_and_stop_at(arrival_at(point, rng))
     heir, log = processes.start()
-    within(rig.all_applied, lambda: (len(rig.effects()), log.read_text()))
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), log.read_text()), within_s=WITHIN_S)
     zombie.send_signal(signal.SIGCONT)
     rig.send_many(keys=12, each=2)
-    within(rig.all_applied, lambda: (len(rig.effects()), zombie_log.read_text(), log.read_text()))
+    wait_until(
+        rig.all_applied,
+        lambda: (rig.effects(), [each.read_text() for each in (zombie_log, log)]),
+        within_s=WITHIN_S,
+    )
     for process in (zombie, heir):
         process.terminate()
         assert process.wait(WITHIN_S) == 0, (zombie_log.read_text(), log.read_text())

@@ -17,8 +17,9 @@ from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_network import Network
 from strangler.cli import main
-from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, Rig, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.waiting import wait_until
 
 MIB = 1024 * 1024
 GIANT, LIMIT = 3 * MIB, 4 * MIB  # a fetch asks for 1 MiB of a partition
@@ -59,8 +60,8 @@ def test_it_is_handled_in_its_place_and_holds_its_partition_back_meanwhile(rig: 
     rig.send("order-1", 4)
     rig.producer.flush(10.0)
     running = rig.runtime(settings=replace(QUICK, bound=Bound(records=100, bytes=MIB)))
-    eventually(rig.all_applied, lambda: (len(rig.effects()), running.counts))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), running.counts))
+    wait_until(rig.caught_up, rig.positions)
     assert running.count(Metric.PAUSED) > 0
     assert running.count(Metric.STALLED) == 0
     rig.assert_once_and_in_order()
@@ -80,7 +81,7 @@ def test_one_that_cannot_be_handled_is_parked_and_shown_cut(
     rig.send("order-2", 1)
     rig.producer.flush(10.0)
     rig.runtime(refusing)
-    eventually(lambda: rig.parked() and rig.caught_up(), rig.positions)
+    wait_until(lambda: rig.parked() and rig.caught_up(), rig.positions)
     assert rig.effects() == [("order-2", 1)]
     monkeypatch.setenv("STRANGLER_DSN", rig.dsn)
     monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)

@@ -10,8 +10,9 @@ import pytest
 
 from outbox.consumer import Metric
 from outbox.kafka.port import GroupTiming
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running
 from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.waiting import wait_until
 
 TIMING = GroupTiming(session_s=6.0, heartbeat_s=0.3)
 CHANGES = 8
@@ -40,12 +41,12 @@ def test_members_that_join_and_leave_without_rest_lose_and_double_nothing(rig: R
         everybody.append(joined)
         send(rig, number)
         if number % 2 or rng.random() < 0.5:
-            eventually(lambda joined=joined: joined.count(Metric.ASSIGNED) > 0, lambda: [m.counts for m in members])  # type: ignore[misc] # bound at once
+            wait_until(lambda joined=joined: joined.count(Metric.ASSIGNED) > 0, lambda: [m.counts for m in members])  # type: ignore[misc] # bound at once
         leaver = members.pop(rng.randrange(len(members)))
         leaver.stop()
     send(rig, CHANGES + 1)
-    eventually(rig.all_applied, lambda: (len(rig.effects()), [member.counts for member in members]))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), [member.counts for member in members]))
+    wait_until(rig.caught_up, rig.positions)
     assert [member.error for member in everybody] == [None] * len(everybody)
     assert sum(member.count(Metric.REVOKED) for member in everybody) >= CHANGES / 2
     rig.assert_once_and_in_order()

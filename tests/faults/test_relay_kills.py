@@ -12,8 +12,7 @@ import pytest
 from outbox import append
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.relay_rig import (
+from tests.support.relay_rig import (
     WITHIN_S,
     RelayRig,
     append_in_random_transactions,
@@ -22,6 +21,7 @@ from tests.relay_rig import (
     first_arrivals,
     order_event,
 )
+from tests.support.waiting import wait_until
 
 # How late a point may be: one that is passed rarely would not be reached again.
 POINTS = {
@@ -61,7 +61,7 @@ def test_a_killed_relay_comes_back_without_loss(
         reached = (
             partial(is_at_rest, rig, relay, end_lsn) if number else partial(has_stopped_or_is_fed, rig, relay, more)
         )
-        assert wait_until(reached, within_s=WITHIN_S, every_s=0.1), relay.log_path.read_text()
+        wait_until(reached, relay.log_path.read_text, within_s=WITHIN_S, every_s=0.1)
         relay.kill()
 
     rig.start("last")

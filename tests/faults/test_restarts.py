@@ -14,12 +14,11 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.context_process import context_environ
-from tests.faults.members import within
 from tests.integration.contexts import rows
-from tests.orders import of_order
-from tests.vendors_server import Vendors
+from tests.support.context_process import context_environ
+from tests.support.orders import of_order
+from tests.support.vendors_server import Vendors
+from tests.support.waiting import wait_until
 
 ENDED = "SELECT count(*) FROM payment.effect WHERE state = 'done'"
 WITHIN_S = 90.0
@@ -31,7 +30,7 @@ def restart_broker(stack: Stack, counted: Callable[[str], bool]) -> None:
     assert stack.kafka is not None, "the stack's Kafka was given by address: this test restarts it"
     stack.kafka.terminate(20)
     try:
-        assert within(lambda: counted(UNREACHABLE)), "it waits without a word"
+        wait_until(lambda: counted(UNREACHABLE), within_s=WITHIN_S)
     finally:
         stack.kafka.start()
 
@@ -83,12 +82,12 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     ]
     sent: list[str] = []
     send(bootstrap, topic_prefix, sent)
-    assert wait_until(lambda: rows(database, ENDED)[0][0] > 0, within_s=WITHIN_S), "it is in the midst of them"
+    wait_until(lambda: rows(database, ENDED)[0][0] > 0, within_s=WITHIN_S)
     restart(stack, lambda line: line in requests.get(f"http://{address}/metrics", timeout=10).text)
     send(bootstrap, topic_prefix, sent)
-    assert within(lambda: rows(database, ENDED) == [(len(sent),)], WITHIN_S), rows(database, ENDED)
+    wait_until(lambda: rows(database, ENDED) == [(len(sent),)], lambda: rows(database, ENDED), within_s=WITHIN_S)
     seen = "SELECT count(*) FROM ordering.progress WHERE seen @> '{FraudCleared,StockReserved}'"
-    assert within(lambda: rows(database, seen) == [(len(sent),)], WITHIN_S), rows(database, seen)
+    wait_until(lambda: rows(database, seen) == [(len(sent),)], lambda: rows(database, seen), within_s=WITHIN_S)
     assert [context.alive() for context in contexts] == [True, True]
     assert [vendors.asked("payments", ref).keys() for ref in sent] == [{f"{ref}:payment:100"} for ref in sent]
     assert rows(database, "SELECT count(*) FROM payment.quarantine") == [(0,)]

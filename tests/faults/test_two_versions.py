@@ -12,8 +12,9 @@ from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects
+from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.waiting import wait_until
 
 TOLD = Told("ann", "all members know the new type now")
 KEYS, OLD, NEW = 24, "OrderPlaced", "OrderShipped"
@@ -55,9 +56,9 @@ def parked(rig: Rig) -> int:
 
 def test_what_the_old_version_does_not_know_waits_in_order_for_the_new_one(rig: Rig) -> None:
     old, new = rig.runtime(knowing(OLD)), rig.runtime(knowing(OLD, NEW))
-    eventually(lambda: [len(each.runtime.load()) for each in (old, new)] == [2, 2], lambda: (old.counts, new.counts))
+    wait_until(lambda: [len(each.runtime.load()) for each in (old, new)] == [2, 2], lambda: (old.counts, new.counts))
     send(rig, OLD, NEW, OLD)
-    eventually(lambda: len(rig.effects()) + parked(rig) == len(rig.sent), lambda: (len(rig.effects()), parked(rig)))
+    wait_until(lambda: len(rig.effects()) + parked(rig) == len(rig.sent), lambda: (len(rig.effects()), parked(rig)))
     waiting = rig.parked()
     assert 0 < len(waiting) < 2 * KEYS, "both versions were at work"
     old.stop()  # counts come after their commit
@@ -68,8 +69,8 @@ def test_what_the_old_version_does_not_know_waits_in_order_for_the_new_one(rig: 
         assert {entry.reason for entry in heads} == {"search: Undecodable: unknown event type 'OrderShipped'"}
         for entry in heads:
             desk.request_replay(connection, entry, TOLD)
-    eventually(rig.all_applied, lambda: (len(rig.effects()), parked(rig)))
-    eventually(lambda: not rig.parked() and rig.caught_up(), rig.parked)
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), parked(rig)))
+    wait_until(lambda: not rig.parked() and rig.caught_up(), rig.parked)
     new.stop()
     assert (old.error, new.error) == (None, None)
     rig.assert_once_and_in_order()

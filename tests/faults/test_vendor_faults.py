@@ -12,13 +12,13 @@ from new_services.payment.effects import PaymentVendor, apply_writes
 from new_services.services import SERVICES
 from outbox.consumer import BudgetRule, RetryBudget
 from outbox.metrics import Counters
-from strangler.local.waiting import wait_until
 from strangler.step.effects import EffectSender
 from tests.integration.contexts import connect, rows
 from tests.integration.middle import FAST
-from tests.orders import of_order, received
-from tests.running import in_thread
-from tests.vendors_server import Vendors
+from tests.support.orders import of_order, received
+from tests.support.running import in_thread
+from tests.support.vendors_server import Vendors
+from tests.support.waiting import wait_until
 
 ORDERS = 8
 CALM = {"hang_share": 0.0, "effect_then_timeout": 0.0, "rate_limit_per_s": 0.0, "error_share": 0.0}
@@ -56,9 +56,9 @@ def test_whatever_the_provider_does_each_order_is_charged_once(
     )
     named = f'effect_answered_total{{context="payment",vendor="payments",answer="unknown",said="{said}"}}'
     with in_thread(sender.run, sender.stop):
-        assert wait_until(lambda: named in counters.page(), within_s=30), counters.page()
+        wait_until(lambda: named in counters.page(), counters.page)
         vendors.turn("payments", **CALM)
         done = "SELECT count(*) FROM payment.effect WHERE state = 'done'"
-        assert wait_until(lambda: rows(database, done) == [(ORDERS,)], within_s=30), counters.page()
+        wait_until(lambda: rows(database, done) == [(ORDERS,)], counters.page)
     assert [list(vendors.asked("payments", ref)) for ref in refs] == [[f"{ref}:payment:100"] for ref in refs]
     assert rows(database, "SELECT count(*) FROM payment.payment WHERE state = 'taken'") == [(ORDERS,)]

@@ -14,7 +14,7 @@ from outbox.kafka.memory import MemoryBroker
 from strangler.local.stack import Stack
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import Rig
-from tests.vendors_server import Vendors, vendors_server
+from tests.support.vendors_server import Vendors, vendors_server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,14 +36,6 @@ UNDER_TEST = "consumer-under-test"  # the runtime's sessions, not the test's own
 EFFECTS = f"CREATE TABLE {SCHEMA}.effects_seen (key text NOT NULL, number bigint NOT NULL, seq bigserial)"
 RETRY = RetryRule(base_s=0.01, cap_s=0.1, defer_s=0.05, budget=BudgetRule(floor_per_s=1000.0))
 QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry=RETRY, reassign_s=0.1)
-
-
-def eventually(true: Callable[[], object], why: Callable[[], object] = lambda: "") -> None:
-    """Wait until it is true."""
-    deadline = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.01)
 
 
 def connect_to(dsn: str, name: str = "test") -> PsycopgConnection:

@@ -8,7 +8,7 @@ import sys
 from new_services.services import SERVICES
 from outbox.fault_points import FaultPoints
 from tests.integration.contexts import connect
-from tests.orders import placed, received
+from tests.support.orders import placed, received
 
 if __name__ == "__main__":
     _, step, order_ref = sys.argv

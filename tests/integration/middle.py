@@ -11,14 +11,14 @@ from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
-from strangler.local.waiting import wait_until
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.intents import Json
 from strangler.step.vendor import Vendor
 from tests.contracts.event_schemas import broken_by
 from tests.integration.contexts import connect, rows
-from tests.orders import received
-from tests.running import in_thread
+from tests.support.orders import received
+from tests.support.running import in_thread
+from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
 TOLD = "SELECT aggregatetype, aggregateid, aggregate_version, type, payload, context FROM outbox.readable"
@@ -61,7 +61,7 @@ def sending(dsn: str, name: str, vendors: Mapping[str, Vendor], settings: Sender
         yield
 
 
-def ended(dsn: str, name: str, count: int) -> bool:
-    """Whether so many effects have come to their end, soon."""
+def until_ended(dsn: str, name: str, count: int) -> None:
+    """Until so many effects have come to their end."""
     query = f"SELECT count(*) FROM {name}.effect WHERE ended_at IS NOT NULL"
-    return wait_until(lambda: rows(dsn, query) == [(count,)], within_s=30)
+    wait_until(lambda: rows(dsn, query) == [(count,)], lambda: rows(dsn, query))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ import psycopg
 from legacy_app.pausing import MIDDLE
 from strangler.ownership import Owner, Ownership
 from strangler.step.continuation import StepOutcome, store
+from tests.support.waiting import wait_until
 
 WAITING = """
 SELECT continuation.order_ref, waits_for, ownership FROM strangler.continuation JOIN legacy.orders USING (order_ref)
@@ -66,8 +66,9 @@ def answering(dsn: str) -> Iterator[None]:
 
 def until(dsn: str, sql: str, *parameters: object, within_s: float = 30.0) -> None:
     """Wait until the query has a row."""
-    deadline = time.monotonic() + within_s
     with psycopg.connect(dsn, autocommit=True) as connection:
-        while connection.execute(sql, parameters).fetchone() is None:
-            assert time.monotonic() < deadline, sql
-            time.sleep(0.01)
+        wait_until(
+            lambda: connection.execute(sql, parameters).fetchone() is not None,
+            lambda: (sql, parameters),
+            within_s=within_s,
+        )

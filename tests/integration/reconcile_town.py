@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -20,7 +20,6 @@ from strangler.ownership import Owner, Ownership
 from strangler.plan import Plan
 from strangler.reconcile.report import Report
 from strangler.reconcile.run import reconcile
-from strangler.reconcile.waiting import Deadline
 from strangler.step.intents import Json, effect_key
 from tests.integration.reconcile_plan import INDEXING, MAILING, TABLES, document_body, mail_body, plan
 
@@ -194,9 +193,6 @@ class Town:
         """A customer's transaction that is open for as long as the block."""
         with self.connect() as connection:
             yield connection
-
-    def wait(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
-        assert Deadline.after(within_s).wait(condition)
 
     def horizon_is_awaited(self) -> bool:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE %s"

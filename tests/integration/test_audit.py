@@ -8,7 +8,7 @@ from outbox.kafka.codec import to_headers
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.stack import Stack
-from tests.relay_rig import RelayRig, order_event
+from tests.support.relay_rig import RelayRig, order_event
 
 
 def publish(rig: RelayRig, events: list[Event]) -> None:

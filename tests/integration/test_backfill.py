@@ -14,7 +14,6 @@ from outbox.connection import PsycopgConnection
 from outbox.kafka.port import TopicPartition
 from strangler.errors import BadPlan, Refused
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from strangler.moves import Moved, advance
 from strangler.plan import Context, Step
 from strangler.stages import Stage
@@ -23,7 +22,8 @@ from strangler.store import ensure_steps
 from tests.integration.contexts import rows
 from tests.integration.stages.plan import CHECK
 from tests.integration.test_replay_rebuild import again, environ, publish, search
-from tests.orders import cancelled, placed
+from tests.support.orders import cancelled, placed
+from tests.support.waiting import wait_until
 
 __all__ = ["environ"]  # the fixture
 
@@ -144,7 +144,7 @@ def test_a_topic_made_anew_is_refused_with_what_to_do(
 
 def passes(database: str, events: int) -> None:
     """Wait until the consumer has passed so many."""
-    assert wait_until(lambda: rows(database, LOWEST) == [(events,)], within_s=30), rows(database, LOWEST)
+    wait_until(lambda: rows(database, LOWEST) == [(events,)], lambda: rows(database, LOWEST))
 
 
 @pytest.mark.parametrize("verb", ["backfill", "rebuild"])

@@ -13,7 +13,8 @@ from outbox.errors import DependencyDown
 from outbox.kafka.memory import MemoryBroker, MemoryConsumer
 from outbox.kafka.port import Record, TopicPartition
 from tests.integration.consumer_faults import TOPIC, rig_in_memory
-from tests.integration.consumer_rig import QUICK, Rig, Running, eventually
+from tests.integration.consumer_rig import QUICK, Rig, Running
+from tests.support.waiting import wait_until
 
 
 class Deaf(MemoryConsumer):
@@ -44,7 +45,7 @@ def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
 def at_work(rig: Rig, settings: RuntimeSettings = QUICK) -> tuple[Running, Deaf]:
     rig.send_many(keys=8, each=2)
     running = rig.runtime(settings=settings)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert isinstance(running.consumer, Deaf)
     return running, running.consumer
 
@@ -53,10 +54,10 @@ def test_a_broker_that_is_away_is_waited_for_without_end(rig: Rig) -> None:
     assert RuntimeSettings().broker_patience_s == math.inf
     running, consumer = at_work(rig)
     consumer.to = frozenset({"poll", "log_range"})
-    eventually(lambda: running.count(Metric.UNREACHABLE) >= 3)
+    wait_until(lambda: running.count(Metric.UNREACHABLE) >= 3)
     consumer.to = frozenset()
     rig.send_many(keys=8, each=1)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     assert running.error is None
     rig.assert_once_and_in_order()
@@ -76,8 +77,8 @@ def test_a_broker_that_is_away_just_when_a_log_was_lost_is_asked_again(rig: Rig,
     with broker.changed:
         broker.log(TopicPartition(TOPIC, 0)).truncate(0)
         broker.changed.notify_all()
-    eventually(lambda: running.count(Metric.UNREACHABLE) > 0, lambda: running.error)
+    wait_until(lambda: running.count(Metric.UNREACHABLE) > 0, lambda: running.error)
     assert not running.runtime.lost()
     consumer.to = frozenset()
-    eventually(lambda: list(running.runtime.lost()) == [TopicPartition(TOPIC, 0)], lambda: running.error)
+    wait_until(lambda: list(running.runtime.lost()) == [TopicPartition(TOPIC, 0)], lambda: running.error)
     assert running.thread.is_alive()

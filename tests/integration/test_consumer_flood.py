@@ -16,17 +16,12 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, Rig, write_effects
+from tests.support.clock import Clock
+from tests.support.waiting import wait_until
 
 HOME = TopicPartition("order", 0)
 RULE = FloodRule(ratio=0.2, consecutive=5, window_s=60.0, pause_s=2.0, calm=10)
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -48,14 +43,14 @@ def test_a_flood_stops_its_lanes_and_not_the_healthy_ones(rig: Rig) -> None:
         rig.send(f"order-{number}", 1)
     settings = replace(QUICK, flood=replace(RULE, pause_s=0.2))
     running = rig.runtime(refuses_half, settings=settings)
-    eventually(lambda: running.count(Metric.PUT_OFF, Clause.FLOOD_SHARE) > 5)
+    wait_until(lambda: running.count(Metric.PUT_OFF, Clause.FLOOD_SHARE) > 5)
     assert 0 < len(rig.parked()) <= 30 * RULE.ratio
     assert running.count(Metric.FLOODED) == 1
     assert not rig.caught_up(), "nothing is passed that was not parked"
     running.stop()
 
     rig.runtime(settings=settings)  # mended
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert len(rig.effects()) + len(rig.parked()) == 60
 
 

@@ -13,7 +13,8 @@ from outbox.consumer import Disposition, InParallel, Metric, Poison
 from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig
+from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, run_records=1_000)
 
@@ -61,7 +62,7 @@ def test_many_keys_are_worked_on_at_once_and_each_in_order(rig: Rig) -> None:
     vendor = Vendor(at_once=30)  # of 40 keys in 2 x 4 lanes, with 3 sessions
     rig.send_many(keys=40, each=5)
     running = rig.runtime(InParallel(vendor.work, hands=40), settings=SETTINGS)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert sorted(vendor.done) == sorted(rig.sent)
     assert all(vendor.of(f"order-{key}") == [1, 2, 3, 4, 5] for key in range(40))
     running.stop()  # counts come after their commit
@@ -73,7 +74,7 @@ def test_a_failure_holds_back_its_key_alone_and_repeats_nothing_that_is_done(rig
     vendor = Vendor(trouble={("order-1", 3): list(failing)})
     rig.send_many(keys=40, each=5)  # so that others share its lane, and their later work is done before it
     running = rig.runtime(InParallel(vendor.work, hands=40), settings=SETTINGS)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert Counter(vendor.done) == Counter(rig.sent)
     assert vendor.of("order-1") == [1, 2, 3, 4, 5]
     running.stop()
@@ -84,7 +85,7 @@ def test_poison_parks_its_key_and_the_others_go_on(rig: Rig) -> None:
     vendor = Vendor(trouble={("order-1", 2): [Poison(0, "no such customer")] * 20})
     rig.send_many(keys=6, each=4)
     running = rig.runtime(InParallel(vendor.work, hands=6), settings=SETTINGS)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert vendor.of("order-1") == [1]
     assert Counter(vendor.done) == Counter(one for one in rig.sent if one[0] != "order-1" or one[1] == 1)
     assert [key for key, _ in rig.parked()] == ["order-1"] * 3
@@ -96,7 +97,7 @@ def test_what_is_under_way_at_a_stop_is_finished_and_stored(rig: Rig) -> None:
     vendor = Vendor(at_once=2)  # one key: held until the test says so
     rig.send_many(keys=1, each=3)
     running = rig.runtime(InParallel(vendor.work, hands=4), settings=SETTINGS)
-    eventually(lambda: vendor.most == 1)
+    wait_until(lambda: vendor.most == 1)
     running.runtime.stop()
     vendor.enough.set()
     running.ended()
@@ -109,11 +110,11 @@ def test_work_that_is_not_begun_stops_when_the_partition_is_revoked(rig: Rig) ->
     vendor = Vendor(at_once=2)
     rig.send_many(keys=1, each=3)
     running = rig.runtime(InParallel(vendor.work, hands=4), settings=replace(SETTINGS, grace_s=WITHIN_S))
-    eventually(lambda: vendor.most == 1)
+    wait_until(lambda: vendor.most == 1)
     board = running.runtime._board
     closing = threading.Thread(target=board.close, args=(board.held(), WITHIN_S))
     closing.start()
-    eventually(lambda: not board.held())
+    wait_until(lambda: not board.held())
     vendor.enough.set()
     closing.join(WITHIN_S)
     assert vendor.of("order-0") == [1]

@@ -15,9 +15,10 @@ from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import Consumer, TopicPartition
 from outbox.kafka.python_network import Network
-from tests.forgetting import never_fetched_again, paused_behind_our_back
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, write_effects
 from tests.integration.kafka_rig import TIMING, rig_on_kafka
+from tests.support.forgetting import never_fetched_again, paused_behind_our_back
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -31,12 +32,12 @@ def test_members_come_and_go_without_loss_or_double(rig: Rig) -> None:
     rig.send_many(keys=10, each=3)
     second = rig.runtime()
     rig.send_many(keys=10, each=3)
-    eventually(lambda: second.count(Metric.ASSIGNED) > 0, lambda: (first.counts, second.counts))
+    wait_until(lambda: second.count(Metric.ASSIGNED) > 0, lambda: (first.counts, second.counts))
     rig.send_many(keys=10, each=3)
     first.stop()
     rig.send_many(keys=10, each=3)
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     second.stop()
     assert (first.error, second.error) == (None, None)
     rig.assert_once_and_in_order()
@@ -52,14 +53,14 @@ def test_a_slow_handler_pauses_partitions_and_keeps_its_membership(rig: Rig) -> 
     settings = replace(QUICK, fetch_records=10, bound=Bound(records=20), transaction_idle_s=3 * WITHIN_S)
     rig.send_many(keys=20, each=20)
     running = rig.runtime(slow, settings=settings)
-    eventually(lambda: running.count(Metric.PAUSED) == 4, lambda: running.counts)
+    wait_until(lambda: running.count(Metric.PAUSED) == 4, lambda: running.counts)
     beyond_the_session = time.monotonic() + TIMING.session_s + 1.0
-    eventually(lambda: time.monotonic() > beyond_the_session)
+    wait_until(lambda: time.monotonic() > beyond_the_session)
     assert max(records for records, _ in running.runtime.load().values()) < 20 + 10
     assert running.count(Metric.REVOKED) == 0
     released.set()
-    eventually(rig.all_applied, lambda: len(rig.effects()))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, lambda: len(rig.effects()))
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -75,7 +76,7 @@ def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -
         _ = writer.commit_transaction() if committed else writer.abort_transaction()
     writer.close()
     rig.runtime()
-    eventually(rig.caught_up, lambda: (rig.positions(), rig.admin.end_offsets([rig.topic])))
+    wait_until(rig.caught_up, lambda: (rig.positions(), rig.admin.end_offsets([rig.topic])))
     assert sorted(rig.effects()) == sorted(rig.sent)
 
 
@@ -83,13 +84,13 @@ def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -
 def test_a_partition_the_client_forgot_is_healed(rig: Rig, fault: Callable[[Consumer, TopicPartition], None]) -> None:
     running = rig.runtime(settings=replace(QUICK, patience=Patience(probe_s=0.5, stall_s=2.0)))
     rig.send_many(keys=10, each=2)
-    eventually(rig.all_applied, rig.effects)
+    wait_until(rig.all_applied, rig.effects)
     fault(running.consumer, TopicPartition(rig.topic, 2))
     a_fetch_later = time.monotonic() + 0.5  # one under way would still bring records
-    eventually(lambda: time.monotonic() > a_fetch_later)
+    wait_until(lambda: time.monotonic() > a_fetch_later)
     rig.send_many(keys=10, each=2)
-    eventually(rig.all_applied, lambda: (len(rig.effects()), running.counts))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, lambda: (len(rig.effects()), running.counts))
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     remedies = ["reseek"] if fault is paused_behind_our_back else ["reseek", "rejoin"]
     assert [label for name, label in running.counts if name == Metric.STALLED] == remedies

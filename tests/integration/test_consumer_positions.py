@@ -12,7 +12,8 @@ from outbox.errors import ConfigurationError
 from outbox.kafka.memory import MemoryBroker, MemoryConsumer
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC, Halt
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig
+from tests.support.waiting import wait_until
 
 
 def test_two_members_share_and_hand_over_without_loss_or_double(rig: Rig) -> None:
@@ -20,11 +21,11 @@ def test_two_members_share_and_hand_over_without_loss_or_double(rig: Rig) -> Non
     first = rig.runtime()
     second = rig.runtime()
     rig.send_many(keys=10, each=5)
-    eventually(lambda: second.count(Metric.ASSIGNED) > 0)
+    wait_until(lambda: second.count(Metric.ASSIGNED) > 0)
     first.stop()
     rig.send_many(keys=10, each=5)
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -41,12 +42,12 @@ def test_a_zombie_with_an_open_transaction_changes_nothing_any_more(rig: Rig, br
     if holds_the_row:
         # Its commit could still come: the takeover waits for it, and PostgreSQL ends a transaction that stays idle.
         rig.sql(TERMINATE_IDLE_IN_TRANSACTION)
-    eventually(rig.all_applied, rig.effects)
+    wait_until(rig.all_applied, rig.effects)
     halt.released.set()
     rig.send("order-1", 2)
     rig.send("order-2", 1)
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     zombie.stop()
     heir.stop()
     assert (zombie.error, heir.error) == (None, None)
@@ -66,9 +67,9 @@ def test_a_stopped_transaction_is_ended_by_the_server(rig: Rig, broker: MemoryBr
     assert isinstance(zombie.consumer, MemoryConsumer)
     broker.evict(zombie.consumer)
     rig.runtime()
-    eventually(rig.all_applied, rig.effects)
+    wait_until(rig.all_applied, rig.effects)
     halt.released.set()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -77,8 +78,8 @@ def test_the_database_may_go_away(rig: Rig) -> None:
     for _ in range(5):
         rig.send_many(keys=5, each=1)
         rig.sql(TERMINATE_ALL)
-        eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+        wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     assert sorted(rig.effects()) == sorted(rig.sent)
     assert running.thread.is_alive()
 
@@ -108,15 +109,15 @@ def test_a_position_outside_the_log_stops_its_partition_and_no_other(
 ) -> None:
     rig.send_many(keys=8, each=2)
     first = rig.runtime()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     first.stop()
     lose(rig, broker)
     before = rig.positions()
     again = rig.runtime()
-    eventually(lambda: again.runtime.lost() and again.count(Metric.ASSIGNED) > 0)
+    wait_until(lambda: again.runtime.lost() and again.count(Metric.ASSIGNED) > 0)
     rig.send_many(keys=8, each=1)
     partition_1 = rig.admin.end_offsets([TOPIC])[TopicPartition(TOPIC, 1)]
-    eventually(lambda: all(offset == partition_1 for number, _, offset in rig.positions() if number == 1))
+    wait_until(lambda: all(offset == partition_1 for number, _, offset in rig.positions() if number == 1))
     assert list(again.runtime.lost()) == [TopicPartition(TOPIC, 0)]
     assert [one for one in rig.positions() if one[0] == 0] == [one for one in before if one[0] == 0]
     assert again.thread.is_alive()
@@ -127,18 +128,18 @@ def test_a_position_outside_the_log_stops_its_partition_and_no_other(
 def test_a_log_that_is_lost_under_a_reader_stops_its_partition(rig: Rig, broker: MemoryBroker) -> None:
     rig.send_many(keys=8, each=2)
     running = rig.runtime()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     with broker.changed:
         broker.log(TopicPartition(TOPIC, 0)).truncate(0)
         broker.changed.notify_all()
-    eventually(lambda: TopicPartition(TOPIC, 0) in running.runtime.lost())
+    wait_until(lambda: TopicPartition(TOPIC, 0) in running.runtime.lost())
     assert running.thread.is_alive()
 
 
 def test_another_number_of_lanes_is_refused_with_the_fix(rig: Rig) -> None:
     rig.send("order-1", 1)
     first = rig.runtime()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     first.stop()
     again = rig.runtime(settings=replace(QUICK, lanes=8))
     again.ended()

@@ -18,7 +18,8 @@ from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC, Halt, rig_in_memory
-from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, eventually, write_effects
+from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
+from tests.support.waiting import wait_until
 
 TOLD = Told("ann", "the customer exists now")
 
@@ -64,13 +65,13 @@ def test_a_replay_takes_the_key_in_order_while_its_new_events_arrive(rig: Rig) -
     picky = Picky(("order-1", 2))
     rig.send_many(keys=4, each=30)
     running = rig.runtime(picky)
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 29, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 29, rig.parked)
     picky.refused.clear()
     replay(rig)
     for number in range(31, 61):  # live ones, some while it is replayed, some after
         rig.send("order-1", number)
-    eventually(rig.all_applied, rig.parked)
-    eventually(lambda: not rig.parked(), rig.parked)
+    wait_until(rig.all_applied, rig.parked)
+    wait_until(lambda: not rig.parked(), rig.parked)
     running.stop()  # counts come after their commit
     rig.assert_once_and_in_order()
     assert running.count(Metric.REPLAYED) >= 29
@@ -91,7 +92,7 @@ def parking_its_second(rig: Rig, point: str) -> tuple[Picky, Halt]:
     picky, halt = Picky(("order-1", 1)), Halt(point)
     rig.send("order-1", 1)
     first = rig.runtime(picky)
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
     first.stop()
     rig.send("order-1", 2)
     rig.runtime(picky, fault_points=halt)
@@ -107,8 +108,8 @@ def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig
     picky.refused.clear()
     replay(rig)
     threading.Timer(0.3, halt.released.set).start()
-    eventually(rig.all_applied, rig.parked)
-    eventually(lambda: not rig.parked(), rig.parked)
+    wait_until(rig.all_applied, rig.parked)
+    wait_until(lambda: not rig.parked(), rig.parked)
     rig.assert_once_and_in_order()
 
 
@@ -118,7 +119,7 @@ def test_an_event_parked_while_the_one_before_it_is_discarded_is_not_forgotten(r
     _, halt = parking_its_second(rig, point)
     threading.Timer(0.3, halt.released.set).start()
     ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
-    eventually(lambda: rig.effects() and not rig.parked(), rig.parked)
+    wait_until(lambda: rig.effects() and not rig.parked(), rig.parked)
     assert rig.effects() == [("order-1", 2)]
 
 
@@ -126,16 +127,16 @@ def test_what_is_still_poison_waits_again_with_its_successors(rig: Rig) -> None:
     picky = Picky(("order-1", 1), ("order-1", 3))
     rig.send_many(keys=2, each=5)
     running = rig.runtime(picky)
-    eventually(lambda: len(rig.parked()) == 5 and rig.caught_up(), rig.parked)
+    wait_until(lambda: len(rig.parked()) == 5 and rig.caught_up(), rig.parked)
     picky.refused.discard(("order-1", 1))
     replay(rig)
-    eventually(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
+    wait_until(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
     assert [number for key, number in rig.effects() if key == "order-1"] == [1, 2]
     assert (head(rig).reason, head(rig).state) == ("no such customer", "open")
 
     ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"mended", headers=None))
     replay(rig)
-    eventually(rig.all_applied, rig.parked)
+    wait_until(rig.all_applied, rig.parked)
     rig.assert_once_and_in_order()
     assert rig.sql("SELECT verb, actor, reason FROM quarantine_audit ORDER BY id") == [
         (verb, "ann", "the customer exists now") for verb in ("replay", "fix", "replay")
@@ -145,9 +146,9 @@ def test_what_is_still_poison_waits_again_with_its_successors(rig: Rig) -> None:
 def test_discarding_the_first_releases_what_waited_behind_it(rig: Rig) -> None:
     rig.send_many(keys=2, each=4)
     rig.runtime(Picky(("order-1", 2)))
-    eventually(lambda: len(rig.parked()) == 3 and rig.caught_up(), rig.parked)
+    wait_until(lambda: len(rig.parked()) == 3 and rig.caught_up(), rig.parked)
     ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
-    eventually(lambda: not rig.parked(), rig.parked)
+    wait_until(lambda: not rig.parked(), rig.parked)
     assert [number for key, number in rig.effects() if key == "order-1"] == [1, 3, 4]
     assert rig.sql("SELECT resolution, count(*) FROM quarantine GROUP BY 1 ORDER BY 1") == [
         ("discarded", 1),
@@ -160,12 +161,12 @@ def test_bytes_that_were_no_event_are_mended_by_payload_and_headers(rig: Rig, br
     rig.sent.append(("order-1", 1))
     rig.send("order-1", 2)
     rig.runtime()
-    eventually(lambda: len(rig.parked()) == 2, rig.parked)
+    wait_until(lambda: len(rig.parked()) == 2, rig.parked)
     headers = [("id", b"018f0000-0000-7000-8000-000000000001"), ("type", b"OrderPlaced"), ("version", b"1")]
     ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"{}", headers=headers))
     assert head(rig).offset == broken.offset
     replay(rig)
-    eventually(rig.all_applied, rig.parked)
+    wait_until(rig.all_applied, rig.parked)
     rig.assert_once_and_in_order()
 
 
@@ -173,13 +174,13 @@ def test_a_replay_that_dies_before_its_commit_is_done_once_by_the_next_process(r
     picky, halt = Picky(("order-1", 1)), Halt("replay.handled")
     rig.send_many(keys=3, each=3)
     first = rig.runtime(picky, fault_points=halt)
-    eventually(lambda: rig.caught_up() and rig.parked(), rig.parked)
+    wait_until(lambda: rig.caught_up() and rig.parked(), rig.parked)
     picky.refused.clear()
     replay(rig)
     assert halt.reached.wait(WITHIN_S)
     rig.sql("UPDATE position SET fence = fence + 1")  # as a new assignment does
     halt.released.set()
-    eventually(lambda: not rig.parked(), rig.parked)
+    wait_until(lambda: not rig.parked(), rig.parked)
     assert first.count(Metric.FENCED) == 1, "what it had done was rolled back, and the partition taken anew"
     first.stop()
     rig.assert_once_and_in_order()
@@ -193,13 +194,13 @@ def test_the_record_is_kept_before_the_log_loses_it(
     picky = Picky(("order-1", 1))
     rig.send_many(keys=2, each=3)
     running = rig.runtime(picky)
-    eventually(lambda: running.count(Metric.KEPT) == 3, rig.parked)
+    wait_until(lambda: running.count(Metric.KEPT) == 3, rig.parked)
     for partition in range(2):
         log = broker.log(TopicPartition(TOPIC, partition))
         log.delete_before(log.end)
     picky.refused.clear()
     replay(rig)
-    eventually(rig.all_applied, rig.parked)
+    wait_until(rig.all_applied, rig.parked)
     rig.assert_once_and_in_order()
 
 
@@ -220,7 +221,7 @@ def test_headers_that_are_no_text_are_kept_and_mended(
             records[place] = record._replace(headers=RawHeaders(damage[:1] + raw + damage[1:]))
     picky = Picky(("order-0", 1), ("order-1", 1))
     running = rig.runtime(picky)
-    eventually(lambda: running.count(Metric.KEPT) == 2, rig.parked)
+    wait_until(lambda: running.count(Metric.KEPT) == 2, rig.parked)
     for partition in range(2):
         log = broker.log(TopicPartition(TOPIC, partition))
         log.delete_before(log.end)
@@ -230,7 +231,7 @@ def test_headers_that_are_no_text_are_kept_and_mended(
         waiting = len(rig.parked())
         ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=None, headers=headers))
         replay(rig)
-        eventually(lambda waiting=waiting: len(rig.parked()) < waiting, rig.parked)  # type: ignore[misc] # bound at once
+        wait_until(lambda waiting=waiting: len(rig.parked()) < waiting, rig.parked)  # type: ignore[misc] # bound at once
     rig.assert_once_and_in_order()
 
 
@@ -238,11 +239,11 @@ def test_a_record_that_is_gone_is_said_and_nothing_passes_it(rig: Rig, broker: M
     rig.send_many(keys=1, each=2)
     rig.sent.clear()
     running = rig.runtime(Picky(("order-0", 1)))
-    eventually(lambda: len(rig.parked()) == 2, rig.parked)
+    wait_until(lambda: len(rig.parked()) == 2, rig.parked)
     for partition in range(2):
         log = broker.log(TopicPartition(TOPIC, partition))
         log.delete_before(log.end)
     replay(rig)
-    eventually(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
+    wait_until(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
     assert head(rig).reason.startswith("its record is gone from the log")
     assert rig.effects() == []

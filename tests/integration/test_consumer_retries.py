@@ -15,7 +15,8 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, BudgetRule, Disposition, Metric, Overloaded, RetryBudget
 from outbox.consumer.retry.rule import Clause
 from outbox.event import ReceivedEvent
-from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, write_effects
+from tests.support.waiting import wait_until
 
 NEVER = BreakerRule(least=10_000, in_a_row=10_000)
 
@@ -25,7 +26,7 @@ def test_a_permanent_error_parks_its_own_event_and_no_other(rig: Rig) -> None:
     rig.sql("ALTER TABLE effects_seen ADD CHECK (key <> 'order-2' OR number <> 3)")
     rig.send_many(keys=5, each=5)
     running = rig.runtime()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert [key for key, _ in rig.parked()] == ["order-2"] * 3
     assert sorted(set(rig.sent) - set(rig.effects())) == [("order-2", number) for number in (3, 4, 5)]
     assert rig.sql('SELECT reason FROM quarantine ORDER BY parked_at, "offset" LIMIT 1') == [
@@ -44,11 +45,11 @@ def test_one_failing_key_holds_its_lane_and_the_others_flow(rig: Rig) -> None:
 
     rig.send_many(keys=12, each=4)
     running = rig.runtime(limping, settings=replace(QUICK, retry=replace(RETRY, breaker=NEVER)))
-    eventually(lambda: len({key for key, _ in rig.effects()}) > 6, rig.effects)
-    eventually(lambda: running.count(Metric.PUT_OFF, Clause.ATTEMPTS) > 0)
+    wait_until(lambda: len({key for key, _ in rig.effects()}) > 6, rig.effects)
+    wait_until(lambda: running.count(Metric.PUT_OFF, Clause.ATTEMPTS) > 0)
     assert ("order-1", 1) not in rig.effects()
     healed.set()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -63,7 +64,7 @@ def test_a_downstream_that_asks_for_patience_is_left_alone(rig: Rig) -> None:
 
     rig.send_many(keys=1, each=5)
     running = rig.runtime(busy_at_first)
-    eventually(rig.all_applied)
+    wait_until(rig.all_applied)
     assert (calls[:2], sum(calls[1:])) == ([5, 1], 5), (
         "a slow start: what failed is tried again one, two, four at a time"
     )
@@ -83,7 +84,7 @@ def test_without_credit_nothing_is_tried_again_and_the_clause_is_named(rig: Rig)
     rig.send_many(keys=20, each=1)
     began = time.monotonic()
     running = rig.runtime(down, settings=replace(QUICK, retry=rule))
-    eventually(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 20)
+    wait_until(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 20)
     running.stop()
     assert sum(attempts) <= 20 + 5 + 15 + (time.monotonic() - began) * rule.budget.floor_per_s
 

@@ -18,7 +18,8 @@ from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
 from outbox.policy import Expired
 from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, write_effects
+from tests.support.waiting import wait_until
 
 DISPOSITION = Metric.DISPOSITION.value
 
@@ -34,8 +35,8 @@ def test_a_failing_handler_is_tried_again_until_every_effect_is_there_once(rig: 
 
     rig.send_many(keys=8, each=8)
     running = rig.runtime(fragile)
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()  # counts come after their commit
     rig.assert_once_and_in_order()
     assert running.count(Metric.RETRY, "ConnectionError") > 0
@@ -62,8 +63,8 @@ def test_the_collector_is_the_processes_own(rig: Rig) -> None:
 def test_a_connection_lost_at_any_point_leaves_every_effect_there_once(rig: Rig, name: str) -> None:
     rig.send_many(keys=6, each=6)
     rig.runtime(fault_points=Raise(name))
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -76,8 +77,8 @@ def test_poison_parks_its_key_and_nothing_else(rig: Rig) -> None:
 
     rig.send_many(keys=6, each=4)
     running = rig.runtime(strict)
-    eventually(lambda: len(rig.parked()) == 3 and len(rig.effects()) == 21, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(lambda: len(rig.parked()) == 3 and len(rig.effects()) == 21, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     assert {key for key, _ in rig.parked()} == {"order-1"}
     assert ("order-1", 1) in rig.effects()
     running.stop()
@@ -86,10 +87,10 @@ def test_poison_parks_its_key_and_nothing_else(rig: Rig) -> None:
     again = rig.runtime(strict)  # a new process knows the key from its rows
     rig.send("order-1", 5)
     rig.send("order-2", 5)
-    eventually(lambda: len(rig.parked()) == 4 and len(rig.effects()) == 22, rig.effects)
+    wait_until(lambda: len(rig.parked()) == 4 and len(rig.effects()) == 22, rig.effects)
     rig.sql("UPDATE quarantine SET resolved_at = now()")
     rig.send("order-1", 6)
-    eventually(lambda: ("order-1", 6) in rig.effects(), rig.effects)
+    wait_until(lambda: ("order-1", 6) in rig.effects(), rig.effects)
     again.stop()
 
 
@@ -98,7 +99,7 @@ def test_bytes_that_are_no_event_are_parked_and_others_flow(rig: Rig, broker: Me
     broker.append(TOPIC, None, None)
     rig.send("order-1", 1)
     rig.runtime()
-    eventually(lambda: rig.caught_up() and rig.effects() == [("order-1", 1)], rig.positions)
+    wait_until(lambda: rig.caught_up() and rig.effects() == [("order-1", 1)], rig.positions)
     reasons = [reason for (reason,) in rig.sql("SELECT reason FROM quarantine")]
     assert len(reasons) == 2
     assert all(reason.startswith("undecodable: ") for reason in reasons)
@@ -107,17 +108,17 @@ def test_bytes_that_are_no_event_are_parked_and_others_flow(rig: Rig, broker: Me
 def test_a_repeat_of_the_relay_reaches_no_handler(rig: Rig) -> None:
     rig.send_many(keys=1, each=3)
     running = rig.runtime()
-    eventually(rig.all_applied)
+    wait_until(rig.all_applied)
     for lsn in (2, 3):
         rig.send("order-0", lsn, lsn=lsn)
     rig.send("order-0", 4, lsn=4)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert rig.effects() == [("order-0", number) for number in (1, 2, 3, 4)]
     running.stop()
     assert running.count(DISPOSITION, "duplicate") == 2
     rig.send("order-0", 1, lsn=1)
     again = rig.runtime()
-    eventually(lambda: rig.caught_up() and again.count(DISPOSITION, "duplicate") == 1, rig.positions)
+    wait_until(lambda: rig.caught_up() and again.count(DISPOSITION, "duplicate") == 1, rig.positions)
 
 
 def test_idle_lanes_pass_the_end_and_its_markers_and_then_nothing_is_written(rig: Rig, broker: MemoryBroker) -> None:
@@ -125,17 +126,17 @@ def test_idle_lanes_pass_the_end_and_its_markers_and_then_nothing_is_written(rig
     for partition in range(2):
         broker.log(TopicPartition(TOPIC, partition)).mark()
     running = rig.runtime()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     consumer = running.consumer
     assert isinstance(consumer, CountingConsumer)
 
     def quiet() -> bool:
         """Nothing is asked or written during some polls; before them its last commit may have been under way."""
         polls, asked = consumer.polls, rig.sql(LAST_STATEMENT)
-        eventually(lambda: consumer.polls > polls + 5)
+        wait_until(lambda: consumer.polls > polls + 5)
         return rig.sql(LAST_STATEMENT) == asked
 
-    eventually(quiet)
+    wait_until(quiet)
 
 
 LAST_STATEMENT = """
@@ -145,14 +146,14 @@ SELECT max(query_start) FROM pg_stat_activity WHERE application_name = 'consumer
 def test_a_restart_goes_on_where_each_lane_stood(rig: Rig) -> None:
     rig.send_many(keys=8, each=3)
     first = rig.runtime()
-    eventually(rig.all_applied)
+    wait_until(rig.all_applied)
     first.stop()
     assert first.error is None
     assert rig.caught_up(), "a clean stop leaves positions at the end"
     rig.send_many(keys=8, each=3)
     rig.runtime()
-    eventually(rig.all_applied)
-    eventually(rig.caught_up)
+    wait_until(rig.all_applied)
+    wait_until(rig.caught_up)
     assert sorted(rig.effects()) == sorted(rig.sent)
 
 
@@ -179,11 +180,11 @@ def test_a_slow_handler_pauses_its_partition_within_the_bound(rig: Rig) -> None:
     settings = replace(QUICK, fetch_records=10, bound=Bound(records=40))
     rig.send_many(keys=20, each=20)
     running = rig.runtime(slow, settings=settings)
-    eventually(lambda: running.count(Metric.PAUSED) >= 2)
+    wait_until(lambda: running.count(Metric.PAUSED) >= 2)
     assert max(records for records, _ in running.runtime.load().values()) < 40 + 10
     released.set()
-    eventually(rig.all_applied, rig.effects)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     assert running.count(Metric.RESUMED) >= 2
     rig.assert_once_and_in_order()
@@ -205,7 +206,7 @@ def test_a_wrong_number_of_dispositions_is_never_taken_for_done(rig: Rig) -> Non
 
     rig.send("order-1", 1)
     running = rig.runtime(forgetful)
-    eventually(lambda: running.count(Metric.RETRY, "ValueError") > 2)
+    wait_until(lambda: running.count(Metric.RETRY, "ValueError") > 2)
     assert not rig.caught_up()
 
 
@@ -215,7 +216,7 @@ def test_late_work_is_dropped_before_the_handler_by_its_clause(rig: Rig) -> None
     rig.send("order-2", 1, deadline=1_000_000_000)
     expiry = Expiry(Expired.DROP, "policy:search.expired=drop")
     running = rig.runtime(expiry=expiry, shedding=Shedding(permitted=lambda: True))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     assert rig.effects() == [("order-1", 2)]
     assert running.count(DISPOSITION, "expired") == 2
@@ -227,7 +228,7 @@ def test_late_work_that_is_escalated_waits_for_a_person_with_the_later_events_of
     rig.send("order-1", 2)
     rig.send("order-2", 1)
     rig.runtime(expiry=Expiry(Expired.ESCALATE, "policy:payment.expired=escalate"))
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.positions)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.positions)
     assert rig.effects() == [("order-2", 1)]
     reasons = [reason for (reason,) in rig.sql("SELECT reason FROM quarantine ORDER BY parked_at, 1")]
     assert any("policy:payment.expired=escalate" in reason for reason in reasons)
@@ -245,6 +246,6 @@ def test_much_poison_costs_each_event_a_second_handling_or_so(rig: Rig) -> None:
 
     rig.send_many(keys=400, each=1)  # one in ten is poisoned, five in each lane
     rig.runtime(strict, settings=replace(QUICK, run_records=1_000, flood=FloodRule(ratio=1.0)))
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 40, lambda: (rig.positions(), rig.parked()))
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 40, lambda: (rig.positions(), rig.parked()))
     assert len(rig.effects()) == 360
     assert seen.total() < 3 * 400

@@ -28,7 +28,8 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.policy import OverBudget
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, write_effects
+from tests.support.waiting import wait_until
 
 CLAUSE = "policy:search.sampling.keep=0.5"
 OVER_BUDGET = "policy:search.retry.over_budget"
@@ -83,7 +84,7 @@ def poor(choice: OverBudget, flood: FloodRule = FloodRule()) -> RuntimeSettings:
 def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig) -> None:
     rig.send_many(keys=40, each=3)
     running = rig.runtime(shedding=Shedding(always, give_up, sample=SAMPLE))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     kept, left_out = {key for key, _ in rig.effects()}, {key for key, _ in given_up(rig)}
     assert kept
@@ -97,7 +98,7 @@ def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig)
 def test_what_is_not_permitted_is_handled(rig: Rig) -> None:
     rig.send_many(keys=20, each=2)
     rig.runtime(shedding=Shedding(never, give_up, SAMPLE))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     assert not given_up(rig)
 
@@ -116,7 +117,7 @@ def test_a_rolled_back_run_notes_nothing(rig: Rig) -> None:
     rig.send_many(keys=1, each=5)
     nobody = replace(SAMPLE, keep=0.0)
     rig.runtime(shedding=Shedding(always, fails_once, sample=nobody))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     assert given_up(rig) == rig.sent
 
 
@@ -125,7 +126,7 @@ def test_over_budget_what_failed_is_given_up_and_the_others_are_done(rig: Rig) -
     rig.send_many(keys=10, each=4)
     shedding = Shedding(always, give_up, over_budget=f"{OVER_BUDGET}=drop")
     running = rig.runtime(fails_for("order-3", limping=down), settings=poor(OverBudget.DROP), shedding=shedding)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     assert {key for key, _ in given_up(rig)} == {"order-3"}
     assert sorted([*rig.effects(), *given_up(rig)]) == sorted(rig.sent)
@@ -138,10 +139,10 @@ def test_over_budget_and_not_permitted_it_waits(rig: Rig) -> None:
     rig.send_many(keys=4, each=2)
     handler = fails_for("order-1", limping=down)
     running = rig.runtime(handler, settings=poor(OverBudget.DROP), shedding=Shedding(never, give_up))
-    eventually(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 3)
+    wait_until(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 3)
     assert not rig.caught_up()
     down.clear()
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
 
 
@@ -150,7 +151,7 @@ def test_over_budget_what_failed_is_parked_with_the_later_events_of_its_key(rig:
     rig.send_many(keys=10, each=4)
     shedding = Shedding(over_budget=f"{OVER_BUDGET}=quarantine")
     running = rig.runtime(fails_for("order-3", limping=down), settings=poor(OverBudget.QUARANTINE), shedding=shedding)
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     running.stop()
     assert [key for key, _ in rig.parked()] == ["order-3"] * 4
     assert sorted(set(rig.sent) - set(rig.effects())) == [("order-3", number) for number in (1, 2, 3, 4)]
@@ -178,7 +179,7 @@ def test_who_only_stood_beside_a_failure_is_not_ended(rig: Rig, choice: OverBudg
     settings = poor(choice)
     settings = replace(settings, run_records=10, retry=replace(settings.retry, budget=rule))
     running = rig.runtime(fails_in_company, settings=settings, shedding=Shedding(always, give_up))
-    eventually(rig.caught_up, rig.positions)
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     assert running.count(Metric.PUT_OFF, Clause.BUDGET) > 0, "the budget was spent"
     assert not given_up(rig)
@@ -191,10 +192,10 @@ def test_an_outage_does_not_drain_into_quarantine(rig: Rig) -> None:
     handler = fails_for(*(f"order-{key}" for key in range(keys)), limping=down)
     limits = FloodRule(consecutive=3, pause_s=0.05)
     running = rig.runtime(handler, settings=replace(poor(OverBudget.QUARANTINE, limits), run_records=1))
-    eventually(lambda: running.count(Metric.PUT_OFF, Clause.FLOOD_ROW) > 10)
+    wait_until(lambda: running.count(Metric.PUT_OFF, Clause.FLOOD_ROW) > 10)
     assert len(rig.parked()) < 3 * len({partition for partition, _, _ in rig.positions()})
     down.clear()
-    eventually(lambda: len(rig.effects()) + len(rig.parked()) == keys, rig.positions)
+    wait_until(lambda: len(rig.effects()) + len(rig.parked()) == keys, rig.positions)
     assert not set(rig.effects()) & {(key, 1) for key, _ in rig.parked()}
 
 

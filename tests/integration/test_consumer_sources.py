@@ -14,7 +14,8 @@ from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC
-from tests.integration.consumer_rig import QUICK, Rig, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, Rig, write_effects
+from tests.support.waiting import wait_until
 
 OURS, THEIRS = "7401538021532815401/shop", "7401538021532815402/shop"
 SETTINGS = replace(QUICK, broken_s=0.2)
@@ -43,7 +44,7 @@ def test_events_behind_one_with_a_huge_position_are_not_lost(rig: Rig, caplog: p
     send(rig, 2, 1 << 60)
     send(rig, 3, 11)
     with caplog.at_level(logging.ERROR, "outbox.consumer"):
-        eventually(lambda: running.count(BROKEN) > 1, running.counts.most_common)
+        wait_until(lambda: running.count(BROKEN) > 1, running.counts.most_common)
     assert numbers(rig) == [1, 2]  # the third waits, it is not called a repeat
     assert running.count(Metric.DISPOSITION.value, DUPLICATE) == 0
     (why,) = running.runtime.lost().values()
@@ -56,9 +57,9 @@ def test_what_was_accepted_goes_on_by_itself(rig: Rig) -> None:
     running = rig.runtime(settings=SETTINGS)
     for number, lsn in ((1, 10), (2, 1 << 60), (3, 11), (4, 12)):
         send(rig, number, lsn)
-    eventually(lambda: running.count(BROKEN) > 0)
+    wait_until(lambda: running.count(BROKEN) > 0)
     rig.sql("UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL")
-    eventually(lambda: numbers(rig) == [1, 2, 3, 4], lambda: numbers(rig))
+    wait_until(lambda: numbers(rig) == [1, 2, 3, 4], lambda: numbers(rig))
     assert running.runtime.lost() == {}
 
 
@@ -68,7 +69,7 @@ def test_a_second_database_on_the_topic_stops_the_partition(rig: Rig) -> None:
         send(rig, number, 100 + number)
     for number in range(4, 7):
         send(rig, number, number, THEIRS)
-    eventually(lambda: running.count(BROKEN) > 0)
+    wait_until(lambda: running.count(BROKEN) > 0)
     assert numbers(rig) == [1, 2, 3]
     (why,) = running.runtime.lost().values()
     assert f"@3 comes from source {THEIRS}" in why
@@ -88,20 +89,20 @@ def test_a_foreign_event_is_refused_also_as_the_first_one(rig: Rig, how: str) ->
     running = rig.runtime(handler, settings=SETTINGS, sources=frozenset({OURS}))
     send(rig, 1, 5, THEIRS)
     send(rig, 2, 6)
-    eventually(lambda: running.count(BROKEN) > 0)
+    wait_until(lambda: running.count(BROKEN) > 0)
     assert (numbers(rig), worked) == ([], [])
 
 
 def test_other_partitions_go_on_while_one_is_stopped(rig: Rig) -> None:
     running = rig.runtime(settings=SETTINGS, sources=frozenset({OURS}))
     send(rig, 1, 5, THEIRS)
-    eventually(lambda: running.count(BROKEN) > 0)
+    wait_until(lambda: running.count(BROKEN) > 0)
     keys = [f"order-{number}" for number in range(1, 20)]
     for at, key in enumerate(keys, 10):
         send(rig, 1, at, key=key)
     stopped = {partition.partition for partition in running.runtime.lost()}
     assert len(stopped) == 1
-    eventually(lambda: len(rig.effects()) >= 5, rig.effects)
+    wait_until(lambda: len(rig.effects()) >= 5, rig.effects)
 
 
 def test_databases_of_one_installation_may_follow_each_other(rig: Rig) -> None:
@@ -109,7 +110,7 @@ def test_databases_of_one_installation_may_follow_each_other(rig: Rig) -> None:
     send(rig, 1, 900)
     send(rig, 2, 7, THEIRS)
     send(rig, 3, 8, THEIRS)
-    eventually(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
+    wait_until(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
     assert running.count(BROKEN) == 0
 
 
@@ -120,8 +121,8 @@ def test_a_bare_source_name_goes_on_as_a_whole_one(rig: Rig) -> None:
     again(rig, first, 10)
     again(rig, second, 11)
     send(rig, 3, 12)
-    eventually(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
-    eventually(lambda: running.count(Metric.DISPOSITION.value, DUPLICATE) == 2)
+    wait_until(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
+    wait_until(lambda: running.count(Metric.DISPOSITION.value, DUPLICATE) == 2)
     assert running.count(BROKEN) == 0
 
 
@@ -131,13 +132,13 @@ def test_repeats_are_recognised_far_from_their_originals_and_after_a_restart(rig
     for number in range(4, 3_000):
         send(rig, number, number)
     running = rig.runtime()
-    eventually(rig.caught_up)
+    wait_until(rig.caught_up)
     running.stop()
     for at, event in enumerate(sent, 1):
         again(rig, event, at)
     send(rig, 3_000, 3_000)
     second = rig.runtime()
-    eventually(rig.caught_up)
+    wait_until(rig.caught_up)
     assert numbers(rig) == list(range(1, 3_001))
     assert second.count(Metric.DISPOSITION.value, DUPLICATE) == 3
 
@@ -147,8 +148,8 @@ def test_an_original_that_the_log_has_lost_is_not_guessed(rig: Rig, broker: Memo
     event = send(rig, 1, 1)
     send(rig, 2, 2)
     running = rig.runtime(settings=SETTINGS)
-    eventually(rig.caught_up)
+    wait_until(rig.caught_up)
     broker.log(TopicPartition(TOPIC, partition_of(KEY.encode(), 2))).delete_before(2)
     again(rig, event, 1)
-    eventually(lambda: running.count(BROKEN) > 0)
+    wait_until(lambda: running.count(BROKEN) > 0)
     assert numbers(rig) == [1, 2]

@@ -16,7 +16,8 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryConsumer, Thaw
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC
-from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, eventually, write_effects
+from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, write_effects
+from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.5, cap_s=3.0))
 PARTITIONS = [TopicPartition(TOPIC, number) for number in range(2)]
@@ -33,13 +34,13 @@ def test_a_frozen_partition_is_healed_by_the_gentlest_remedy_that_helps(
 ) -> None:
     running = rig.runtime(settings=SETTINGS)
     rig.send_many(keys=8, each=2)
-    eventually(rig.all_applied, rig.effects)
+    wait_until(rig.all_applied, rig.effects)
     freeze(running, until)
     with caplog.at_level(logging.ERROR, "outbox.consumer"):
         for _ in range(3):
             rig.send_many(keys=8, each=2)
-        eventually(rig.all_applied, lambda: (len(rig.effects()), running.counts))
-    eventually(rig.caught_up, rig.positions)
+        wait_until(rig.all_applied, lambda: (len(rig.effects()), running.counts))
+    wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
     evidence = [record for record in caplog.records if record.getMessage() == "partition_stalled"]
     assert [vars(record)["remedy"] for record in evidence] == remedies
@@ -62,6 +63,6 @@ def test_idleness_a_full_bound_and_a_waiting_retry_raise_no_alarm(rig: Rig) -> N
     for number in range(1, 41):
         rig.send("order-0", number)
     assert stuck.wait(WITHIN_S)
-    eventually(rig.all_applied, lambda: running.counts)
+    wait_until(rig.all_applied, lambda: running.counts)
     assert running.count(Metric.PAUSED) > 0
     assert running.count(Metric.STALLED) == 0

@@ -19,8 +19,9 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import Rig, connect_to, eventually, write_effects
+from tests.integration.consumer_rig import Rig, connect_to, write_effects
 from tests.integration.test_consumer_release import Picky
+from tests.support.waiting import wait_until
 
 CLAUSE = "policy:search.versions.wait_s=60.0"
 TOLD = Told("ann", "it was lost for good")
@@ -79,28 +80,28 @@ def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(r
     send(rig, 1, 3, 4)
     send(rig, 1, 2, 3, key="order-2")
     send(rig, 7, key="unversioned")
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 2, rig.parked)
     assert (numbers(rig), numbers(rig, "order-2"), numbers(rig, "unversioned")) == ([1], [1, 2, 3], [7])
     assert reasons(rig) == [BEHIND, f"waiting for version 2: {CLAUSE}"]
 
     send(rig, 2, 5)
-    eventually(lambda: not rig.parked() and rig.all_applied(), rig.parked)
+    wait_until(lambda: not rig.parked() and rig.all_applied(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4, 5]
 
 
 def test_what_comes_behind_two_gaps_waits_for_both(rig: Rig) -> None:
     rig.runtime(versions=versions(rig))
     send(rig, 4, 1, 6)
-    eventually(
+    wait_until(
         lambda: reasons(rig) == [BEHIND, BEHIND, f"waiting for version 1: {CLAUSE}"] or numbers(rig) == [1], rig.parked
     )
-    eventually(lambda: numbers(rig) == [1], rig.parked)
-    eventually(lambda: f"waiting for version 2: {CLAUSE}" in reasons(rig), rig.parked)
+    wait_until(lambda: numbers(rig) == [1], rig.parked)
+    wait_until(lambda: f"waiting for version 2: {CLAUSE}" in reasons(rig), rig.parked)
     send(rig, 3, 2)
-    eventually(lambda: numbers(rig) == [1, 2, 3, 4], rig.effects)
-    eventually(lambda: reasons(rig) == [f"waiting for version 5: {CLAUSE}"], rig.parked)
+    wait_until(lambda: numbers(rig) == [1, 2, 3, 4], rig.effects)
+    wait_until(lambda: reasons(rig) == [f"waiting for version 5: {CLAUSE}"], rig.parked)
     send(rig, 5)
-    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+    wait_until(lambda: rig.all_applied() and not rig.parked(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4, 5, 6]
 
 
@@ -109,35 +110,35 @@ def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_versi
     send(rig, 1, 3)
     send(rig, 2, key="order-2")
     in_vain = [f"waited in vain for version {number}: {CLAUSE}" for number in (1, 2)]
-    eventually(lambda: reasons(rig) == in_vain, rig.parked)
+    wait_until(lambda: reasons(rig) == in_vain, rig.parked)
     send(rig, 2)
-    eventually(lambda: numbers(rig) == [1, 2, 3], rig.effects)
+    wait_until(lambda: numbers(rig) == [1, 2, 3], rig.effects)
 
     replay(rig)
-    eventually(lambda: numbers(rig, "order-2") == [2], rig.parked)
+    wait_until(lambda: numbers(rig, "order-2") == [2], rig.parked)
     send(rig, 3, key="order-2")
-    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+    wait_until(lambda: rig.all_applied() and not rig.parked(), rig.parked)
     assert (numbers(rig), numbers(rig, "order-2")) == ([1, 2, 3], [2, 3])
 
 
 def test_a_restart_between_the_two_forgets_nothing(rig: Rig) -> None:
     first = rig.runtime(versions=versions(rig))
     send(rig, 1, 3)
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
     first.stop()
     send(rig, 4, 2)
     rig.runtime(versions=versions(rig))
-    eventually(lambda: not rig.parked() and rig.all_applied(), rig.parked)
+    wait_until(lambda: not rig.parked() and rig.all_applied(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4]
 
 
 def test_repeats_and_replays_are_no_gaps(rig: Rig) -> None:
     rig.runtime(versions=versions(rig))
     send(rig, 1, 2, 3)
-    eventually(rig.all_applied)
+    wait_until(rig.all_applied)
     rig.send("order-1", 2, lsn=2)  # the relay sends it once more
     send(rig, 2, 4)  # somebody has repaired it: another place in the source, the same version
-    eventually(lambda: numbers(rig) == [1, 2, 3, 2, 4], rig.effects)
+    wait_until(lambda: numbers(rig) == [1, 2, 3, 2, 4], rig.effects)
     assert rig.parked() == []
 
 
@@ -145,15 +146,15 @@ def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
     picky = Picky(("order-1", 2))
     rig.runtime(picky, versions=versions(rig))
     send(rig, 1, 2)
-    eventually(lambda: len(rig.parked()) == 1, rig.parked)
+    wait_until(lambda: len(rig.parked()) == 1, rig.parked)
     entry = head(rig)
     with connect_to(rig.dsn) as connection:
         desk.discard(connection, entry, TOLD)
     send(rig, 3, 5)
-    eventually(lambda: numbers(rig) == [1, 3], rig.parked)
-    eventually(lambda: reasons(rig) == [f"waiting for version 4: {CLAUSE}"], rig.parked)
+    wait_until(lambda: numbers(rig) == [1, 3], rig.parked)
+    wait_until(lambda: reasons(rig) == [f"waiting for version 4: {CLAUSE}"], rig.parked)
     send(rig, 4)
-    eventually(lambda: len(numbers(rig)) == 4 and not rig.parked(), rig.parked)
+    wait_until(lambda: len(numbers(rig)) == 4 and not rig.parked(), rig.parked)
     assert numbers(rig) == [1, 3, 4, 5]
 
 
@@ -175,16 +176,16 @@ def test_an_error_of_the_data_holds_its_own_key_only(rig: Rig, bad: int) -> None
     rig.runtime(broken, versions=versions(rig))
     send(rig, 1, 4, 3)
     send(rig, 1, 3, key="order-2")
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
     send(rig, 2)
-    eventually(lambda: "permanent: DataError" in reasons(rig), rig.parked)
+    wait_until(lambda: "permanent: DataError" in reasons(rig), rig.parked)
     send(rig, 2, key="order-2")
-    eventually(lambda: numbers(rig, "order-2") == [1, 2, 3], rig.parked)
+    wait_until(lambda: numbers(rig, "order-2") == [1, 2, 3], rig.parked)
     assert numbers(rig) == list(range(1, bad))
 
     broken.at.clear()
     replay(rig)
-    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+    wait_until(lambda: rig.all_applied() and not rig.parked(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4]
 
 
@@ -196,12 +197,12 @@ def test_a_replay_goes_in_versions_though_the_missing_one_came_last(
     picky = Picky(("order-1", 2))
     rig.runtime(picky, versions=versions(rig))
     send(rig, 1, 4, 6, 3)
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
     send(rig, 2)
-    eventually(lambda: "no such customer" in reasons(rig), rig.parked)
+    wait_until(lambda: "no such customer" in reasons(rig), rig.parked)
     picky.refused.clear()
     replay(rig)
-    eventually(lambda: rig.all_applied() and not rig.parked(), rig.parked)
+    wait_until(lambda: rig.all_applied() and not rig.parked(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4, 6]
 
 
@@ -212,11 +213,11 @@ def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
     rig.runtime(versions=versions(rig, wait_s=0.05))
     for number in range(10, 20):
         send(rig, 3, key=f"order-{number}")
-    eventually(lambda: reasons(rig) == [f"waited in vain for version 1: {CLAUSE}"] * 10, rig.parked)
+    wait_until(lambda: reasons(rig) == [f"waited in vain for version 1: {CLAUSE}"] * 10, rig.parked)
     send(rig, 1, 6, 5, 4, 3)
-    eventually(lambda: rig.caught_up() and len(rig.parked()) == 14, rig.parked)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 14, rig.parked)
     send(rig, 2)
-    eventually(lambda: numbers(rig) == [1, 2, 3, 4, 5, 6], rig.parked)
+    wait_until(lambda: numbers(rig) == [1, 2, 3, 4, 5, 6], rig.parked)
     assert len(rig.parked()) == 10
 
 

@@ -9,11 +9,11 @@ import psycopg
 from legacy_app.vendors.answers import LARGE_MINOR, risk
 from new_services.fraud.effects import FraudVendor
 from outbox.consumer.handler import Disposition
-from strangler.local.waiting import wait_until
 from tests.integration.contexts import rows
-from tests.integration.middle import FAST, ended, handle, sending, told
-from tests.orders import of_order
-from tests.vendors_server import Vendors
+from tests.integration.middle import FAST, handle, sending, told, until_ended
+from tests.support.orders import of_order
+from tests.support.vendors_server import Vendors
+from tests.support.waiting import wait_until
 
 DECISIONS = "SELECT order_ref, verdict, tier FROM fraud.decision ORDER BY 1"
 
@@ -29,7 +29,7 @@ def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Ven
     events = [of_order("OrderReceived", ref, "fraud=new", total_minor=amount) for ref, amount in amounts.items()]
     assert handle(database, "fraud", *events) == [Disposition.APPLIED] * 3
     with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
-        assert ended(database, "fraud", 3)
+        until_ended(database, "fraud", 3)
     assert rows(database, DECISIONS) == [(a, "cleared", "low"), (b, "cleared", "medium"), (c, "refused", "high")]
     assert rows(database, "SELECT order_ref, resolved_at FROM fraud.review") == [(b, None)]
     types = {ref: (version, type_, outcome["tier"]) for ref, version, type_, outcome in told(database, "fraud")}
@@ -53,9 +53,9 @@ def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str,
         legacy.execute("SELECT fraud.count_order('theirs', '17', 100)")
         scorer, leased = FraudVendor(vendors.url, timeout_s=1.0), replace(FAST, lease_margin_s=1.5)
         with sending(database, "fraud", {"fraud": scorer}, leased):
-            assert wait_until(lambda: [ref for ref, *_ in rows(database, DECISIONS)] == [other], within_s=20)
+            wait_until(lambda: [ref for ref, *_ in rows(database, DECISIONS)] == [other], within_s=20)
             legacy.commit()
-            assert ended(database, "fraud", 9)
+            until_ended(database, "fraud", 9)
     assert len(rows(database, DECISIONS)) == 9
 
 
@@ -63,7 +63,7 @@ def test_an_order_that_the_scorer_refuses_to_score_is_not_cleared(database: str,
     vendors.turn("fraud", decline_share=1.0)
     handle(database, "fraud", of_order("OrderReceived", a, "fraud=new"))
     with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
-        assert ended(database, "fraud", 1)
+        until_ended(database, "fraud", 1)
     assert rows(database, DECISIONS) == [(a, "refused", "high")]
     [(_, _, type_, outcome)] = told(database, "fraud")
     assert (type_, outcome["score"]) == ("FraudRefused", None)

@@ -14,8 +14,8 @@ from strangler.local.stack import Stack
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.legacy_shop import Shop, open_shop, placed
-from tests.integration.middle import ended, handle, sending
-from tests.orders import of_order
+from tests.integration.middle import handle, sending, until_ended
+from tests.support.orders import of_order
 
 REVIEW = "SELECT resolution, actor, reason FROM fraud.review WHERE order_ref = %s"
 ORDER = "SELECT status, version FROM legacy.orders WHERE order_ref = %s"
@@ -47,7 +47,7 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sho
         received = [of_order("OrderReceived", ref, "fraud=new", lines=LINES) for ref in ("good", "bad", "unknown")]
         handle(shop.dsn, "fraud", *received)
         with sending(shop.dsn, "fraud", {"fraud": Doubting()}):
-            assert ended(shop.dsn, "fraud", 3)
+            until_ended(shop.dsn, "fraud", 3)
         yield shop
 
 
@@ -108,7 +108,7 @@ def test_a_refusal_after_a_crash_finds_its_cancellation_done(shop: Shop, review:
     placed(shop, "twice")
     handle(shop.dsn, "fraud", of_order("OrderReceived", "twice", "fraud=new", lines=LINES))
     with sending(shop.dsn, "fraud", {"fraud": Doubting()}):
-        assert ended(shop.dsn, "fraud", 4)
+        until_ended(shop.dsn, "fraud", 4)
     assert shop.cancel("twice", "fraud-review", ("A", 1), ("B", 3)).status_code == 201
     assert review("refuse", "twice", *AUDIT)[0] == 0
     assert shop.rows(ORDER, "twice") == [("cancelled", 2)]

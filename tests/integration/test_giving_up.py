@@ -22,11 +22,11 @@ from outbox.event import uuid7
 from outbox.policy import Expired
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from tests.integration.contexts import rows
 from tests.integration.test_interlock import POLICY, ran, verdict
 from tests.integration.test_replay_rebuild import again, environ, publish
-from tests.orders import placed
+from tests.support.orders import placed
+from tests.support.waiting import wait_until
 
 __all__ = ["environ"]  # the fixture
 
@@ -120,9 +120,9 @@ def test_under_pressure_recommendation_samples_and_makes_up_for_it_later(
     old, new = waiting_for_long("old", 40), [placed(f"new{number}", OWNED) for number in range(4)]
     publish(environ, *old)
     with recommending(stack, environ) as metrics:
-        assert wait_until(lambda: len(rows(database, BASKETS)) + len(rows(database, GIVEN_UP)) == 40, within_s=30)
+        wait_until(lambda: len(rows(database, BASKETS)) + len(rows(database, GIVEN_UP)) == 40)
         publish(environ, *new)
-        assert wait_until(lambda: {("new0",), ("new3",)} <= set(rows(database, BASKETS)), within_s=30)
+        wait_until(lambda: {("new0",), ("new3",)} <= set(rows(database, BASKETS)))
         shed = rows(database, GIVEN_UP)
         assert 0 < len(shed) < 40
         assert {clause for _, clause in shed} == {SAMPLING}
@@ -144,5 +144,5 @@ def test_without_a_green_reconciliation_everything_is_handled(
 ) -> None:
     publish(environ, *waiting_for_long("old", 20))
     with recommending(stack, environ):
-        assert wait_until(lambda: len(rows(database, BASKETS)) == 20, within_s=30)
+        wait_until(lambda: len(rows(database, BASKETS)) == 20)
     assert rows(database, GIVEN_UP) == []

@@ -14,8 +14,8 @@ import pytest
 from strangler.local.ports import Ports
 from strangler.local.process import Running, answers_200
 from strangler.local.spawner import Command, Spawner
-from strangler.local.waiting import wait_until
 from tests.integration.family import runs
+from tests.support.waiting import wait_until
 
 PROGRAM = """
 import os, sys, time
@@ -74,7 +74,7 @@ def test_a_name_that_could_be_taken_for_another_is_dropped(server: Running) -> N
 @pytest.mark.parametrize("server", ["raw"], indirect=True)
 def test_an_application_that_reads_raw_headers_gets_every_name(server: Running) -> None:
     get(server, "/", {"a_b": "kept"})
-    assert wait_until(lambda: b"saw kept" in server.said(), within_s=30)
+    wait_until(lambda: b"saw kept" in server.said())
 
 
 def test_oversized_requests_are_refused_and_the_server_lives(server: Running) -> None:
@@ -98,8 +98,8 @@ def test_a_sync_worker_that_overruns_is_killed_and_replaced(server: Running) -> 
 def test_workers_die_with_the_master(server: Running) -> None:
     worker = int(get(server, "/")[2])
     os.kill(server.pid, signal.SIGKILL)
-    assert wait_until(lambda: not answers_200("/")(server), within_s=30)
-    assert wait_until(lambda: not runs(worker), within_s=30)
+    wait_until(lambda: not answers_200("/")(server))
+    wait_until(lambda: not runs(worker))
 
 
 def test_sigterm_ends_it_cleanly(server: Running) -> None:

@@ -12,7 +12,7 @@ from outbox.consumer.handler import Disposition
 from strangler.step.intents import Json
 from tests.integration.contexts import rows
 from tests.integration.middle import handle, told
-from tests.orders import cancelled, of_order
+from tests.support.orders import cancelled, of_order
 
 APPLIED, DUPLICATE, NOT_OWNER = Disposition.APPLIED, Disposition.DUPLICATE, Disposition.NOT_OWNER
 HELD = "SELECT order_ref, version, pieces FROM inventory.reservation ORDER BY 1"

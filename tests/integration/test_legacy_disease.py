@@ -18,8 +18,8 @@ import requests
 
 from legacy_app.disease import count_disease
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from tests.integration.legacy_shop import Shop, open_shop, order
+from tests.support.waiting import wait_until
 
 FREE = "SELECT FROM legacy.stock FOR UPDATE SKIP LOCKED"
 HEALTHY = {"slow_share": 0, "effect_then_slow_share": 0}
@@ -65,7 +65,7 @@ def test_a_client_that_retries_gets_a_second_order(shop: Shop, symptoms: Symptom
     shop.place(body)
 
     both = {"orders": 2, "duplicate_orders": 1, "double_charged": 1}
-    assert wait_until(lambda: symptoms() == both, within_s=30), symptoms()
+    wait_until(lambda: symptoms() == both, symptoms)
 
 
 def test_a_charge_of_a_rejected_order_is_a_payment_without_an_order_until_it_is_refunded(
@@ -97,11 +97,11 @@ def test_the_nightly_batch_stops_orders_until_it_is_done(shop: Shop, symptoms: S
     assert shop.place(order("by day", ("A", 1, 100))).status_code == 201
     argv = [sys.executable, "-m", "legacy_app", "nightly", "--hold-s", "60"]
     with subprocess.Popen(argv, env={**os.environ, **shop.environ}) as batch:
-        assert wait_until(lambda: shop.rows(FREE) == [], within_s=30)
+        wait_until(lambda: shop.rows(FREE) == [])
         placing = threading.Thread(target=shop.place, args=(order("by night", ("A", 1, 100)),))
         placing.start()
         blocked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        assert wait_until(lambda: len(shop.rows(blocked)) > 0, within_s=30)
+        wait_until(lambda: len(shop.rows(blocked)) > 0)
         batch.kill()
     placing.join(30)
 

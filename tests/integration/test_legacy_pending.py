@@ -13,11 +13,11 @@ import requests
 
 from legacy_app.pausing import MIDDLE
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from strangler.step import continuation
 from strangler.step.continuation import StepOutcome
 from tests.integration.legacy_shop import LINES, Shop, broken_contracts, mails, open_shop, order
 from tests.integration.new_side import answering, say, until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.no_kafka
 
@@ -90,8 +90,8 @@ def test_a_request_that_waits_holds_no_transaction(shop: Shop, ref: str) -> None
         waiting = pool.submit(place, shop, ref, MIDDLE)
         until(shop.dsn, PENDING, ref)
         held = set(shop.rows(OPEN))  # woken, it looks and goes on waiting: open for an instant is not held
-        assert wait_until(lambda: not held & set(shop.rows(OPEN)), within_s=30), held
-        assert wait_until(lambda: shop.rows(OPEN) == [], within_s=30)
+        wait_until(lambda: not held & set(shop.rows(OPEN)), lambda: held)
+        wait_until(lambda: shop.rows(OPEN) == [])
         assert not waiting.done()
         shown = requests.get(f"{shop.monolith.url}/orders/{ref}", timeout=30)
         cancelled = shop.cancel(ref, "C1", ("A", 1))

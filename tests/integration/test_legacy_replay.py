@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from tests.integration.legacy_shop import ADMIN, Shop, open_shop
+from tests.support.waiting import comes_true
 
 PATIENT = ("--timeout-s", "20", "--attempts", "8")
 
@@ -66,7 +66,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(shop: Shop) -> None:
     argv = [sys.executable, "-m", "legacy_app", "replay", *PATIENT, "--orders", "500", "--ref-suffix=-c", "--json"]
     with subprocess.Popen(argv, env={**os.environ, **shop.environ}, stdout=subprocess.PIPE, text=True) as client:
         sql = "SELECT FROM legacy.orders WHERE client_ref LIKE %s"
-        begun = wait_until(lambda: len(shop.rows(sql, "%-c")) > 3, within_s=30)
+        begun = comes_true(lambda: len(shop.rows(sql, "%-c")) > 3)
         client.send_signal(signal.SIGINT)
         said, _ = client.communicate(timeout=30)
     shop.turn("fraud", latency_ms=0)

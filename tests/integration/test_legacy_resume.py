@@ -20,9 +20,9 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from tests.integration.legacy_shop import LINES, Shop, mails, open_shop, order
 from tests.integration.new_side import DETAILS, REFUSALS
+from tests.support.waiting import wait_until
 
 PLACED = "SELECT status FROM legacy.orders WHERE order_ref = %s"
 EVENTS = "SELECT type FROM outbox.outbox WHERE aggregateid = %s AND aggregatetype = 'order'"
@@ -48,8 +48,8 @@ class Town:
             self.producer.send(topic, key, event.payload, to_headers(event, None))
         self.producer.flush(10)
 
-    def becomes(self, ref: str, status: str) -> bool:
-        return wait_until(lambda: self.shop.rows(PLACED, ref) == [(status,)], within_s=30)
+    def until_is(self, ref: str, status: str) -> None:
+        wait_until(lambda: self.shop.rows(PLACED, ref) == [(status,)], lambda: self.shop.rows(PLACED, ref))
 
     def told(self, ref: str) -> list[str]:
         return [type_ for (type_,) in self.shop.rows(EVENTS, ref)]
@@ -94,12 +94,12 @@ def test_a_late_outcome_places_the_order_once_however_often_it_is_delivered(town
     all_three = [outcome(ref, step) for step in MIDDLE]
     town.publish(*all_three, *all_three)
 
-    assert town.becomes(ref, "placed")
+    town.until_is(ref, "placed")
     town.publish(*all_three)
     last = f"{ref}-last"
     town.place(last, "payment")
     town.publish(outcome(last, "payment"))
-    assert town.becomes(last, "placed")  # what was published before it has been read
+    town.until_is(last, "placed")  # what was published before it has been read
     assert town.told(ref) == ["OrderPlaced"]
     assert mails(town.shop, ref) == [(f"{ref}:notification:100", "order_confirmation", 950)]
 
@@ -108,12 +108,12 @@ def test_one_outcome_after_the_other_goes_through_the_legacy_steps_between(town:
     town.place(ref, "fraud", "payment")
     town.publish(outcome(ref, "fraud"))
     sql = "SELECT waits_for FROM strangler.continuation WHERE order_ref = %s AND state = 'waiting'"
-    assert wait_until(lambda: town.shop.rows(sql, ref) == [("payment",)], within_s=30)
+    wait_until(lambda: town.shop.rows(sql, ref) == [("payment",)])
     held = "SELECT sku, pieces FROM inventory.stock_hold WHERE order_ref = %s ORDER BY sku"
     assert town.shop.rows(held, ref) == [("A", 1), ("B", 3)]
 
     town.publish(outcome(ref, "payment"))
-    assert town.becomes(ref, "placed")
+    town.until_is(ref, "placed")
     assert town.told(ref) == ["OrderPlaced"]
 
 
@@ -122,7 +122,7 @@ def test_a_refusal_rejects_the_order_and_gives_legacys_stock_back(town: Town, re
     town.place(ref, *new)
     town.publish(outcome(ref, "payment", refused=True))
 
-    assert town.becomes(ref, "rejected")
+    town.until_is(ref, "rejected")
     assert town.told(ref) == ["OrderRejected"]
     kept = "SELECT sum(pieces) FROM inventory.stock_hold WHERE order_ref = %s HAVING count(*) > 0"
     assert town.shop.rows(kept, ref) == ([] if new == MIDDLE else [(0,)])
@@ -133,7 +133,7 @@ def test_a_refusal_of_an_earlier_step_than_the_order_waits_for_rejects_it_too(to
     town.place(ref, *MIDDLE)
     town.publish(outcome(ref, "fraud", refused=True))
 
-    assert town.becomes(ref, "rejected")
+    town.until_is(ref, "rejected")
     why = "SELECT rejected_by, rejection FROM legacy.orders WHERE order_ref = %s"
     assert town.shop.rows(why, ref) == [("fraud", "too risky")]
 
@@ -144,12 +144,12 @@ def test_a_vendor_that_fails_is_tried_again_until_the_rest_has_run(town: Town, r
         town.place(ref, *MIDDLE)
         town.publish(*[outcome(ref, step) for step in MIDDLE])
         tried = "SELECT FROM strangler.continuation WHERE order_ref = %s AND attempts >= 2"
-        assert wait_until(lambda: town.shop.rows(tried, ref) != [], within_s=30)
+        wait_until(lambda: town.shop.rows(tried, ref) != [])
         assert town.told(ref) == []
     finally:
         town.shop.turn("mail", error_share=0)
 
-    assert town.becomes(ref, "placed")
+    town.until_is(ref, "placed")
     assert town.told(ref) == ["OrderPlaced"]
     assert len(mails(town.shop, ref)) == 1
 
@@ -163,8 +163,8 @@ def test_what_is_not_an_outcome_of_the_new_side_changes_nothing(town: Town, ref:
         outcome(ref, "fraud"),
     )
     parked = "SELECT reason FROM resume.quarantine WHERE convert_from(key, 'UTF8') = %s"
-    assert wait_until(lambda: town.shop.rows(parked, f"{ref}-broken") != [], within_s=30)
+    wait_until(lambda: town.shop.rows(parked, f"{ref}-broken") != [])
     state = "SELECT state FROM strangler.continuation WHERE order_ref = %s AND waits_for = 'payment'"
     assert town.shop.rows(state, ref) == [("waiting",)]
     town.publish(outcome(ref, "payment"))
-    assert town.becomes(ref, "placed")
+    town.until_is(ref, "placed")

@@ -17,10 +17,10 @@ from legacy_app.reading import read_order
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
 from outbox.fault_points import FaultPoints
-from strangler.local.waiting import wait_until
 from strangler.step.wakeups import Wakeups
 from tests.integration.legacy_shop import LINES, order
 from tests.integration.new_side import say
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -30,10 +30,10 @@ class Request:
     answer: Future[Order]
     in_use: list[int]
 
-    def looked(self, times: int) -> bool:
-        """Whether it went to wait so many times more than now."""
+    def until_looked(self, times: int) -> None:
+        """Until it went to wait so many times more than now."""
         so_far = len(self.in_use)
-        return wait_until(lambda: len(self.in_use) >= so_far + times, within_s=30)
+        wait_until(lambda: len(self.in_use) >= so_far + times, lambda: f"{self.in_use} after {so_far}")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def request_that_waits(database: str) -> Iterator[Request]:
 
 
 def test_a_request_that_waits_holds_no_connection(database: str, request_that_waits: Request) -> None:
-    assert request_that_waits.looked(2)
+    request_that_waits.until_looked(2)
     say(database, "a", "fraud", refused=True)
 
     assert request_that_waits.answer.result().status == "rejected"
@@ -69,10 +69,10 @@ def test_a_request_that_waits_holds_no_connection(database: str, request_that_wa
 def test_a_wake_up_that_met_the_lock_of_another_is_not_the_last_look(
     database: str, request_that_waits: Request
 ) -> None:
-    assert request_that_waits.looked(2)
+    request_that_waits.until_looked(2)
     with psycopg.connect(database) as another:
         another.execute("SELECT FROM legacy.orders WHERE order_ref = 'a' FOR UPDATE")
         say(database, "a", "fraud", refused=True)
-        assert request_that_waits.looked(2)
+        request_that_waits.until_looked(2)
 
     assert request_that_waits.answer.result(timeout=30).status == "rejected"

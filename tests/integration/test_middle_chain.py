@@ -15,12 +15,12 @@ from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
-from strangler.local.waiting import wait_until
 from strangler.step.intents import Json
 from tests.integration.contexts import rows
 from tests.integration.middle import handle, sending
-from tests.orders import of_order
-from tests.vendors_server import Vendors
+from tests.support.orders import of_order
+from tests.support.vendors_server import Vendors
+from tests.support.waiting import wait_until
 
 CONTEXTS = ("fraud", "inventory", "payment", "order")
 TOLD = (
@@ -54,7 +54,7 @@ class Log:
         return not self.pump() and rows(self._dsn, UNDER_WAY) == []
 
     def settle(self) -> None:
-        assert wait_until(lambda: self.quiet() and self.quiet(), within_s=30)
+        wait_until(lambda: self.quiet() and self.quiet())
 
 
 def risky(low: int) -> int:

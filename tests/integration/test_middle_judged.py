@@ -20,9 +20,9 @@ from strangler.reconcile.frontier import StepFrontier
 from strangler.reconcile.hearing import Backwards, Hearing
 from strangler.reconcile.look import Look
 from strangler.reconcile.sides import JudgedStep, read_ledger, read_legacy, read_new
-from tests.integration.middle import ended, handle, sending
-from tests.orders import LINES, cancelled, of_order
-from tests.vendors_server import ADMIN_TOKEN, Vendors, vendors_server
+from tests.integration.middle import handle, sending, until_ended
+from tests.support.orders import LINES, cancelled, of_order
+from tests.support.vendors_server import ADMIN_TOKEN, Vendors, vendors_server
 
 NEW = "fraud=new, inventory=new, payment=new"
 ORDER = """
@@ -99,7 +99,7 @@ class Town:
         assert step is not None
         assert step.vendors is not None
         with sending(self.dsn, name, step.vendors(self.vendors.url)):
-            assert ended(self.dsn, name, effects)
+            until_ended(self.dsn, name, effects)
 
 
 @pytest.fixture

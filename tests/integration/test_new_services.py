@@ -16,11 +16,11 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.context_process import context_environ
 from tests.integration.contexts import rows
-from tests.mail_server import MailServer, mail_server
-from tests.orders import cancelled, of_order, of_type, placed
+from tests.support.context_process import context_environ
+from tests.support.mail_server import MailServer, mail_server
+from tests.support.orders import cancelled, of_order, of_type, placed
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -58,10 +58,8 @@ def test_a_mail_goes_from_kafka_to_the_vendor_once(
     events = [placed(f"o{number}", "notification=new") for number in range(5)]
     published(environ, *events, *events, placed("shadowed", "notification=shadow"), placed("legacy"))
     done = "SELECT count(*) FROM notification.effect WHERE state = 'done'"
-    assert wait_until(lambda: rows(database, done) == [(5,)], within_s=30)
-    assert wait_until(
-        lambda: rows(database, "SELECT order_ref FROM notification.intent") == [("shadowed",)], within_s=30
-    )
+    wait_until(lambda: rows(database, done) == [(5,)])
+    wait_until(lambda: rows(database, "SELECT order_ref FROM notification.intent") == [("shadowed",)])
     assert process.terminate(60) == 0
     assert vendor.asked == {f"o{number}:notification:100": 1 for number in range(5)}
     told = rows(database, "SELECT aggregatetype, type, count(*) FROM outbox.readable GROUP BY 1, 2")
@@ -75,8 +73,8 @@ def test_an_unknown_event_is_quarantined_with_the_later_ones_of_its_order(
     odd = of_type(placed("odd", "search=new"), "OrderShipped")
     published(environ, odd, cancelled("odd", "search=new"), placed("fine", "search=new"))
     parked = "SELECT count(*) FROM search.quarantine WHERE key = 'odd'"
-    assert wait_until(lambda: rows(database, parked) == [(2,)], within_s=30)
-    assert wait_until(lambda: rows(database, "SELECT order_ref FROM search.document") == [("fine",)], within_s=30)
+    wait_until(lambda: rows(database, parked) == [(2,)])
+    wait_until(lambda: rows(database, "SELECT order_ref FROM search.document") == [("fine",)])
     assert process.terminate(60) == 0
     assert rows(database, "SELECT order_ref FROM search.claim") == [("fine",)]
 
@@ -89,7 +87,7 @@ def test_the_order_context_follows_all_topics_without_a_vendor(
     published(environ, *[of_order(type_, "a") for type_ in path], placed("a"), of_order("FraudCleared", "b"))
     stands = "SELECT order_ref, state, waits_for FROM ordering.progress ORDER BY 1"
     expected = [("a", "placed", []), ("b", "cleared", ["inventory"])]
-    assert wait_until(lambda: rows(database, stands) == expected, within_s=30)
+    wait_until(lambda: rows(database, stands) == expected)
     assert process.terminate(60) == 0
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from strangler.local.waiting import wait_until
 from tests.integration.family import descendants, runs
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.alone,
@@ -43,7 +43,7 @@ def test_no_process_outlives_the_parent(program: subprocess.Popen[str], signum: 
     assert len(family) >= 6  # PostgreSQL and its workers, Kafka, the web server and its two workers
     program.send_signal(signum)
     program.wait(30)
-    assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=30), [pid for pid in family if runs(pid)]
+    wait_until(lambda: not any(runs(pid) for pid in family), lambda: [pid for pid in family if runs(pid)])
 
 
 def test_the_family_of_a_process_is_found() -> None:

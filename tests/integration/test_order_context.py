@@ -10,7 +10,7 @@ import pytest
 from outbox.consumer.handler import Disposition, Poison
 from tests.integration.contexts import rows
 from tests.integration.middle import handle
-from tests.orders import cancelled, of_order, of_type, placed
+from tests.support.orders import cancelled, of_order, of_type, placed
 
 APPLIED, DUPLICATE = Disposition.APPLIED, Disposition.DUPLICATE
 STANDS = "SELECT state, waits_for, deadline_at IS NOT NULL FROM ordering.progress"

@@ -14,8 +14,8 @@ import pytest
 
 from outbox import append
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.relay_rig import WITHIN_S, RelayRig, order_event
+from tests.support.relay_rig import WITHIN_S, RelayRig, order_event
+from tests.support.waiting import wait_until
 
 Outbox = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -92,7 +92,7 @@ def test_status_tells_a_missing_a_running_and_an_idle_relay(rig: RelayRig, outbo
     assert data(running)["confirmed_lsn"].count("/") == 1
 
     assert relay.terminate(60) == 0
-    assert wait_until(lambda: outbox("status").returncode == 1, within_s=WITHIN_S)
+    wait_until(lambda: outbox("status").returncode == 1, within_s=WITHIN_S)
     assert "nobody reads slot" in outbox("status").stdout
 
 
@@ -157,7 +157,7 @@ def test_a_lost_slot_is_refused_and_never_made_anew(rig: RelayRig, outbox: Outbo
         execute(rig, *FILL_A_SEGMENT, "DROP TABLE filler")
         return bool(data(outbox("status", "--json"))["wal_status"] == "lost")
 
-    assert wait_until(is_lost, within_s=WITHIN_S)
+    wait_until(is_lost, within_s=WITHIN_S)
     refused = outbox("relay")
     assert refused.returncode == 2
     assert "is lost: the server threw away WAL that was never published" in refused.stderr

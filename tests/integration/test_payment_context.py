@@ -10,12 +10,12 @@ import pytest
 
 from new_services.payment.effects import PaymentVendor
 from outbox.consumer.handler import Disposition
-from strangler.local.waiting import wait_until
 from strangler.step.vendor import AnswerKind
 from tests.integration.contexts import connect, rows
-from tests.integration.middle import ended, handle, sending, told
-from tests.orders import cancelled, of_order
-from tests.vendors_server import Vendors
+from tests.integration.middle import handle, sending, told, until_ended
+from tests.support.orders import cancelled, of_order
+from tests.support.vendors_server import Vendors
+from tests.support.waiting import wait_until
 
 OWNED = "payment=new"
 REVIEW = {"cancellation_ref": "fraud-review", "refund_minor": 1645}
@@ -55,10 +55,10 @@ def test_orders_are_charged_once_and_declined_ones_never(database: str, vendors:
     b, c = f"{a}b", f"{a}c"
     reserved(database, a, b)
     with sending(database, "payment", client(vendors)):
-        assert ended(database, "payment", 2)
+        until_ended(database, "payment", 2)
         vendors.turn("payments", decline_share=1.0)
         reserved(database, c)
-        assert ended(database, "payment", 3)
+        until_ended(database, "payment", 3)
     found = {ref: (type_, outcome["reason"]) for ref, _, type_, outcome in told(database, "payment")}
     declined = ("PaymentRefused", "the card was declined")
     assert found == {a: ("PaymentTaken", None), b: ("PaymentTaken", None), c: declined}
@@ -78,7 +78,7 @@ def test_a_sender_killed_at_a_named_point_leaves_one_charge_row_and_event(
     assert vendors.asked("payments", a) == {key_of(a): 1}
     assert len(told(database, "payment")) == (1 if point == "effect.done" else 0)
     with sending(database, "payment", client(vendors)):
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
     assert [type_ for _, _, type_, _ in told(database, "payment")] == ["PaymentTaken"]
     assert len(rows(database, PAYMENTS)) == 1
     assert vendors.asked("payments", a) == {key_of(a): 2 if point == "effect.called" else 1}
@@ -91,10 +91,10 @@ def test_a_charge_that_times_out_is_asked_again_with_its_key_until_it_is_known(
     reserved(database, a)
     with sending(database, "payment", client(vendors, timeout_s=0.2)):
         unknown = "SELECT count(*) FROM payment.effect WHERE state = 'unknown' OR attempts > 1"
-        assert wait_until(lambda: rows(database, unknown) == [(1,)], within_s=30)
+        wait_until(lambda: rows(database, unknown) == [(1,)])
         assert told(database, "payment") == []
         vendors.turn("payments", effect_then_timeout=0.0)
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
     assert [type_ for _, _, type_, _ in told(database, "payment")] == ["PaymentTaken"]
     assert vendors.asked("payments", a)[key_of(a)] > 1
 
@@ -102,10 +102,10 @@ def test_a_charge_that_times_out_is_asked_again_with_its_key_until_it_is_known(
 def test_a_taken_payment_of_a_rejected_order_is_refunded_once(database: str, vendors: Vendors, a: str) -> None:
     reserved(database, a)
     with sending(database, "payment", client(vendors)):
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
         for _ in range(2):
             rejected(database, a)
-        assert ended(database, "payment", 2)
+        until_ended(database, "payment", 2)
     assert [(version, type_) for _, version, type_, _ in told(database, "payment")] == [
         (1, "PaymentTaken"),
         (2, "PaymentRefunded"),
@@ -118,9 +118,9 @@ def test_a_taken_payment_of_a_rejected_order_is_refunded_once(database: str, ven
 def test_a_rejection_that_comes_first_voids_the_charge(database: str, vendors: Vendors, a: str) -> None:
     with sending(database, "payment", client(vendors)):
         rejected(database, a)
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
         reserved(database, a)
-        assert ended(database, "payment", 2)
+        until_ended(database, "payment", 2)
     types = [(type_, outcome["reason"]) for _, _, type_, outcome in told(database, "payment")]
     assert types == [
         ("PaymentRefused", "the key was given back: it charges nobody any more"),
@@ -137,10 +137,10 @@ def test_a_refund_between_a_charge_and_its_answer_leaves_nothing_taken(database:
         connection.execute("UPDATE effect SET next_attempt_at = now() + '1 min'")
     with sending(database, "payment", client(vendors)):
         rejected(database, a)
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
         with connect(database, "payment") as connection:
             connection.execute("UPDATE effect SET next_attempt_at = now() WHERE state = 'sent'")
-        assert ended(database, "payment", 2)
+        until_ended(database, "payment", 2)
     assert [state for _, _, _, state in rows(database, PAYMENTS)] == ["refunded"]
     assert rows(database, STATES) == [(100, "refused"), (150, "done")]
     assert vendors.asked("payments", a) == vendors.asked("refunds", a) == {key_of(a): 1}
@@ -170,10 +170,10 @@ def test_beside_legacy_the_charge_is_recorded_and_nobody_is_charged(database: st
 def test_what_fraud_refuses_late_is_given_back_once_and_told(database: str, vendors: Vendors, a: str) -> None:
     reserved(database, a)
     with sending(database, "payment", client(vendors)):
-        assert ended(database, "payment", 1)
+        until_ended(database, "payment", 1)
         late = cancelled(a, OWNED, cancellation=REVIEW)
         assert handle(database, "payment", late, late) == [Disposition.APPLIED, Disposition.DUPLICATE]
-        assert ended(database, "payment", 2)
+        until_ended(database, "payment", 2)
     [(_, charge_id, amount, state)] = rows(database, PAYMENTS)
     assert (amount, state) == (1645, "refunded")
     assert told(database, "payment")[-1] == (

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from new_services.services import SERVICES
-from strangler.local.waiting import wait_until
 from tests.integration.contexts import connect, rows, waiting_backends
-from tests.mail_server import ADMIN_TOKEN, MailServer, mail_server
-from tests.orders import placed, received
+from tests.support.mail_server import ADMIN_TOKEN, MailServer, mail_server
+from tests.support.orders import placed, received
+from tests.support.waiting import wait_until
 
 REFS = [f"order-{number}" for number in range(8)]
 
@@ -86,7 +86,7 @@ def test_a_stuck_event_waits_until_the_planter_lets_go(database: str, world: Mai
         assert json.loads(holder.stdout.readline())["expected_verdict"] == "late"
         assert holder.stdout.readline() == "ready stuck_event\n"
         with consume(database, "coming") as consumer:
-            assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
+            wait_until(lambda: waiting_backends(database) == 1)
             holder.terminate()
             assert consumer.wait(30) == 0
     assert rows(database, "SELECT version FROM search.document WHERE order_ref = 'coming'") == [(1,)]

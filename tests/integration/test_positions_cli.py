@@ -10,7 +10,8 @@ import pytest
 from outbox.consumer import Metric
 from outbox.installation import source_of
 from strangler.cli import main
-from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, eventually
+from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to
+from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, broken_s=0.2)
 TOLD = ("--actor", "ann", "--reason", "reconciled at noon")
@@ -22,7 +23,7 @@ def broken(rig: Rig) -> Rig:
     running = rig.runtime(settings=SETTINGS)
     for number, lsn in ((1, 10), (2, 1 << 60), (3, 11)):
         rig.send("order-0", number, lsn=lsn)
-    eventually(lambda: running.count(Metric.SOURCE_BROKEN.value) > 0)
+    wait_until(lambda: running.count(Metric.SOURCE_BROKEN.value) > 0)
     return rig
 
 
@@ -44,7 +45,7 @@ def test_what_is_accepted_goes_on_and_is_audited(broken: Rig, capsys: pytest.Cap
     assert main(["positions", "accept", where, *TOLD, "--json", "--dsn", broken.dsn]) == 0
     (before,) = json.loads(capsys.readouterr().out)["before"]
     assert (before["source"], before["lsn"]) == ("test", 1 << 60)
-    eventually(lambda: broken.effects() == [("order-0", 1), ("order-0", 2), ("order-0", 3)], broken.effects)
+    wait_until(lambda: broken.effects() == [("order-0", 1), ("order-0", 2), ("order-0", 3)], broken.effects)
     audited = broken.sql("SELECT actor, verb, reason, topic FROM quarantine_audit")
     assert audited == [("ann", "accept", "reconciled at noon", broken.topic)]
 

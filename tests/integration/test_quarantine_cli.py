@@ -14,9 +14,10 @@ import pytest
 from outbox.event import Event
 from outbox.kafka.codec import to_headers
 from strangler.cli import main
-from tests.integration.consumer_rig import Rig, Running, eventually
+from tests.integration.consumer_rig import Rig, Running
 from tests.integration.kafka_rig import rig_on_kafka
 from tests.integration.test_consumer_release import Picky
+from tests.support.waiting import wait_until
 
 TOLD = ("--actor", "ann", "--reason", "asked by the shop")
 
@@ -46,7 +47,7 @@ def parked(rig: Rig, *refused: tuple[str, int]) -> tuple[Running, Picky]:
     picky = Picky(*refused)
     rig.send_many(keys=2, each=3)
     running = rig.runtime(picky)
-    eventually(lambda: rig.parked() and rig.caught_up(), rig.positions)
+    wait_until(lambda: rig.parked() and rig.caught_up(), rig.positions)
     return running, picky
 
 
@@ -106,7 +107,7 @@ def test_a_dry_run_changes_nothing_and_a_discard_releases_the_rest(rig: Rig, cli
         assert (code, data["dry_run"]) == (0, True)
     assert rig.sql("SELECT * FROM quarantine ORDER BY 5") == before
     assert cli("discard", place, *TOLD)[0] == 0
-    eventually(lambda: not rig.parked(), rig.parked)
+    wait_until(lambda: not rig.parked(), rig.parked)
     assert [number for key, number in rig.effects() if key == "order-1"] == [1, 3]
     assert rig.sql("SELECT actor, verb, reason FROM quarantine_audit") == [("ann", "discard", "asked by the shop")]
     running.stop()

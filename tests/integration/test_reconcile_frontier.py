@@ -20,6 +20,7 @@ from strangler.reconcile.run import reconcile
 from strangler.reconcile.waiting import Deadline
 from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found, place_of
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_the_judge_waits_for_the_relay_and_for_every_lane(stack: Stack, town: To
     def new_side() -> None:
         """Acts only after all events are in the topic, while the judge waits already."""
         topic = [town.topic]
-        town.wait(lambda: sum(town.admin.end_offsets(topic).values()) >= len(refs))
+        wait_until(lambda: sum(town.admin.end_offsets(topic).values()) >= len(refs))
         for number, ref in enumerate(refs):
             if number % 3:
                 (town.decide if number % 3 == 1 else town.act)(ref)

@@ -16,6 +16,7 @@ from strangler.reconcile.report import Report
 from tests.integration import reconcile_plan
 from tests.integration.reconcile_plan import INDEXING, MAILING
 from tests.integration.reconcile_town import Town, counted, found
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_what_the_vendor_heard_before_its_order_committed_is_no_orphan(town: Tow
         customer.execute("SELECT count(*) FROM town.orders")
         town.mail("early-1", 1)
         judge.start()
-        town.wait(town.horizon_is_awaited)
+        wait_until(town.horizon_is_awaited)
         town.place_in(customer, "early-1", Owner.LEGACY)
     judge.join(60)
 

@@ -14,9 +14,8 @@ import pytest
 from outbox import SourcePosition, append
 from outbox.kafka.partition import partition_of
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
 from strangler.migrate import branches_found
-from tests.relay_rig import (
+from tests.support.relay_rig import (
     PARTITIONS,
     WITHIN_S,
     RelayRig,
@@ -26,6 +25,7 @@ from tests.relay_rig import (
     first_arrivals,
     order_event,
 )
+from tests.support.waiting import wait_until
 
 FOREIGN_WRITE = "CREATE TABLE foreign_rows AS SELECT repeat('x', 1000) AS filler FROM generate_series(1, 2000)"
 READERS = """
@@ -152,7 +152,7 @@ def test_a_killed_backend_is_reconnected(rig: RelayRig) -> None:
             pid = reader_of(rig)
             connection.execute(TERMINATE, (pid,))
             connection.commit()
-            assert wait_until(partial(is_read_by_another, rig, pid), within_s=WITHIN_S)
+            wait_until(partial(is_read_by_another, rig, pid), within_s=WITHIN_S)
         append(connection, order_event("after", 1))
 
     events = rig.wait_published(21)
@@ -164,7 +164,7 @@ def test_a_killed_backend_is_reconnected(rig: RelayRig) -> None:
 def test_a_second_relay_stands_by_and_takes_over(rig: RelayRig) -> None:
     first = rig.start("first")
     second = rig.launch("second", OUTBOX_START_WITHIN_S="1")
-    assert wait_until(lambda: "slot_in_use" in second.log_path.read_text(), within_s=WITHIN_S)
+    wait_until(lambda: "slot_in_use" in second.log_path.read_text(), within_s=WITHIN_S)
     first.kill()
     with rig.connect() as connection:
         append(connection, order_event("o-1", 1))
@@ -219,7 +219,7 @@ def test_a_topic_of_another_installation_is_refused_before_anything_is_written(
         refused = second.start("second")
         with second.connect() as connection:
             append(connection, order_event("theirs", 1))
-        assert wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
+        wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
         said = refused.log_path.read_text()
         assert f"holds events of another installation, of source {rig.source}" in said
         assert "set OUTBOX_TOPIC_PREFIX" in said
@@ -238,5 +238,5 @@ def test_a_topic_of_another_installation_is_refused_before_anything_is_written(
 
 def test_a_source_that_is_none_stops_the_start(rig: RelayRig) -> None:
     refused = rig.launch(OUTBOX_SOURCES="main")
-    assert wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
+    wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
     assert "OUTBOX_SOURCES has 'main', which is no source" in refused.log_path.read_text()

@@ -18,10 +18,10 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.context_process import context_environ
 from tests.integration.contexts import rows
-from tests.orders import cancelled, placed
+from tests.support.context_process import context_environ
+from tests.support.orders import cancelled, placed
+from tests.support.waiting import wait_until
 
 DOCUMENTS = "SELECT order_ref, version, body FROM search.document ORDER BY order_ref"
 OWNER = "search=new"
@@ -71,8 +71,8 @@ def again(environ: dict[str, str], *argv: str, exit_code: int = 0) -> dict[str, 
     return dict(json.loads(done.stdout))
 
 
-def indexed(database: str, count: int) -> bool:
-    return wait_until(lambda: len(rows(database, DOCUMENTS)) == count, within_s=30)
+def until_indexed(database: str, count: int) -> None:
+    wait_until(lambda: len(rows(database, DOCUMENTS)) == count, lambda: rows(database, DOCUMENTS))
 
 
 def test_a_replay_brings_back_what_was_lost_and_does_nothing_twice(
@@ -80,7 +80,7 @@ def test_a_replay_brings_back_what_was_lost_and_does_nothing_twice(
 ) -> None:
     with search(stack, environ):
         publish(environ, *(placed(f"o{number}", OWNER) for number in range(6)))
-        assert indexed(database, 6)
+        until_indexed(database, 6)
     before = rows(database, DOCUMENTS)
     with psycopg.connect(database) as connection:
         connection.execute("DELETE FROM search.document WHERE order_ref IN ('o1', 'o2')")
@@ -103,7 +103,7 @@ def test_a_projection_is_made_anew_while_its_events_go_on_coming(
     later = [placed(f"p{number:03}", OWNER) for number in range(150)]
     with search(stack, environ):
         publish(environ, *first, placed("shadowed", "search=shadow"))
-        assert indexed(database, 150)
+        until_indexed(database, 150)
         right = rows(database, DOCUMENTS)
         with psycopg.connect(database) as connection:
             connection.execute("UPDATE search.document SET body = '{}' WHERE order_ref < 'o050'")
@@ -115,10 +115,8 @@ def test_a_projection_is_made_anew_while_its_events_go_on_coming(
 
         coming.join()
         publish(environ, *later[30:], *(cancelled(f"o{number:03}", OWNER) for number in range(20)))
-        assert indexed(database, 300)
-        assert wait_until(
-            lambda: rows(database, "SELECT count(*) FROM search.document WHERE version = 2") == [(20,)], within_s=30
-        )
+        until_indexed(database, 300)
+        wait_until(lambda: rows(database, "SELECT count(*) FROM search.document WHERE version = 2") == [(20,)])
     assert done["refused"] == []
     kept = {row[0]: row for row in rows(database, DOCUMENTS)}
     assert [kept[row[0]] for row in right[20:]] == right[20:]
@@ -128,7 +126,7 @@ def test_a_projection_is_made_anew_while_its_events_go_on_coming(
 def test_a_rebuild_that_is_only_tried_changes_nothing(stack: Stack, database: str, environ: dict[str, str]) -> None:
     with search(stack, environ):
         publish(environ, *(placed(f"o{number}", OWNER) for number in range(3)))
-        assert indexed(database, 3)
+        until_indexed(database, 3)
     with psycopg.connect(database) as connection:
         connection.execute("UPDATE search.document SET body = '{}'")
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strangler.hand_back.tables import claimed as claimed_orders
-from strangler.local.waiting import wait_until
 from strangler.step.claim import Claim, ClaimResult, TombstoneResult, claim, shed, tombstone
 from tests.integration.contexts import connect, rows, waiting_backends
+from tests.support.waiting import wait_until
 
 WON, APPLIED, HANDED_BACK = ClaimResult.WON, ClaimResult.APPLIED, ClaimResult.HANDED_BACK
 
@@ -83,7 +83,7 @@ def test_a_batch_that_waits_for_a_tombstone_loses_the_later_versions_too(databas
     with connect(database, "search") as moving, ThreadPoolExecutor(1) as pool:
         assert tombstone(moving, order_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
         zombie = pool.submit(claimed, database, Claim("o1", 100, 7), Claim("o1", 200, 7), Claim("o2", 100, 7))
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
+        wait_until(lambda: waiting_backends(database) == 1)
         moving.commit()
         assert zombie.result(30) == [HANDED_BACK, HANDED_BACK, WON]
 
@@ -92,7 +92,7 @@ def test_a_tombstone_that_waits_for_a_handler_finds_the_order_started(database: 
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
         claim(handler, "search", [Claim("o1", 100, 7)])
         moving = pool.submit(handed_back, database, "o1")
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
+        wait_until(lambda: waiting_backends(database) == 1)
         handler.commit()
         assert moving.result(30) is TombstoneResult.STARTED
 
@@ -101,7 +101,7 @@ def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
         claim(handler, "search", [Claim("o1", 100, 7)])
         moving = pool.submit(handed_back, database, "o1")
-        assert wait_until(lambda: waiting_backends(database) == 1, within_s=30)
+        wait_until(lambda: waiting_backends(database) == 1)
         handler.rollback()
         assert moving.result(30) is TombstoneResult.PLACED
 

@@ -13,7 +13,6 @@ from new_services.search.effects import apply_writes
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
-from strangler.local.waiting import wait_until
 from strangler.ownership import Owner
 from strangler.step.conclude import Conclude
 from strangler.step.effect_table import Effect, Ending
@@ -22,9 +21,10 @@ from strangler.step.handler import StepHandler
 from strangler.step.intents import Call, Emit, Intent, Json, Write, to_json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.contexts import connect, rows
-from tests.mail_server import MailServer, mail_server
-from tests.orders import cancelled, of_type, placed, received
-from tests.running import in_thread
+from tests.support.mail_server import MailServer, mail_server
+from tests.support.orders import cancelled, of_type, placed, received
+from tests.support.running import in_thread
+from tests.support.waiting import wait_until
 
 TOLD = "SELECT aggregateid, aggregate_version, type, payload, context FROM outbox.readable"
 CONTEXT = {"ownership": "epoch=7, search=new", "epoch": 7, "tenant": "shop", "class": "order"}
@@ -60,7 +60,7 @@ def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
     )
     with in_thread(sender.run, sender.stop):
         ended = "SELECT count(*) FROM search.effect WHERE ended_at IS NOT NULL"
-        assert wait_until(lambda: rows(dsn, ended) == [(1,)], within_s=30)
+        wait_until(lambda: rows(dsn, ended) == [(1,)])
 
 
 @pytest.mark.parametrize(("status", "ending"), [(202, "done"), (422, "refused")])
@@ -91,10 +91,10 @@ def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
     )
     asked_again = "UPDATE search.effect SET next_attempt_at = now() WHERE state = 'sent'"
     with in_thread(sender.run, sender.stop):
-        assert wait_until(lambda: vendor.asked["a:search:100"] == 1, within_s=30)
+        wait_until(lambda: vendor.asked["a:search:100"] == 1)
         with connect(database, "search") as connection:
-            assert wait_until(lambda: connection.execute(asked_again).rowcount == 1, within_s=30)
-        assert wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"], within_s=30)
+            wait_until(lambda: connection.execute(asked_again).rowcount == 1)
+        wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"])
     assert rows(database, "SELECT state FROM search.effect") == [("done",)]
 
 
@@ -130,10 +130,10 @@ def test_of_two_answers_to_one_effect_only_the_first_is_concluded(database: str)
         settings=SenderSettings(concurrency=2, poll_s=0.02),
     )
     with in_thread(sender.run, sender.stop):
-        assert wait_until(lambda: vendor.asked == 1, within_s=30)
+        wait_until(lambda: vendor.asked == 1)
         with connect(database, "search") as connection:  # as if its lease had run out
             connection.execute("UPDATE effect SET next_attempt_at = now()")
-        assert wait_until(lambda: len(rows(database, TOLD)) == 1, within_s=30)
+        wait_until(lambda: len(rows(database, TOLD)) == 1)
         vendor.let_go.set()
         assert vendor.answered.wait(30)
     assert len(rows(database, TOLD)) == 1

@@ -13,7 +13,7 @@ from outbox.event import Event
 from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Write
 from tests.integration.contexts import connect, rows
-from tests.orders import cancelled, placed, received
+from tests.support.orders import cancelled, placed, received
 
 AFFINITY = "SELECT sku_a, sku_b, orders FROM recommendation.affinity ORDER BY 1, 2"
 

@@ -14,11 +14,11 @@ import pytest
 
 from new_services.notification.effects import MailVendor
 from new_services.services import SERVICES
-from strangler.local.waiting import wait_until
 from strangler.step.effects import EffectSender, SenderSettings
 from tests.integration.contexts import connect, rows
-from tests.mail_server import MailServer, mail_server
-from tests.orders import placed, received
+from tests.support.mail_server import MailServer, mail_server
+from tests.support.orders import placed, received
+from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
 KEY = "a:notification:100"
@@ -59,8 +59,8 @@ def sending(
         assert not thread.is_alive()
 
 
-def settled(dsn: str, *states: str) -> bool:
-    return wait_until(lambda: [state for (state,) in rows(dsn, STATES)] == list(states), within_s=30)
+def until_settled(dsn: str, *states: str) -> None:
+    wait_until(lambda: [state for (state,) in rows(dsn, STATES)] == list(states), lambda: rows(dsn, STATES))
 
 
 def expire_lease(dsn: str) -> None:
@@ -73,7 +73,7 @@ def test_planned_effects_are_done_once_with_their_outcome_as_an_event(database: 
     refs = [f"o{number:02}" for number in range(12)]
     plan(database, *refs)
     with sending(database, vendor):
-        assert settled(database, *["done"] * 12)
+        until_settled(database, *["done"] * 12)
     assert vendor.asked == {f"{ref}:notification:100": 1 for ref in refs}
     assert rows(database, OUTCOMES) == [("notification", ref, 100, "EffectDone") for ref in refs]
 
@@ -82,7 +82,7 @@ def test_a_signal_wakes_a_sender_that_would_poll_much_later(database: str, vendo
     with sending(database, vendor, SenderSettings(poll_s=60.0)) as sender:
         plan(database, "a")
         sender.wake()
-        assert settled(database, "done")
+        until_settled(database, "done")
 
 
 @pytest.mark.parametrize("answer", [-503, -500, 503, 429])
@@ -90,7 +90,7 @@ def test_an_unknown_outcome_is_asked_again_with_the_same_key(database: str, vend
     vendor.answers = [answer, answer]
     plan(database, "a")
     with sending(database, vendor):
-        assert settled(database, "done")
+        until_settled(database, "done")
     assert vendor.asked == {KEY: 3}
     assert list(vendor.accepted) == [KEY]
     assert rows(database, "SELECT attempts FROM notification.effect") == [(3,)]
@@ -100,7 +100,7 @@ def test_a_refusal_ends_the_effect_and_is_told(database: str, vendor: MailServer
     vendor.answers = [422]
     plan(database, "a")
     with sending(database, vendor):
-        assert settled(database, "refused")
+        until_settled(database, "refused")
     assert vendor.asked == {KEY: 1}
     assert rows(database, OUTCOMES) == [("notification", "a", 100, "EffectRefused")]
     assert rows(database, "SELECT outcome FROM notification.effect") == [({"status": 422},)]
@@ -119,7 +119,7 @@ def test_a_sender_killed_at_a_named_point_leaves_one_mail(database: str, vendor:
     assert rows(database, STATES) == [(expected,)]
     expire_lease(database)
     with sending(database, vendor):
-        assert settled(database, "done")
+        until_settled(database, "done")
     assert set(vendor.asked) == {KEY}
     assert vendor.asked[KEY] == (2 if point == "effect.called" else 1)
     assert list(vendor.accepted) == [KEY]
@@ -136,7 +136,7 @@ def test_past_the_keys_lifetime_it_is_looked_up_and_never_sent_again(
     with connect(database, "notification") as connection:
         connection.execute("UPDATE effect SET state = 'sent', attempts = 1, first_sent_at = now() - interval '2 hours'")
     with sending(database, vendor):
-        assert settled(database, state)
+        until_settled(database, state)
     assert not vendor.asked
     assert vendor.looked_up == {KEY: 1}
 
@@ -149,7 +149,7 @@ def test_a_lease_keeps_a_second_sender_from_a_call_under_way(database: str, vend
         )
     plan(database, "b")
     with sending(database, vendor):
-        assert settled(database, "sent", "done")
+        until_settled(database, "sent", "done")
     assert set(vendor.asked) == {"b:notification:100"}
 
 
@@ -157,7 +157,7 @@ def test_two_senders_side_by_side_ask_once_for_each(database: str, vendor: MailS
     refs = [f"o{number:02}" for number in range(30)]
     plan(database, *refs)
     with sending(database, vendor), sending(database, vendor):
-        assert settled(database, *["done"] * 30)
+        until_settled(database, *["done"] * 30)
     assert vendor.asked == {f"{ref}:notification:100": 1 for ref in refs}
     assert len(rows(database, OUTCOMES)) == 30
 
@@ -166,12 +166,12 @@ def test_a_sender_outlives_its_connections(database: str, vendor: MailServer) ->
     others = "pid <> pg_backend_pid() AND datname = current_database()"
     with sending(database, vendor) as sender:
         plan(database, "a")
-        assert settled(database, "done")
+        until_settled(database, "done")
         rows(database, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         plan(database, "b")
         # Its first outcome finds the old connection dead: the effect stays sent until its lease ends.
-        assert wait_until(lambda: "b:notification:100" in vendor.asked, within_s=30)
+        wait_until(lambda: "b:notification:100" in vendor.asked)
         expire_lease(database)
         sender.wake()
-        assert settled(database, "done", "done")
+        until_settled(database, "done", "done")
     assert vendor.accepted.keys() == {"a:notification:100", "b:notification:100"}

@@ -8,7 +8,7 @@ from strangler.step.claim import tombstone
 from strangler.step.handled import handled_by
 from tests.integration.contexts import connect
 from tests.integration.middle import handle
-from tests.orders import cancelled, of_type, placed, received
+from tests.support.orders import cancelled, of_type, placed, received
 
 
 def newest(dsn: str, *events: Event) -> dict[str, tuple[int, int]]:

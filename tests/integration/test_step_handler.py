@@ -18,7 +18,7 @@ from strangler.step.claim import tombstone
 from strangler.step.handler import MAX_VERSION, StepHandler
 from strangler.step.intents import Call, Emit, Intent, Write
 from tests.integration.contexts import connect, rows
-from tests.orders import cancelled, of_type, placed, received
+from tests.support.orders import cancelled, of_type, placed, received
 
 APPLIED, RECORDED = Disposition.APPLIED, Disposition.RECORDED
 NOT_OWNER, DUPLICATE = Disposition.NOT_OWNER, Disposition.DUPLICATE

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from new_services.services import SERVICES
 from outbox.consumer import BreakerRule, BudgetRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
-from strangler.local.waiting import wait_until
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.contexts import connect, rows
-from tests.orders import placed, received
+from tests.support.orders import placed, received
+from tests.support.waiting import comes_true, wait_until
 
 QUICK = BreakerRule(least=5, rest_s=0.1, rest_cap_s=0.2)
 NEVER = BreakerRule(least=10_000, in_a_row=10_000)
@@ -88,22 +88,22 @@ def plan(dsn: str, count: int) -> None:
         SERVICES["notification"].handler()(connection, events)
 
 
-def all_done(dsn: str, count: int) -> bool:
-    return wait_until(lambda: rows(dsn, DONE) == [(count,)], within_s=30)
+def until_done(dsn: str, count: int) -> None:
+    wait_until(lambda: rows(dsn, DONE) == [(count,)], lambda: rows(dsn, DONE))
 
 
 def test_an_outage_is_probed_and_the_vendor_served_when_it_is_back(database: str) -> None:
     vendor = MoodyVendor(AWAY)
     plan(database, 60)
     with sending(database, vendor, QUICK, BudgetRule(floor_per_s=1000.0)):
-        assert wait_until(lambda: len(vendor.calls) >= 12, within_s=30)
+        wait_until(lambda: len(vendor.calls) >= 12)
         calls = len(vendor.calls)
-        assert wait_until(lambda: len(vendor.calls) >= calls + 4, within_s=30)
+        wait_until(lambda: len(vendor.calls) >= calls + 4)
         took_s = vendor.calls[calls + 3] - vendor.calls[calls - 1]
         assert took_s > 4 * 0.05, "one probe for each rest, not four workers without end"
         tried = len(vendor.calls)
         vendor.answer = Answer(AnswerKind.DONE)
-        assert all_done(database, 60)
+        until_done(database, 60)
     assert len(vendor.calls) - tried <= 60 + 4, "those under way together"
 
 
@@ -112,9 +112,9 @@ def test_a_vendor_that_asks_for_patience_is_not_called_before(database: str) -> 
     plan(database, 10)
     with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1000.0)):
         calls = vendor.calls  # all that are under way together hear the same
-        assert wait_until(lambda: len(calls) > 0 and time.monotonic() - calls[0] > 0.3, within_s=30)
+        wait_until(lambda: len(calls) > 0 and time.monotonic() - calls[0] > 0.3)
         vendor.answer = Answer(AnswerKind.DONE)
-        assert all_done(database, 10)
+        until_done(database, 10)
     first = vendor.calls[0]
     assert sum(at - first < 0.6 for at in vendor.calls) <= 4, "those under way together"
 
@@ -124,14 +124,14 @@ def test_the_retries_of_a_sender_come_from_the_budget_of_its_group(database: str
     plan(database, 20)
     began = time.monotonic()
     with sending(database, vendor, NEVER, BudgetRule(floor_per_s=1.0)):
-        assert wait_until(lambda: len(vendor.calls) >= 20, within_s=30)
-        assert not wait_until(lambda: len(vendor.calls) > 20 + 5 + 2 + time.monotonic() - began, within_s=2.0)
+        wait_until(lambda: len(vendor.calls) >= 20)
+        assert not comes_true(lambda: len(vendor.calls) > 20 + 5 + 2 + time.monotonic() - began, within_s=2.0)
         with connect(database, "notification") as connection:  # as the consumer's deliveries do
             other = RetryBudget("notification", BudgetRule(floor_per_s=1.0))
             other.delivered(10_000)
             other.deposit(connection)
         vendor.answer = Answer(AnswerKind.DONE)
-        assert all_done(database, 20)
+        until_done(database, 20)
 
 
 def test_what_waits_for_the_budget_is_counted_once(database: str) -> None:
@@ -142,8 +142,8 @@ def test_what_waits_for_the_budget_is_counted_once(database: str) -> None:
         counts[name] += value
 
     with sending(database, vendor, NEVER, BudgetRule(floor_per_s=0.1), observe=observe):
-        assert wait_until(lambda: counts["effect_put_off"] > 0, within_s=30)
-        assert not wait_until(lambda: counts["effect_put_off"] > 4, within_s=1.0), "fifty looks, four effects"
+        wait_until(lambda: counts["effect_put_off"] > 0)
+        assert not comes_true(lambda: counts["effect_put_off"] > 4, within_s=1.0), "fifty looks, four effects"
 
 
 def test_what_was_taken_before_an_error_is_sent(database: str) -> None:
@@ -153,7 +153,7 @@ def test_what_was_taken_before_an_error_is_sent(database: str) -> None:
         connection.execute("UPDATE effect SET vendor = 'post' WHERE order_ref = 'o1'")
         connection.execute(TAKES_NOTHING)
     with sending(database, mail, NEVER, BudgetRule(floor_per_s=1000.0), others={"post": post}):
-        assert wait_until(lambda: rows(database, DONE) == [(1,)], within_s=3), "before its lease ends"
+        wait_until(lambda: rows(database, DONE) == [(1,)], lambda: "before its lease ends", within_s=3)
     assert (len(mail.calls), post.calls) == (1, [])
 
 
@@ -162,4 +162,4 @@ def test_patience_without_end_is_a_day(database: str) -> None:
     plan(database, 1)
     due = "SELECT next_attempt_at > now() + interval '23 hours' FROM notification.effect WHERE state = 'unknown'"
     with sending(database, vendor, SenderSettings().breaker, BudgetRule(floor_per_s=1000.0)):
-        assert wait_until(lambda: rows(database, due) == [(True,)], within_s=10)
+        wait_until(lambda: rows(database, due) == [(True,)], within_s=10)

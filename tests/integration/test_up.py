@@ -18,9 +18,9 @@ import pytest
 
 from strangler.local.kafka_probe import kafka_answers
 from strangler.local.stack_file import StackFile
-from strangler.local.waiting import wait_until
 from strangler.step.intents import Json
 from tests.integration.family import descendants, runs
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.alone,
@@ -70,7 +70,7 @@ def up(folder: Path, kafka: str, *flags: str) -> Iterator[tuple[subprocess.Popen
             family = descendants(process.pid)
             process.kill()
             # Before its folder is removed: PostgreSQL still tidies up there.
-            assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=30)
+            wait_until(lambda: not any(runs(pid) for pid in family))
 
 
 def test_all_runs_is_found_goes_and_comes_back_with_its_data(folder: Path, kafka_kind: str) -> None:
@@ -117,7 +117,7 @@ def assert_all_gone_after(signum: signal.Signals, process: subprocess.Popen[str]
     family = descendants(process.pid)
     process.send_signal(signum)
     assert process.wait(60) == (-signal.SIGKILL if signum is signal.SIGKILL else 0)
-    assert wait_until(lambda: not any(runs(pid) for pid in family), within_s=30)
+    wait_until(lambda: not any(runs(pid) for pid in family))
 
 
 @pytest.mark.parametrize(

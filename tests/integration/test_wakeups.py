@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.local.waiting import wait_until
 from strangler.step.continuation import wake
 from strangler.step.wakeups import Wakeups
+from tests.support.waiting import wait_until
 
 NAME = "wakeups_of_a_test"
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND query LIKE 'LISTEN%%' AND state = 'idle'"
@@ -60,10 +60,10 @@ def test_after_a_lost_connection_all_are_woken_and_it_listens_again(
     (lost,) = listening(connection)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wakeups.wait, "a", 30)
-        assert wait_until(lambda: "a" in wakeups._waiting, within_s=30)
+        wait_until(lambda: "a" in wakeups._waiting)
         connection.execute("SELECT pg_terminate_backend(%s)", (lost,))
         assert waiting.result(30)
-    assert wait_until(lambda: bool(set(listening(connection)) - {lost}), within_s=30)
+    wait_until(lambda: bool(set(listening(connection)) - {lost}))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wakeups.wait, "b", 30)
         wake(connection, ["b"])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from strangler.plan import Check, Context, Plan, Step
-from tests.facade_plan import plan as smallest
+from tests.support.facade_plan import plan as smallest
 
 MAILS = "tests.unit.policies:STANDARD"
 PAYMENT = "tests.unit.policies:CRITICAL"

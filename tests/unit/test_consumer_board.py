@@ -13,6 +13,7 @@ from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.kafka.port import Record, TopicPartition
+from tests.support.clock import Clock
 
 HOME = TopicPartition("order", 0)
 ASSIGNED = Assigned(HOME, "1", 1, (LanePosition(0, 0, None), LanePosition(1, 0, None)))
@@ -23,16 +24,6 @@ def done(run: Run) -> Outcome:
 
 
 FIRST, SECOND = b"a", b"d"
-
-
-class Clock:
-    """Stands still until moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def record(offset: int, key: bytes) -> Record:

@@ -8,7 +8,7 @@ from new_services.recommendation.decide import decide as decide_basket
 from new_services.search.decide import decide as decide_document
 from outbox.event import Event
 from strangler.step.intents import Json, to_json
-from tests.orders import LINES, cancelled, placed
+from tests.support.orders import LINES, cancelled, placed
 
 REF = "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 

@@ -12,7 +12,7 @@ from strangler.cli import main
 GOOD = {
     "STRANGLER_DSN": "postgresql://postgres@127.0.0.1:1/x",
     "LEGACY_URL": "http://127.0.0.1:1",
-    "STRANGLER_PLAN": str(Path(__file__).parents[1] / "facade_plan.py"),
+    "STRANGLER_PLAN": str(Path(__file__).parents[1] / "support" / "facade_plan.py"),
 }
 
 

@@ -17,8 +17,8 @@ from strangler.errors import DependencyDown
 from strangler.local.behind import NICENESS
 from strangler.local.process import Ready, Running, tail
 from strangler.local.spawner import Command, Spawner
-from strangler.local.waiting import wait_until
 from tests.integration.family import runs
+from tests.support.waiting import wait_until
 
 WAITS = "import time; print('ready to serve', flush=True); time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAITS}"
@@ -99,10 +99,10 @@ def test_its_children_are_killed_with_it(spawner: Spawner, tmp_path: Path) -> No
     child = running(spawner, tmp_path, PARENT)
     child.start()
     numbers = partial(re.findall, r"^(\d+)$", flags=re.MULTILINE)  # either of them may be the first to speak
-    assert wait_until(lambda: numbers(string=child.log_path.read_text()) != [], within_s=30)
+    wait_until(lambda: numbers(string=child.log_path.read_text()) != [])
     grandchild = int(numbers(string=child.log_path.read_text())[0])
     child.kill()
-    assert wait_until(lambda: not runs(grandchild), within_s=30)
+    wait_until(lambda: not runs(grandchild))
 
 
 def test_it_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from new_services.notification.effects import MailVendor
 from strangler.step.vendor import AnswerKind
-from tests.mail_server import mail_server
+from tests.support.mail_server import mail_server
 
 
 @pytest.mark.parametrize(

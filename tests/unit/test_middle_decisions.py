@@ -16,7 +16,7 @@ from new_services.payment import decide as payment
 from outbox.event import Event
 from strangler.step.effect_table import Effect, Ending
 from strangler.step.intents import Emit, Json, to_json
-from tests.orders import cancelled, of_order, payload, placed
+from tests.support.orders import cancelled, of_order, payload, placed
 
 REF = "o1"
 ALL = {"A1": 10, "B2": 2, "C3": 1}

@@ -7,7 +7,7 @@ import pytest
 from new_services.order_event import OrderCancelled, OrderPlaced, parse
 from outbox.errors import Undecodable
 from strangler.step.intents import Json
-from tests.orders import LINES, cancelled, of_type, placed
+from tests.support.orders import LINES, cancelled, of_type, placed
 
 
 def test_a_placed_order_is_read() -> None:

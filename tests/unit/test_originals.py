@@ -18,6 +18,7 @@ from outbox.kafka.codec import from_record, to_headers
 from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record, TopicPartition
+from tests.support.clock import Clock
 
 PLACE = TopicPartition("order", 0)
 names = st.integers(0, 8)
@@ -60,7 +61,7 @@ def test_no_further_back_than_declared() -> None:
 
 
 def test_what_was_read_is_not_read_again_for_a_while() -> None:
-    broker, now = broker_with([*range(500), 3, 4]), [0.0]
+    broker, clock = broker_with([*range(500), 3, 4]), Clock()
     reads: list[int] = []
 
     class Counting(MemoryReader):
@@ -70,12 +71,12 @@ def test_what_was_read_is_not_read_again_for_a_while() -> None:
             reads.append(offset)
             return super().read(partition, offset, limit, timeout_s=timeout_s)
 
-    found = Originals(lambda: Counting(broker), from_record, clock=lambda: now[0])
+    found = Originals(lambda: Counting(broker), from_record, clock=clock)
     assert found.repeats(PLACE, {500: UUID(int=3)}) == {500}
     before = len(reads)
     assert found.repeats(PLACE, {501: UUID(int=4)}) == {501}
     assert len(reads) == before + 1  # the record between the two
-    now[0] = KEEP_S + 1
+    clock.now += KEEP_S + 1
     found.repeats(PLACE, {501: UUID(int=4)})
     assert len(reads) > before + 1
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from outbox.event import ReceivedEvent, SourcePosition
 from strangler.step.intents import Json
 from tests.faults.outage_judge import account, oversold
-from tests.orders import of_order
+from tests.support.orders import of_order
 
 WHOLE = ("FraudCleared", "StockReserved", "PaymentTaken", "OrderPlaced")
 REFUSED = ("FraudCleared", "StockReserved", "PaymentRefused", "OrderRejected", "StockReleased")

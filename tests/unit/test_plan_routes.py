@@ -10,7 +10,7 @@ import pytest
 from strangler.errors import BadPlan
 from strangler.plan import Plan, Route, Step, Subject
 from strangler.routes import Callers
-from tests.facade_plan import no_orders
+from tests.support.facade_plan import no_orders
 
 ORDERS = Route("POST /orders", creates="order")
 

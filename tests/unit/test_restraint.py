@@ -10,19 +10,11 @@ from outbox.consumer import BreakerRule, RetryBudget
 from strangler.step.effects import SenderSettings
 from strangler.step.restraint import Restraint
 from strangler.step.vendor import Answer, AnswerKind
+from tests.support.clock import Clock
 
 AWAY = Answer(AnswerKind.UNKNOWN)
 FULL = Answer(AnswerKind.UNKNOWN, retry_after_s=1.0)
 DONE = Answer(AnswerKind.DONE)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -12,23 +12,9 @@ from legacy_app.vendors.answers import risk
 from legacy_app.vendors.book import Book, Fate
 from legacy_app.vendors.knobs import BadKnob, Knobs
 from legacy_app.vendors.ledger import Ledger, OtherBody
+from tests.support.clock import Clock
 
 BODY = {"order_ref": "o1", "amount_minor": 5}
-
-
-class Clock:
-    """Time that passes only when somebody sleeps, and what was done before each sleep."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 BookOf = Callable[..., Book]

@@ -14,20 +14,20 @@ from outbox.connection import PsycopgConnection
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.migrate import branches_found
-from tests.application import Application, application
+from tests.support.http_stub import HttpStub, http_stub
 
-PLAN = Path(__file__).parents[2] / "facade_plan.py"
+PLAN = Path(__file__).parents[2] / "support" / "facade_plan.py"
 StartFacade = Callable[..., Running]
 
 
 @pytest.fixture(scope="module")
-def shared_app() -> Iterator[Application]:
-    with application() as app:
+def shared_app() -> Iterator[HttpStub]:
+    with http_stub() as app:
         yield app
 
 
 @pytest.fixture
-def app(shared_app: Application) -> Iterator[Application]:
+def app(shared_app: HttpStub) -> Iterator[HttpStub]:
     """With no memory of other tests."""
     shared_app.forget()
     yield shared_app
@@ -43,7 +43,7 @@ def dsn(stack: Stack) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def launch(stack: Stack, dsn: str, shared_app: Application) -> Iterator[StartFacade]:
+def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade]:
     """Starts facades on the module's database and application; `stop_at` names a fault point."""
     started: list[Running] = []
 

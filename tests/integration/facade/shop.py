@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from tests.application import HANG_UP, Application, Reply, Seen, answer
+from tests.support.http_stub import HANG_UP, HttpStub, Reply, Seen, answer
 
 JSON = "Content-Type: application/json"
 
@@ -18,7 +18,7 @@ class Shop:
     `says`: header fields of looking at an order.
     """
 
-    app: Application
+    app: HttpStub
     orders: dict[str, bytes] = field(default_factory=dict)
     lose: bool = False
     refuse: bool = False

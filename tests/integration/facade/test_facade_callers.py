@@ -12,12 +12,12 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.process import Running
-from tests.application import Application
 from tests.integration.facade.client import ORDER, Answer, ask
 from tests.integration.facade.conftest import StartFacade
 from tests.integration.facade.shop import Shop
+from tests.support.http_stub import HttpStub
 
-PLAN = Path(__file__).parents[2] / "facade_callers_plan.py"
+PLAN = Path(__file__).parents[2] / "support" / "facade_callers_plan.py"
 EARLIER = """
 INSERT INTO strangler.idempotency
     (tenant, key, fingerprint, order_ref, state, lease_until, status, headers, body, expires_at)
@@ -51,7 +51,7 @@ def facade(launch: StartFacade) -> Running:
 
 
 @pytest.fixture
-def shop(app: Application) -> Shop:
+def shop(app: HttpStub) -> Shop:
     return Shop(app)
 
 

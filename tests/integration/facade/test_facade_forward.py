@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from strangler.local.process import Running
-from tests.application import HANG_UP, Application, Reply, Seen, answer
 from tests.integration.facade.client import ask, send
 from tests.integration.facade.conftest import StartFacade
+from tests.support.http_stub import HANG_UP, HttpStub, Reply, Seen, answer
 
 MEGABYTE = 1024 * 1024
 
 
-def test_the_raw_target_and_the_fields_arrive_as_sent(facade: Running, app: Application) -> None:
+def test_the_raw_target_and_the_fields_arrive_as_sent(facade: Running, app: HttpStub) -> None:
     send(
         facade,
         b"GET /a%2Fb//c/../d;p=1?x=%20&y=a+b HTTP/1.1\r\nHost: shop.example\r\nX_Api_Key: k\r\nX-Twice: 1\r\n"
@@ -38,7 +38,7 @@ def test_the_raw_target_and_the_fields_arrive_as_sent(facade: Running, app: Appl
     ]
 
 
-def test_a_response_arrives_as_sent(facade: Running, app: Application) -> None:
+def test_a_response_arrives_as_sent(facade: Running, app: HttpStub) -> None:
     app.reply = lambda _: answer(
         302,
         b"",
@@ -61,7 +61,7 @@ def test_a_response_arrives_as_sent(facade: Running, app: Application) -> None:
     ]
 
 
-def test_control_fields_of_a_client_are_dropped_in_every_spelling(facade: Running, app: Application) -> None:
+def test_control_fields_of_a_client_are_dropped_in_every_spelling(facade: Running, app: HttpStub) -> None:
     sent = {"Strangler-Ownership": "epoch=9, payment=new", "strangler_ownership": "x", "Strangler-Order-Ref": "mine"}
     ask(facade, "GET", "/", fields={**sent, "Transfer_Encoding": "chunked", "X_Forwarded_For": "1.2.3.4"})
     (seen,) = app.seen
@@ -69,7 +69,7 @@ def test_control_fields_of_a_client_are_dropped_in_every_spelling(facade: Runnin
     assert not [name for name in names if name.startswith("strangler") or "_" in name]
 
 
-def test_a_field_named_for_a_setting_of_the_server_is_only_a_field(facade: Running, app: Application) -> None:
+def test_a_field_named_for_a_setting_of_the_server_is_only_a_field(facade: Running, app: HttpStub) -> None:
     assert ask(facade, "GET", "/x", fields={"SCRIPT_NAME": "/orders"}).status == 200
     assert app.seen[0].values("SCRIPT_NAME") == ["/orders"]
 
@@ -83,7 +83,7 @@ def test_a_field_named_for_a_setting_of_the_server_is_only_a_field(facade: Runni
     ],
 )
 def test_answers_without_a_body_keep_their_fields_and_the_connection(
-    facade: Running, app: Application, reply: bytes, status: int, length: str | None
+    facade: Running, app: HttpStub, reply: bytes, status: int, length: str | None
 ) -> None:
     app.reply = lambda _: reply
     method = "HEAD" if status == 200 else "GET"
@@ -93,13 +93,13 @@ def test_answers_without_a_body_keep_their_fields_and_the_connection(
     assert len({seen.connection for seen in app.seen}) == 1
 
 
-def test_a_range_passes(facade: Running, app: Application) -> None:
+def test_a_range_passes(facade: Running, app: HttpStub) -> None:
     app.reply = lambda seen: answer(206, seen.values("range")[0].encode(), "Content-Range: bytes 0-3/10")
     got = ask(facade, "GET", "/file", fields={"Range": "bytes=0-3"})
     assert (got.status, got.body, got.field("Content-Range")) == (206, b"bytes=0-3", "bytes 0-3/10")
 
 
-def test_a_chunked_response_keeps_its_bytes_and_encoding(facade: Running, app: Application) -> None:
+def test_a_chunked_response_keeps_its_bytes_and_encoding(facade: Running, app: HttpStub) -> None:
     app.reply = lambda _: (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
         b"5;x=y\r\n\x1f\x8b\x00ab\r\n3\r\ncde\r\n0\r\nTrailer-Field: t\r\n\r\n"
@@ -110,7 +110,7 @@ def test_a_chunked_response_keeps_its_bytes_and_encoding(facade: Running, app: A
     assert len({seen.connection for seen in app.seen}) == 1
 
 
-def test_large_bodies_stream_both_ways(facade: Running, app: Application) -> None:
+def test_large_bodies_stream_both_ways(facade: Running, app: HttpStub) -> None:
     block = bytes(range(256)) * 4096  # 1 MiB
 
     def reply(seen: Seen) -> Reply:
@@ -131,7 +131,7 @@ def test_large_bodies_stream_both_ways(facade: Running, app: Application) -> Non
         assert got.body[64:] == block * 24
 
 
-def test_a_streamed_response_is_not_held_back(facade: Running, app: Application) -> None:
+def test_a_streamed_response_is_not_held_back(facade: Running, app: HttpStub) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
         yield b"4\r\nlast\r\n0\r\n\r\n" if app.held.wait(30) else HANG_UP
@@ -148,7 +148,7 @@ def test_a_streamed_response_is_not_held_back(facade: Running, app: Application)
     assert received.endswith(b"4\r\nlast\r\n0\r\n\r\n")
 
 
-def test_expect_is_answered_and_not_forwarded(facade: Running, app: Application) -> None:
+def test_expect_is_answered_and_not_forwarded(facade: Running, app: HttpStub) -> None:
     got = send(
         facade,
         b"PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
@@ -157,24 +157,24 @@ def test_expect_is_answered_and_not_forwarded(facade: Running, app: Application)
     assert (app.seen[0].body, app.seen[0].values("Expect")) == (b"hi", [])
 
 
-def test_an_absolute_target_goes_on_in_origin_form(facade: Running, app: Application) -> None:
+def test_an_absolute_target_goes_on_in_origin_form(facade: Running, app: HttpStub) -> None:
     send(facade, b"GET http://shop.example/a%2Fb?c HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
     assert app.seen[0].line == "GET /a%2Fb?c HTTP/1.1"
 
 
-def test_a_client_without_host_is_served(facade: Running, app: Application) -> None:
+def test_a_client_without_host_is_served(facade: Running, app: HttpStub) -> None:
     assert send(facade, b"GET /old HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
     assert app.seen[0].values("host") == [app.url.removeprefix("http://")]
 
 
-def test_a_closed_kept_alive_connection_costs_a_reader_nothing(facade: Running, app: Application) -> None:
+def test_a_closed_kept_alive_connection_costs_a_reader_nothing(facade: Running, app: HttpStub) -> None:
     """The application hangs up on the second request of a connection, as a server does that just timed it out."""
     app.reply = lambda seen: HANG_UP if _nth_of_its_connection(app, seen) == 2 else answer(200, b"ok")
     for _ in range(4):
         assert ask(facade, "GET", "/").status == 200
 
 
-def test_a_write_that_met_a_closing_connection_is_not_sent_again(facade: Running, app: Application) -> None:
+def test_a_write_that_met_a_closing_connection_is_not_sent_again(facade: Running, app: HttpStub) -> None:
     app.reply = lambda seen: HANG_UP if seen.line.startswith("POST") else answer(200, b"ok")
     ask(facade, "GET", "/")
     got = ask(facade, "POST", "/elsewhere", b"x")
@@ -193,7 +193,7 @@ def test_a_write_that_met_a_closing_connection_is_not_sent_again(facade: Running
         b"SPDY nonsense\r\n\r\n",
     ],
 )
-def test_a_response_whose_end_is_unclear_is_not_passed_on(facade: Running, app: Application, reply: bytes) -> None:
+def test_a_response_whose_end_is_unclear_is_not_passed_on(facade: Running, app: HttpStub, reply: bytes) -> None:
     app.reply = lambda _: reply
     got = ask(facade, "GET", "/")
     assert (got.status, got.field("Content-Type")) == (502, "application/problem+json")
@@ -208,7 +208,7 @@ def test_a_response_whose_end_is_unclear_is_not_passed_on(facade: Running, app: 
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
     ],
 )
-def test_a_response_that_breaks_off_does_not_look_complete(facade: Running, app: Application, reply: bytes) -> None:
+def test_a_response_that_breaks_off_does_not_look_complete(facade: Running, app: HttpStub, reply: bytes) -> None:
     app.reply = lambda _: reply
     got = send(facade, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"half" in got
@@ -222,7 +222,7 @@ def test_an_application_that_is_down_is_told_as_no_effect(launch: StartFacade) -
     assert got.field("Retry-After") == "2"
 
 
-def test_an_application_that_is_silent_is_given_up(launch: StartFacade, app: Application) -> None:
+def test_an_application_that_is_silent_is_given_up(launch: StartFacade, app: HttpStub) -> None:
     facade = launch("--read-timeout-s", "2")
 
     def half() -> Iterator[bytes]:
@@ -235,12 +235,12 @@ def test_an_application_that_is_silent_is_given_up(launch: StartFacade, app: App
     assert ask(facade, "GET", "/").status == 200
 
 
-def test_only_its_own_prefix_is_the_facades(facade: Running, app: Application) -> None:
+def test_only_its_own_prefix_is_the_facades(facade: Running, app: HttpStub) -> None:
     assert ask(facade, "GET", "/-/healthz").json() == {"status": "ready", "database": "up"}
     assert ask(facade, "GET", "/%2D/nothing").status == ask(facade, "POST", "/-/healthz").status == 404
     assert not app.seen
     assert ask(facade, "GET", "/healthz").body == b"ok"
 
 
-def _nth_of_its_connection(app: Application, seen: Seen) -> int:
+def _nth_of_its_connection(app: HttpStub, seen: Seen) -> int:
     return sum(other.connection == seen.connection for other in app.seen)

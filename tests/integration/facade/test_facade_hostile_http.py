@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strangler.local.process import Running
-from tests.application import Application
 from tests.integration.facade.client import ask, send
+from tests.support.http_stub import HttpStub
 
 POST = b"POST /elsewhere HTTP/1.1\r\nHost: a\r\n"
 SMUGGLED = b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -35,7 +35,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_request_is_refused(facade: Running, app: Application, data: bytes) -> None:
+def test_a_malformed_request_is_refused(facade: Running, app: HttpStub, data: bytes) -> None:
     got = send(facade, data)
     assert got.split(b" ")[1] in (b"400", b"414", b"431", b"501")
     assert got.count(b"HTTP/1.1 ") == 1
@@ -46,7 +46,7 @@ def test_a_malformed_request_is_refused(facade: Running, app: Application, data:
 @pytest.mark.parametrize("target", [b"/orders", b"/elsewhere"])
 @pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"-2\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX0\r\n\r\n"])
 def test_a_malformed_chunk_never_makes_a_whole_request(
-    facade: Running, app: Application, target: bytes, chunks: bytes
+    facade: Running, app: HttpStub, target: bytes, chunks: bytes
 ) -> None:
     head = b"POST " + target + b" HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nTransfer-Encoding: chunked\r\n\r\n"
     got = send(facade, head + chunks + SMUGGLED)
@@ -56,7 +56,7 @@ def test_a_malformed_chunk_never_makes_a_whole_request(
     assert ask(facade, "GET", "/").status == 200
 
 
-def test_what_follows_a_body_is_a_request_of_its_own(facade: Running, app: Application) -> None:
+def test_what_follows_a_body_is_a_request_of_its_own(facade: Running, app: HttpStub) -> None:
     """Pipelined, not smuggled: the bodies are told apart as their lengths say."""
     inner = b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
     first = POST + b"Content-Length: %d\r\n\r\n" % len(inner) + inner
@@ -65,13 +65,13 @@ def test_what_follows_a_body_is_a_request_of_its_own(facade: Running, app: Appli
     assert app.seen[0].body == inner
 
 
-def test_a_tunnel_is_refused(facade: Running, app: Application) -> None:
+def test_a_tunnel_is_refused(facade: Running, app: HttpStub) -> None:
     got = send(facade, b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 501 ")
     assert not app.seen
 
 
-def test_a_client_that_leaves_in_the_middle_of_an_order_has_placed_none(facade: Running, app: Application) -> None:
+def test_a_client_that_leaves_in_the_middle_of_an_order_has_placed_none(facade: Running, app: HttpStub) -> None:
     half = b"POST /orders HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 50\r\n\r\nhalf"
     assert b'"type": "urn:problem-type:strangler:body-incomplete"' in send(facade, half, then_leave=True)
     assert not app.seen

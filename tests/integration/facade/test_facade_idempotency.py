@@ -9,11 +9,11 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.process import Running
-from strangler.local.waiting import wait_until
-from tests.application import HANG_UP, Application, Reply, Seen, answer
 from tests.integration.facade.client import ORDER, Answer, ask, order, send
 from tests.integration.facade.conftest import StartFacade
 from tests.integration.facade.shop import JSON, Shop
+from tests.support.http_stub import HANG_UP, HttpStub, Reply, Seen, answer
+from tests.support.waiting import wait_until
 
 DYNAMIC = ("server", "date", "connection", "idempotency-replayed", "set-cookie")
 
@@ -24,7 +24,7 @@ def lasting(got: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
 
 
 @pytest.fixture
-def shop(app: Application) -> Shop:
+def shop(app: HttpStub) -> Shop:
     return Shop(app)
 
 
@@ -52,7 +52,7 @@ def test_sixteen_at_once_over_two_facades_are_carried_out_once(
             answers.append(order(facade, key))
             return answers[-1].status != 409
 
-        assert wait_until(answered, within_s=30)
+        wait_until(answered)
         return answers[-1]
 
     with ThreadPoolExecutor(16) as pool:
@@ -61,12 +61,12 @@ def test_sixteen_at_once_over_two_facades_are_carried_out_once(
     assert len(shop.posted) == 1
 
 
-def test_a_repeat_while_the_first_is_under_way_is_told_so(facade: Running, app: Application, key: str) -> None:
+def test_a_repeat_while_the_first_is_under_way_is_told_so(facade: Running, app: HttpStub, key: str) -> None:
     shop = Shop(app)
     app.reply = lambda seen: shop.reply(seen) if app.held.wait(30) else HANG_UP
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(order, facade, key)
-        assert wait_until(lambda: len(app.seen) == 1, within_s=30)
+        wait_until(lambda: len(app.seen) == 1)
         early = order(facade, key)
         app.release()
         assert first.result(30).status == 201
@@ -94,9 +94,7 @@ def test_a_key_with_another_request_is_refused(facade: Running, shop: Shop, key:
     ],
 )
 @pytest.mark.parametrize("target", [b"/orders", b"/orders?a=1", b"/%6Frders", b"http://shop.example/orders"])
-def test_an_order_without_a_proper_key_is_refused(
-    facade: Running, app: Application, fields: bytes, target: bytes
-) -> None:
+def test_an_order_without_a_proper_key_is_refused(facade: Running, app: HttpStub, fields: bytes, target: bytes) -> None:
     got = send(
         facade,
         b"POST " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n" + fields + b"\r\n{}",
@@ -106,7 +104,7 @@ def test_an_order_without_a_proper_key_is_refused(
     assert not app.seen
 
 
-def test_a_final_no_of_the_application_is_the_first_answer(facade: Running, app: Application, key: str) -> None:
+def test_a_final_no_of_the_application_is_the_first_answer(facade: Running, app: HttpStub, key: str) -> None:
     app.reply = lambda _: answer(422, b'{"why":"no such sku"}', JSON)
     assert lasting(order(facade, key)) == lasting(order(facade, key))
     assert len(app.seen) == 1
@@ -114,7 +112,7 @@ def test_a_final_no_of_the_application_is_the_first_answer(facade: Running, app:
 
 @pytest.mark.parametrize("status", [401, 429])
 def test_a_request_that_the_application_did_not_take_on_may_be_repeated(
-    facade: Running, app: Application, key: str, status: int
+    facade: Running, app: HttpStub, key: str, status: int
 ) -> None:
     app.reply = lambda _: answer(status, b"later", "Retry-After: 7")
     got = order(facade, key)
@@ -141,9 +139,7 @@ def test_an_order_above_the_limit_is_refused_unread(launch: StartFacade, shop: S
     assert order(facade, key, b"x" * 100).status == 201
 
 
-def test_an_answer_too_large_to_keep_is_given_once_and_then_looked_up(
-    facade: Running, app: Application, key: str
-) -> None:
+def test_an_answer_too_large_to_keep_is_given_once_and_then_looked_up(facade: Running, app: HttpStub, key: str) -> None:
     shop, large = Shop(app), b"x" * (3 * 1024 * 1024)
 
     def reply(seen: Seen) -> Reply:
@@ -198,7 +194,7 @@ def test_connections_that_the_database_has_closed_cost_no_order(
     assert order(facade, f"{key}-2").status == 201
 
 
-def test_without_a_database_orders_wait_and_all_else_passes(launch: StartFacade, app: Application, key: str) -> None:
+def test_without_a_database_orders_wait_and_all_else_passes(launch: StartFacade, app: HttpStub, key: str) -> None:
     facade = launch(dsn="postgresql://postgres@127.0.0.1:1/nowhere")
     got = order(facade, key)
     assert (got.status, got.json()["effect"], got.field("Strangler-Rejected")) == (503, "none", "order")

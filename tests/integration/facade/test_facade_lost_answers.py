@@ -9,17 +9,17 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from strangler.local.process import Running
-from strangler.local.waiting import wait_until
-from tests.application import Application, Reply, Seen, answer
 from tests.integration.facade.client import ask, order
 from tests.integration.facade.conftest import StartFacade
 from tests.integration.facade.shop import Shop
+from tests.support.http_stub import HttpStub, Reply, Seen, answer
+from tests.support.waiting import wait_until
 
 END_LEASE = "UPDATE strangler.idempotency SET lease_until = now() WHERE key = %s"
 
 
 @pytest.fixture
-def shop(app: Application) -> Shop:
+def shop(app: HttpStub) -> Shop:
     return Shop(app)
 
 
@@ -47,7 +47,7 @@ def test_an_order_that_is_not_found_stays_unknown_until_it_is(facade: Running, s
     assert len(shop.posted) == 1
 
 
-def test_an_error_of_the_application_is_no_last_word(facade: Running, app: Application, key: str) -> None:
+def test_an_error_of_the_application_is_no_last_word(facade: Running, app: HttpStub, key: str) -> None:
     shop = Shop(app)
 
     def reply(seen: Seen) -> Reply:
@@ -105,7 +105,7 @@ def test_a_killed_facade_is_resolved_by_the_next(
     facade, doomed = launch(), launch(stop_at=point)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(_order_in_vain, doomed, key)
-        assert wait_until(lambda: f"stopped_at {point}" in doomed.log_path.read_text(), within_s=30)
+        wait_until(lambda: f"stopped_at {point}" in doomed.log_path.read_text())
         doomed.kill()
     sent = 1 if point == "facade.forwarded" else 0
     assert len(shop.posted) == sent

@@ -10,20 +10,20 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.process import Running
-from strangler.local.waiting import wait_until
 from strangler.ownership import Owner, Ownership
 from strangler.stages import Move, Stage, plan_move
 from strangler.store import SHARE_LOCK, STAGE_LOCK, lock_stages, move, read_stages
-from tests.application import Application
 from tests.integration.facade.client import ask, order
 from tests.integration.facade.shop import Shop
+from tests.support.http_stub import HttpStub
+from tests.support.waiting import wait_until
 
 STEP = "notification"
 ADD = "INSERT INTO strangler.stage (step, stage, ramp_bp, salt) VALUES (%s, 'legacy', 0, 's') ON CONFLICT DO NOTHING"
 
 
 @pytest.fixture
-def shop(app: Application, connection: PsycopgConnection) -> Shop:
+def shop(app: HttpStub, connection: PsycopgConnection) -> Shop:
     connection.execute(ADD, (STEP,))
     return Shop(app)
 
@@ -110,7 +110,7 @@ def test_an_order_waits_for_a_move_under_way_and_is_pinned_after_it(
         mover.execute("SELECT")  # begins a transaction, so that the move is not committed by itself
         epoch = flip(mover)
         placed = pool.submit(order, facade, key)
-        assert wait_until(lambda: connection.execute(waiting).fetchone() == (1,), within_s=30)
+        wait_until(lambda: connection.execute(waiting).fetchone() == (1,))
         mover.commit()
         assert placed.result(30).status == 201
     assert pinned(connection, key).epoch == epoch

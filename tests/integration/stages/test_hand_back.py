@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from strangler.step.claim import Claim, ClaimResult, claim
 from tests.integration.stages.conftest import pin
 from tests.integration.stages.legacy import Monolith
 from tests.integration.stages.plan import plan
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 STEP = "notification"
@@ -275,13 +276,3 @@ def blocked_backends(connection: PsycopgConnection) -> int:
         WHERE datname = current_database() AND wait_event_type = 'Lock'""").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Within thirty seconds or so."""
-    pause = threading.Event()
-    for _ in range(3_000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise TimeoutError("not in time")

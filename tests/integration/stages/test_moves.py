@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
@@ -18,6 +17,7 @@ from strangler.stages import PLACE, Stage
 from strangler.store import ensure_steps, lock_stages, read_stages, share_stage_lock, stage_moves
 from tests.integration.stages.conftest import pin
 from tests.integration.stages.plan import plan
+from tests.support.waiting import wait_until
 
 
 class Who(TypedDict):
@@ -186,7 +186,7 @@ def test_a_move_waits_for_a_pin_under_way_and_the_next_pin_sees_it(shop: str) ->
         share_stage_lock(pinning)
         early = read_stages(pinning).epoch
         move = pool.submit(lambda: advance(moving, plan, "search", **WHO))
-        wait_until_blocked(shop, moving.info.backend_pid)
+        until_blocked(shop, moving.info.backend_pid)
         assert read_stages(pinning).epoch == early
         pinning.commit()
 
@@ -199,7 +199,7 @@ def test_a_pin_waits_for_a_move_under_way_and_reads_the_new_stage(shop: str) -> 
     with psycopg.connect(shop) as moving, psycopg.connect(shop) as pinning, ThreadPoolExecutor(1) as pool:
         lock_stages(moving)
         waiting = pool.submit(pin, pinning, "order-1")
-        wait_until_blocked(shop, pinning.info.backend_pid)
+        until_blocked(shop, pinning.info.backend_pid)
         moving.execute("UPDATE strangler.stage SET stage = 'shadow' WHERE step = 'search'")
         moving.execute("UPDATE strangler.epoch SET epoch = 2")
         moving.commit()
@@ -218,12 +218,7 @@ def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatc
         assert "not free to move" in refused.reason
 
 
-def wait_until_blocked(dsn: str, pid: int) -> None:
+def until_blocked(dsn: str, pid: int) -> None:
     """Until that backend waits for an advisory lock."""
-    pause, tries = threading.Event(), 3_000
     with psycopg.connect(dsn, autocommit=True) as watching:
-        for _ in range(tries):
-            if watching.execute(BLOCKED, (pid,)).fetchone() == (1,):
-                return
-            pause.wait(0.01)
-    raise TimeoutError(f"backend {pid} never waited for the stage lock")
+        wait_until(lambda: watching.execute(BLOCKED, (pid,)).fetchone() == (1,))

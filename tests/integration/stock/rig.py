@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
-from strangler.local.waiting import wait_until
+from tests.support.waiting import wait_until
 
 RESERVE: LiteralString = """
 SELECT order_ref, sold_out_sku, short
@@ -62,4 +62,4 @@ def held(connection: PsycopgConnection) -> dict[str, int]:
 def until_blocked(watch: PsycopgConnection, connection: PsycopgConnection) -> None:
     """Until another transaction is in the way of what `connection` runs in its thread."""
     pid = connection.info.backend_pid
-    assert wait_until(lambda: watch.execute(BLOCKED, (pid,)).fetchone() == (True,), within_s=30)
+    wait_until(lambda: watch.execute(BLOCKED, (pid,)).fetchone() == (True,))

@@ -24,6 +24,7 @@ from strangler.authority import (
 )
 from strangler.errors import BadInput, BadPlan, Refused, StranglerError
 from tests.integration.stock.rig import deliver, give_back, held, on_hand, reserve, until_blocked
+from tests.support.waiting import wait_until
 
 HOLDS = "SELECT sku, pieces FROM inventory.stock_hold WHERE order_ref = %s AND number = 100"
 TO_NEW = Wanted("stock", stock, ("inventory",), Holder.NEW, "ann", "inventory is live")
@@ -111,9 +112,9 @@ def test_moves_under_load_lose_and_double_no_piece(database: str) -> None:
                 outcome = moved(connection, (TO_NEW, TO_LEGACY)[turn % 2])
                 sums = outcome.evidence["sums"]
                 assert sums["new"] == sums["legacy"]
-                waited = Event()
-                while sum(batches) < before + 5 and not any(one.done() for one in running):
-                    waited.wait(0.005)
+                wait_until(
+                    lambda before=before: sum(batches) >= before + 5 or any(one.done() for one in running)  # type: ignore[misc] # bound at once
+                )
         finally:
             done.set()
         for one in running:

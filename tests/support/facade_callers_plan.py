@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from strangler.plan import Plan, Route, Step, Subject
-from tests.facade_plan import no_orders
+from tests.support.facade_plan import no_orders
 
 
 def account(headers: Mapping[str, str]) -> str | None:

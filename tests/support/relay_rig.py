@@ -19,8 +19,8 @@ from outbox.relay import slot
 from strangler.local.databases import database_of
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from tests.topic_reader import read_events
+from tests.support.topic_reader import read_events
+from tests.support.waiting import wait_until
 
 PARTITIONS = 3
 WITHIN_S = 30.0
@@ -99,14 +99,14 @@ class RelayRig:
     def wait_published(self, count: int) -> list[ReceivedEvent]:
         """All events once at least `count` records are there."""
         with closing(PythonAdmin(self.stack.bootstrap)) as admin:
-            assert wait_until(lambda: sum(admin.end_offsets([self.topic]).values()) >= count, within_s=WITHIN_S)
+            wait_until(lambda: sum(admin.end_offsets([self.topic]).values()) >= count, within_s=WITHIN_S)
         return self.events()
 
     def wait_confirmed(self) -> None:
         """Until the slot has confirmed all WAL that is written now."""
         end_lsn = self.insert_lsn()
         with self.connect(autocommit=True) as connection:
-            assert wait_until(lambda: self.confirmed_lsn(connection) >= end_lsn, within_s=WITHIN_S)
+            wait_until(lambda: self.confirmed_lsn(connection) >= end_lsn, within_s=WITHIN_S)
 
     def insert_lsn(self) -> int:
         """Behind all that is written; on a server that commits asynchronously the flushed position lags."""

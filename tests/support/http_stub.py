@@ -1,4 +1,4 @@
-"""An application behind the facade, as raw as it gets: keeps every byte it is sent, answers with bytes a test wrote."""
+"""The one HTTP stub of the tests, as raw as it gets: keeps every byte it is sent, answers with bytes a test wrote."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import ClassVar
 
 HANG_UP = b""
+JOINED_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,27 @@ class Seen:
         return self.head.split(b"\r\n", 1)[0].decode("latin-1")
 
     @property
+    def method(self) -> str:
+        return self.line.split(" ", 1)[0]
+
+    @property
+    def target(self) -> str:
+        """As it was sent: nothing is decoded."""
+        return self.line.split(" ")[1]
+
+    @property
     def fields(self) -> list[tuple[str, str]]:
         lines = self.head.decode("latin-1").split("\r\n")[1:]
         return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines if line)]
 
     def values(self, name: str) -> list[str]:
         return [value for found, value in self.fields if found.lower() == name.lower()]
+
+    def value(self, name: str) -> str | None:
+        """Of a field that stands at most once."""
+        values = self.values(name)
+        assert len(values) < 2, f"{name} stands {len(values)} times in {self.line!r}: {values}"
+        return values[0] if values else None
 
 
 Reply = bytes | Iterable[bytes]
@@ -42,14 +58,18 @@ def say_ok(_: Seen) -> Reply:
 
 
 @dataclass
-class Application:
-    """`reply` makes the bytes of an answer; `HANG_UP` closes the connection instead. Replies may wait for `held`."""
+class HttpStub:
+    """`reply` makes the bytes of an answer; `HANG_UP` closes the connection instead. Replies may wait for `held`.
+
+    A reply that raises fails the test when the stub ends, for its client only sees a connection that is closed.
+    """
 
     url: str = ""
     reply: Callable[[Seen], Reply] = say_ok
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     held: threading.Event = field(default_factory=threading.Event)
+    failed: list[str] = field(default_factory=list)
 
     def forget(self) -> None:
         self.reply, self.seen, self.held = say_ok, [], threading.Event()
@@ -59,11 +79,11 @@ class Application:
         self.held.set()
 
     def asked(self, method: str) -> list[Seen]:
-        return [seen for seen in self.seen if seen.line.startswith(f"{method} ")]
+        return [seen for seen in self.seen if seen.method == method]
 
 
 class _Connection(StreamRequestHandler):
-    state: ClassVar[Application]
+    state: ClassVar[HttpStub]
     timeout = 30
 
     def handle(self) -> None:
@@ -72,7 +92,11 @@ class _Connection(StreamRequestHandler):
         while (head := _head(self.rfile)) is not None:
             seen = Seen(head, _body(head, self.rfile), number)
             self.state.seen.append(seen)
-            reply = self.state.reply(seen)
+            try:
+                reply = self.state.reply(seen)
+            except Exception as error:
+                self.state.failed.append(f"{seen.line!r}: {error!r}")
+                raise
             if reply == HANG_UP:
                 return
             for piece in [reply] if isinstance(reply, bytes) else reply:
@@ -98,9 +122,9 @@ def answer(status: int, body: bytes, *fields: str) -> bytes:
 
 
 @contextmanager
-def application() -> Iterator[Application]:
-    """On a free port of loopback, until the block ends."""
-    state = Application()
+def http_stub(reply: Callable[[Seen], Reply] = say_ok) -> Iterator[HttpStub]:
+    """On a free port of loopback, until the block ends; each connection is served by a thread of its own."""
+    state = HttpStub(reply=reply)
     handler = type("Connection", (_Connection,), {"state": state})
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -108,9 +132,11 @@ def application() -> Iterator[Application]:
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
         try:
             yield state
+            assert state.failed == [], f"the stub at {state.url} could not reply to {state.failed}"
         finally:
             server.shutdown()
-            thread.join(30)
+            thread.join(JOINED_WITHIN_S)
+            assert not thread.is_alive(), f"the stub at {state.url} still serves after {JOINED_WITHIN_S:g} s"
 
 
 def _head(stream: BufferedIOBase) -> bytes | None:
