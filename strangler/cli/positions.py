@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-
-import psycopg
+from dataclasses import asdict
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.lineage import Stand, accept, stands
-from outbox.kafka.port import TopicPartition
 from strangler.cli.common import Invocation, look_into
-from strangler.errors import BadInput, RefusedError
+from strangler.cli.places import Place, as_its_role, contexts_with
+from strangler.errors import RefusedError
 
 EPILOG = """A consumer stops a partition (source_broken in its log, consumer_source_broken in its counts) when an event
 is of a foreign source, or when its source falls back and the event is no repeat. Find out why first:
@@ -23,27 +20,6 @@ is of a foreign source, or when its source falls back and the event is no repeat
 - a server took over that lacks what the old one had sent, or a wrong position: reconcile, then accept
 A PLACE is what `list` prints: CONTEXT:TOPIC/PARTITION. accept is audited in CONTEXT.quarantine_audit.
 exit: 0 done, 1 refused, 2 usage, 3 PostgreSQL is down"""
-
-_CONTEXTS = """
-SELECT table_schema FROM information_schema.columns
-WHERE table_name = 'position' AND column_name = 'fence' ORDER BY 1"""
-_PLACE = re.compile(r"([a-z_][a-z0-9_]*):([A-Za-z0-9._-]+)/([0-9]{1,9})")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A partition as a context reads it."""
-
-    context: str
-    partition: TopicPartition
-
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        match = _PLACE.fullmatch(text)
-        if match is None:
-            raise argparse.ArgumentTypeError(f"{text!r} is no place; copy one from `strangler positions list`")
-        context, topic, number = match.groups()
-        return cls(context, TopicPartition(topic, int(number)))
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,13 +41,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def show_list(invocation: Invocation) -> int:
-    only = invocation.args.context
     found: list[tuple[str, Stand]] = []
     with invocation.connect() as connection:
-        contexts = [row[0] for row in connection.execute(_CONTEXTS)]
-        if only is not None and only not in contexts:
-            raise BadInput(f"no context {only!r} with positions here; there are {', '.join(contexts) or 'none'}")
-        for context in [only] if only else contexts:
+        for context in contexts_with(connection, "position", "fence", only=invocation.args.context):
             look_into(connection, context)
             found += [(context, stand) for stand in stands(connection)]
     lines = list(_lines(found)) or ["no consumer has stored a position yet"]
@@ -120,14 +92,6 @@ def _was(before: Sequence[Stand]) -> Iterator[str]:
 
 @contextmanager
 def _changing(invocation: Invocation, place: Place) -> Iterator[PsycopgConnection]:
-    try:
-        with invocation.connect() as connection:
-            look_into(connection, place.context)
-            yield connection
-    except psycopg.errors.UndefinedTable as error:
-        raise BadInput(f"context {place.context!r} has no positions in this database") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RefusedError(
-            f"refused: the role of this DSN may not change the context's positions ({error.diag.message_primary}); "
-            "take a DSN of the context's own role"
-        ) from error
+    with as_its_role("positions", place.context), invocation.connect() as connection:
+        look_into(connection, place.context)
+        yield connection

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.consumer.quarantine.kept_headers import shown_name
 from outbox.errors import PositionLost
-from outbox.kafka.port import Record, TopicPartition
+from outbox.kafka.port import Record
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from strangler.cli.common import Invocation, look_into
+from strangler.cli.places import EventPlace, as_its_role, contexts_with
 from strangler.cli.quarantine_talk import document, inspected_lines, listed_lines, shown
 from strangler.cli.quarantine_wait import wait_for
 from strangler.errors import BadInput, DependencyDown, RefusedError
@@ -28,29 +25,6 @@ from strangler.errors import BadInput, DependencyDown, RefusedError
 EPILOG = """A PLACE is what `list` prints: CONTEXT:TOPIC/PARTITION@OFFSET. Changes need --actor and --reason
 and are audited in CONTEXT.quarantine_audit; the role of the DSN needs UPDATE on CONTEXT.quarantine.
 exit: 0 done, 1 refused or still parked, 2 usage, 3 PostgreSQL or Kafka is down"""
-
-_CONTEXTS = """
-SELECT table_schema FROM information_schema.columns
-WHERE table_name = 'quarantine' AND column_name = 'replay_requested_at' ORDER BY 1"""
-
-_PLACE = re.compile(r"([a-z_][a-z0-9_]*):([A-Za-z0-9._-]+)/([0-9]{1,9})@([0-9]{1,18})")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event is parked: a context's schema, and the record's place in the log."""
-
-    context: str
-    partition: TopicPartition
-    offset: int
-
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        match = _PLACE.fullmatch(text)
-        if match is None:
-            raise argparse.ArgumentTypeError(f"{text!r} is no place; copy one from `strangler quarantine list`")
-        context, topic, partition, offset = match.groups()
-        return cls(context, TopicPartition(topic, int(partition)), int(offset))
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,11 +58,8 @@ def show_list(invocation: Invocation) -> int:
     if arguments.limit < 1:
         raise BadInput(f"--limit {arguments.limit} lists nothing; give 1 or more")
     found: list[tuple[str, Entry]] = []
-    with _connected(invocation) as connection:
-        contexts = [row[0] for row in connection.execute(_CONTEXTS)]
-        if arguments.context is not None and arguments.context not in contexts:
-            raise BadInput(f"no context {arguments.context!r} with a quarantine here; there are {', '.join(contexts)}")
-        for context in [arguments.context] if arguments.context else contexts:
+    with as_its_role("quarantine"), invocation.connect() as connection:
+        for context in contexts_with(connection, "quarantine", "replay_requested_at", only=arguments.context):
             look_into(connection, context)
             entries = desk.entries(connection, everything=arguments.all, heads=arguments.heads, limit=arguments.limit)
             found += [(context, entry) for entry in entries]
@@ -97,7 +68,7 @@ def show_list(invocation: Invocation) -> int:
 
 
 def inspect(invocation: Invocation) -> int:
-    place: Place = invocation.args.place
+    place: EventPlace = invocation.args.place
     with _found(invocation) as (connection, entry):
         behind = desk.successors(connection, entry)
         stored = desk.stored(connection, entry)
@@ -170,28 +141,13 @@ def _changed(invocation: Invocation, change: Callable[[PsycopgConnection, Entry]
 
 @contextmanager
 def _found(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Entry]]:
-    place: Place = invocation.args.place
-    with _connected(invocation) as connection:
+    place: EventPlace = invocation.args.place
+    with as_its_role("quarantine", place.context), invocation.connect() as connection:
         look_into(connection, place.context)
-        try:
-            yield connection, desk.find(connection, place.partition, place.offset)
-        except psycopg.errors.UndefinedTable as error:
-            raise BadInput(f"context {place.context!r} has no quarantine in this database") from error
+        yield connection, desk.find(connection, place.partition, place.offset)
 
 
-@contextmanager
-def _connected(invocation: Invocation) -> Iterator[PsycopgConnection]:
-    try:
-        with invocation.connect() as connection:
-            yield connection
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RefusedError(
-            f"refused: the role of this DSN may not change the context's quarantine ({error.diag.message_primary}); "
-            "take a DSN of the context's own role"
-        ) from error
-
-
-def _read(invocation: Invocation, place: Place) -> Record | None:
+def _read(invocation: Invocation, place: EventPlace) -> Record | None:
     """By its pointer; None if it is gone."""
     if not invocation.environ.get("KAFKA_BOOTSTRAP"):
         raise DependencyDown("the payload is in Kafka; set KAFKA_BOOTSTRAP, or start a stack by `strangler up`")
@@ -224,7 +180,7 @@ def _told(invocation: Invocation) -> Told:
 
 def _one(verbs: Any, name: str, run: Callable[[Invocation], int], what: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what)
-    parser.add_argument("place", metavar="PLACE", type=Place.parse, help="CONTEXT:TOPIC/PARTITION@OFFSET")
+    parser.add_argument("place", metavar="PLACE", type=EventPlace.parse, help="CONTEXT:TOPIC/PARTITION@OFFSET")
     parser.set_defaults(run=run)
     return parser
 

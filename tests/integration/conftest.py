@@ -14,6 +14,7 @@ from outbox.kafka.memory import MemoryBroker
 from strangler.local.stack import Stack
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import Rig
+from tests.integration.reconcile_town import Town
 from tests.support.vendors_server import Vendors, vendors_server
 
 
@@ -49,3 +50,18 @@ def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
     """A context over the broker in memory; who tests on Kafka has a `rig` of its own."""
     with rig_in_memory(database, broker) as rig:
         yield rig
+
+
+@pytest.fixture
+def bare_town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
+    """For the judge: no slot yet, and no consumer has been there."""
+    town = Town(database, bootstrap, topic_prefix)
+    yield town
+    town.close()
+
+
+@pytest.fixture
+def town(bare_town: Town) -> Iterator[Town]:
+    """The slot follows the WAL and all lanes stand at the ends, unless a test says otherwise."""
+    with bare_town.caught_up():
+        yield bare_town

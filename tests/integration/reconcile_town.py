@@ -144,6 +144,14 @@ class Town:
         self.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", self.slot)
 
     @contextmanager
+    def caught_up(self) -> Iterator[None]:
+        """All lanes stand at the ends, and the slot follows the WAL."""
+        self.make_slot()
+        self.pass_lanes()
+        with self.confirming():
+            yield
+
+    @contextmanager
     def confirming(self) -> Iterator[None]:
         """A relay's part without the relay: the slot follows the WAL for as long as the block."""
         ended = threading.Event()

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,10 +23,8 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
-    town = Town(database, bootstrap, topic_prefix)
-    yield town
-    town.close()
+def town(bare_town: Town) -> Town:
+    return bare_town
 
 
 def start_relay(stack: Stack, town: Town) -> Running:

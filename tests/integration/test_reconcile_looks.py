@@ -1,7 +1,5 @@
 """What happens between the reads of one run: what is only not there yet is no finding, and no loss hides in it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from strangler.ownership import Owner
@@ -9,17 +7,6 @@ from strangler.reconcile.reasons import Reason
 from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found
 from tests.integration.reconcile_watch import watched
-
-
-@pytest.fixture
-def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
-    """The slot follows the WAL and all lanes stand at the ends."""
-    town = Town(database, bootstrap, topic_prefix)
-    town.make_slot()
-    town.pass_lanes()
-    with town.confirming():
-        yield town
-    town.close()
 
 
 @pytest.mark.parametrize("owner", [Owner.LEGACY, Owner.SHADOW])

@@ -5,10 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from strangler.ownership import Owner
 from strangler.reconcile.reasons import Reason
@@ -17,17 +14,6 @@ from tests.integration import reconcile_plan
 from tests.integration.reconcile_plan import INDEXING, MAILING
 from tests.integration.reconcile_town import Town, counted, found
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
-    """The slot follows the WAL and all lanes stand at the ends, unless a test says otherwise."""
-    town = Town(database, bootstrap, topic_prefix)
-    town.make_slot()
-    town.pass_lanes()
-    with town.confirming():
-        yield town
-    town.close()
 
 
 def settle(town: Town, owner: Owner, *order_refs: str) -> None:

@@ -32,15 +32,12 @@ def with_policy(reference: str | None) -> Plan:
 
 
 @pytest.fixture
-def town(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Town]:
-    town = Town(database, bootstrap, topic_prefix)
+def town(bare_town: Town) -> Iterator[Town]:
+    """Its context can give up."""
     for statement in CONTEXT_5:
-        town.execute(statement.format(schema="search"))
-    town.make_slot()
-    town.pass_lanes()
-    with town.confirming():
-        yield town
-    town.close()
+        bare_town.execute(statement.format(schema="search"))
+    with bare_town.caught_up():
+        yield bare_town
 
 
 def shed(town: Town, order_ref: str, clause: str = CLAUSE, *, number: int = 100) -> None:
