@@ -52,7 +52,7 @@ def test_the_collector_is_the_processes_own(rig: Rig) -> None:
 
     rig.send_many(keys=2, each=1)
     rig.runtime(looking)
-    eventually(rig.all_applied, rig.effects)
+    wait_until(rig.all_applied, rig.effects)
     assert set(seen) == {before}
     with rarely_collected():
         assert gc.get_freeze_count() > before[1]
