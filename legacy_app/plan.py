@@ -6,7 +6,7 @@ from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
 from legacy_app.pausing import MIDDLE
-from strangler.plan import Check, Context, Plan, Process, Rehearsal, Route, Step, Subject
+from strangler.plan import Check, Context, Plan, Process, Route, Step, Subject
 
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 SERVICES = (*STEPS, "order")
@@ -117,28 +117,4 @@ plan = Plan(
         *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
     branches=("outbox", "strangler", "legacy", "resume", *STEPS, "ordering"),
-    rehearsal=Rehearsal(
-        replay=("legacy_app", "replay"),
-        disease=("legacy_app", "disease"),
-        plant=("new_services", "plant"),
-        invariants=("legacy_app", "invariants"),
-        faults=(
-            "dropped_mail",
-            "doubled_mail",
-            "wrong_document",
-            "dropped_charge",
-            "wrong_reservation",
-            "stuck_event",
-        ),
-        slow_provider={
-            "payments": {
-                "latency_ms": 20,
-                "slow_share": 0.015,
-                "slow_ms": 1300,
-                "effect_then_slow_share": 0.015,
-                "effect_then_slow_ms": 3000,
-                "seed": 54,  # the first sixty calls meet a slow answer and a late one
-            },
-        },
-    ),
 )

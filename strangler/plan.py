@@ -19,7 +19,7 @@ from strangler.step.intents import Json
 from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems
 
-__all__ = ["Callers", "Check", "Context", "Plan", "Process", "Rehearsal", "Route", "Step", "Subject", "load_plan"]
+__all__ = ["Callers", "Check", "Context", "Plan", "Process", "Route", "Step", "Subject", "load_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +100,6 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """The commands (after `python -m`) and knobs with which `strangler demo` rehearses this plan.
-
-    `replay` sends orders to `--url`, `disease` counts it, `plant` plants faults of the kinds in `faults`, and
-    `invariants` counts what has doubled or is lost; each prints JSON. `slow_provider` maps a vendor's book to knobs.
-    """
-
-    replay: tuple[str, ...]
-    disease: tuple[str, ...]
-    plant: tuple[str, ...]
-    invariants: tuple[str, ...]
-    faults: tuple[str, ...]
-    slow_provider: Mapping[str, Mapping[str, Json]]
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A chain and everything the toolkit must know of it.
 
@@ -132,7 +116,6 @@ class Plan:
     topics: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     branches: tuple[str, ...] = ("outbox", "strangler")
-    rehearsal: Rehearsal | None = None
     facets: Facets | None = None
     projections: Mapping[str, Context] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0

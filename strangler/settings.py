@@ -10,7 +10,7 @@ from typing import Self
 from strangler.errors import BadInput
 
 PREFIX = "STRANGLER_"
-DEFAULT_PLAN = "legacy_app/plan.py"  # the sample's
+DEFAULT_PLAN = "plan.py"  # in the working folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ HOMES = {
     "invariants": "checks",
     "seams": "checks",
     "nightly": "batch",
+    "demo": "demo",
 }
 
 

@@ -26,7 +26,6 @@ VERBS = (
     "topology",
     "quarantine",
     "positions",
-    "demo",
 )
 EXIT_OF_OUTBOX: Mapping[type[Exception], int] = {ConfigurationError: 2, DependencyDown: 3}
 NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)

@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from legacy_app.rehearsal import commands
 from outbox.connection import PsycopgConnection
 from outbox.kafka.python_admin import PythonAdmin
-from strangler.demo import commands
 from strangler.errors import Refused, RefusedError
 from strangler.local.sharing import topics_of
 from strangler.local.stack import Stack

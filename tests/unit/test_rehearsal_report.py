@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from strangler.demo.narrator import Narrator
-from strangler.demo.report import RehearsalReport, StepCounts, unexpected
+from legacy_app.rehearsal.narrator import Narrator
+from legacy_app.rehearsal.report import RehearsalReport, StepCounts, unexpected
 
 
 def flawless() -> RehearsalReport:

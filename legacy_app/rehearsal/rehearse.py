@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from strangler.demo import commands
-from strangler.demo.account import (
+from legacy_app.rehearsal import commands, script
+from legacy_app.rehearsal.account import (
     doubled_effects,
     ended_orders,
     lost_orders,
@@ -16,11 +16,11 @@ from strangler.demo.account import (
     step_counts,
     verdict_counts,
 )
-from strangler.demo.acts import repeat_peak, settle, show_disease, strangle, symptoms
-from strangler.demo.faults import STUCK, Planted, found, hold_stuck, plant
-from strangler.demo.narrator import Narrator
-from strangler.demo.report import RehearsalReport
-from strangler.demo.scene import Scene
+from legacy_app.rehearsal.acts import repeat_peak, settle, show_disease, strangle, symptoms
+from legacy_app.rehearsal.faults import Planted, found, hold_stuck, plant
+from legacy_app.rehearsal.narrator import Narrator
+from legacy_app.rehearsal.report import RehearsalReport
+from legacy_app.rehearsal.scene import Scene
 from strangler.facade.caller import ANONYMOUS_SCOPE
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.stack import Stack
@@ -58,7 +58,9 @@ def _system(
     dsn = stack.database(name, plan.branches)
     if stack.kafka is None:
         topic_prefix = f"demo-{secrets.token_hex(3)}.{name}."
-    system = System.start(stack, plan, database=dsn, topic_prefix=topic_prefix, only=only, say=lambda _: None)
+    system = System.start(
+        stack, plan, database=dsn, topic_prefix=topic_prefix, only=only, say=lambda _: None, plan_path=script.PLAN_FILE
+    )
     try:
         yield system
     finally:
@@ -104,7 +106,7 @@ def _strangle(scene: Scene, report: RehearsalReport) -> None:
 def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
     scene.narrator.act("Faults planted by another process; the judge does not know what was planted")
     planted = plant(scene)
-    late = _stick_one(scene) if STUCK in scene.rehearsal.faults else []
+    late = _stick_one(scene)
     final = reconcile(scene.plan, scene.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
     _tell(final, scene.narrator)
     hits = found(planted, final.judgements)
@@ -127,7 +129,7 @@ def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
 def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     """One more order whose event is held up: it must be LATE while stuck, and nothing once released."""
     once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix=-again", "--no-cancellations"]
-    argv = [*scene.rehearsal.replay, *once]
+    argv = [*script.REPLAY, *once]
     client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
     holder, fault = hold_stuck(scene, mint_order_ref(ANONYMOUS_SCOPE, client_ref))
     commands.run(scene.stack, "replay-stuck", argv, scene.environ)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from legacy_app.rehearsal.scene import Scene
 from outbox.connection import PsycopgConnection
 from strangler.authority import Holder, Wanted, move
-from strangler.demo.scene import Scene
 from strangler.errors import Refused, RefusedError
 from strangler.hand_back import hand_back
 from strangler.moves import advance, rollback

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strangler.demo import commands
-from strangler.demo.scene import Scene
+from legacy_app.rehearsal import commands, script
+from legacy_app.rehearsal.scene import Scene
+from legacy_app.rehearsal.script import STUCK
 from strangler.facts import Judgement
 from strangler.local.process import Running
 from strangler.step.intents import Json
 
-STUCK = "stuck_event"
 PLANTED_WITHIN_S = 60.0
 
 
@@ -31,17 +31,16 @@ class Planted:
 
 def plant(scene: Scene) -> list[Planted]:
     """Plant every kind but the stuck event, each on an order of the planter's choice; side by side."""
-    kinds = [kind for kind in scene.rehearsal.faults if kind != STUCK]
+    kinds = [kind for kind in script.FAULTS if kind != STUCK]
     planters = [
-        commands.start(scene.stack, f"plant-{kind}", [*scene.rehearsal.plant, kind, "--json"], scene.environ)
-        for kind in kinds
+        commands.start(scene.stack, f"plant-{kind}", [*script.PLANT, kind, "--json"], scene.environ) for kind in kinds
     ]
     return [Planted.of(commands.finish(planter, PLANTED_WITHIN_S)) for planter in planters]
 
 
 def hold_stuck(scene: Scene, order_ref: str) -> tuple[Running, Planted]:
     """Hold the coming order's claim in an open transaction of another process."""
-    argv = [*scene.rehearsal.plant, STUCK, "--order-ref", order_ref, "--json"]
+    argv = [*script.PLANT, STUCK, "--order-ref", order_ref, "--json"]
     holder = commands.start(scene.stack, f"plant-{STUCK}", argv, scene.environ, ready=True)
     return holder, Planted.of(commands.said(holder))
 

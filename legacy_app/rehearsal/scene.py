@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from strangler.demo import commands
-from strangler.demo.narrator import Narrator
-from strangler.errors import BadPlan
+from legacy_app.rehearsal import commands
+from legacy_app.rehearsal.narrator import Narrator
 from strangler.local.stack import Stack
 from strangler.local.system import System
-from strangler.plan import Plan, Rehearsal
+from strangler.plan import Plan
 from strangler.step.intents import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One running system of a stack, with `orders` real orders of a file (the plan's own sample when None)."""
+    """One running system of a stack, with `orders` real orders of a file (the sample's own when None)."""
 
     stack: Stack
     plan: Plan
@@ -25,13 +24,6 @@ class Scene:
     narrator: Narrator
     orders: int
     orders_file: Path | None
-
-    @property
-    def rehearsal(self) -> Rehearsal:
-        """The plan's rehearsal, or `BadPlan`."""
-        if self.plan.rehearsal is None:
-            raise BadPlan(f"plan {self.plan.name!r} has no `rehearsal`; the demo needs its commands")
-        return self.plan.rehearsal
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import requests
 
-from strangler.demo import commands
-from strangler.demo.scene import Scene
-from strangler.demo.walk import Walk
+from legacy_app.rehearsal import commands, script
+from legacy_app.rehearsal.scene import Scene
+from legacy_app.rehearsal.walk import Walk
 from strangler.errors import DependencyDown
 from strangler.local.waiting import wait_until
 from strangler.step.intents import Json
@@ -26,7 +26,7 @@ _OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 
 def slow_down(scene: Scene) -> None:
     """Turn the vendors' knobs: the same slow provider in both acts."""
-    for book, knobs in scene.rehearsal.slow_provider.items():
+    for book, knobs in script.SLOW_PROVIDER.items():
         answer = requests.put(
             f"{scene.environ['VENDORS_URL']}/knobs/{book}",
             json=dict(knobs),
@@ -42,7 +42,7 @@ def show_disease(scene: Scene) -> dict[str, int]:
     slow_down(scene)
     orders = min(scene.orders, DISEASE_ORDERS)
     scene.narrator.say(f"{orders} real orders straight into the chain, under a slow payment provider")
-    argv = [*scene.rehearsal.replay, *scene.replay_arguments(scene.environ["LEGACY_URL"], orders)]
+    argv = [*script.REPLAY, *scene.replay_arguments(scene.environ["LEGACY_URL"], orders)]
     summary = commands.run(scene.stack, "replay-bare", argv, scene.environ, timeout_s=REPLAY_TIMEOUT_S)
     disease = symptoms(scene, summary)
     scene.narrator.say(describe(disease))
@@ -55,7 +55,7 @@ def strangle(scene: Scene, out: Path) -> tuple[Json, dict[str, int], Walk]:
     Returns the client's summary, the symptoms meanwhile, and the finished walk; `out` gets a line per order.
     """
     slow_down(scene)
-    argv = [*scene.rehearsal.replay, *scene.replay_arguments(scene.environ["FACADE_URL"], scene.orders)]
+    argv = [*script.REPLAY, *scene.replay_arguments(scene.environ["FACADE_URL"], scene.orders)]
     expected = commands.run(scene.stack, "replay-count", [*argv, "--dry-run"], scene.environ)["orders"]
     scene.narrator.say(f"{expected} real orders through the facade; same client, same retries, same provider")
     replay = commands.start(scene.stack, "replay", [*argv, "--out", str(out)], scene.environ)
@@ -77,7 +77,7 @@ def repeat_peak(scene: Scene, before: Mapping[str, int], out: Path) -> dict[str,
     orders = min(scene.orders, DISEASE_ORDERS)
     scene.narrator.say(f"the {orders} orders of the first act once more; same client, same retries, same provider")
     once_more = [*scene.replay_arguments(scene.environ["FACADE_URL"], orders), f"--ref-suffix={PEAK_SUFFIX}"]
-    argv = [*scene.rehearsal.replay, *once_more, "--out", str(out)]
+    argv = [*script.REPLAY, *once_more, "--out", str(out)]
     summary = commands.run(scene.stack, "replay-peak", argv, scene.environ, timeout_s=REPLAY_TIMEOUT_S)
     settle(scene)
     after = symptoms(scene, summary)
@@ -102,7 +102,7 @@ def settle(scene: Scene) -> None:
 
 def symptoms(scene: Scene, summary: Json) -> dict[str, int]:
     """The client's time-outs beside what the database and the vendors' ledger say."""
-    counted = scene.run("disease", scene.rehearsal.disease)
+    counted = scene.run("disease", script.DISEASE)
     return {
         "offered": summary["offered"],
         "accepted": summary["accepted"],

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import psycopg
 
+from legacy_app.rehearsal import script
+from legacy_app.rehearsal.acts import accepted_refs
+from legacy_app.rehearsal.report import StepCounts
+from legacy_app.rehearsal.scene import Scene
 from outbox.audit import Account, account
 from outbox.kafka.python_consumer import PythonConsumer
 from strangler.choreography import audit
-from strangler.demo.acts import accepted_refs
-from strangler.demo.report import StepCounts
-from strangler.demo.scene import Scene
 from strangler.facts import Judgement, Verdict
 from strangler.reconcile.run import Report
 
@@ -69,7 +70,7 @@ def relay_account(scene: Scene) -> Account:
 
 def doubled_effects(scene: Scene, judged: Report) -> int:
     """Effects that exist twice: by the application's own invariants, and by the judge."""
-    invariants = scene.run("invariants", scene.rehearsal.invariants)
+    invariants = scene.run("invariants", script.INVARIANTS)
     found = (counts[verdict] for counts in judged.counts.values() for verdict in (Verdict.DUPLICATE, Verdict.EXTRA))
     return int(invariants["doubled"]) + sum(found)
 
