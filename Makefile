@@ -19,7 +19,7 @@ setup: .venv/.ready ## make .venv with everything in it
 	@touch $@
 
 demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS="--help")
-	$(BIN)/strangler demo $(DEMO_ARGS)
+	$(BIN)/python -m legacy_app demo $(DEMO_ARGS)
 
 test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(TESTS) $(TEST_ARGS); together=$$?; \
@@ -41,4 +41,4 @@ faults: setup ## kill tests at named points, on Apache Kafka (FAULTS_ARGS="flips
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 up: setup ## start the local stack and the sample, until Ctrl-C (UP_ARGS="--kafka apache")
-	$(BIN)/strangler up $(UP_ARGS)
+	$(BIN)/strangler up --plan legacy_app/plan.py $(UP_ARGS)

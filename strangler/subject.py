@@ -24,7 +24,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 class Subject:
     """What the plan's chain is about: `Subject("booking", table="public.bookings")`.
 
-    `name`: one, in the singular; output, headers (`Strangler-Booking-Ref`) and default paths use it.
+    `name`: one, in the singular; output, headers (`Strangler-Booking-Ref`, `Strangler-Rejected`), default paths use it.
     `table` and its columns are read for the judge: `ref` (text, unique), `version` (whole number, 0 before the first
     event) and `owners` (the ownership header as it came with the request, or NULL). `refused`: an SQL expression over
     the table's row for the step that refused it after it was stored, NULL where none has; its refusal counts as one

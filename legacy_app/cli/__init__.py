@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from outbox.errors import ConfigurationError, OutboxError
 from strangler.errors import StranglerError
 
 HOMES = {
@@ -36,3 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StranglerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OutboxError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 3
+    except KeyboardInterrupt:
+        return 130

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from strangler.facade.message import Headers
 from strangler.routes import ANONYMOUS, COOKIE, HEADER, Callers, NameOf, listed
 
-# The scope of every key in releases that knew no callers. Orders are found again by what is minted from it.
-ANONYMOUS_SCOPE = "shop"
+ANONYMOUS_SCOPE = ANONYMOUS  # all who need not say who they are share it; references are minted from it
 UNKNOWN_SCOPE = "unknown"  # the caller cannot be identified: claimed, and never replayed
 AUTHORIZATION = "authorization"
 
@@ -34,7 +33,7 @@ def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed
     caller cannot be linked. Values count byte for byte, repeated ones in their order; empty ones do not count.
 
     >>> scope_of("anonymous", [], "k"), scope_of("cookie:session", [], "k")
-    ('shop', 'unknown')
+    ('anonymous', 'unknown')
     """
     rules = listed(callers)
     names = [_name(rule, headers) for rule in rules if callable(rule)]
@@ -53,7 +52,7 @@ def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed
 def other_scopes(scope: str) -> tuple[str, ...]:
     """Scopes in which the same caller may have claimed the key without being identified.
 
-    Releases that knew no callers claimed under the anonymous scope, and a caller may log in between two attempts.
+    A plan may begin to name callers, and a caller may log in between two attempts.
     """
     if scope == ANONYMOUS_SCOPE:
         return ()

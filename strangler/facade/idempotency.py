@@ -95,13 +95,13 @@ def parse_key(values: Sequence[str]) -> str | None:
     return key if 1 <= len(key) <= 255 else None
 
 
-def mint_order_ref(tenant: str, key: str) -> str:
+def mint_order_ref(scope: str, key: str) -> str:
     """The order's reference, the same for each retry wherever and whenever it lands: a UUIDv8 (RFC 9562) of both.
 
-    >>> mint_order_ref("shop", "k-1") == mint_order_ref("shop", "k-1") != mint_order_ref("shop", "k-2")
+    >>> mint_order_ref("anonymous", "k-1") == mint_order_ref("anonymous", "k-1") != mint_order_ref("bob", "k-1")
     True
     """
-    named = f"{len(tenant)}:{tenant}{key}".encode()  # the length keeps ("a", "bc") and ("ab", "c") apart
+    named = f"{len(scope)}:{scope}{key}".encode()  # the length keeps ("a", "bc") and ("ab", "c") apart
     number = int.from_bytes(hashlib.blake2b(named, digest_size=16, person=b"strangler-order").digest())
     number = number & ~(0xF << 76) | 8 << 76  # version
     return str(uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62))  # variant

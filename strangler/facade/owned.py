@@ -55,12 +55,13 @@ logger = logging.getLogger(__name__)
 class ClaimSettings:
     """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order.
 
-    `reference_header` carries the subject's reference to the application.
+    `reference_header` carries the subject's reference to the application, `work` is the class of what is refused.
     `caller` identifies who sends a key on routes without a `caller` of their own.
     """
 
     lease_s: float
     reference_header: str
+    work: str
     caller: Callers = ()
     retention_s: float = 24 * 3600.0
     body_limit_bytes: int = 1024 * 1024
@@ -102,7 +103,7 @@ class OwnedWrites:
             held = self._database.run(lambda connection: self._claim(connection, claim, match))
         except DependencyDown as error:
             logger.warning("claim_not_stored", extra={"reason": str(error)})
-            return DATABASE_DOWN.to_answer()
+            return DATABASE_DOWN.to_answer(self._settings.work)
         if isinstance(held, Stored):
             return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
         self._fault_points.reach("facade.claimed")
@@ -153,7 +154,7 @@ class OwnedWrites:
         try:
             return passed_on(self._upstream.exchange(self._with_owner(request, body, order_ref, owners)))
         except (NotSent, Broke) as error:
-            return failed(request.method, error).to_answer()
+            return failed(request.method, error).to_answer(self._settings.work)
 
     def _repeated(self, stored: Stored, attempt: Attempt) -> Answer:
         found = judge(stored, attempt.claim.fingerprint)
@@ -176,7 +177,7 @@ class OwnedWrites:
             exchange = self._upstream.exchange(attempt.sent)
         except NotSent as error:
             self._outcomes.release(attempt.held)
-            return failed(attempt.sent.method, error).to_answer()
+            return failed(attempt.sent.method, error).to_answer(self._settings.work)
         except Broke as broke:
             return self._outcomes.lost(attempt, str(broke))
         self._fault_points.reach("facade.forwarded")

@@ -11,7 +11,7 @@ from strangler.step.intents import Json
 
 MEDIA_TYPE = "application/problem+json"
 REJECTED_HEADER = "Strangler-Rejected"
-WORK_CLASS = "order"  # every route that a plan can own is of this class
+NOT_OF_A_ROUTE = "other"  # the class of what is forwarded as it comes, for no route of the plan
 
 
 class Effect(StrEnum):
@@ -33,7 +33,8 @@ class Problem:
     retry_after_s: int | None = None
     rejected: bool = False
 
-    def to_answer(self) -> Answer:
+    def to_answer(self, work: str = NOT_OF_A_ROUTE) -> Answer:
+        """With the class of the refused work, the subject's name where a route of the plan was asked."""
         members: dict[str, Json] = {
             "type": f"urn:problem-type:strangler:{self.kind}",
             "title": phrase(self.status),
@@ -46,7 +47,7 @@ class Problem:
         if self.retry_after_s is not None:
             headers.append(("Retry-After", str(self.retry_after_s)))
         if self.rejected:
-            headers.append((REJECTED_HEADER, WORK_CLASS))
+            headers.append((REJECTED_HEADER, work))
         return Answer(self.status, phrase(self.status), headers, body)
 
 

@@ -76,6 +76,7 @@ def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, ra
     claim_settings = ClaimSettings(
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
         reference_header=reference_header(plan.subject.name),
+        work=plan.subject.name,
         caller=() if plan.subject.caller is None else plan.subject.caller,
         body_limit_bytes=settings.body_limit_bytes,
     )

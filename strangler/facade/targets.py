@@ -112,7 +112,7 @@ class Targets:
 def origin_form(target: str) -> str | None:
     """A target as an origin server takes it: the absolute form (RFC 9112 section 3.2.2) without its authority.
 
-    >>> origin_form("http://shop.example?a"), origin_form("//a"), origin_form("*"), origin_form("ftp://h/orders")
+    >>> origin_form("http://front.example?a"), origin_form("//a"), origin_form("*"), origin_form("ftp://h/orders")
     ('/?a', '//a', '*', None)
     """
     if target == "*":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.typed import ROOT, recipe
+
 pytestmark = pytest.mark.alone
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 
@@ -16,7 +18,8 @@ def test_the_chain_is_strangled_and_reconciled(tmp_path: Path, kafka_kind: str) 
     out = tmp_path / "out.json"
 
     demo = subprocess.run(
-        [sys.executable, "-m", "strangler", "demo", "--orders", "120", "--kafka", kafka_kind, "--report", str(out)],
+        recipe("demo", DEMO_ARGS=f"--orders 120 --kafka {kafka_kind} --report {out}"),
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=220,
@@ -52,12 +55,15 @@ def test_the_chain_is_strangled_and_reconciled(tmp_path: Path, kafka_kind: str) 
         (["--orders-file", "/nonexistent/orders.csv"], 2, "no orders file"),
         (["--kafka", "rabbit"], 2, "unknown Kafka"),
         (["--kafka", "127.0.0.1:1"], 3, "no Kafka answers"),
-        (["--plan", "/nonexistent/plan.py"], 2, "no plan file"),
     ],
 )
 def test_bad_input_ends_at_once_with_the_next_step(arguments: list[str], code: int, words: str) -> None:
     demo = subprocess.run(
-        [sys.executable, "-m", "strangler", "demo", *arguments], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, "-m", "legacy_app", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
 
     assert (demo.returncode, words in demo.stderr) == (code, True), demo.stderr

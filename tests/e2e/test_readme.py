@@ -1,21 +1,19 @@
 """The ten minutes of the README, typed as they stand there."""
 
-import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.typed import ROOT, recipe, runnable
 from tests.support.waiting import comes_true
 
 pytestmark = pytest.mark.alone
 
-ROOT = Path(__file__).resolve().parents[2]
 UP_WITHIN_S = 90.0
 
 
@@ -25,23 +23,13 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in re.findall(r"^    (\.venv/bin/\S+ .*)$", ladder, re.M)]
 
 
-def runnable(command: list[str]) -> list[str]:
-    program = command[0].removeprefix(".venv/bin/")
-    return [sys.executable, *([] if program == "python" else ["-m", program]), *command[1:]]
-
-
 @pytest.fixture
 def up(tmp_path: Path, kafka_kind: str) -> Iterator[Path]:
-    """`strangler up` in a folder of its own; Ctrl-C at the end stops it cleanly."""
-    environ = {**os.environ, "STRANGLER_PLAN": str(ROOT / "legacy_app" / "plan.py")}
+    """`make up` in a folder of its own; Ctrl-C at the end stops it cleanly."""
+    (tmp_path / "legacy_app").symlink_to(ROOT / "legacy_app")  # the recipe names the plan from the checkout
     with (tmp_path / "up.log").open("w") as log:
-        stack = subprocess.Popen(
-            [sys.executable, "-m", "strangler", "up", "--kafka", kafka_kind],
-            cwd=tmp_path,
-            env=environ,
-            stdout=log,
-            stderr=log,
-        )
+        command = recipe("up", UP_ARGS=f"--kafka {kafka_kind}")
+        stack = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
     try:
         written = comes_true((tmp_path / ".strangler" / "stack.json").exists, within_s=UP_WITHIN_S)
         assert written, (tmp_path / "up.log").read_text()
@@ -57,11 +45,8 @@ def up(tmp_path: Path, kafka_kind: str) -> Iterator[Path]:
 def test_every_command_of_the_ladder_works_as_it_stands(up: Path) -> None:
     typed = commands()
     assert len(typed) >= 10
-    environ = {**os.environ, "STRANGLER_PLAN": str(ROOT / "legacy_app" / "plan.py")}
 
     for command in typed:
-        done = subprocess.run(
-            runnable(command), cwd=up, env=environ, capture_output=True, text=True, timeout=90, check=False
-        )
+        done = subprocess.run(runnable(command), cwd=up, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), f"{shlex.join(command)} said nothing"

@@ -28,9 +28,9 @@ def scope(callers: Callers, *headers: tuple[str, str], key: str = KEY) -> str:
 
 
 def test_without_an_identified_caller_a_key_is_anonymous_or_unknown() -> None:
-    assert scope("anonymous") == "shop"
+    assert scope("anonymous") == "anonymous"
     assert [scope(callers) for callers in ((), "cookie:s", "header:X-Api-Key", account)] == ["unknown"] * 4
-    assert scope(("cookie:s", "anonymous"), ("Cookie", "t=1")) == "shop"
+    assert scope(("cookie:s", "anonymous"), ("Cookie", "t=1")) == "anonymous"
 
 
 @pytest.mark.parametrize("callers", ["anonymous", (), "cookie:s", "header:X-Api-Key", ("cookie:s", "anonymous")])
@@ -150,7 +150,11 @@ def test_the_scope_does_not_change_between_releases() -> None:
 
 
 def test_a_claim_that_may_be_the_same_callers_is_looked_for_elsewhere() -> None:
-    assert [other_scopes(each) for each in ("shop", "unknown", "d1")] == [(), ("shop",), ("shop", "unknown")]
+    assert [other_scopes(each) for each in ("anonymous", "unknown", "d1")] == [
+        (),
+        ("anonymous",),
+        ("anonymous", "unknown"),
+    ]
 
 
 def test_what_identifies_a_caller_goes_along_with_a_look_up() -> None:

@@ -120,3 +120,8 @@ def test_a_problem_says_what_happened_and_whether_anything_was_done(given_proble
     assert (fields["Content-Type"], fields["Content-Length"]) == ("application/problem+json", str(len(answer.body)))
     assert ("Retry-After" in fields) == (answer.status == 503 or given_problem.kind == "in-progress")
     assert ("Strangler-Rejected" in fields) <= (members["effect"] == "none")
+
+
+def test_what_the_facade_refuses_itself_says_the_class_of_the_work() -> None:
+    assert ("Strangler-Rejected", "checkout") in problem.DATABASE_DOWN.to_answer("checkout").headers
+    assert ("Strangler-Rejected", "other") in problem.UPSTREAM_DOWN.to_answer().headers

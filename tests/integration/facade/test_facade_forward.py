@@ -218,7 +218,7 @@ def test_a_response_that_breaks_off_does_not_look_complete(facade: Running, app:
 def test_an_application_that_is_down_is_told_as_no_effect(launch: StartFacade) -> None:
     facade = launch(upstream="http://127.0.0.1:1")
     got = ask(facade, "POST", "/elsewhere", b"x")
-    assert (got.status, got.json()["effect"], got.field("Strangler-Rejected")) == (503, "none", "order")
+    assert (got.status, got.json()["effect"], got.field("Strangler-Rejected")) == (503, "none", "other")
     assert got.field("Retry-After") == "2"
 
 
