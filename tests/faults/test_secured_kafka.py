@@ -26,7 +26,8 @@ from outbox.relay.loop import Kafka, Relay
 from outbox.settings import RelaySettings
 from strangler.local.databases import database_of
 from tests.faults.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
-from tests.integration.consumer_rig import WITHIN_S, Rig, eventually
+from tests.integration.consumer_rig import WITHIN_S, Rig
+from tests.support.waiting import wait_until
 
 QUICKLY_S = 10.0
 
@@ -65,7 +66,7 @@ def test_events_become_effects_over_tls_and_sasl(
                 partitions.ensure(connection)
                 append(connection, Event("order", "o-1", 1, "OrderPlaced", b"{}"))
             consumer = rig.runtime()
-            eventually(lambda: rig.effects() == [("o-1", 1)], lambda: (rig.effects(), consumer.error))
+            wait_until(lambda: rig.effects() == [("o-1", 1)], lambda: (rig.effects(), consumer.error))
             consumer.stop()
     finally:
         relay.stop()
