@@ -5,7 +5,7 @@ Dropping old days belongs here too; it is not offered before the confirmed posit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
@@ -43,21 +43,15 @@ def ensure(connection: AnyConnection, *, days_ahead: int = DAYS_AHEAD, now: Now 
     lock (`psycopg.errors.LockNotAvailable`).
     """
     driver = driver_connection(connection)
-    today = now().astimezone(UTC).date()
-    wanted = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
-    existing = _existing(connection)
-    missing = [day for day in wanted if partition_name(day) not in existing]
+    missing = _missing(_existing(connection), days_ahead, now)
     for day in missing:
-        first, end = bounds(day)
-        name = partition_name(day)
-        statement = CREATE.format(
-            name=sql.Identifier("outbox", name),
-            name_text=sql.Literal(f"outbox.{name}"),
-            first=sql.Literal(str(first)),
-            end=sql.Literal(str(end)),
-        )
-        driver.execute(statement)
+        driver.execute(_create(day))
     return [partition_name(day) for day in missing]
+
+
+def statements(*, existing: Collection[str], days_ahead: int = DAYS_AHEAD, now: Now = _now) -> list[str]:
+    """What `ensure` would execute where the partitions of these names exist."""
+    return [_create(day).as_string(None) for day in _missing(existing, days_ahead, now)]
 
 
 def days_ahead(connection: AnyConnection, *, now: Now = _now) -> int:
@@ -78,6 +72,23 @@ def partition_name(day: date) -> str:
 def bounds(day: date) -> tuple[UUID, UUID]:
     """The lowest UUIDv7 that the day can have, and the next day's."""
     return _lowest_id(day), _lowest_id(day + timedelta(days=1))
+
+
+def _missing(existing: Collection[str], days_ahead: int, now: Now) -> list[date]:
+    today = now().astimezone(UTC).date()
+    wanted = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
+    return [day for day in wanted if partition_name(day) not in existing]
+
+
+def _create(day: date) -> sql.Composed:
+    first, end = bounds(day)
+    name = partition_name(day)
+    return CREATE.format(
+        name=sql.Identifier("outbox", name),
+        name_text=sql.Literal(f"outbox.{name}"),
+        first=sql.Literal(str(first)),
+        end=sql.Literal(str(end)),
+    )
 
 
 def _lowest_id(day: date) -> UUID:

@@ -1,0 +1,148 @@
+"""Bring a part to its newest tables, inside the caller's transaction; a second run does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from outbox import partitions
+from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.schema.drivers import Connection, Cursor, cursor_of
+from outbox.schema.parts import OUTBOX, Part, part_of, quoted
+from outbox.schema.script import revisions, statements
+
+# Held to the caller's commit: two starters must not interleave. One key for all parts and schemas.
+MIGRATION_LOCK = 0x5354_5241_4E48
+TAKE_LOCK = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+LOCK_WITHIN = "60s"
+SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+FIND_TABLE = "SELECT to_regclass(%s) IS NOT NULL"
+
+# By SQLSTATE, which both drivers give: what happened, and the next step.
+REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
+    "55P03": (DependencyDown, f"another migration has held the lock for {LOCK_WITHIN}; wait for it, then try again"),
+    "42501": (
+        ConfigurationError,
+        "the role may not make these tables: grant it CREATE on the database, or on the schema where that exists",
+    ),
+    "42P07": (ConfigurationError, "something of that name stands there already; give another schema, or rename it"),
+    "42710": (ConfigurationError, "something of that name stands there already; rename it, then try again"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What brings a part in a schema to its newest tables. Nothing is to do when `statements` is empty."""
+
+    part: str
+    schema: str
+    revisions: tuple[str, ...]
+    statements: tuple[str, ...]
+
+
+def pending(connection: Connection, part: Part, schema: str) -> Change:
+    """What `upgrade` would do now; reads only."""
+    part.check_schema(schema)
+    with closing(cursor_of(connection)) as cursor:
+        return _pending(cursor, part, schema)
+
+
+def upgrade(connection: Connection, part: Part, schema: str) -> Change:
+    """Do what is pending, in the caller's transaction; what was done. Commits nothing.
+
+    `DependencyDown` after 60 s behind another migration, `ConfigurationError` where the database refuses.
+    """
+    part.check_schema(schema)
+    with closing(cursor_of(connection)) as cursor:
+        if not _pending(cursor, part, schema).statements:
+            return Change(part.name, schema, (), ())
+        with _explained(part, schema), _waiting_for_locks(cursor):
+            cursor.execute(TAKE_LOCK)
+            change = _pending(cursor, part, schema)  # the lock's last holder may have done it
+            for statement in change.statements:
+                cursor.execute(statement)
+    return change
+
+
+def fresh(part: Part, schema: str) -> Iterator[str]:
+    """Every statement of a part for a database that has nothing of it."""
+    yield from statements(part, schema)
+    if part is OUTBOX:
+        yield from partitions.statements(existing=())
+
+
+class Migrate:
+    """`migrate(connection, part, schema)`, and `migrate.statements(part, schema)` for a file."""
+
+    def __call__(self, connection: Connection, part: str, schema: str) -> list[str]:
+        """Make or extend the tables of `part` in `schema`, in the caller's transaction; the statements executed.
+
+        `part`: `"outbox"` (the outbox table, always in the schema `outbox`, with partitions for the next days) or
+        `"consumer"` (positions, quarantine, retry budget; one schema for each group). `connection`: of psycopg,
+        psycopg2, or SQLAlchemy's on either. Nothing is committed, tables only grow, a second call executes nothing;
+        a second starter waits up to 60 s for the first one's commit. `ConfigurationError`, `DependencyDown`.
+
+            with psycopg.connect(dsn) as connection:  # commits at its end
+                migrate(connection, "outbox", "outbox")
+                migrate(connection, "consumer", "totals")
+        """
+        return list(upgrade(connection, part_of(part), schema).statements)
+
+    def statements(self, part: str, schema: str) -> Iterator[str]:
+        """The same for an empty database, each without its semicolon, for a file or a revision made offline.
+
+        >>> next(migrate.statements("consumer", "totals")).splitlines()[0]
+        'DO $schema$ BEGIN'
+        """
+        return fresh(part_of(part), schema)
+
+
+migrate = Migrate()
+
+
+def _pending(cursor: Cursor, part: Part, schema: str) -> Change:
+    version = _version(cursor, part, schema)
+    wanted = [*statements(part, schema, version)]
+    if part is OUTBOX:
+        wanted += partitions.statements(existing=_partitions(cursor) if version else ())
+    return Change(part.name, schema, tuple(revisions(part, version)), tuple(wanted))
+
+
+def _version(cursor: Cursor, part: Part, schema: str) -> str | None:
+    table = f"{quoted(schema)}.{quoted(part.version_table)}"
+    cursor.execute(FIND_TABLE, (table,))
+    found = cursor.fetchone()
+    if found is None or not found[0]:
+        return None
+    cursor.execute(f"SELECT version_num FROM {table}")  # noqa: S608 (quoted)
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def _partitions(cursor: Cursor) -> set[str]:
+    cursor.execute(partitions.EXISTING)
+    return {str(row[0]) for row in cursor.fetchall()}
+
+
+@contextmanager
+def _waiting_for_locks(cursor: Cursor) -> Iterator[None]:
+    """The rest of the caller's transaction has its own lock_timeout again."""
+    cursor.execute("SELECT current_setting('lock_timeout')")
+    (before,) = cursor.fetchone() or ("0",)
+    cursor.execute(SET_LOCK_TIMEOUT, (LOCK_WITHIN,))
+    yield
+    cursor.execute(SET_LOCK_TIMEOUT, (str(before),))
+
+
+@contextmanager
+def _explained(part: Part, schema: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state not in REFUSALS:
+            raise
+        kind, next_step = REFUSALS[state]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise kind(f"the part {part.name!r} in the schema {schema!r}: {reason}; {next_step}") from error

@@ -1,0 +1,83 @@
+"""What a consumer keeps beside its effects: positions, quarantine and its audit, the retry budget."""
+
+from outbox.schema.script import Execute
+
+revision = "consumer_0001"
+down_revision = None
+branch_labels = ("consumer",)
+depends_on = None
+
+POSITION = """
+CREATE TABLE {schema}.position (
+    group_name  text        NOT NULL,
+    topic       text        NOT NULL,
+    partition   integer     NOT NULL,
+    lane        integer     NOT NULL,
+    lanes       integer     NOT NULL CHECK (lanes > lane),
+    incarnation text        NOT NULL,
+    next_offset bigint      NOT NULL,
+    source      text,
+    lsn         bigint,
+    ordinal     integer,
+    fence       bigint      NOT NULL,
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (group_name, topic, partition, lane)
+)"""
+
+# Pointers, not payloads. A row without resolved_at parks later events of the same key behind it.
+# kept_*: the record itself, once its pointer may outlive the log. replacement*: what a person gave for the replay.
+QUARANTINE = """
+CREATE TABLE {schema}.quarantine (
+    group_name          text        NOT NULL,
+    topic               text        NOT NULL,
+    incarnation         text        NOT NULL,
+    partition           integer     NOT NULL,
+    "offset"            bigint      NOT NULL,
+    key                 bytea,
+    reason              text        NOT NULL,
+    parked_at           timestamptz NOT NULL DEFAULT now(),
+    resolved_at         timestamptz,
+    kept_value          bytea,
+    kept_headers        jsonb,
+    replacement         bytea,
+    replacement_headers jsonb,
+    replay_requested_at timestamptz,
+    resolution          text        CHECK (resolution IN ('replayed', 'discarded')),
+    PRIMARY KEY (group_name, topic, incarnation, partition, "offset")
+)"""
+
+QUARANTINE_KEY = """
+CREATE INDEX quarantine_open_key ON {schema}.quarantine (group_name, topic, key) WHERE resolved_at IS NULL"""
+
+QUARANTINE_OPEN = """
+CREATE INDEX quarantine_open ON {schema}.quarantine (group_name, topic, partition, "offset")
+WHERE resolved_at IS NULL"""
+
+# Who did what to which parked event, and why. Append only.
+QUARANTINE_AUDIT = """
+CREATE TABLE {schema}.quarantine_audit (
+    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at         timestamptz NOT NULL DEFAULT now(),
+    actor      text        NOT NULL,
+    verb       text        NOT NULL,
+    reason     text        NOT NULL,
+    group_name text        NOT NULL,
+    topic      text        NOT NULL,
+    partition  integer     NOT NULL,
+    "offset"   bigint      NOT NULL
+)"""
+
+# Credits of this half of their lifetime (fresh) and of the one before (stale).
+RETRY_BUDGET = """
+CREATE TABLE {schema}.retry_budget (
+    name       text             PRIMARY KEY,
+    generation bigint           NOT NULL,
+    fresh      double precision NOT NULL,
+    stale      double precision NOT NULL,
+    accrued_at double precision NOT NULL
+)"""
+
+
+def upgrade(execute: Execute) -> None:
+    for statement in (POSITION, QUARANTINE, QUARANTINE_KEY, QUARANTINE_OPEN, QUARANTINE_AUDIT, RETRY_BUDGET):
+        execute(statement)

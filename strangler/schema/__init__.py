@@ -1,0 +1,10 @@
+"""The tables that a strangled application needs: strangler's own, and those of each service in a schema of its own.
+
+`migrate(connection, service_or_plan)` brings them to their newest form in the caller's transaction; `strangler migrate`
+is the same as a command.
+"""
+
+from strangler.schema.parts import CONTEXT, STRANGLER, Migrated, Target, targets_of
+from strangler.schema.upgrade import migrate, pending_of, upgrade_all
+
+__all__ = ["CONTEXT", "STRANGLER", "Migrated", "Target", "migrate", "pending_of", "targets_of", "upgrade_all"]

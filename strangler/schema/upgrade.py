@@ -1,0 +1,44 @@
+"""Bring all parts of a plan, or of one service, to their newest tables, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from outbox.schema import Change, Connection, fresh, pending, upgrade
+from strangler.schema.parts import Migrated, targets_of
+
+
+def pending_of(connection: Connection, migrated: Migrated) -> Sequence[Change]:
+    """What `upgrade_all` would do now; reads only."""
+    return [pending(connection, part, schema) for part, schema in targets_of(migrated)]
+
+
+def upgrade_all(connection: Connection, migrated: Migrated) -> Sequence[Change]:
+    """Do what is pending; one change for each part and schema, in their order. Commits nothing."""
+    return [upgrade(connection, part, schema) for part, schema in targets_of(migrated)]
+
+
+class Migrate:
+    """`migrate(connection, service_or_plan)`, and `migrate.statements(service_or_plan)` for a file."""
+
+    def __call__(self, connection: Connection, migrated: Migrated) -> list[str]:
+        """Make or extend every table that the plan needs, in the caller's transaction; the statements executed.
+
+        A plan: the outbox, strangler's own tables, and each context's in its schema. A service: the outbox and its own
+        tables, for a database that is the service's alone. `connection`: of psycopg, psycopg2, or SQLAlchemy's on
+        either, so that it can be one call in a revision of yours. Nothing is committed, tables only grow, a second call
+        executes nothing; a second starter waits up to 60 s for the first one's commit. Steps are not entered: a step
+        begins at legacy with `strangler migrate`. `outbox.errors.ConfigurationError`, `outbox.errors.DependencyDown`.
+
+            def upgrade() -> None:
+                migrate(op.get_bind(), load_plan(Path("plan.py")))
+        """
+        return [one for change in upgrade_all(connection, migrated) for one in change.statements]
+
+    def statements(self, migrated: Migrated) -> Iterator[str]:
+        """The same for an empty database, each without its semicolon."""
+        for part, schema in targets_of(migrated):
+            yield from fresh(part, schema)
+
+
+migrate = Migrate()

@@ -1,0 +1,169 @@
+"""Stages, ownership, idempotency, hand-backs, seam records, verdicts, waits, shared state, backfills."""
+
+from outbox.schema.script import Execute
+
+revision = "strangler_0001"
+down_revision = None
+branch_labels = ("strangler",)
+depends_on = None
+
+TABLES = (
+    'CREATE TABLE strangler.epoch ("only" boolean PRIMARY KEY DEFAULT true CHECK ("only"), epoch bigint NOT NULL)',
+    "INSERT INTO strangler.epoch (epoch) VALUES (1)",
+    """CREATE TABLE strangler.stage (
+        step    text    PRIMARY KEY,
+        stage   text    NOT NULL CHECK (stage IN ('legacy', 'shadow', 'ramp', 'live', 'retired')),
+        ramp_bp integer NOT NULL DEFAULT 0 CHECK (ramp_bp BETWEEN 0 AND 10000),
+        salt    text    NOT NULL
+    )""",
+    # The audit: one row per move, never updated. epoch = the epoch that the move began.
+    """CREATE TABLE strangler.stage_move (
+        epoch      bigint      PRIMARY KEY,
+        step       text        NOT NULL,
+        from_stage text        NOT NULL,
+        to_stage   text        NOT NULL,
+        from_bp    integer     NOT NULL,
+        to_bp      integer     NOT NULL,
+        actor      text        NOT NULL,
+        reason     text        NOT NULL,
+        evidence   jsonb       NOT NULL DEFAULT '{}',
+        moved_at   timestamptz NOT NULL DEFAULT now()
+    )""",
+    # The owner of each step of an order; `owners` is the ownership header. Changed only by a hand-back.
+    """CREATE TABLE strangler.ownership (
+        order_ref text        PRIMARY KEY,
+        epoch     bigint      NOT NULL,
+        owners    text        NOT NULL,
+        pinned_at timestamptz NOT NULL DEFAULT now()
+    )""",
+    "CREATE INDEX ownership_epoch ON strangler.ownership (epoch)",
+    """CREATE TABLE strangler.idempotency (
+        tenant      text        NOT NULL,
+        key         text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+        fingerprint bytea       NOT NULL,
+        order_ref   text        NOT NULL,
+        state       text        NOT NULL CHECK (state IN ('started', 'done')),
+        lease_until timestamptz NOT NULL,
+        status      integer,
+        headers     jsonb,
+        body        bytea,
+        created_at  timestamptz NOT NULL DEFAULT now(),
+        expires_at  timestamptz NOT NULL,
+        PRIMARY KEY (tenant, key)
+    )""",
+    "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
+    "CREATE INDEX idempotency_order ON strangler.idempotency (order_ref)",
+    # Audited change of an order's owner on demotion: tombstoned on the new side, then run by legacy.
+    """CREATE TABLE strangler.hand_back (
+        order_ref    text        NOT NULL,
+        step         text        NOT NULL,
+        pinned_epoch bigint      NOT NULL,
+        state        text        NOT NULL CHECK (state IN ('tombstoned', 'done')),
+        actor        text        NOT NULL,
+        reason       text        NOT NULL,
+        at           timestamptz NOT NULL DEFAULT now(),
+        done_at      timestamptz,
+        PRIMARY KEY (order_ref, step)
+    )""",
+    # Written by the seam in the legacy transaction (so: in the legacy database). One row per acted event.
+    """CREATE TABLE strangler.seam_record (
+        order_ref   text        NOT NULL,
+        step        text        NOT NULL,
+        version     bigint      NOT NULL,
+        owner       text        NOT NULL CHECK (owner IN ('legacy', 'shadow')),
+        epoch       bigint      NOT NULL,
+        inputs      jsonb       NOT NULL,
+        outcome     jsonb,
+        intents     jsonb       NOT NULL,
+        recorded_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (order_ref, step, version)
+    )""",
+    """CREATE TABLE strangler.reconciliation_run (
+        run_id     uuid        PRIMARY KEY,
+        scope      text        NOT NULL,
+        frontier   jsonb       NOT NULL,
+        counts     jsonb       NOT NULL,
+        started_at timestamptz NOT NULL,
+        ended_at   timestamptz NOT NULL
+    )""",
+    # Final verdicts only; LATE and UNKNOWN are judged again by the next run.
+    """CREATE TABLE strangler.verdict (
+        step      text        NOT NULL,
+        order_ref text        NOT NULL,
+        number    integer     NOT NULL,
+        class     text        NOT NULL,
+        owner     text        NOT NULL,
+        fields    jsonb       NOT NULL DEFAULT '[]',
+        detail    jsonb       NOT NULL DEFAULT '{}',
+        run_id    uuid        NOT NULL REFERENCES strangler.reconciliation_run,
+        PRIMARY KEY (step, order_ref, number)
+    )""",
+    # An order that was committed as pending. waiting -> ready (the outcome is there) -> done (claimed, in the
+    # transaction that ran the rest). Until wait_until the request that waits goes first.
+    """CREATE TABLE strangler.continuation (
+        order_ref       text        NOT NULL,
+        waits_for       text        NOT NULL,
+        state           text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'ready', 'done')),
+        outcome         jsonb,
+        wait_until      timestamptz NOT NULL,
+        attempts        integer     NOT NULL DEFAULT 0,
+        next_attempt_at timestamptz NOT NULL DEFAULT now(),
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        ended_at        timestamptz,
+        PRIMARY KEY (order_ref, waits_for)
+    )""",
+    "CREATE INDEX continuation_ready ON strangler.continuation (next_attempt_at) WHERE state = 'ready'",
+    "CREATE INDEX continuation_waiting ON strangler.continuation (created_at) WHERE state = 'waiting'",
+    # One writer of record for what orders share (stock). Read under a shared advisory lock, which a move takes alone.
+    """CREATE TABLE strangler.authority (
+        resource text        PRIMARY KEY,
+        holder   text        NOT NULL CHECK (holder IN ('legacy', 'new')),
+        epoch    bigint      NOT NULL DEFAULT 1,
+        moved_at timestamptz NOT NULL DEFAULT now()
+    )""",
+    # The audit: one row per move, never updated. epoch = the epoch that the move began.
+    """CREATE TABLE strangler.authority_move (
+        resource    text        NOT NULL,
+        epoch       bigint      NOT NULL,
+        from_holder text        NOT NULL,
+        to_holder   text        NOT NULL,
+        actor       text        NOT NULL,
+        reason      text        NOT NULL,
+        evidence    jsonb       NOT NULL DEFAULT '{}',
+        moved_at    timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (resource, epoch)
+    )""",
+    # finished_at: it had come as far as the step's own consumer once; NULL again while it goes on.
+    # incarnation: of the topic. NULL: nobody knows, it is begun again.
+    """CREATE TABLE strangler.backfill (
+        step        text        NOT NULL,
+        topic       text        NOT NULL,
+        partition   integer     NOT NULL,
+        next_offset bigint      NOT NULL,
+        finished_at timestamptz,
+        incarnation text,
+        PRIMARY KEY (step, topic, partition)
+    )""",
+)
+
+# The fence of a move, held shared to the caller's commit. An advisory lock and not FOR SHARE on the authority's row:
+# sharers of a row that overlap without a gap (requests hold it over vendor calls) starve the mover for ever, and a row
+# that is not there cannot be locked. The holder is read by a statement of its own, so after the lock was granted.
+HOLDER = """
+CREATE FUNCTION strangler.holder_of(shared text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE found_holder text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION '% is written in READ COMMITTED only: an older snapshot would miss a move of its authority',
+            shared
+            USING ERRCODE = 'feature_not_supported', HINT = 'begin the transaction with ISOLATION LEVEL READ COMMITTED';
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('strangler.authority.' || shared, 0));
+    SELECT holder INTO found_holder FROM strangler.authority WHERE resource = shared;
+    RETURN coalesce(found_holder, 'legacy');
+END $$"""
+
+
+def upgrade(execute: Execute) -> None:
+    for statement in (*TABLES, HOLDER):
+        execute(statement)
