@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, ForeignKey, MetaData, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -127,5 +128,7 @@ class Affinity(Table):
 
 def make_engine(dsn: str) -> Engine:
     """A small pool per worker; it connects on first use, so never before the fork."""
-    url = dsn.replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(url, pool_size=2, max_overflow=0, pool_pre_ping=True)
+    # libpq reads the address: SQLAlchemy takes a database's name as it stands, with its %22.
+    return create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), pool_size=2, max_overflow=0, pool_pre_ping=True
+    )

@@ -116,5 +116,5 @@ plan = Plan(
         Process("resume", ("legacy_app", "resume")),
         *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
-    branches=("outbox", "strangler", "legacy", "resume", *STEPS, "ordering"),
+    own_tables=("migrations",),
 )

@@ -1,23 +1,18 @@
 """Alembic environment: one branch per owner, each in its own schema; every revision expands or contracts.
 
-The address comes from `-x dsn=postgresql://...` or from the caller's `config.attributes["connection"]`.
+The address comes from `-x dsn=postgresql://...`, else from `config.attributes["dsn"]`.
 """
 
+import psycopg
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import NullPool, create_engine
 
+from strangler.alembic import include_name
 
-def run(connection: Connection) -> None:
-    context.configure(connection=connection, version_table="alembic_version", transaction_per_migration=True)
+dsn = context.get_x_argument(as_dictionary=True).get("dsn") or context.config.attributes["dsn"]
+# libpq reads the address: it knows every form of it.
+engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, include_schemas=True, include_name=include_name)
     with context.begin_transaction():
         context.run_migrations()
-
-
-given = context.config.attributes.get("connection")
-if given is not None:
-    run(given)
-else:
-    dsn = context.get_x_argument(as_dictionary=True)["dsn"]
-    with create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1)).connect() as own:
-        run(own)
-        own.commit()

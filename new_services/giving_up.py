@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import LiteralString
 
 import psycopg
 
@@ -20,22 +19,15 @@ from strangler.flows.interlock import Permitted, ask
 ASK_EVERY_S = 10.0
 ANSWER_WITHIN_S = 3  # a connection and three statements: a run's transaction is open meanwhile, and may idle for 15 s
 LIMITS = f"-c statement_timeout={ANSWER_WITHIN_S}s -c lock_timeout={ANSWER_WITHIN_S}s"
-MIGRATE = "add CONTEXT_5 of migrations/shapes.py to the context's branch, then: strangler migrate"
-CLAUSES_KEPT: LiteralString = """
-SELECT FROM information_schema.columns
-WHERE table_schema = %(schema)s AND table_name = 'claim' AND column_name = 'clause'"""
 
 logger = logging.getLogger(__name__)
 
 
 class Interlock:
-    """Whether the flow may lose events now. Asked every `ASK_EVERY_S` at most; no answer is a no. Thread-safe.
+    """Whether the flow may lose events now. Asked every `ASK_EVERY_S` at most; no answer is a no. Thread-safe."""
 
-    `schema` is the context's, whose claims must be able to say what was given up.
-    """
-
-    def __init__(self, policy: FlowPolicy, dsn: str, schema: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._policy, self._dsn, self._schema, self._clock = policy, dsn, schema, clock
+    def __init__(self, policy: FlowPolicy, dsn: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._policy, self._dsn, self._clock = policy, dsn, clock
         self._lock = threading.Lock()
         self._asked_at, self._permitted = float("-inf"), False
         self._reason = ""
@@ -49,8 +41,6 @@ class Interlock:
     def _ask(self) -> bool:
         try:
             with psycopg.connect(self._dsn, connect_timeout=ANSWER_WITHIN_S, options=LIMITS) as connection:
-                if connection.execute(CLAUSES_KEPT, {"schema": self._schema}).fetchone() is None:
-                    return self._say(Refused(f"{self._schema}.claim has no column for the clause", MIGRATE))
                 answer = ask(connection, self._policy)
         except psycopg.Error as error:
             answer = Refused(f"nobody could be asked ({type(error).__name__})", "see whether the main database is up")
@@ -78,4 +68,4 @@ def shedding_of(service: Service, dsn: str) -> Shedding:
     if service.step is None:
         raise ConfigurationError(f"{service.name} sheds and is no step: nobody would know what it has given up")
     give_up = service.step.handler(service.name).give_up
-    return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn, service.schema), give_up=give_up)
+    return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn), give_up=give_up)

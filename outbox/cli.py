@@ -1,4 +1,4 @@
-"""`outbox relay | partitions | status`: data on stdout, talk on stderr; exit 0 fine, 1 finding, 2 usage, 3 down."""
+"""`outbox VERB`: data on stdout, talk on stderr; exit 0 fine, 1 finding, 2 usage, 3 down."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
+from outbox.migrate_cli import add_flags, migrate
 from outbox.relay import slot
 from outbox.relay.loop import Kafka, Relay
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
@@ -56,7 +57,7 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
         case psycopg.OperationalError():
             return DOWN, f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN"
         case psycopg.errors.UndefinedTable():
-            return USAGE, "there is no table outbox.outbox here; migrate the branch 'outbox' of this database"
+            return USAGE, "there is no table outbox.outbox here; run: outbox migrate"
         case _:
             return USAGE, f"PostgreSQL refuses: {first_line(error)}; check the role's rights"
 
@@ -146,11 +147,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Environment:\n{described()}\n\nExit: 0 fine, 1 a finding, 2 usage or configuration, 3 not reachable.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status")
+    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status | migrate")
     _verb(verbs, "relay", relay, "stream the WAL to Kafka until stopped", FLAGS)
     one = _verb(verbs, "partitions", make_partitions, "make the table's daily partitions ahead", ("OUTBOX_DAYS_AHEAD",))
     one.add_argument("--dry-run", action="store_true", help="say what would be made, change nothing")
     _verb(verbs, "status", status, "the slot's lag and the partitions ahead", ("OUTBOX_SLOT",))
+    add_flags(_verb(verbs, "migrate", migrate, "make or extend the outbox's tables, or a consumer's", ()))
     return parser
 
 

@@ -107,6 +107,9 @@ class Plan:
     `facets` names what of an event can be hot, beside its tenant. `resumer` names the process that goes on with orders
     that wait for nobody's request, `resumer_context` says what it reads, so that `strangler pressure` sees what waits
     for it.
+
+    `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
+    database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
     """
 
     name: str
@@ -115,7 +118,7 @@ class Plan:
     routes: tuple[Route, ...]
     topics: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
-    branches: tuple[str, ...] = ("outbox", "strangler")
+    own_tables: tuple[str, ...] = ()
     facets: Facets | None = None
     projections: Mapping[str, Context] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0

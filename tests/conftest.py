@@ -12,10 +12,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from legacy_app.plan import plan as sample
 from strangler.errors import DependencyDown
 from strangler.local import ports
 from strangler.local.stack import Stack
-from strangler.migrate import branches_found
 
 # An example's time says nothing of the code where other processes run beside it.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -91,9 +91,9 @@ def bootstrap(stack: Stack) -> str:
 
 @pytest.fixture
 def database(stack: Stack) -> Iterator[str]:
-    """The DSN of a fresh database with every branch migrated; gone after the test, replication slots too."""
+    """The DSN of a fresh database with every table of the sample's plan; gone after the test, replication slots too."""
     name = f"test_{secrets.token_hex(6)}"
-    yield stack.database(name, branches_found())
+    yield stack.database(name, sample)
     stack.databases.drop(name)
 
 

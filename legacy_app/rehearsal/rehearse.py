@@ -55,7 +55,7 @@ def _system(
     stack: Stack, plan: Plan, name: str, *, topic_prefix: str = TOPIC_PREFIX, only: Collection[str] | None = None
 ) -> Iterator[System]:
     """A system with a database of its own; its talk stays in its logs. On a broker of yours, with topics of its own."""
-    dsn = stack.database(name, plan.branches)
+    dsn = stack.database(name, plan)
     if stack.kafka is None:
         topic_prefix = f"demo-{secrets.token_hex(3)}.{name}."
     system = System.start(

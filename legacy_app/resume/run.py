@@ -142,9 +142,12 @@ def connect(dsn: str, *, autocommit: bool = False) -> PsycopgConnection:
 
 
 def _engine(dsn: str, connections: int) -> Engine:
-    url = dsn.replace("postgresql://", "postgresql+psycopg://", 1)
-    options = {"options": LIMITS, "connect_timeout": 10, "application_name": NAME}
-    return create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args=options)
+    def opened() -> PsycopgConnection:
+        return psycopg.connect(dsn, options=LIMITS, connect_timeout=10, application_name=NAME)
+
+    return create_engine(
+        "postgresql+psycopg://", creator=opened, pool_size=connections, max_overflow=0, pool_pre_ping=True
+    )
 
 
 @contextmanager

@@ -53,9 +53,7 @@ class OutboxRows:
         places = {column.name: index for index, column in enumerate(relation.columns)}
         missing = [name for name in COLUMNS if name not in places]
         if missing:
-            raise ConfigurationError(
-                f"the WAL shows outbox.outbox without {', '.join(missing)}; migrate the branch 'outbox'"
-            )
+            raise ConfigurationError(f"the WAL shows outbox.outbox without {', '.join(missing)}; run: outbox migrate")
         self._pickers[relation.id] = itemgetter(*(places[name] for name in COLUMNS))
 
     def record(self, insert: Insert, commit_lsn: int, ordinal: int) -> Outgoing | None:

@@ -122,12 +122,12 @@ def _has_events_before(connection: PsycopgConnection, *, snapshot: str) -> bool:
 
 def _check_publication(connection: PsycopgConnection, publication: str) -> None:
     if _one(connection, "SELECT to_regclass('outbox.outbox')")[0] is None:
-        raise ConfigurationError("there is no table outbox.outbox here; migrate the branch 'outbox' of this database")
+        raise ConfigurationError("there is no table outbox.outbox here; run: outbox migrate")
     with connection.cursor() as cursor:
         row = cursor.execute(PUBLICATION, (publication,)).fetchone()
     if row is None:
         raise ConfigurationError(
-            f"there is no publication {publication!r}; migrate the branch 'outbox', or set OUTBOX_PUBLICATION"
+            f"there is no publication {publication!r}; run: outbox migrate, or set OUTBOX_PUBLICATION"
         )
     inserts, via_root, more, covers = row
     if not (inserts and via_root and covers) or more:

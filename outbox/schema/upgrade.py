@@ -17,7 +17,9 @@ MIGRATION_LOCK = 0x5354_5241_4E48
 TAKE_LOCK = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
 LOCK_WITHIN = "60s"
 SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
-FIND_TABLE = "SELECT to_regclass(%s) IS NOT NULL"
+# Not to_regclass: after the wait for the lock it would answer from this session's cache that there is no such table.
+FIND_TABLE = """
+SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relname = %s"""
 
 # By SQLSTATE, which both drivers give: what happened, and the next step.
 REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
@@ -110,12 +112,10 @@ def _pending(cursor: Cursor, part: Part, schema: str) -> Change:
 
 
 def _version(cursor: Cursor, part: Part, schema: str) -> str | None:
-    table = f"{quoted(schema)}.{quoted(part.version_table)}"
-    cursor.execute(FIND_TABLE, (table,))
-    found = cursor.fetchone()
-    if found is None or not found[0]:
+    cursor.execute(FIND_TABLE, (schema, part.version_table))
+    if cursor.fetchone() is None:
         return None
-    cursor.execute(f"SELECT version_num FROM {table}")  # noqa: S608 (quoted)
+    cursor.execute(f"SELECT version_num FROM {quoted(schema)}.{quoted(part.version_table)}")  # noqa: S608 (quoted)
     row = cursor.fetchone()
     return None if row is None else str(row[0])
 

@@ -1,41 +1,51 @@
-"""`strangler migrate`: tables, outbox partitions and the plan's steps; what is there already stays."""
+"""`strangler migrate`: the toolkit's tables, outbox partitions and the plan's steps; what is there already stays."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-from outbox import partitions
+from outbox.schema import fresh
+from outbox.schema.report import as_data, as_lines, as_script
 from strangler.cli.common import Invocation
-from strangler.migrate import upgrade
+from strangler.errors import BadInput
+from strangler.plan import Plan
+from strangler.schema import Target, pending_of, targets_of, upgrade_all
 from strangler.store import ensure_steps
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("migrate", help="bring the database to the newest tables (expand only)")
+    parser = subparsers.add_parser("migrate", help="bring the toolkit's tables to their newest form (expand only)")
+    parser.add_argument("--service", metavar="NAME", help="only this context's tables, for a database of its own")
     parser.add_argument("--dry-run", action="store_true", help="print what is pending, change nothing")
+    parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
     parser.set_defaults(run=run)
 
 
 def run(invocation: Invocation) -> int:
-    """Idempotent; a second starter waits for the first."""
-    plan, dsn = invocation.plan(), invocation.settings.required_dsn()
-    dry_run = invocation.args.dry_run
-    revisions = upgrade(dsn, plan.branches, dry_run=dry_run)
+    """Idempotent, in one transaction; a second starter waits for the first."""
+    plan, args = invocation.plan(), invocation.args
+    targets = _targets(plan, args.service)
+    if args.sql:
+        statements = [statement for part, schema in targets for statement in fresh(part, schema)]
+        invocation.emit({"statements": statements}, [as_script(statements)])
+        return 0
     added: list[str] = []
-    if not dry_run:
-        with invocation.connect() as connection:
-            partitions.ensure(connection)
+    with invocation.connect() as connection:
+        changes = (pending_of if args.dry_run else upgrade_all)(connection, targets)
+        if not (args.dry_run or args.service):
             added = list(ensure_steps(connection, plan))
-    data = {"dry_run": dry_run, "revisions": revisions, "steps_added": added}
-    invocation.emit(data, _lines(revisions, added, dry_run=dry_run))
+    data = {**as_data(changes, dry_run=args.dry_run), "steps_added": added}
+    lines = [*as_lines(changes, dry_run=args.dry_run), *(f"step {name} begins at legacy" for name in added)]
+    invocation.emit(data, lines)
     return 0
 
 
-def _lines(revisions: list[str], added: list[str], *, dry_run: bool) -> list[str]:
-    said = "would apply" if dry_run else "applied"
-    lines = [f"{said} {revision}" for revision in revisions] or ["every branch is at its newest revision"]
-    lines += [f"step {name} begins at legacy" for name in added]
-    if revisions and not dry_run:
-        lines.append("undo: restore a backup; expand revisions need none, the previous release runs on them")
-    return lines
+def _targets(plan: Plan, service: str | None) -> Sequence[Target]:
+    if service is None:
+        return targets_of(plan)
+    context = plan.contexts().get(service)
+    if context is None:
+        raise BadInput(f"no service {service!r} in plan {plan.name!r}; known: {', '.join(plan.contexts())}")
+    return targets_of(context)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
-from outbox.partitions import ensure as ensure_partitions
 from strangler.errors import DependencyDown
+from strangler.local.tables import Tables, Wanted, make, wanted
 from strangler.local.waiting import wait_until
-from strangler.migrate import upgrade
 
 DROP_WITHIN_S = 10.0
 
@@ -30,12 +28,23 @@ SLOTS_LEFT = "SELECT count(*) FROM pg_replication_slots WHERE database = current
 
 
 def with_database(dsn: str, name: str) -> str:
-    """The same server and user, another database."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+    """The same server and user, another database.
+
+    >>> with_database("postgresql://me@host:5432/shop", 'my"odd')
+    'postgresql://me@host:5432/my%22odd'
+    """
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{quote(name, safe='')}"))
+
+
+def with_user(dsn: str, name: str, password: str) -> str:
+    """The same server and database, another user."""
+    parts = urlsplit(dsn)
+    _, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}:{quote(password, safe='')}@{host}"))
 
 
 def database_of(dsn: str) -> str:
-    return urlsplit(dsn).path.lstrip("/")
+    return unquote(urlsplit(dsn).path.lstrip("/"))
 
 
 class Databases:
@@ -43,7 +52,7 @@ class Databases:
 
     def __init__(self, admin_dsn: str) -> None:
         self._admin_dsn = admin_dsn
-        self._templates: dict[tuple[str, ...], str] = {}
+        self._templates: dict[Wanted, str] = {}
 
     def ensure(self, name: str) -> str:
         """The DSN of a database that exists afterwards; nothing in it is changed."""
@@ -52,12 +61,12 @@ class Databases:
                 connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier("template1")))
         return with_database(self._admin_dsn, name)
 
-    def clone(self, name: str, branches: Sequence[str]) -> str:
-        """A fresh database with these branches migrated, and outbox partitions for the next days.
+    def clone(self, name: str, tables: Tables) -> str:
+        """A fresh database with these tables, and outbox partitions for the next days.
 
         It is copied from a template, which is made on first use.
         """
-        template = self._template(tuple(branches))
+        template = self._template(wanted(tables))
         with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
             connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier(template)))
         return with_database(self._admin_dsn, name)
@@ -77,17 +86,12 @@ class Databases:
             self.drop(template)
         self._templates.clear()
 
-    def _template(self, branches: tuple[str, ...]) -> str:
-        if branches not in self._templates:
-            # A new name per run: one left behind by a run that was killed may be of older migrations.
-            name = f"strangler_template_{secrets.token_hex(4)}"
-            self._templates[branches] = name
-            dsn = self.ensure(name)
-            upgrade(dsn, branches)
-            if "outbox" in branches:
-                with psycopg.connect(dsn) as connection:
-                    ensure_partitions(connection)
-        return self._templates[branches]
+    def _template(self, made_of: Wanted) -> str:
+        if made_of not in self._templates:
+            # A new name per run: one left behind by a run that was killed may be of older tables.
+            name = self._templates[made_of] = f"strangler_template_{secrets.token_hex(4)}"
+            make(self.ensure(name), made_of)
+        return self._templates[made_of]
 
 
 def _slots_dropped(inside: psycopg.Connection[tuple[object, ...]], name: str) -> bool:

@@ -22,6 +22,7 @@ from strangler.local.ports import Ports
 from strangler.local.postgres import FORGETFUL, SETTINGS, Postgres
 from strangler.local.process import Ready, Running, answers_200
 from strangler.local.spawner import Command, Spawner
+from strangler.local.tables import Tables
 
 DATABASE = "strangler"
 POLL_REST_MS = 40  # the embedded Kafka answers empty fetches at once; an idle consumer would spin
@@ -114,9 +115,9 @@ class Stack:
             raise ValueError("the stack has not been started; use Stack.start")
         return self._databases
 
-    def database(self, name: str, branches: Sequence[str]) -> str:
-        """The DSN of a fresh, migrated database, with outbox partitions for the next days."""
-        return self.databases.clone(name, branches)
+    def database(self, name: str, tables: Tables) -> str:
+        """The DSN of a fresh database with these tables, and outbox partitions for the next days."""
+        return self.databases.clone(name, tables)
 
     def take_port(self) -> int:
         return self._ports.take()

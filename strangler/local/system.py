@@ -20,14 +20,13 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
 from outbox.metrics import VARIABLE as METRICS
 from outbox.metrics import address_of
-from outbox.partitions import ensure as ensure_partitions
 from strangler.errors import RefusedError
 from strangler.local.databases import database_of
 from strangler.local.process import Running
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
 from strangler.local.stack_file import Place
-from strangler.migrate import upgrade
+from strangler.local.tables import make, wanted
 from strangler.plan import Plan, Process
 from strangler.store import ensure_steps
 
@@ -190,16 +189,15 @@ def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, st
 
 
 def prepare(plan: Plan, environ: dict[str, str]) -> None:
-    """Tables, outbox partitions, the plan's steps and its topics; what is there already stays.
+    """Tables with outbox partitions, the plan's steps and its topics; what is there already stays.
 
     `RefusedError` when a topic holds another installation's events: then nothing has been made.
     """
     dsn, topics = environ["STRANGLER_DSN"], topics_of(plan, environ)
     for topic, source in foreign_topics(dsn, topics, environ).items():
         raise RefusedError(way_out(topic, source))
-    upgrade(dsn, plan.branches)
+    make(dsn, wanted(plan))
     with psycopg.connect(dsn) as connection:
-        ensure_partitions(connection)
         ensure_steps(connection, plan)
     with closing(PythonAdmin(KafkaSettings.from_environ(environ))) as admin:
         admin.ensure_topics(topics)

@@ -4,7 +4,7 @@
 is the same as a command.
 """
 
-from strangler.schema.parts import CONTEXT, STRANGLER, Migrated, Target, targets_of
+from strangler.schema.parts import Migrated, Target, targets_named, targets_of
 from strangler.schema.upgrade import migrate, pending_of, upgrade_all
 
-__all__ = ["CONTEXT", "STRANGLER", "Migrated", "Target", "migrate", "pending_of", "targets_of", "upgrade_all"]
+__all__ = ["Migrated", "Target", "migrate", "pending_of", "targets_named", "targets_of", "upgrade_all"]

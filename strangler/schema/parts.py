@@ -42,5 +42,11 @@ def targets_of(migrated: Migrated) -> tuple[Target, ...]:
     return (Target(OUTBOX, "outbox"), Target(STRANGLER, "strangler"), *own, *resumer)
 
 
+def targets_named(*names: str) -> tuple[Target, ...]:
+    """`outbox` and `strangler` are those parts; any other name is the schema of a context."""
+    known = {"outbox": (Target(OUTBOX, "outbox"),), "strangler": (Target(STRANGLER, "strangler"),)}
+    return tuple(target for name in names for target in known.get(name, ()) or _in_schema(name))
+
+
 def _in_schema(schema: str) -> tuple[Target, ...]:
     return Target(CONSUMER, schema), Target(CONTEXT, schema)

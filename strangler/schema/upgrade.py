@@ -1,21 +1,21 @@
-"""Bring all parts of a plan, or of one service, to their newest tables, inside the caller's transaction."""
+"""Bring parts to their newest tables, inside the caller's transaction: all that a plan or a service needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from outbox.schema import Change, Connection, fresh, pending, upgrade
-from strangler.schema.parts import Migrated, targets_of
+from strangler.schema.parts import Migrated, Target, targets_of
 
 
-def pending_of(connection: Connection, migrated: Migrated) -> Sequence[Change]:
+def pending_of(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
     """What `upgrade_all` would do now; reads only."""
-    return [pending(connection, part, schema) for part, schema in targets_of(migrated)]
+    return [pending(connection, part, schema) for part, schema in targets]
 
 
-def upgrade_all(connection: Connection, migrated: Migrated) -> Sequence[Change]:
-    """Do what is pending; one change for each part and schema, in their order. Commits nothing."""
-    return [upgrade(connection, part, schema) for part, schema in targets_of(migrated)]
+def upgrade_all(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
+    """Do what is pending; one change for each target, in their order. Commits nothing."""
+    return [upgrade(connection, part, schema) for part, schema in targets]
 
 
 class Migrate:
@@ -27,13 +27,14 @@ class Migrate:
         A plan: the outbox, strangler's own tables, and each context's in its schema. A service: the outbox and its own
         tables, for a database that is the service's alone. `connection`: of psycopg, psycopg2, or SQLAlchemy's on
         either, so that it can be one call in a revision of yours. Nothing is committed, tables only grow, a second call
-        executes nothing; a second starter waits up to 60 s for the first one's commit. Steps are not entered: a step
-        begins at legacy with `strangler migrate`. `outbox.errors.ConfigurationError`, `outbox.errors.DependencyDown`.
+        executes nothing; a second starter waits up to 60 s for the first one's commit. Steps are not entered:
+        `strangler migrate` does that, at legacy. `outbox.errors.ConfigurationError`, `outbox.errors.DependencyDown`.
 
             def upgrade() -> None:
                 migrate(op.get_bind(), load_plan(Path("plan.py")))
         """
-        return [one for change in upgrade_all(connection, migrated) for one in change.statements]
+        changes = upgrade_all(connection, targets_of(migrated))
+        return [statement for change in changes for statement in change.statements]
 
     def statements(self, migrated: Migrated) -> Iterator[str]:
         """The same for an empty database, each without its semicolon."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from legacy_app.plan import plan as sample
 from outbox.kafka.port import GroupTiming
 from strangler.errors import StranglerError
 from strangler.local.stack import Stack
 from strangler.local.system import System
-from strangler.migrate import branches_found
 from strangler.plan import load_plan
 from tests.faults.arguments import read_arguments
 from tests.faults.consumers import run_consumers
@@ -80,7 +80,7 @@ def flips(stack: Stack, arguments: argparse.Namespace) -> Result:
 def one(stack: Stack, flips: int, seed: int) -> FlipReport:
     """A run on a database of its own, with two facade workers."""
     plan = load_plan(PLAN)
-    dsn = stack.database(f"flips_{seed}", plan.branches)
+    dsn = stack.database(f"flips_{seed}", plan)
     system = System.start(
         stack, plan, database=dsn, topic_prefix=f"flips{seed}.", facade_workers=2, say=lambda _: None, plan_path=PLAN
     )
@@ -118,7 +118,7 @@ def outage(stack: Stack, arguments: argparse.Namespace) -> Result:
     """The payment vendor away for long, then three times the load it takes: the real contexts, four instances each."""
     wall_s = arguments.outage_s / arguments.compress
     scale = Scale(arguments.outage_s, arguments.compress, arguments.limit_per_s, calm_s=20.0, overload_s=wall_s / 3)
-    report = run_outage(stack, stack.database("outage", branches_found()), "outage.", scale)
+    report = run_outage(stack, stack.database("outage", sample), "outage.", scale)
     return report.to_json(), bool(report.missed)
 
 
@@ -159,7 +159,7 @@ def judge(stack: Stack, arguments: argparse.Namespace) -> Result:
 
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
-    database = stack.database(name, ["search"])
+    database = stack.database(name, ("search",))
     return rig_on_kafka(database, stack.bootstrap, f"{name}.", timing=GroupTiming())
 
 

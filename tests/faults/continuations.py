@@ -89,7 +89,7 @@ def run_continuations(stack: Stack, seeds: Sequence[int], folder: Path, players:
 
 
 def _player(stack: Stack, url: str, folder: Path, seeds: Sequence[int], name: str) -> subprocess.Popen[bytes]:
-    dsn = stack.database(name, load_plan(PLAN).branches)
+    dsn = stack.database(name, load_plan(PLAN))
     with psycopg.connect(dsn) as connection:
         ensure(connection)
     argv = [sys.executable, "-m", "tests.faults.continuations", dsn, url, str(folder), *map(str, seeds)]

@@ -114,7 +114,7 @@ def collide(stack: Stack, second_stack: Stack, plan: Plan, report: Installations
 def installed(
     stack: Stack, plan: Plan, name: str, *, prefix: str, only: frozenset[str] | None = None
 ) -> Iterator[System]:
-    dsn = stack.database(name, plan.branches)
+    dsn = stack.database(name, plan)
     system = System.start(stack, plan, database=dsn, topic_prefix=prefix, only=only, say=lambda _: None, plan_path=PLAN)
     try:
         yield system

@@ -64,7 +64,7 @@ def schedule(seed: int, numbers: range, runs: int, plants: int) -> Mapping[int, 
 def play(stack: Stack, plan: Plan, numbers: range, seed: int, planned: Mapping[int, Sequence[str]]) -> JudgeReport:
     """One segment, on a database of its own, with two facade workers."""
     name = f"judge_{seed}_{numbers[0]}"
-    dsn = stack.database(name, plan.branches)
+    dsn = stack.database(name, plan)
     names = {process.name for process in in_order(plan)} - set(plan.projections)  # which no judge reads
     system = System.start(
         stack,

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psycopg
 
+from legacy_app.plan import plan as sample
 from outbox.errors import OutboxError
 from outbox.event import Event, SourcePosition
 from outbox.kafka.codec import Headers, to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.local.stack import Stack
-from strangler.migrate import branches_found
 from tests.faults import consumer_member
 from tests.integration.consumer_rig import EFFECTS, connect_to
 from tests.support.waiting import wait_until
@@ -245,7 +245,7 @@ def tally(sent: Mapping[str, int], effects: list[tuple[str, int]]) -> Tally:
 def ground(stack: Stack, name: str, folder: Path) -> Iterator[Ground]:
     """A database, topic and group of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    dsn = stack.database(name, branches_found())
+    dsn = stack.database(name, sample)
     made = Ground(dsn, stack.bootstrap, f"{name}.order", f"{name}.search", folder)
     try:
         yield made

@@ -108,7 +108,7 @@ class OutageReport:
 
 
 def run_outage(stack: Stack, dsn: str, prefix: str, scale: Scale) -> OutageReport:
-    """On a fresh database with the plan's branches; `prefix` is of its topics and groups."""
+    """On a fresh database with the plan's tables; `prefix` is of its topics and groups."""
     with _system(stack, dsn, prefix, scale) as system:
         vendor = Vendor(
             system.running["vendors"],

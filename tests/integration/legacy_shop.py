@@ -15,11 +15,11 @@ from typing import Any
 import psycopg
 import requests
 
+from legacy_app.plan import plan as sample
 from legacy_app.vendor_ledger import read_ledger
 from outbox.partitions import ensure
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.migrate import branches_found
 from tests.contracts.event_schemas import broken_by
 
 OWNED = "epoch=3, notification=new, recommendation=new, search=new"
@@ -97,7 +97,7 @@ def open_shop(
     At its end all events that it has appended must keep their contracts.
     """
     name = f"shop_{secrets.token_hex(6)}"
-    dsn = stack.database(name, branches_found())
+    dsn = stack.database(name, sample)
     with psycopg.connect(dsn) as connection:
         ensure(connection)
     given = {"STRANGLER_DSN": dsn, "VENDORS_ADMIN_TOKEN": ADMIN, "STRANGLER_INTERNAL_TOKEN": INTERNAL}

@@ -35,7 +35,7 @@ DROPPING = replace(POLICY, expired=Expired.DROP)
 
 def test_late_work_is_dropped_only_while_reconciliation_is_green(database: str) -> None:
     now = 0.0
-    interlock = Interlock(DROPPING, database, "recommendation", lambda: now)
+    interlock = Interlock(DROPPING, database, lambda: now)
     assert not interlock(), "nothing has been compared"
     with psycopg.connect(database, autocommit=True) as connection:
         ran(connection, "advice")
@@ -49,19 +49,7 @@ def test_late_work_is_dropped_only_while_reconciliation_is_green(database: str) 
 
 
 def test_no_database_is_a_no() -> None:
-    assert not Interlock(DROPPING, "postgresql://127.0.0.1:1/none", "recommendation")()
-
-
-def test_a_context_whose_claims_cannot_say_what_was_given_up_gives_up_nothing(
-    database: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
-        ran(connection, "advice")
-        verdict(connection, "a", "match")
-    with caplog.at_level("INFO"):
-        assert not Interlock(DROPPING, database, "search")()
-    assert "strangler migrate" in caplog.records[-1].__dict__["next_step"]
-    assert Interlock(DROPPING, database, "recommendation")()
+    assert not Interlock(DROPPING, "postgresql://127.0.0.1:1/none")()
 
 
 def test_only_policies_that_do_not_run_late_work_look_at_deadlines() -> None:

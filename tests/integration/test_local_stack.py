@@ -37,14 +37,14 @@ def test_database_is_fresh_and_migrated(stack: Stack, database: str) -> None:
 
 
 def test_databases_do_not_see_each_other(stack: Stack, database: str) -> None:
-    other = stack.database("other_database", ["outbox"])
+    other = stack.database("other_database", ("outbox",))
     with psycopg.connect(other) as connection:
         assert connection.execute("SELECT to_regclass('strangler.epoch')").fetchone() == (None,)
     stack.databases.drop("other_database")
 
 
 def test_a_dropped_database_takes_its_replication_slots_along(stack: Stack) -> None:
-    dsn = stack.database("with_slot", ["outbox"])
+    dsn = stack.database("with_slot", ("outbox",))
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_create_logical_replication_slot('left_behind', 'pgoutput')")
         stack.databases.drop("with_slot")
@@ -64,7 +64,7 @@ def test_given_addresses_are_used_and_left_running(stack: Stack, folder: Path) -
     with Stack.start(folder, kafka=stack.bootstrap, dsn=stack.dsn, say=lambda _: None) as second:
         assert (second.dsn, second.bootstrap) == (stack.dsn, stack.bootstrap)
         assert second.servers() == []
-        dsn = second.database("by_address", ["outbox"])
+        dsn = second.database("by_address", ("outbox",))
         with psycopg.connect(dsn) as connection:
             assert connection.execute("SELECT count(*) FROM outbox.outbox").fetchone() == (0,)
         second.databases.drop("by_address")

@@ -177,4 +177,4 @@ def test_a_database_without_the_table_is_named(rig: RelayRig, outbox: Outbox) ->
     for verb in ("relay", "status", "partitions"):
         refused = outbox(verb)
         assert refused.returncode == 2, verb
-        assert "migrate the branch 'outbox'" in refused.stderr
+        assert "run: outbox migrate" in refused.stderr

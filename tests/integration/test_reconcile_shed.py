@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from migrations.shapes import CONTEXT_5
 from strangler.flows.interlock import read_evidence
 from strangler.ownership import Owner
 from strangler.plan import Plan, Step
@@ -34,8 +33,6 @@ def with_policy(reference: str | None) -> Plan:
 @pytest.fixture
 def town(bare_town: Town) -> Iterator[Town]:
     """Its context can give up."""
-    for statement in CONTEXT_5:
-        bare_town.execute(statement.format(schema="search"))
     with bare_town.caught_up():
         yield bare_town
 

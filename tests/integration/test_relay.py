@@ -11,10 +11,10 @@ from functools import partial
 import psycopg
 import pytest
 
+from legacy_app.plan import plan as sample
 from outbox import SourcePosition, append
 from outbox.kafka.partition import partition_of
 from strangler.local.stack import Stack
-from strangler.migrate import branches_found
 from tests.support.relay_rig import (
     PARTITIONS,
     WITHIN_S,
@@ -214,7 +214,7 @@ def test_a_topic_of_another_installation_is_refused_before_anything_is_written(
         append(connection, order_event("ours", 1))
     rig.wait_published(1)
     name = f"second_{secrets.token_hex(4)}"
-    second = RelayRig.prepare(stack, stack.database(name, branches_found()), topic_prefix)
+    second = RelayRig.prepare(stack, stack.database(name, sample), topic_prefix)
     try:
         refused = second.start("second")
         with second.connect() as connection:

@@ -1,12 +1,10 @@
-"""The inventory context: its reservations, and the stock that all orders share, with its only two statements.
+"""The inventory context's reservations, and the stock that all orders share, with its only two statements.
 
 Stock has one writer of record. `strangler.authority` says where it is kept: legacy.stock, or inventory.stock once the
 authority has moved; without a row it is legacy. Both owners of an order call the same two functions.
 """
 
 from alembic import op
-
-from migrations.shapes import CONTEXT_1, CONTEXT_2
 
 revision = "inventory_0001"
 down_revision = None
@@ -36,20 +34,10 @@ TABLES = (
     )""",
 )
 
-# The fence of a move, held shared to the caller's commit. An advisory lock and not FOR SHARE on the authority's row:
-# sharers of a row that overlap without a gap (requests hold it over vendor calls) starve the mover for ever, and a row
-# that is not there cannot be locked. The holder is read by a statement of its own, so after the lock was granted.
 HOLDER = """
 CREATE FUNCTION inventory.stock_holder() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE found_holder text;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'stock is moved in READ COMMITTED only: an older snapshot would miss a move of its authority'
-            USING ERRCODE = 'feature_not_supported', HINT = 'begin the transaction with ISOLATION LEVEL READ COMMITTED';
-    END IF;
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('strangler.authority.stock', 0));
-    SELECT holder INTO found_holder FROM strangler.authority WHERE resource = 'stock';
-    RETURN coalesce(found_holder, 'legacy');
+    RETURN strangler.holder_of('stock');
 END $$"""
 
 # Row locks in SKU order ("C", as the nightly batch takes them), the same from every caller, so batches that share SKUs
@@ -207,12 +195,6 @@ END $$"""
 
 
 def upgrade() -> None:
-    op.execute("CREATE SCHEMA inventory")
-    for statement in (*CONTEXT_1, *CONTEXT_2):
-        op.execute(statement.format(schema="inventory"))
+    op.execute("CREATE SCHEMA IF NOT EXISTS inventory")  # the toolkit's tables of the context may stand in it
     for statement in (*TABLES, HOLDER, LOCK, ADD, SHORT, CHECK_PIECES, RESERVE, GIVE_BACK):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP SCHEMA inventory CASCADE")

@@ -1,8 +1,6 @@
-"""The order context: where each order stands, with positions and quarantine, in a schema of its own."""
+"""The order context: where each order stands."""
 
 from alembic import op
-
-from migrations.shapes import CONTEXT_1, CONTEXT_2, CONTEXT_3
 
 revision = "ordering_0001"
 down_revision = None
@@ -28,12 +26,6 @@ TABLES = (
 
 
 def upgrade() -> None:
-    op.execute("CREATE SCHEMA ordering")
-    for statement in (*CONTEXT_1, *CONTEXT_2, *CONTEXT_3):
-        op.execute(statement.format(schema="ordering"))
+    op.execute("CREATE SCHEMA IF NOT EXISTS ordering")  # the toolkit's tables of the context may stand in it
     for statement in TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP SCHEMA ordering CASCADE")

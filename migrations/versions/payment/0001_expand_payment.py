@@ -1,8 +1,6 @@
-"""The payment context: one row per payment, positions, claims, intents and effects, in its own schema."""
+"""The payment context: one row per payment."""
 
 from alembic import op
-
-from migrations.shapes import CONTEXT_1, CONTEXT_2, CONTEXT_3
 
 revision = "payment_0001"
 down_revision = None
@@ -22,12 +20,6 @@ TABLES = (
 
 
 def upgrade() -> None:
-    op.execute("CREATE SCHEMA payment")
-    for statement in (*CONTEXT_1, *CONTEXT_2, *CONTEXT_3):
-        op.execute(statement.format(schema="payment"))
+    op.execute("CREATE SCHEMA IF NOT EXISTS payment")  # the toolkit's tables of the context may stand in it
     for statement in TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP SCHEMA payment CASCADE")

@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from legacy_app.plan import plan as sample
 from outbox.connection import PsycopgConnection
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from strangler.migrate import branches_found
 from tests.support.http_stub import HttpStub, http_stub
 
 PLAN = Path(__file__).parents[2] / "support" / "facade_plan.py"
@@ -38,7 +38,7 @@ def app(shared_app: HttpStub) -> Iterator[HttpStub]:
 def dsn(stack: Stack) -> Iterator[str]:
     """A database of the module: keys of different tests are different."""
     name = f"facade_{secrets.token_hex(6)}"
-    yield stack.database(name, branches_found())
+    yield stack.database(name, sample)
     stack.databases.drop(name)
 
 

@@ -28,5 +28,4 @@ plan = Plan(
         Step("search", Context("search", "search", ("order",)), CHECK),
     ),
     routes=(Route("POST /orders", creates="order"),),
-    branches=("outbox", "strangler", "notification", "search"),
 )

@@ -206,20 +206,27 @@ def test_an_empty_database_is_migrated_once(stack_database: str) -> None:
     again = data("migrate", environ=environ)
 
     assert applied["revisions"] == pending["revisions"]
-    assert applied["revisions"][:2] == ["outbox_0001", "strangler_0001"]
+    assert applied["revisions"][:2] == ["outbox.outbox_0001", "strangler.strangler_0001"]
     assert applied["steps_added"] == ["notification", "search"]
     assert (again["revisions"], again["steps_added"]) == ([], [])
     assert data("status", environ=environ)["epoch"] == 1
 
 
-def test_a_branch_that_does_not_exist_is_named(stack_database: str, tmp_path: Path) -> None:
-    text = PLAN_FILE.read_text().replace('"notification", "search"),\n)', '"nosuch"),\n)')
-    (tmp_path / "plan.py").write_text(text)
+def test_a_service_that_does_not_exist_is_named(stack_database: str) -> None:
+    environ = {"STRANGLER_DSN": stack_database, "STRANGLER_PLAN": str(PLAN_FILE)}
 
-    ended = strangler("migrate", environ={"STRANGLER_DSN": stack_database, "STRANGLER_PLAN": str(tmp_path / "plan.py")})
+    ended = strangler("migrate", "--service", "nosuch", environ=environ)
 
     assert ended.returncode == 2
-    assert "no migrations of branch 'nosuch'; known branches: " in ended.stderr
+    assert "no service 'nosuch' in plan 'small'; known: notification, search" in ended.stderr
+
+
+def test_a_service_in_a_database_of_its_own_gets_its_own_tables_only(stack_database: str) -> None:
+    environ = {"STRANGLER_DSN": stack_database, "STRANGLER_PLAN": str(PLAN_FILE)}
+
+    applied = data("migrate", "--service", "search", environ=environ)
+
+    assert applied["revisions"] == ["outbox.outbox_0001", "search.consumer_0001", "search.context_0001"]
 
 
 @pytest.fixture

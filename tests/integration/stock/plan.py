@@ -14,6 +14,5 @@ plan = Plan(
         Step("search", Context("search", "search", ("order",)), CHECK, shared=("stock", "velocity")),
     ),
     routes=(Route("POST /orders", creates="order"),),
-    branches=("outbox", "strangler", "legacy", "inventory", "search"),
     shared={"stock": stock},
 )

@@ -1,4 +1,4 @@
-"""The monolith's schema: orders, what the chain's steps write, and the nightly batch's settlements."""
+"""The monolith's schema: orders, what the chain's steps write, velocity, and the nightly batch's settlements."""
 
 from alembic import op
 
@@ -9,7 +9,8 @@ depends_on = None
 
 TABLES = (
     # ownership: the only column that strangling added; absent from an INSERT it is all legacy.
-    # client_ref is not unique: as found, a retried request is a second order.
+    # pending: it waits for a step of the new side. rejected_by: the step that refused it; rejection: its words for the
+    # customer. client_ref is not unique: as found, a retried request is a second order.
     """CREATE TABLE legacy.orders (
         order_ref   text        PRIMARY KEY,
         client_ref  text        NOT NULL,
@@ -18,11 +19,14 @@ TABLES = (
         customer_id text,
         country     text        NOT NULL,
         placed_at   text        NOT NULL,
-        status      text        NOT NULL CHECK (status IN ('placed', 'partly_cancelled', 'cancelled')),
+        status      text        NOT NULL CHECK (status IN
+                            ('placed', 'partly_cancelled', 'cancelled', 'pending', 'rejected')),
         total_minor bigint      NOT NULL,
         version     bigint      NOT NULL DEFAULT 1,
         ownership   text        NOT NULL DEFAULT '',
-        created_at  timestamptz NOT NULL DEFAULT now()
+        created_at  timestamptz NOT NULL DEFAULT now(),
+        rejected_by text,
+        rejection   text
     )""",
     "CREATE INDEX orders_client_ref ON legacy.orders (client_ref)",
     """CREATE TABLE legacy.order_line (
@@ -73,15 +77,18 @@ TABLES = (
         orders      bigint      NOT NULL,
         due_minor   bigint      NOT NULL,
         settled_at  timestamptz NOT NULL
+    )""",  # How much a customer orders in a time: a row for each order that fraud has cleared.
+    """CREATE TABLE legacy.velocity (
+        order_ref    text        PRIMARY KEY,
+        customer_id  text        NOT NULL,
+        amount_minor bigint      NOT NULL,
+        counted_at   timestamptz NOT NULL DEFAULT clock_timestamp()
     )""",
+    "CREATE INDEX velocity_of_customer ON legacy.velocity (customer_id, counted_at)",
 )
 
 
 def upgrade() -> None:
-    op.execute("CREATE SCHEMA legacy")
+    op.execute("CREATE SCHEMA IF NOT EXISTS legacy")
     for statement in TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP SCHEMA legacy CASCADE")

@@ -1,0 +1,42 @@
+"""`outbox migrate`: the outbox table, or a consumer's tables in a schema; what is there already stays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+
+import psycopg
+
+from outbox.schema import Part, fresh, pending, upgrade
+from outbox.schema.parts import CONSUMER, OUTBOX
+from outbox.schema.report import as_data, as_lines, as_script
+from outbox.settings import dsn_of
+
+CONNECT_TIMEOUT_S = 10
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Of the verb."""
+    parser.add_argument("--consumer", action="append", metavar="SCHEMA", help="a consumer's tables instead, there")
+    parser.add_argument("--dry-run", action="store_true", help="print what is pending, change nothing")
+    parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
+
+
+def migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """One transaction for all; a second starter waits for the first."""
+    targets = _targets(arguments.consumer)
+    if arguments.sql:
+        statements = [statement for part, schema in targets for statement in fresh(part, schema)]
+        print(json.dumps({"statements": statements}) if arguments.json else as_script(statements))
+        return 0
+    do = pending if arguments.dry_run else upgrade
+    with psycopg.connect(dsn_of(environ), connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        changes = [do(connection, part, schema) for part, schema in targets]
+    data = as_data(changes, dry_run=arguments.dry_run)
+    print(json.dumps(data) if arguments.json else "\n".join(as_lines(changes, dry_run=arguments.dry_run)))
+    return 0
+
+
+def _targets(consumers: Sequence[str] | None) -> Sequence[tuple[Part, str]]:
+    return [(CONSUMER, schema) for schema in consumers] if consumers else [(OUTBOX, "outbox")]

@@ -1,0 +1,66 @@
+"""All tables of a database: the toolkit's, then the application's own by the command that the plan names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import NamedTuple, TypeAlias
+
+import psycopg
+
+from strangler.errors import StranglerError
+from strangler.plan import Plan
+from strangler.schema import Target, targets_named, targets_of, upgrade_all
+
+# Of a plan; or parts by name: `outbox`, `strangler`, and any other name is a context's schema.
+Tables: TypeAlias = Plan | tuple[str, ...]
+CONNECT_TIMEOUT_S = 10
+OWN_WITHIN_S = 120.0
+SAID_CHARACTERS = 2000
+
+
+class Wanted(NamedTuple):
+    """The toolkit's parts, and the application's command."""
+
+    targets: tuple[Target, ...]
+    own: tuple[str, ...]
+
+
+def wanted(tables: Tables) -> Wanted:
+    """As a value that can be compared, which plans cannot."""
+    if isinstance(tables, Plan):
+        return Wanted(targets_of(tables), tables.own_tables)
+    return Wanted(targets_named(*tables), ())
+
+
+def make(dsn: str, tables: Wanted) -> None:
+    """Idempotent; several starters take turns. `StranglerError` when the application's own command fails."""
+    with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        upgrade_all(connection, tables.targets)
+    if tables.own:
+        _run(tables.own, dsn)
+
+
+def _run(command: tuple[str, ...], dsn: str) -> None:
+    argv = [sys.executable, "-m", *command]
+    environ = {**os.environ, "STRANGLER_DSN": dsn}
+    try:
+        ended = subprocess.run(
+            argv,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=OWN_WITHIN_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StranglerError(
+            f"`python -m {' '.join(command)}` took more than {OWN_WITHIN_S:.0f} s; run it alone"
+        ) from error
+    if ended.returncode != 0:
+        raise StranglerError(
+            f"the application's own tables were not made: `python -m {' '.join(command)}` ended with "
+            f"{ended.returncode}; it said:\n{ended.stderr.strip()[-SAID_CHARACTERS:]}"
+        )
