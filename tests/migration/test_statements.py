@@ -19,10 +19,10 @@ from outbox.schema import migrate
 from outbox.schema.parts import quoted
 from strangler.cli import main as strangler
 from strangler.local.postgres import SERVER, find_package
-from strangler.local.waiting import wait_until
 from strangler.schema import migrate as migrate_plan
 from tests.integration.stages import plan as plan_module
 from tests.migration.dumps import dump
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.no_kafka
 PSQL = find_package() / SERVER.with_name("psql")
@@ -154,7 +154,7 @@ def test_of_two_starters_the_second_waits_and_finds_nothing_to_do(empty: str) ->
         assert migrate(first, "consumer", "totals")
         other = threading.Thread(target=start)
         other.start()
-        assert wait_until(lambda: watch.execute(WAITING).fetchone() == (1,), within_s=20)
+        wait_until(lambda: watch.execute(WAITING).fetchone() == (1,), within_s=20)
         first.commit()
         other.join(20)
     assert second == [[]]
