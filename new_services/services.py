@@ -28,7 +28,7 @@ from new_services.recommendation.effects import apply_writes as write_baskets
 from new_services.recommendation.policy import POLICY as RECOMMENDATION_POLICY
 from new_services.search.effects import apply_writes as write_documents
 from new_services.search.policy import POLICY as SEARCH_POLICY
-from outbox.consumer.handler import Handler
+from outbox.consumer.handler import Answering
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
 from outbox.policy import FlowPolicy
@@ -88,7 +88,7 @@ class Service:
     def schema(self) -> str:
         return self.own_schema or self.name
 
-    def handler(self, fault_points: FaultPoints | None = None) -> Handler:
+    def handler(self, fault_points: FaultPoints | None = None) -> Answering:
         return OrderHandler() if self.step is None else self.step.handler(self.name, fault_points)
 
 

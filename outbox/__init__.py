@@ -1,23 +1,69 @@
-"""Events, both ends: append in the caller's transaction -> relay -> Kafka -> consumer. Knows nothing of orders."""
+"""Events, both ends: append in the caller's transaction -> relay -> Kafka -> consumer. Knows nothing of subjects.
 
-from outbox.append import append, append_all
-from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
-from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
-from outbox.kafka_settings import KafkaSettings
-from outbox.structured import Item, format_dictionary, parse_dictionary
+Names are loaded when first used: `import outbox` imports no driver, no Kafka client and no SQLAlchemy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outbox.appending import append, append_all
+    from outbox.connection import PsycopgConnection
+    from outbox.consumer.consumer import Consumer
+    from outbox.consumer.handler import Disposition, Handler, Poison
+    from outbox.errors import OutboxError
+    from outbox.event import Event, ReceivedEvent, uuid7
+    from outbox.kafka_settings import KafkaSettings
+    from outbox.policy import FlowPolicy as Policy
+    from outbox.relay.relay import Relay
+    from outbox.schema import migrate
 
 __all__ = [
-    "AnyConnection",
+    "Consumer",
+    "Disposition",
     "Event",
-    "Item",
+    "Handler",
     "KafkaSettings",
+    "OutboxError",
+    "Poison",
+    "Policy",
     "PsycopgConnection",
     "ReceivedEvent",
-    "SourcePosition",
+    "Relay",
     "append",
     "append_all",
-    "driver_connection",
-    "format_dictionary",
-    "parse_dictionary",
+    "migrate",
     "uuid7",
 ]
+
+_HOMES = {
+    "Consumer": "outbox.consumer.consumer",
+    "Disposition": "outbox.consumer.handler",
+    "Event": "outbox.event",
+    "Handler": "outbox.consumer.handler",
+    "KafkaSettings": "outbox.kafka_settings",
+    "OutboxError": "outbox.errors",
+    "Poison": "outbox.consumer.handler",
+    "Policy": "outbox.policy.flow",
+    "PsycopgConnection": "outbox.connection",
+    "ReceivedEvent": "outbox.event",
+    "Relay": "outbox.relay.relay",
+    "append": "outbox.appending",
+    "append_all": "outbox.appending",
+    "migrate": "outbox.schema",
+    "uuid7": "outbox.event",
+}
+_NAMES = {"Policy": "FlowPolicy"}
+
+if not TYPE_CHECKING:  # else every misspelled name would have a type
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'outbox' has no attribute {name!r}; it has {', '.join(__all__)}")
+        found = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,7 +21,7 @@ from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from outbox.migrate_cli import add_flags, migrate
 from outbox.relay import slot
-from outbox.relay.loop import Kafka, Relay
+from outbox.relay.loop import Kafka, RelayLoop
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
 from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
 from outbox.settings import RelaySettings, days_ahead_of, described, dsn_of
@@ -67,7 +67,7 @@ def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     log_to_stderr()
     at = settings.kafka
     clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
-    running = Relay(
+    running = RelayLoop(
         settings,
         clients,
         fault_points=FaultPoints.from_environ(environ),

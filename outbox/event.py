@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from outbox.errors import Undecodable
 from outbox.structured import Item
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Event:
     """One fact about one aggregate.
 
     `aggregate_version` counts 1, 2, 3 per aggregate and is taken under the aggregate's lock. `payload` is the
-    Kafka value, byte for byte. `context` becomes one RFC 9651 dictionary header (ownership, epoch, tenant,
-    class, deadline). `partition_key` overrides `aggregate_id` as the Kafka key.
+    Kafka value, byte for byte; a mapping is written as JSON at once, and `TypeError` says what JSON cannot hold.
+    `context` becomes one RFC 9651 dictionary header (ownership, epoch, tenant, class, deadline). `partition_key`
+    overrides `aggregate_id` as the Kafka key. `id` is a new UUIDv7, which tells the time, unless given.
+
+    >>> made = Event("invoice", "invoice-7", 1, "InvoiceMade", {"day": "2026-03-01", "cents": 1999})
+    >>> made.payload, made.json()["cents"]
+    (b'{"day":"2026-03-01","cents":1999}', 1999)
     """
 
     aggregate_type: str
@@ -26,10 +33,55 @@ class Event:
     aggregate_version: int
     type: str
     payload: bytes
-    context: Mapping[str, Item] = field(default_factory=dict)
-    traceparent: str | None = None
-    partition_key: str | None = None
-    id: UUID = field(default_factory=lambda: uuid7())  # noqa: PLW0108 - uuid7 is defined below
+    context: Mapping[str, Item]
+    traceparent: str | None
+    partition_key: str | None
+    id: UUID
+
+    def __init__(  # noqa: PLR0917 - its fields, as a dataclass takes them
+        self,
+        aggregate_type: str,
+        aggregate_id: str,
+        aggregate_version: int,
+        type: str,  # noqa: A002 - the field's name
+        payload: bytes | Mapping[str, object],
+        context: Mapping[str, Item] | None = None,
+        traceparent: str | None = None,
+        partition_key: str | None = None,
+        id: UUID | None = None,  # noqa: A002 - the field's name
+    ) -> None:
+        put = object.__setattr__
+        put(self, "aggregate_type", aggregate_type)
+        put(self, "aggregate_id", aggregate_id)
+        put(self, "aggregate_version", aggregate_version)
+        put(self, "type", type)
+        put(self, "payload", payload if isinstance(payload, bytes) else _json(payload))
+        put(self, "context", {} if context is None else context)
+        put(self, "traceparent", traceparent)
+        put(self, "partition_key", partition_key)
+        put(self, "id", uuid7() if id is None else id)
+
+    def json(self) -> Any:
+        """The payload, read as JSON anew each time. `NotJson` if it is none; it holds the event, not the payload.
+
+        Raised out of a handler, `NotJson` parks the event: no repeat would make it JSON.
+        """
+        try:
+            return json.loads(self.payload)
+        except ValueError as error:  # bytes that are no UTF-8 too
+            raise NotJson(self) from error
+
+
+class NotJson(Undecodable):
+    """The payload of `event` is no JSON."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(f"the payload of event {event.id} ({event.type}, {len(event.payload)} bytes) is no JSON")
+        self.event = event
+
+
+def _json(payload: Mapping[str, object]) -> bytes:
+    return json.dumps(dict(payload), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 LSN_BITS, ORDINAL_BITS = 63, 31  # as positions are stored

@@ -43,11 +43,15 @@ class RelaySettings:
     def from_environ(cls, environ: Mapping[str, str]) -> RelaySettings:
         """`ConfigurationError` names the variable, the value and what it may be."""
         _refuse_unknown(environ)
+        return cls.of(dsn_of(environ), KafkaSettings.from_environ(environ), environ)
+
+    @classmethod
+    def of(cls, dsn: str, kafka: KafkaSettings, chosen: Mapping[str, str]) -> RelaySettings:
+        """The same with both addresses given; `chosen` holds variables whose default is not wanted."""
+        environ = chosen
         return cls(
-            dsn=_required(
-                environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database"
-            ),
-            kafka=KafkaSettings.from_environ(environ),
+            dsn=dsn,
+            kafka=kafka,
             slot=_text(environ, "OUTBOX_SLOT", r"[a-z0-9_]{1,63}"),
             publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
             topic_prefix=_text(environ, "OUTBOX_TOPIC_PREFIX", r"[A-Za-z0-9._-]{0,60}"),

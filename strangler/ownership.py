@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outbox import format_dictionary, parse_dictionary
+from outbox.structured import format_dictionary, parse_dictionary
 from strangler.errors import BadOwnership
 
 HEADER = "Strangler-Ownership"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from outbox.consumer.handler import Handler
+from outbox.consumer.handler import Answering
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.triage import Decode, Triage, triage
@@ -17,7 +17,7 @@ class Application:
     """What every run of a runtime shares. `sources` are the installation's, None where they were not told."""
 
     group: str
-    handler: Handler
+    handler: Answering
     decode: Decode
     fault_points: FaultPoints
     flood: FloodGuard

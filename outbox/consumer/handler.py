@@ -9,7 +9,7 @@ from typing import Protocol
 
 from outbox.connection import PsycopgConnection
 from outbox.errors import ConfigurationError
-from outbox.event import ReceivedEvent
+from outbox.event import NotJson, ReceivedEvent
 
 
 class Disposition(StrEnum):
@@ -41,9 +41,34 @@ class Handler(Protocol):
 
     All events of a batch come from one lane, in order. The effects, the claims and the position commit together
     or not at all. Any exception but `Poison` is taken as transient: the batch is rolled back and tried again.
+    It answers one disposition for each event, in their order, or None: all were applied.
     """
 
-    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]: ...
+    def __call__(
+        self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], /
+    ) -> Sequence[Disposition] | None: ...
+
+
+class Answering(Protocol):
+    """A handler that answers for each event, as all that stands around one does."""
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], /) -> Sequence[Disposition]: ...
+
+
+def answering(handler: Handler) -> Answering:
+    """The handler, with an answer for each event. An event whose payload is no JSON, and should be, is poison."""
+
+    def act(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
+        try:
+            answers = handler(connection, events)
+        except NotJson as error:
+            places = [place for place, one in enumerate(events) if one.event is error.event]
+            if not places:
+                raise
+            raise Poison(places[0], str(error)) from error
+        return [Disposition.APPLIED] * len(events) if answers is None else answers
+
+    return act
 
 
 @dataclass(frozen=True, slots=True)

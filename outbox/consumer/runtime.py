@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from outbox.consumer.application import Application
-from outbox.consumer.handler import Handler, InParallel
+from outbox.consumer.handler import Handler, InParallel, answering
 from outbox.consumer.hands import Hands
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
@@ -96,7 +96,7 @@ class ConsumerRuntime:
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         middleware = Middleware(expiry, versions, shedding)
         self._hands = _hands_for(handler, middleware, settings.retry.over_budget)
-        transacted = handler.in_turn if isinstance(handler, InParallel) else handler
+        transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
         flood = FloodGuard(settings.flood, clock)
         application = Application(group, transacted, decode, fault_points, flood, sources)
         working = replace(application, handler=middleware.before(transacted, self._report))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.flood import FloodRule
 from outbox.consumer.retry.rule import RetryRule
 from outbox.errors import ConfigurationError
+from outbox.policy import FlowPolicy
 
 
 class Metric(StrEnum):
@@ -85,6 +86,16 @@ class RuntimeSettings:
         for name in ("lanes", "workers", "run_records", "fetch_records"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
+
+    @classmethod
+    def of(cls, policy: FlowPolicy, *, lanes: int | None = None) -> RuntimeSettings:
+        """What a flow's policy says of queues, retries and quarantine; `lanes` as by default where None."""
+        chosen = cls(
+            bound=Bound(policy.queue_bound, policy.queue_bytes),
+            retry=RetryRule.of(policy),
+            flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
+        )
+        return chosen if lanes is None else replace(chosen, lanes=lanes)
 
     def kafka_group(self, group: str) -> str:
         """The group to join at Kafka when positions are stored under `group`."""

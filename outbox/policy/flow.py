@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any, Self, TypedDict, Unpack
 
 from outbox.errors import ConfigurationError
 
@@ -110,6 +111,52 @@ class Versions:
     wait_s: float
 
 
+class Terms(TypedDict, total=False):
+    """What may be said beside the kinds of policy; `FlowPolicy` has the meanings."""
+
+    flow: str
+    replayable: bool
+    duplicate_impact: DuplicateImpact
+    ordering_scope: str
+    throttling_unit: str
+    degrade_order: int | None
+    queue_bound: int
+    queue_reason: str
+    queue_bytes: int
+    service_class: ServiceClass
+    rate_per_s: float
+    expired: Expired
+    compensation: str
+    retry: Retry
+    quarantine: Quarantine
+    sampling: Sampling | None
+    versions: Versions | None
+    rebuild: tuple[str, ...]
+
+
+RATE_PER_S = 100.0
+QUEUE_RECORDS = 2_000
+
+
+def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None, more: Terms) -> Any:
+    """All arguments of a policy: those given, and defaults for the others."""
+    rate_per_s = more.get("rate_per_s", RATE_PER_S)
+    return {
+        "flow": "events",
+        "replayable": True,
+        "duplicate_impact": DuplicateImpact.HARMFUL if guard else DuplicateImpact.HARMLESS,
+        "ordering_scope": "key",
+        "throttling_unit": "the group",
+        "degrade_order": degrade_order,
+        "queue_bound": max(1, min(QUEUE_RECORDS, int(rate_per_s * deadline_s))),
+        "queue_reason": "the end of a full queue is still in time",
+        **more,
+        "loss": loss,
+        "deadline_s": deadline_s,
+        "duplicate_guard": guard,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class FlowPolicy:
     """What one flow promises, and gives up, under pressure. Any values can be written down; `require` refuses bad ones.
@@ -144,6 +191,39 @@ class FlowPolicy:
     sampling: Sampling | None = None
     versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
+
+    @classmethod
+    def lossless(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:
+        """Every event is handled, however late; `guard` names what makes a second execution harmless.
+
+        >>> FlowPolicy.lossless(3600, "the position").terms()["degrade_order"] is None
+        True
+        """
+        return cls(**_chosen(Loss.LOSSLESS, deadline_s, guard, None, more))
+
+    @classmethod
+    def deferrable(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:
+        """Nothing is lost; what is late waits behind what is in time.
+
+        >>> FlowPolicy.deferrable(60, "the row's key").clause("expired")
+        'policy:events.expired=defer'
+        """
+        return cls(**_chosen(Loss.DEFERRABLE, deadline_s, guard, 2, {"expired": Expired.DEFER, **more}))
+
+    @classmethod
+    def lossy(cls, deadline_s: float, shed: Sampling | None = None, **more: Unpack[Terms]) -> Self:
+        """What is late is dropped; with `shed`, before that only a share is handled while events wait for long.
+
+        >>> FlowPolicy.lossy(60, Sampling(keep=0.1, above_s=10)).shedding()
+        ('policy:events.sampling.keep=0.1', 'policy:events.expired=drop')
+        """
+        chosen: Terms = {"expired": Expired.DROP, "sampling": shed, **more}
+        return cls(**_chosen(Loss.LOSSY, deadline_s, "", 1, chosen))
+
+    @classmethod
+    def rejectable(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:
+        """New work may be refused at its entry; what was taken in is handled."""
+        return cls(**_chosen(Loss.REJECTABLE, deadline_s, guard, 3, more))
 
     @property
     def critical(self) -> bool:

@@ -44,7 +44,7 @@ class Kafka:
     reader: Callable[[], Reader]
 
 
-class Relay:
+class RelayLoop:
     """Publishes the outbox of one database. `run` blocks; `stop` may be called from any thread or signal handler.
 
     At least once, per key in commit order of first arrivals: a repeat after a failure is recognised by its position.

@@ -22,7 +22,7 @@ from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
-from outbox.relay.loop import Kafka, Relay
+from outbox.relay.loop import Kafka, RelayLoop
 from outbox.settings import RelaySettings
 from strangler.local.databases import database_of
 from tests.faults.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
@@ -57,7 +57,7 @@ def test_events_become_effects_over_tls_and_sasl(
     names = {"OUTBOX_SLOT": f"outbox_{database_of(database)}", "OUTBOX_TOPIC_PREFIX": topic_prefix}
     settings = RelaySettings.from_environ(environ | {"STRANGLER_DSN": database} | names)
     clients = Kafka(partial(PythonProducer, kafka), partial(PythonAdmin, kafka), partial(PythonReader, kafka))
-    relay = Relay(settings, clients, fault_points=FaultPoints(), on_streaming=lambda: None)
+    relay = RelayLoop(settings, clients, fault_points=FaultPoints(), on_streaming=lambda: None)
     running = threading.Thread(target=relay.run)
     running.start()
     try:

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from legacy_app.plan import plan as sample
-from outbox import SourcePosition, append
+from outbox import append
+from outbox.event import SourcePosition
 from outbox.kafka.partition import partition_of
 from strangler.local.stack import Stack
 from tests.support.relay_rig import (

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox import SourcePosition, uuid7
+from outbox import uuid7
+from outbox.event import SourcePosition
 
 MILLISECONDS = st.integers(0, (1 << 48) - 1)
 

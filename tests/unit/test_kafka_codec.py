@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox import Event, SourcePosition, uuid7
+from outbox import Event, uuid7
 from outbox.errors import Undecodable
+from outbox.event import SourcePosition
 from outbox.kafka.codec import from_record, to_headers
 from outbox.kafka.port import Record
 

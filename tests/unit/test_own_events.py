@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from outbox import Event, SourcePosition, uuid7
+from outbox import Event, uuid7
 from outbox.errors import Undecodable
-from outbox.event import ReceivedEvent
+from outbox.event import ReceivedEvent, SourcePosition
 from outbox.kafka.codec import from_record, header_by_header, to_headers
 from outbox.kafka.headers import RawHeaders, size_of
 from outbox.kafka.own_events import own_event

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox import format_dictionary, parse_dictionary
 from outbox.errors import Undecodable
+from outbox.structured import format_dictionary, parse_dictionary
 
 KEYS = st.from_regex(r"[a-z*][a-z0-9_\-.*]{0,20}", fullmatch=True)
 INTEGERS = st.integers(-(10**15) + 1, 10**15 - 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report
@@ -35,7 +35,7 @@ class Expiring:
     """
 
     def __init__(
-        self, handler: Handler, expiry: Expiry, shedding: Shedding, report: Report, now: Now = database_now
+        self, handler: Answering, expiry: Expiry, shedding: Shedding, report: Report, now: Now = database_now
     ) -> None:
         self._handler, self._expiry, self._shedding = handler, expiry, shedding
         self._report, self._now = report, now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.middleware.expiring import Now, database_now
 from outbox.consumer.middleware.sample import Sample
 from outbox.consumer.middleware.shedding import Shedding
@@ -20,7 +20,7 @@ class Sampled:
     """
 
     def __init__(
-        self, handler: Handler, sample: Sample, shedding: Shedding, report: Report, now: Now = database_now
+        self, handler: Answering, sample: Sample, shedding: Shedding, report: Report, now: Now = database_now
     ) -> None:
         self._handler, self._sample, self._shedding = handler, sample, shedding
         self._report, self._now = report, now
@@ -43,7 +43,7 @@ class Sampled:
 
     @staticmethod
     def _part(
-        connection: PsycopgConnection, events: Sequence[ReceivedEvent], indices: Sequence[int], act: Handler
+        connection: PsycopgConnection, events: Sequence[ReceivedEvent], indices: Sequence[int], act: Answering
     ) -> dict[int, Disposition]:
         if not indices:
             return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from outbox.consumer.handler import Handler
+from outbox.consumer.handler import Answering
 from outbox.consumer.middleware.expiring import Expiring
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.sampled import Sampled
@@ -25,7 +25,7 @@ class Middleware:
         """Whether anything stands there."""
         return not (self.expiry is None and self.versions is None and self.shedding.sample is None)
 
-    def before(self, handler: Handler, report: Report) -> Handler:
+    def before(self, handler: Answering, report: Report) -> Answering:
         """The handler with all of it."""
         if self.shedding.sample is not None:
             handler = Sampled(handler, self.shedding.sample, self.shedding, report)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.triage import WAITING
 from outbox.event import Event, ReceivedEvent
 from outbox.policy import FlowPolicy
@@ -94,7 +94,7 @@ class Versions:
 class InVersions:
     """A handler before the handler. What comes too early is poison: parked, its key behind it."""
 
-    def __init__(self, handler: Handler, versions: Versions) -> None:
+    def __init__(self, handler: Answering, versions: Versions) -> None:
         self._handler, self._versions = handler, versions
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:

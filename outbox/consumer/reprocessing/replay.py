@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Handler, Poison
+from outbox.consumer.handler import Answering, Disposition, Handler, Poison, answering
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.triage import Decode
 from outbox.errors import Undecodable
@@ -105,11 +105,11 @@ def replay(
     skipped: who goes on there loses nothing. `connection` looks into the context's schema, in no transaction. Raises
     `PositionLost` for a start outside the log, and what the handler raises but `Poison`.
     """
-    done = Replayed()
+    done, act = Replayed(), answering(handler)
     for partition, start in sorted(starts.items()):
         for records in _batches(reader, passed, partition, start, done):
             wanted = [record for record in records if keys is None or record.key in keys]
-            _apply(connection, handler, _decoded(wanted, passed, decode, done), done, keep, dry_run=dry_run)
+            _apply(connection, act, _decoded(wanted, passed, decode, done), done, keep, dry_run=dry_run)
             progress(done)
     return done
 
@@ -143,7 +143,7 @@ def _decoded(records: Sequence[Record], passed: Passed, decode: Decode, done: Re
 
 def _apply(
     connection: PsycopgConnection,
-    handler: Handler,
+    handler: Answering,
     events: list[ReceivedEvent],
     done: Replayed,
     keep: Keep,

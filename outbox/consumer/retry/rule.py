@@ -12,7 +12,7 @@ import psycopg
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.errors import ConfigurationError, OutboxError
-from outbox.policy import OverBudget
+from outbox.policy import FlowPolicy, OverBudget
 
 
 class Trouble(StrEnum):
@@ -86,6 +86,13 @@ class RetryRule:
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.base_s <= 0 or self.defer_s <= 0 or self.cap_s < self.base_s:
             raise ConfigurationError(f"{self} cannot retry: attempts 1 or more, delays above 0, cap_s not below base_s")
+
+    @classmethod
+    def of(cls, policy: FlowPolicy) -> RetryRule:
+        """What a flow's policy says of retries."""
+        said = policy.retry
+        budget = BudgetRule(said.budget_ratio, said.budget_floor_per_s)
+        return cls(said.attempts, said.base_s, said.cap_s, budget=budget, over_budget=said.over_budget)
 
     def puts_off(self, failed: int) -> bool:
         """After so many failed attempts in a row: is the next one a delayed one?"""

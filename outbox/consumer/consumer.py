@@ -1,0 +1,150 @@
+"""A consumer as a program starts it: topics, a group, a handler, and nothing else that must be said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+
+import psycopg
+from psycopg import sql
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.handler import Handler
+from outbox.consumer.middleware.expiry import Expiry
+from outbox.consumer.middleware.shedding import Shedding
+from outbox.consumer.report import ignore
+from outbox.consumer.runtime import ConsumerRuntime
+from outbox.consumer.settings import Observe, RuntimeSettings
+from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.fault_points import FaultPoints
+from outbox.installation import Installation
+from outbox.kafka.port import Admin
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
+from outbox.policy import Expired, FlowPolicy, require
+
+CONNECT_TIMEOUT_S = 10
+LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
+
+
+FIRST_ON_PATH = "SELECT set_config('search_path', %s || ', ' || current_setting('search_path'), false)"
+
+
+class Consumer:
+    """Hands every event of `topics` to `handler` once per `group`: its rows and the position commit together.
+
+    `topics` are aggregate types: `prefix` is put before each, as the relay does. `dsn` is the database of the
+    handler's tables; what the consumer keeps for itself lies in `schema`, by default the group's name, which stands
+    first on the handler's search path. `migrate` makes it. `policy` says what becomes of late and failing events;
+    without one nothing is lost. `lanes`: how many keys are worked on side by side in a partition; stored, so another
+    number later is refused. `observe` is called with counts, from several threads.
+
+    Order is kept per key. A failing event is tried again without end, the others of its lane behind it; `Poison`, and
+    data that the database refuses, is parked in quarantine, the later events of its key behind it.
+
+        def count(connection, received):
+            for one in received:
+                connection.execute("INSERT INTO seen VALUES (%s)", [one.event.aggregate_id])
+
+        consumer = Consumer(
+            topics=["invoice"], group="totals", handler=count, dsn="postgresql://localhost/billing",
+            bootstrap="localhost:9092", policy=Policy.lossless(3600, "the position"),
+        )
+        consumer.migrate()
+        signal.signal(signal.SIGTERM, lambda *_: consumer.stop())
+        consumer.run()
+    """
+
+    def __init__(
+        self,
+        *,
+        topics: Sequence[str],
+        group: str,
+        handler: Handler,
+        dsn: str,
+        bootstrap: KafkaSettings | str,
+        schema: str | None = None,
+        policy: FlowPolicy | None = None,
+        observe: Observe = ignore,
+        lanes: int | None = None,
+        prefix: str = "outbox.event.",
+    ) -> None:
+        """Opens nothing. `ConfigurationError` for a policy that contradicts itself."""
+        if not topics:
+            raise ConfigurationError(f"consumer {group!r} has no topics; name the aggregate types that it handles")
+        self._policy = require(policy or FlowPolicy.lossless(3_600, "the position"))
+        if self._policy.versions is not None:
+            raise ConfigurationError(
+                f"policy of consumer {group!r} waits for versions, which only a handler with claims can; leave them out"
+            )
+        self._topics, self._group, self._handler = [prefix + topic for topic in topics], group, handler
+        self._dsn, self._kafka, self._schema = dsn, KafkaSettings.of(bootstrap), schema or group
+        self._observe, self._lanes = observe, lanes
+        self._runtime: ConsumerRuntime | None = None
+        self._stopped = False
+
+    def migrate(self) -> list[str]:
+        """Make or extend what the consumer keeps for itself, in its schema. COMMITS; a second call does nothing.
+
+        The statements that were executed. `ConfigurationError` where the role may not, `DependencyDown` after 60 s
+        behind another migration.
+        """
+        from outbox.schema import migrate  # noqa: PLC0415 - Alembic is for this alone
+
+        with psycopg.connect(self._dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+            return migrate(connection, "consumer", self._schema)
+
+    def run(self) -> None:
+        """Block until `stop`, then finish the work under way and leave the group. Once.
+
+        Raises `DependencyDown` when PostgreSQL or Kafka does not answer at the start; later outages are waited for.
+        """
+        if self._runtime is not None:
+            raise OutboxError("a consumer runs once; make a new one")
+        with closing(PythonAdmin(self._kafka, client_id=self._group)) as admin:
+            self._runtime = self._assembled(admin)
+            if self._stopped:  # while it was being made
+                self._runtime.stop()
+            self._runtime.run()
+
+    def stop(self) -> None:
+        """From any thread or signal handler, also before `run`."""
+        self._stopped = True
+        if self._runtime is not None:
+            self._runtime.stop()
+
+    def _assembled(self, admin: Admin) -> ConsumerRuntime:
+        policy = self._policy
+        try:
+            with self._connect() as connection:
+                ours = Installation.of(connection)
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DependencyDown(f"PostgreSQL does not answer: {reason}; check the DSN") from error
+        return ConsumerRuntime(
+            consumer=PythonConsumer(self._kafka, group=ours.kafka_group(self._group), client_id=self._group),
+            admin=admin,
+            connect=self._connect,
+            group=self._group,
+            topics=self._topics,
+            handler=self._handler,
+            settings=RuntimeSettings.of(policy, lanes=self._lanes),
+            fault_points=FaultPoints.from_environ(os.environ),
+            observe=self._observe,
+            reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-reader"),
+            sources=ours.sources,
+            expiry=None if policy.expired is Expired.RUN else Expiry.of(policy),
+            shedding=Shedding.of(policy, permitted=lambda: bool(policy.shedding())),
+        )
+
+    def _connect(self) -> PsycopgConnection:
+        connection = psycopg.connect(
+            self._dsn, options=LIMITS, connect_timeout=CONNECT_TIMEOUT_S, application_name=self._group
+        )
+        path = sql.Identifier(self._schema).as_string(connection)
+        connection.execute(FIRST_ON_PATH, [path])
+        connection.commit()
+        return connection
