@@ -29,14 +29,13 @@ pytestmark = [
 ]
 
 PLAN = """
-from strangler.plan import Plan, Process, Route, Step
+from strangler.plan import Plan, Process, Route, Step, Subject
 
 plan = Plan(
     name="small",
+    subject=Subject("order", read=lambda connection: [], caller="anonymous"),
     steps=(Step("mail"),),
     routes=(Route("POST /orders", creates="order"),),
-    caller="anonymous",
-    orders=lambda connection: [],
     topics={"order": 2},
     processes=(
         Process("legacy", ("tests.integration.stack_program",), port_env="WEB_PORT", url_env="LEGACY_URL"),

@@ -12,6 +12,7 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade.idempotency import mint_order_ref
 from strangler.local.process import Running
+from strangler.routes import ANONYMOUS
 from tests.integration.facade.client import ORDER, Answer, ask
 from tests.integration.facade.conftest import StartFacade
 from tests.integration.facade.shop import Shop
@@ -21,7 +22,7 @@ PLAN = Path(__file__).parents[2] / "support" / "facade_callers_plan.py"
 EARLIER = """
 INSERT INTO strangler.idempotency
     (tenant, key, fingerprint, order_ref, state, lease_until, status, headers, body, expires_at)
-VALUES ('shop', %(key)s, %(fingerprint)s, %(ref)s, %(state)s, now(), 201, %(headers)s, %(body)s,
+VALUES ('anonymous', %(key)s, %(fingerprint)s, %(ref)s, %(state)s, now(), 201, %(headers)s, %(body)s,
         now() + %(left)s::interval)"""
 NEW_HERE = {"Cookie": "session=new-here"}
 
@@ -116,7 +117,7 @@ def test_a_keyed_command_of_an_unknown_caller_is_carried_out_once(facade: Runnin
 
 def test_guests_of_an_anonymous_route_share_their_keys(facade: Running, shop: Shop, key: str) -> None:
     first, again = (post(facade, key, {}, "/guests/orders") for _ in range(2))
-    assert (first.json()["order_ref"], again.body) == (mint_order_ref("shop", key), first.body)
+    assert (first.json()["order_ref"], again.body) == (mint_order_ref(ANONYMOUS, key), first.body)
     assert (cookies_set(first), cookies_set(again)) == (["a=1", "b=2"], [])
     assert problem(post(facade, key, NEW_HERE, "/guests/orders")) == (409, "caller-unknown", "unknown")
     assert len(shop.posted) == 1
@@ -150,8 +151,8 @@ def earlier(
     state: str = "done",
     left: str = "1 h",
 ) -> str:
-    """A claim as the release before stored it; the reference of its order."""
-    ref = mint_order_ref("shop", key)
+    """A claim as it was stored while the plan named no callers; the reference of its order."""
+    ref = mint_order_ref(ANONYMOUS, key)
     fields = [["Content-Type", "application/json"], ["Set-Cookie", "a=1"], ["X-Kept", "1"], ["set-cookie", "b=2"]]
     values = {
         "key": key,
@@ -168,7 +169,7 @@ def earlier(
 
 @pytest.mark.parametrize("state", ["done", "started"])
 @pytest.mark.parametrize("caller", [{}, NEW_HERE, {"Authorization": "Bearer secret-a"}, {"X-Api-Key": "k"}], ids=str)
-def test_a_claim_of_the_release_before_is_neither_repeated_nor_shown(  # noqa: PLR0917 - a matrix
+def test_a_claim_from_before_callers_is_neither_repeated_nor_shown(  # noqa: PLR0917 - a matrix
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str, caller: dict[str, str], state: str
 ) -> None:
     earlier(connection, key, state=state)
@@ -177,7 +178,7 @@ def test_a_claim_of_the_release_before_is_neither_repeated_nor_shown(  # noqa: P
     assert not shop.app.seen
 
 
-def test_a_command_of_the_release_before_is_not_repeated(
+def test_a_command_from_before_callers_is_not_repeated(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     path = "/orders/R-1/cancellations"
@@ -186,7 +187,7 @@ def test_a_command_of_the_release_before_is_not_repeated(
     assert not shop.app.seen
 
 
-def test_an_expired_claim_of_the_release_before_blocks_nobody(
+def test_an_expired_claim_from_before_callers_blocks_nobody(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     earlier(connection, key, left="-1 s")
@@ -195,7 +196,7 @@ def test_an_expired_claim_of_the_release_before_blocks_nobody(
     assert len(shop.posted) == 1
 
 
-def test_anonymous_callers_find_what_the_release_before_stored(
+def test_anonymous_callers_find_what_was_stored_before_callers(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     earlier(connection, key, request=b"POST /guests/orders\n")
@@ -205,7 +206,7 @@ def test_anonymous_callers_find_what_the_release_before_stored(
     assert not shop.app.seen
 
 
-def test_an_order_that_was_lost_before_the_upgrade_is_found_by_anonymous_callers(
+def test_an_order_that_was_lost_before_callers_is_found_by_anonymous_callers(
     facade: Running, shop: Shop, connection: PsycopgConnection, key: str
 ) -> None:
     ref = earlier(connection, key, request=b"POST /guests/orders\n", state="started")
