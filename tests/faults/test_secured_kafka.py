@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from outbox import Event, append, partitions
 from outbox.errors import AccessDenied, DependencyDown
-from outbox.fault_points import FaultPoints
-from outbox.kafka.port import GroupTiming
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
-from outbox.relay.loop import Kafka, RelayLoop
-from outbox.settings import RelaySettings
-from strangler.local.databases import database_of
+from strangler.local.stack import Stack
 from tests.faults.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
-from tests.integration.consumer_rig import WITHIN_S, Rig
+from tests.support.billing import billing
 from tests.support.waiting import wait_until
 
 QUICKLY_S = 10.0
@@ -39,39 +32,16 @@ def secured(tmp_path_factory: pytest.TempPathFactory, kafka_kind: str) -> Iterat
         yield secured
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
-def test_events_become_effects_over_tls_and_sasl(
-    secured: SecuredKafka, database: str, topic_prefix: str, mechanism: str
-) -> None:
-    environ = secured.environ(KAFKA_SASL_MECHANISM=mechanism)
-    kafka = KafkaSettings.from_environ(environ)
-    rig = Rig(
-        dsn=database,
-        topic=f"{topic_prefix}order",
-        group=f"{topic_prefix}search",
-        admin=PythonAdmin(kafka),
-        producer=PythonProducer(kafka),
-        make_consumer=lambda group: PythonConsumer(kafka, group=group, timing=GroupTiming(6.0, 0.5)),
-        make_reader=partial(PythonReader, kafka),
-    )
-    names = {"OUTBOX_SLOT": f"outbox_{database_of(database)}", "OUTBOX_TOPIC_PREFIX": topic_prefix}
-    settings = RelaySettings.from_environ(environ | {"STRANGLER_DSN": database} | names)
-    clients = Kafka(partial(PythonProducer, kafka), partial(PythonAdmin, kafka), partial(PythonReader, kafka))
-    relay = RelayLoop(settings, clients, fault_points=FaultPoints(), on_streaming=lambda: None)
-    running = threading.Thread(target=relay.run)
-    running.start()
-    try:
-        with rig.prepared(partitions=2):
-            with psycopg.connect(database) as connection:
-                partitions.ensure(connection)
-                append(connection, Event("order", "o-1", 1, "OrderPlaced", b"{}"))
-            consumer = rig.runtime()
-            wait_until(lambda: rig.effects() == [("o-1", 1)], lambda: (rig.effects(), consumer.error))
-            consumer.stop()
-    finally:
-        relay.stop()
-        running.join(WITHIN_S)
-    assert not running.is_alive()
+def test_events_become_effects_over_tls_and_sasl(secured: SecuredKafka, stack: Stack, tmp_path: Path) -> None:
+    """Relay, consumer, readers and admin of the shipped example."""
+    with billing(stack, secured.environ(), tmp_path / "log") as example:
+        for number, mechanism in enumerate(["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]):
+            example.start(KAFKA_SASL_MECHANISM=mechanism)
+            wait_until(example.streams, example.log.read_text)
+            example.invoice(number, mechanism)
+            wait_until(lambda: example.totals().get(mechanism) == 1, example.log.read_text)  # noqa: B023 - here, at once
+            assert example.stopped() == 0, example.log.read_text()
+        assert PASSWORD not in example.log.read_text()
 
 
 @pytest.mark.parametrize("make", [PythonAdmin, PythonProducer, PythonReader, partial(PythonConsumer, group="nobody")])
