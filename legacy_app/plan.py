@@ -5,25 +5,15 @@ from __future__ import annotations
 from legacy_app import oracle, oracle_middle, readers, readers_middle
 from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
-from legacy_app.pausing import MIDDLE
-from strangler.plan import Check, Context, Plan, Process, Route, Step, Subject
-
-STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
-SERVICES = (*STEPS, "order")
-
-
-def _context(name: str, *topics: str) -> Context:
-    return Context(schema=name, group=name, topics=topics or ("order",), policy=f"new_services.{name}.policy:POLICY")
-
+from strangler.plan import Check, Plan, Process, Route, Step, Subject
 
 plan = Plan(
     name="shop",
     subject=Subject("order", read=oracle.orders, caller="anonymous"),
     steps=(
         Step(
-            "fraud",
-            _context("fraud", "intake", "fraud"),
-            Check(
+            "new_services.fraud.service:fraud",
+            check=Check(
                 identity=oracle_middle.identity,
                 stateful=False,
                 expected=oracle_middle.expected_scores,
@@ -32,26 +22,22 @@ plan = Plan(
                 only_asks=True,
             ),
             waiting="orders wait for their check",
-            waits=True,
             shared=("velocity",),
         ),
         Step(
-            "inventory",
-            _context("inventory", "fraud", "inventory", "order"),
-            Check(
+            "new_services.inventory.service:inventory",
+            check=Check(
                 identity=oracle_middle.identity,
                 stateful=True,
                 expected=oracle_middle.expected_reservations,
                 actual=readers_middle.reservations,
             ),
             waiting="orders wait for their stock",
-            waits=True,
             shared=("stock",),
         ),
         Step(
-            "payment",
-            _context("payment", "inventory", "payment", "order"),
-            Check(
+            "new_services.payment.service:payment",
+            check=Check(
                 identity=oracle_middle.identity,
                 stateful=False,
                 expected=oracle_middle.expected_charges,
@@ -59,12 +45,10 @@ plan = Plan(
                 ledger=readers_middle.provider_ledger,
             ),
             waiting="orders wait for their payment",
-            waits=True,
         ),
         Step(
-            "notification",
-            _context("notification"),
-            Check(
+            "new_services.notification.service:notification",
+            check=Check(
                 identity=readers.mail_identity,
                 stateful=False,
                 expected=oracle.expected_mails,
@@ -73,9 +57,8 @@ plan = Plan(
             ),
         ),
         Step(
-            "search",
-            _context("search"),
-            Check(
+            "new_services.search.service:search",
+            check=Check(
                 identity=lambda _: "document",
                 stateful=True,
                 expected=oracle.expected_documents,
@@ -83,9 +66,8 @@ plan = Plan(
             ),
         ),
         Step(
-            "recommendation",
-            _context("recommendation"),
-            Check(
+            "new_services.recommendation.service:recommendation",
+            check=Check(
                 identity=lambda _: "basket",
                 stateful=True,
                 expected=oracle.expected_baskets,
@@ -99,22 +81,18 @@ plan = Plan(
     ),
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
-    resumer="resume",
-    resumer_context=Context(schema="resume", group="legacy", topics=MIDDLE),
-    projections={
-        "order": Context(
-            schema="ordering",
-            group="order",
-            topics=("intake", "fraud", "inventory", "payment", "order"),
-            policy="new_services.order.policy:POLICY",
-        )
-    },
+    resumer="legacy_app.resume.resumer:resume",
+    projections={"order": "new_services.order.service:order"},
     topics=dict.fromkeys(("intake", "fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
-        Process("vendors", ("legacy_app", "vendors"), port_env="PORT", url_env="VENDORS_URL"),
+        Process(
+            "vendors",
+            ("legacy_app", "vendors"),
+            port_env="PORT",
+            url_env="VENDORS_URL",
+            tokens=("VENDORS_ADMIN_TOKEN",),
+        ),
         Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),
-        Process("resume", ("legacy_app", "resume")),
-        *(Process(name, ("new_services", "run", name)) for name in SERVICES),
     ),
     own_tables=("migrations",),
 )

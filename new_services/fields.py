@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from outbox.errors import Undecodable
-from strangler.step.intents import Json
+from strangler import Json, Undecodable
 
 
 def mapping(body: Mapping[str, Json], name: str) -> Mapping[str, Json]:

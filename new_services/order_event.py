@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from new_services.fields import mapping, optional_text, optional_whole, text, whole
 from new_services.order_state import Order, read_order
-from outbox.errors import Undecodable
-from outbox.event import Event
-from strangler.step.intents import Json
+from strangler import Event, Intent, Json, Undecodable
+
+SOLD = ("OrderPlaced", "OrderCancelled")
+LATER = ("OrderRejected",)  # has the version of the order that it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,11 @@ def parse(event: Event) -> OrderEvent:
     if tenant is not None and tenant != tenant_of(order):
         raise Undecodable(f"wrong tenant: the order is of {tenant_of(order)!r}, the event of {str(tenant)[:80]!r}")
     return read(order, body)
+
+
+def reading(decide: Callable[[OrderEvent], Sequence[Intent]]) -> Callable[[Event], Sequence[Intent]]:
+    """`decide` as a service takes it: of the event as it came."""
+    return lambda event: decide(parse(event))
 
 
 def tenant_of(order: Order) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from new_services.fields import kind, one_of, optional_text, text, whole
-from outbox.errors import Undecodable
-from strangler.step.intents import Json
+from strangler import Json, Undecodable
 
 STATUSES = ("pending", "placed", "partly_cancelled", "cancelled", "rejected")
 CHANNELS = ("web", "store_pickup", "marketplace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from strangler.step.intents import Emit, Json
+from strangler import Emit, Json
 
 OUTCOME, COMPENSATION = 1, 2  # the aggregate version of a step's event
 

@@ -17,8 +17,7 @@ from dataclasses import asdict
 import psycopg
 
 from new_services.plant_kinds import KINDS, Planted, World, given
-from outbox.connection import PsycopgConnection
-from strangler.errors import BadInput, DependencyDown, RefusedError
+from strangler import BadInput, DependencyDown, PsycopgConnection, RefusedError
 
 HOLD_LIMIT_S = 900.0
 

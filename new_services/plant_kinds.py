@@ -10,9 +10,7 @@ from urllib.parse import quote
 
 import requests
 
-from outbox.connection import PsycopgConnection
-from strangler.errors import BadInput, DependencyDown, RefusedError
-from strangler.ownership import bucket
+from strangler import BadInput, DependencyDown, PsycopgConnection, RefusedError, bucket
 
 TIMEOUT_S = 10.0
 

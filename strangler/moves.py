@@ -114,12 +114,11 @@ def _shared_in_place(connection: PsycopgConnection, plan: Plan, step: str, moves
 
 def _history_in_place(connection: PsycopgConnection, plan: Plan, step: str, row: StageRow) -> Refused | None:
     """A shadow begins with the orders from before it, where the step needs them."""
-    command = plan.step(step).history
-    if row.stage is not Stage.LEGACY or not command or is_backfilled(connection, step):
+    if row.stage is not Stage.LEGACY or not plan.step(step).history or is_backfilled(connection, step):
         return None
     return Refused(
         f"{step} needs the orders from before its shadow, and they have not been backfilled to the end",
-        f"`python -m {' '.join(command)}`, then advance again",
+        f"`strangler backfill {step}`, then advance again",
     )
 
 
@@ -157,8 +156,8 @@ def _commit_moves(
 ) -> Moved | Refused:
     if not reason.strip() or not actor.strip():
         raise BadInput(f"a move needs an actor and a reason for the audit; got {actor!r} and {reason!r}")
-    if plan.step(step).context is None:
-        return Refused(f"nobody has built {step}'s new side", "give the step a context and a check in the plan")
+    if plan.step(step).service is None:
+        return Refused(f"nobody has built {step}'s new side", "give the step a service and a check in the plan")
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         raise StranglerError("a move commits its own transaction; commit or roll back the connection's first")
     try:

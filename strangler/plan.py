@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from outbox.connection import PsycopgConnection
 from outbox.event import Event
 from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
+from strangler.contexts import Context, Declared, Named, context_of, declared, name_of
 from strangler.errors import BadPlan
 from strangler.facts import Fact, LedgerReader
 from strangler.routes import Callers, Route, route_problems
@@ -20,23 +22,6 @@ from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems
 
 __all__ = ["Callers", "Check", "Context", "Plan", "Process", "Route", "Step", "Subject", "load_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where a step's new side lives: its own schema, consumer group and topics. `dsn_env` names its address.
-
-    `policy` names its flow policy as `package.module:NAME`; it is loaded only when asked for, since the plan belongs to
-    the monolith, which knows nothing of the new services. `pool`: whose threads and connections do its work, its own
-    group's by default.
-    """
-
-    schema: str
-    group: str
-    topics: tuple[str, ...]
-    dsn_env: str = "STRANGLER_DSN"
-    policy: str | None = None
-    pool: str | None = None
 
 
 FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
@@ -66,22 +51,42 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A link of the chain. `context` and `check` are None while nobody has built its new side.
+    """A link of the chain. `service` and `check` are None while nobody has built its new side.
 
+    `name` may be the reference of a service, `package.module:NAME`: then the step has the service's name. The service
+    is loaded only when asked for, since the plan belongs to the monolith, which knows nothing of the new services.
     `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
     `shared`: what it writes that orders share, by name in the plan's `shared`; it cannot ramp before that is declared.
-    `history`: its new side is of use only with the orders from before: the command, after `python -m`, that backfills
-    it; until that has been done the step is refused shadow.
-    `waits`: the chain waits for its outcome, so it may be taken over before steps that stay legacy.
+    `history`: its new side is of use only with the orders from before: until `strangler backfill` has brought them, the
+    step is refused shadow.
+    `waits`: the chain waits for its outcome, so it may be taken over before steps that stay legacy. A service says so.
     """
 
     name: str
-    context: Context | None = None
+    service: Named | None = None
     check: Check | None = None
     waiting: str = ""
     shared: tuple[str, ...] = ()
-    history: tuple[str, ...] = ()
+    history: bool = False
     waits: bool = False
+    subject: str = field(default="", repr=False, compare=False)  # the plan's
+
+    def __post_init__(self) -> None:
+        if ":" in self.name:
+            object.__setattr__(self, "service", self.name)
+            object.__setattr__(self, "name", name_of(self.name))
+
+    @property
+    def context(self) -> Context | None:
+        """Where its new side lives; loads the service, with `BadPlan` for one that cannot be."""
+        return None if self.service is None else context_of(self.service, self.subject)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the chain waits for its outcome; loads the service."""
+        return self.waits or (
+            not (self.service is None or isinstance(self.service, Context)) and (declared(self.service).awaited)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ class Process:
     """A process of the application that the local stack starts. `argv` follows `python -m`.
 
     `port_env` gets a free port when set; it is ready when `ready_path` answers 200, or, without a port, when it
-    prints a line that begins with `ready`.
+    prints a line that begins with `ready`. `url_env` gets its address, `tokens` are secrets, new at every start: all
+    processes have both in their environment.
     """
 
     name: str
@@ -97,16 +103,16 @@ class Process:
     port_env: str | None = None
     ready_path: str = "/healthz"
     url_env: str | None = None
+    tokens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A chain and everything the toolkit must know of it.
 
-    `projections` are contexts that take over no step; `retention_s` is how long the topics keep an event.
-    `facets` names what of an event can be hot, beside its tenant. `resumer` names the process that goes on with orders
-    that wait for nobody's request, `resumer_context` says what it reads, so that `strangler pressure` sees what waits
-    for it.
+    `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
+    `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with orders that no request waits
+    for any more. Services that name no topics read the subject's.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
@@ -120,15 +126,29 @@ class Plan:
     processes: tuple[Process, ...] = ()
     own_tables: tuple[str, ...] = ()
     facets: Facets | None = None
-    projections: Mapping[str, Context] = field(default_factory=dict)
+    projections: Mapping[str, Named] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0
     shared: Mapping[str, Shared] = field(default_factory=dict)
-    resumer: str = ""
-    resumer_context: Context | None = None
+    resumer: Declared | str | None = None
     choreography: Choreography | None = None
 
     def __post_init__(self) -> None:
-        problems = list(_problems(self))
+        object.__setattr__(self, "steps", tuple(replace(step, subject=self.subject.name) for step in self.steps))
+        self._refuse(_problems(self))
+        if not any(isinstance(named, str) for named in self._named()):
+            self._refuse(_service_problems(self))
+
+    def checked(self) -> Self:
+        """Itself, with its services loaded and judged: what `load_plan` cannot know. Raises `BadPlan`."""
+        self._refuse(_service_problems(self))
+        return self
+
+    def _named(self) -> Sequence[Named]:
+        named = (*(step.service for step in self.steps), *self.projections.values(), self.resumer)
+        return [one for one in named if one is not None]
+
+    def _refuse(self, found: Iterable[str]) -> None:
+        problems = list(found)
         if problems:
             raise BadPlan(f"plan {self.name!r} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
@@ -146,11 +166,24 @@ class Plan:
 
     def taken_over(self) -> Sequence[Step]:
         """The steps that have a new side, in chain order."""
-        return [step for step in self.steps if step.context is not None]
+        return [step for step in self.steps if step.service is not None]
 
     def contexts(self) -> Mapping[str, Context]:
-        """Every context by name: those of the steps in chain order, then the projections."""
-        return {step.name: step.context for step in self.steps if step.context is not None} | dict(self.projections)
+        """Every context by name: those of the steps in chain order, then the projections. Loads the services."""
+        steps = {step.name: step.service for step in self.steps if step.service is not None}
+        return {name: context_of(named, self.subject.name) for name, named in {**steps, **self.projections}.items()}
+
+    def runs(self) -> Mapping[str, Declared | str]:
+        """What `strangler run` runs, by name: the resumer, then the services. Loads nothing."""
+        steps = {step.name: step.service for step in self.steps if step.service is not None}
+        resumer = {} if self.resumer is None else {name_of(self.resumer): self.resumer}
+        return resumer | {
+            name: named for name, named in {**steps, **self.projections}.items() if not isinstance(named, Context)
+        }
+
+    def resumer_context(self) -> Mapping[str, Context]:
+        """By its name, what the resumer reads; empty where there is none."""
+        return {} if self.resumer is None else {name_of(self.resumer): context_of(self.resumer, self.subject.name)}
 
 
 def load_plan(path: Path) -> Plan:
@@ -180,27 +213,25 @@ def _problems(plan: Plan) -> Iterable[str]:
     for name in names:
         if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None or name == "epoch":
             yield f"step {name!r} cannot travel in the ownership header; use lower case letters, digits and _"
-    taken = list(plan.taken_over())
-    for step in taken:
+    for step in plan.taken_over():
         if step.check is None:
             yield f"step {step.name!r} has a new side but no check; what cannot be judged cannot be taken over"
-    yield from waiting_problems(
-        [Link(step.name, step.context.topics if step.context else None, step.waits) for step in plan.steps],
-        topics=plan.topics,
-        processes=[process.name for process in plan.processes],
-        resumer=plan.resumer,
-    )
     for name in sorted(set(plan.projections) & set(names)):
         yield f"projection {name!r} has the name of a step; give it another"
-    for attribute in ("schema", "group"):
-        resumer = [plan.resumer_context] if plan.resumer_context else []
-        values = [getattr(context, attribute) for context in (*plan.contexts().values(), *resumer)]
-        for value in sorted({value for value in values if values.count(value) > 1}):
-            yield f"{attribute} {value!r} is shared by two steps; each context has its own"
     yield from _shared_problems(plan)
     yield from _history_problems(plan)
     yield from subject_problems(plan.subject)
     yield from route_problems(plan.routes, plan.subject.name, plan.subject.caller)
+
+
+def _service_problems(plan: Plan) -> Iterable[str]:
+    links = [Link(step.name, step.context.topics if step.context else None, step.awaited) for step in plan.steps]
+    yield from waiting_problems(links, topics=plan.topics, resumed=plan.resumer is not None)
+    for attribute in ("schema", "group"):
+        contexts = (*plan.contexts().values(), *plan.resumer_context().values())
+        values = [getattr(context, attribute) for context in contexts]
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            yield f"{attribute} {value!r} is shared by two steps; each context has its own"
 
 
 def _shared_problems(plan: Plan) -> Iterable[str]:
@@ -215,7 +246,7 @@ def _shared_problems(plan: Plan) -> Iterable[str]:
 
 def _history_problems(plan: Plan) -> Iterable[str]:
     for step in plan.steps:
-        if step.history and step.context is None:
+        if step.history and step.service is None:
             yield f"step {step.name!r} has a history and no new side to bring it to; give it a context"
         elif step.history and step.check is not None and not step.check.stateful:
             yield f"step {step.name!r} has a history and keeps no rows by version; only a stateful check can judge it"

@@ -57,7 +57,7 @@ def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
             orders[ownership.of(step.name).value] += count
         waiting = unfinished.get(step.name, 0)
         following = (
-            next_command(row, waiting) if step.context is not None else "build its new side, name it in the plan"
+            next_command(row, waiting) if step.service is not None else "build its new side, name it in the plan"
         )
         steps.append(
             StepStatus(step.name, row.stage, row.ramp_bp, dict(orders), waiting, last.get(step.name), following)

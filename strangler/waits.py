@@ -20,10 +20,8 @@ class Link:
     waits: bool
 
 
-def waiting_problems(
-    links: Sequence[Link], *, topics: Collection[str], processes: Collection[str], resumer: str
-) -> Iterable[str]:
-    """What is wrong, and the fix."""
+def waiting_problems(links: Sequence[Link], *, topics: Collection[str], resumed: bool) -> Iterable[str]:
+    """What is wrong, and the fix. `resumed`: something goes on with orders that no request waits for."""
     yield from _order(links)
     middle = [link for link in links if link.waits]
     for link in middle:
@@ -34,13 +32,11 @@ def waiting_problems(
                 f"step {link.name!r} follows {before.name!r} and does not read its outcomes; "
                 f"add {before.name!r} to its context's topics"
             )
-    if middle and not resumer:
+    if middle and not resumed:
         yield (
             f"step {middle[0].name!r} waits, but nobody goes on with orders whose request has given up; "
-            "name the process that does in `resumer`"
+            "name what does in `resumer`"
         )
-    if resumer and resumer not in processes:
-        yield f"resumer {resumer!r} is none of the processes; add it, or name another"
 
 
 def _order(links: Sequence[Link]) -> Iterable[str]:

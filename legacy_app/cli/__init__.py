@@ -13,7 +13,6 @@ from strangler.errors import StranglerError
 HOMES = {
     "serve": "servers",
     "vendors": "servers",
-    "resume": "resume",
     "replay": "replay",
     "disease": "checks",
     "invariants": "checks",

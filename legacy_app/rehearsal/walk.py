@@ -37,8 +37,8 @@ class Walk:
         self._at(0.08, "all steps to shadow: legacy acts, the new side only records")
         for step in steps:
             self._advance(step.name, Stage.SHADOW)
-        self._tail([step.name for step in steps if not step.waits])
-        self._middle([step.name for step in reversed(steps) if step.waits])
+        self._tail([step.name for step in steps if not step.awaited])
+        self._middle([step.name for step in reversed(steps) if step.awaited])
 
     def _tail(self, names: Sequence[str]) -> None:
         first, *others = names

@@ -8,8 +8,7 @@ from new_services.fraud.tiers import Tier, Velocity, tier_of, words
 from new_services.order_event import FraudDecided, OrderEvent, OrderReceived
 from new_services.order_state import Order, state
 from new_services.outcomes import tell
-from strangler.step.effect_table import Effect, Ending
-from strangler.step.intents import Call, Emit, Intent, Json, Write
+from strangler import Call, Effect, Emit, Ending, Intent, Json, Write
 
 VENDOR, OPERATION = "fraud", "score"
 

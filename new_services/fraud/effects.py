@@ -10,14 +10,9 @@ from typing import LiteralString
 
 from new_services.fraud.decide import settle
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
-from new_services.http_vendor import DAY_S, Desk, HttpVendor
-from outbox import Event, append_all
-from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite, emitted
-from strangler.step.intents import Json
+from strangler import Event, Json, NumberedWrite, PsycopgConnection, append_all, emitted
 
 STEP = "fraud"
-DESK = Desk("fraud", "score", "/fraud/scores", keeps={"score": int})
 
 COUNT = """
 SELECT counted, recent_orders, recent_minor
@@ -41,13 +36,6 @@ INSERT INTO review (order_ref, score)
 SELECT * FROM unnest(%(order_refs)s::text[], %(scores)s::integer[]) AS given (order_ref, score)
 ORDER BY given.order_ref
 ON CONFLICT (order_ref) DO NOTHING"""
-
-
-class FraudVendor(HttpVendor):
-    """Scores orders by HTTP and looks scores up."""
-
-    def __init__(self, url: str, *, timeout_s: float = 5.0, key_lifetime_s: float = DAY_S) -> None:
-        super().__init__(url, DESK, timeout_s=timeout_s, key_lifetime_s=key_lifetime_s)
 
 
 def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:

@@ -9,11 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from new_services.outcomes import COMPENSATION, tell
-from outbox import Event, append_all
-from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite, emitted
-from strangler.step.intents import Emit, Json
-from strangler.step.storable import encode
+from strangler import Emit, Event, Json, NumberedWrite, PsycopgConnection, append_all, emitted, encode
 
 STEP = "inventory"
 PLACED = 1  # the version whose reservation takes stock; later ones only give back

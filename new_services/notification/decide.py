@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced
 from new_services.order_state import Order
-from strangler.step.intents import Call, Intent
+from strangler import Call, Intent
 
 VENDOR = "mail"
 

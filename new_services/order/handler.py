@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from new_services.order.status import Progress, after, knows
 from new_services.order_event import OrderEvent, parse
-from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Disposition, Poison
-from outbox.event import Event, ReceivedEvent
-from strangler.ownership import Ownership
+from strangler import Disposition, Event, Ownership, Poison, PsycopgConnection, ReceivedEvent
 
 # Topics bring events of one order to several lanes at once: the row exists before it is locked, so they wait.
 OPEN = """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from new_services.fraud.policy import POLICY as FRAUD
+from new_services.fraud.service import POLICY as FRAUD
 from new_services.inventory.decide import BEFORE_US
-from new_services.inventory.policy import POLICY as INVENTORY
+from new_services.inventory.service import POLICY as INVENTORY
 from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced, OrderRejected
 from new_services.payment.decide import UP_TO_US
-from new_services.payment.policy import POLICY as PAYMENT
-from strangler.ownership import Owner, Ownership
+from new_services.payment.service import POLICY as PAYMENT
+from strangler import Owner, Ownership
 
 # By the furthest event that was seen: the state, and who has to act next.
 PATH = (

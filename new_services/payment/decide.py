@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from new_services.order_event import OrderCancelled, OrderEvent, OrderRejected, PaymentDecided, StockDecided
 from new_services.order_state import Order, state
 from new_services.outcomes import COMPENSATION, tell
-from strangler.step.effect_table import Effect, Ending
-from strangler.step.intents import Call, Intent, Json, Write
+from strangler import Call, Effect, Ending, Intent, Json, Write
 
 VENDOR, CHARGE, REFUND = "payments", "charge", "refund"
 UP_TO_US = ("fraud", "inventory", "payment")  # steps whose refusal means that nothing was charged

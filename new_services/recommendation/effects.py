@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from new_services.recommendation.affinity import Pair, difference
-from outbox.connection import PsycopgConnection
-from strangler.step.apply import NumberedWrite
-from strangler.step.storable import encode
+from strangler import NumberedWrite, PsycopgConnection, encode
 
 # Lock order: baskets by reference, then counters by pair, across the whole batch. A popular pair is in one order
 # of ten, so that lanes meet on it all the time.

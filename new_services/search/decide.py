@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced
 from new_services.order_state import Order
-from strangler.step.intents import Intent, Write
+from strangler import Intent, Write
 
 
 def decide(event: OrderEvent) -> Sequence[Intent]:

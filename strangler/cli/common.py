@@ -48,8 +48,10 @@ class Invocation:
     def settings(self) -> Settings:
         return Settings.from_environ(self.environ)
 
-    def plan(self) -> Plan:
-        return load_plan(self.settings.plan)
+    def plan(self, *, services: bool = True) -> Plan:
+        """With its services loaded and judged; without, for a process that has nothing to do with them."""
+        plan = load_plan(self.settings.plan)
+        return plan.checked() if services else plan
 
     def connect(self) -> PsycopgConnection:
         """To the main database, in no transaction; every statement ends within a minute."""

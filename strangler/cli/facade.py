@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(invocation: Invocation) -> int:
     """Does not return before it is told to stop."""
-    plan, settings = invocation.plan(), _settings(invocation)
+    plan, settings = invocation.plan(services=False), _settings(invocation)
     _check(settings)
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"

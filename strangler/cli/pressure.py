@@ -6,8 +6,8 @@ import argparse
 import math
 
 from strangler.cli.common import Invocation
+from strangler.contexts import Context
 from strangler.errors import BadInput
-from strangler.plan import Context
 from strangler.policies import policy_of
 from strangler.pressure.read import read_pressure
 

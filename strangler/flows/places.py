@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outbox.policy import Contradiction, Placed, contradictions_among
+from outbox.policy import Contradiction, FlowPolicy, Placed, contradictions_among
+from strangler.contexts import Context
 from strangler.errors import BadPlan
-from strangler.plan import Context, Plan
-from strangler.policies import load_policy
+from strangler.plan import Plan
+from strangler.policies import policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,23 @@ def judge(plan: Plan) -> Judged:
     """
     placed = [_place(plan, name, context) for name, context in plan.contexts().items() if context.policy]
     undeclared = [
-        Contradiction("undeclared", (name,), "it declares no policy", 'name it: Context(policy="package.module:NAME")')
+        Contradiction("undeclared", (name,), "it declares no policy", "give its service or Context a policy")
         for name, context in plan.contexts().items()
         if not context.policy
     ]
     return Judged(placed, [*undeclared, *contradictions_among(placed)])
 
 
+def _declared(context: Context) -> FlowPolicy:
+    policy = policy_of(context)
+    assert policy is not None  # noqa: S101 - only those with one are placed
+    return policy
+
+
 def _place(plan: Plan, name: str, context: Context) -> Placed:
     return Placed(
         name=name,
-        policy=load_policy(context.policy or ""),
+        policy=_declared(context),
         group=context.group,
         pool=context.pool or context.group,
         reads=context.topics,

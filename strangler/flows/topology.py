@@ -83,7 +83,7 @@ def topology_of(plan: Plan) -> Topology:
         plan=plan.name,
         topics=[_topic(name, count, placed) for name, count in plan.topics.items()],
         members=[_member(place, contexts[place.name].schema, plan.topics) for place in placed],
-        legacy=[step.name for step in plan.steps if step.context is None],
+        legacy=[step.name for step in plan.steps if step.service is None],
         placed=placed,
     )
 

@@ -15,13 +15,14 @@ import requests
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
+from strangler.contexts import Context
 from strangler.errors import BadInput, RefusedError
 from strangler.hand_back import tables
 from strangler.hand_back.order import Legacy, Outcome, Worker
 from strangler.hand_back.rounds import Rounds
 from strangler.hand_back.tables import Audit, Order
 from strangler.ownership import Owner
-from strangler.plan import Context, Plan
+from strangler.plan import Plan
 from strangler.stages import Stage, StageTable
 from strangler.store import read_stages
 

@@ -138,7 +138,8 @@ class System:
 def in_order(plan: Plan) -> Iterable[Process]:
     """What answers (vendors, legacy) before the relay, then what only consumes, the facade last; else as planned."""
     named = {process.name for process in plan.processes}
-    own = [process for process in (RELAY, FACADE) if process.name not in named]
+    runs = [Process(name, ("strangler", "run", name)) for name in plan.runs()]
+    own = [process for process in (RELAY, *runs, FACADE) if process.name not in named]
     rank = {"relay": 1, "facade": 3}
     return sorted((*plan.processes, *own), key=lambda process: rank.get(process.name, 0 if process.port_env else 2))
 
@@ -146,17 +147,21 @@ def in_order(plan: Plan) -> Iterable[Process]:
 def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> dict[str, str]:
     """The environment of all processes; the tokens are new for every start."""
     name = database_of(database)
-    contexts = {step.context.dsn_env: database for step in plan.taken_over() if step.context}
-    return contexts | {
-        "STRANGLER_DSN": database,
-        "KAFKA_BOOTSTRAP": bootstrap,
-        # Slots are the whole server's, groups the whole broker's.
-        "OUTBOX_SLOT": slot_of(name),
-        "OUTBOX_TOPIC_PREFIX": topic_prefix,
-        "OUTBOX_GROUP_PREFIX": "" if topic_prefix == TOPIC_PREFIX else topic_prefix,
-        "STRANGLER_INTERNAL_TOKEN": secrets.token_urlsafe(32),
-        "VENDORS_ADMIN_TOKEN": secrets.token_urlsafe(32),
-    }
+    contexts = {context.dsn_env: database for context in plan.contexts().values()}
+    tokens = {token: secrets.token_urlsafe(32) for process in plan.processes for token in process.tokens}
+    return (
+        contexts
+        | tokens
+        | {
+            "STRANGLER_DSN": database,
+            "KAFKA_BOOTSTRAP": bootstrap,
+            # Slots are the whole server's, groups the whole broker's.
+            "OUTBOX_SLOT": slot_of(name),
+            "OUTBOX_TOPIC_PREFIX": topic_prefix,
+            "OUTBOX_GROUP_PREFIX": "" if topic_prefix == TOPIC_PREFIX else topic_prefix,
+            "STRANGLER_INTERNAL_TOKEN": secrets.token_urlsafe(32),
+        }
+    )
 
 
 def security(environ: Mapping[str, str], *, own: bool) -> dict[str, str]:

@@ -14,7 +14,8 @@ from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
-from strangler.plan import Context, Facets, Plan, Step
+from strangler.contexts import Context
+from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
 from strangler.pressure.lost import lost
@@ -131,8 +132,7 @@ def read_pressure(
 
 def _watched(plan: Plan, addresses: Addresses, stack: ExitStack) -> Iterator[Watched]:
     steps = {step.name: step for step in plan.taken_over()}
-    resumer = {plan.resumer: plan.resumer_context} if plan.resumer_context is not None else {}
-    for name, context in {**plan.contexts(), **resumer}.items():
+    for name, context in {**plan.contexts(), **plan.resumer_context()}.items():
         connection = stack.enter_context(closing(addresses.context(context)))
         group, topics = addresses.group(context), addresses.topics(context)
         watched = Watched(name, context, steps.get(name), connection, group, topics)

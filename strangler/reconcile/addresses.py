@@ -11,8 +11,8 @@ from psycopg import IsolationLevel
 
 from outbox.connection import PsycopgConnection
 from outbox.kafka_settings import KafkaSettings
+from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
-from strangler.plan import Context
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT = "SET statement_timeout = '120s'"  # a step's whole table; longer means that something is wrong

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import psycopg
 
 from outbox.connection import PsycopgConnection
+from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
 from strangler.facts import Fact, OrderFacts
-from strangler.plan import Check, Context, Plan, Step
+from strangler.plan import Check, Plan, Step
 from strangler.policies import policy_of
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot

@@ -38,7 +38,7 @@ def targets_of(migrated: Migrated) -> tuple[Target, ...]:
     if not isinstance(migrated, Plan):
         return (Target(OUTBOX, "outbox"), *_in_schema(migrated.schema))
     own = [target for context in migrated.contexts().values() for target in _in_schema(context.schema)]
-    resumer = [Target(CONSUMER, migrated.resumer_context.schema)] if migrated.resumer_context else []
+    resumer = [Target(CONSUMER, context.schema) for context in migrated.resumer_context().values()]
     return (Target(OUTBOX, "outbox"), Target(STRANGLER, "strangler"), *own, *resumer)
 
 

@@ -176,7 +176,7 @@ class EffectSender:
         try:
             if effect.age_s + vendor.timeout_s < vendor.key_lifetime_s or effect.attempts == 1:
                 return vendor.send(effect.key, effect.operation, effect.body)
-            return vendor.look_up(effect.key)
+            return vendor.look_up(effect.key, effect.operation)
         except Exception as error:
             logger.exception("vendor_adapter_failed", extra={"step": self._step, "vendor": effect.vendor})
             return Answer(AnswerKind.UNKNOWN, {"reason": type(error).__name__})

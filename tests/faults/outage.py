@@ -22,6 +22,7 @@ from tests.faults.outage_context import TIMEOUT_S
 from tests.faults.outage_judge import Judgement, judge, published
 from tests.faults.outage_orders import Orders
 from tests.faults.outage_vendor import AWAY, Vendor
+from tests.support.context_process import PLAN
 from tests.support.waiting import comes_true
 
 LOAD = 3.0  # times the vendor's limit
@@ -159,8 +160,10 @@ def _outage(vendor: Vendor, wall_s: float) -> None:
 @contextmanager
 def _system(stack: Stack, dsn: str, prefix: str, scale: Scale) -> Iterator[System]:
     chosen = _instances(plan, scale)
-    only = {"relay", *(process.name for process in chosen.processes)}
-    system = System.start(stack, chosen, database=dsn, topic_prefix=prefix, only=only, say=lambda _: None)
+    only = {"relay", "resume", *(process.name for process in chosen.processes)}
+    system = System.start(
+        stack, chosen, database=dsn, topic_prefix=prefix, only=only, say=lambda _: None, plan_path=PLAN
+    )
     try:
         yield system
     finally:
@@ -175,7 +178,7 @@ def _instances(whole: Plan, scale: Scale) -> Plan:
         for name in ("inventory", "payment")
         for number in range(scale.instances)
     ]
-    kept = [process for process in whole.processes if process.name in ("vendors", "resume")]
+    kept = [process for process in whole.processes if process.name == "vendors"]
     return replace(whole, processes=(*kept, *contexts))
 
 

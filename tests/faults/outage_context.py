@@ -10,12 +10,11 @@ import os
 import sys
 from dataclasses import replace
 
-from new_services.payment.decide import VENDOR
-from new_services.payment.effects import PaymentVendor
-from new_services.services import SERVICES, Service
-from new_services.wiring import read_settings, run, runtime_settings
 from outbox.consumer import BreakerRule, RetryRule
+from strangler.service.serving import run, runtime_settings
+from strangler.service.settings import RunSettings
 from strangler.step.effects import SenderSettings
+from tests.support.services import SERVICES, with_vendors
 
 TIMEOUT_S = 5.0  # the payment vendor's, as it is by default
 
@@ -24,8 +23,8 @@ def main(name: str, factor: float) -> None:
     service = SERVICES[name]
     consuming, sending = runtime_settings(service.policy), SenderSettings()
     run(
-        _with_quick_vendor(service, factor) if name == "payment" else service,
-        read_settings(os.environ, lanes=None),
+        with_vendors(service, timeout_s=TIMEOUT_S / factor),
+        RunSettings.from_environ(os.environ),
         consuming=replace(consuming, retry=_retry(consuming.retry, factor)),
         sending=replace(
             sending,
@@ -57,12 +56,6 @@ def _breaker(rule: BreakerRule, factor: float) -> BreakerRule:
         rest_cap_s=rule.rest_cap_s / factor,
         overload_rest_s=rule.overload_rest_s / factor,
     )
-
-
-def _with_quick_vendor(service: Service, factor: float) -> Service:
-    assert service.step is not None
-    step = replace(service.step, vendors=lambda url: {VENDOR: PaymentVendor(url, timeout_s=TIMEOUT_S / factor)})
-    return replace(service, step=step)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def context(stack: Stack, database: str, bootstrap: str, topic_prefix: str) -> I
         admin.ensure_topics({topic: 2})
     address = f"127.0.0.1:{stack.take_port()}"
     environ = context_environ(database, bootstrap, topic_prefix, OUTBOX_METRICS_ADDRESS=address)
-    argv = (sys.executable, "-m", "new_services", "run", "search", "--lanes", "3")
+    argv = (sys.executable, "-m", "strangler", "run", "search", "--lanes", "3")
     process = stack.spawn(f"search-{topic_prefix}", argv, env=environ, ready=Running.said_ready)
     producer = PythonProducer(bootstrap)
     yield Context(database, topic, f"{topic_prefix}search", producer, f"http://{address}/metrics", process)

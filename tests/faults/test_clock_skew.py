@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import requests
 
-from new_services.recommendation.policy import POLICY
+from new_services.recommendation.service import POLICY
 from outbox.event import uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
@@ -54,7 +54,7 @@ def test_a_wrong_clock_neither_drops_what_is_in_time_nor_keeps_what_is_late(
     producer.close(5.0)
     address = f"127.0.0.1:{stack.take_port()}"
     environ = context_environ(database, bootstrap, topic_prefix, OUTBOX_METRICS_ADDRESS=address)
-    module = ("-m", "tests.faults.shifted_clock", str(shift_s), "new_services", "run", "recommendation")
+    module = ("-m", "tests.faults.shifted_clock", str(shift_s), "strangler", "run", "recommendation")
     process = stack.spawn(f"skewed-{topic_prefix}", (sys.executable, *module), env=environ, ready=Running.said_ready)
     expected = [(event.aggregate_id,) for event in sorted(in_time, key=lambda each: each.aggregate_id)]
     wait_until(lambda: rows(database, BASKETS) == expected)

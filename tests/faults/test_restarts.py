@@ -74,7 +74,7 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     contexts = [
         stack.spawn(
             f"{name}-{topic_prefix}",
-            (sys.executable, "-m", "new_services", "run", name, "--lanes", "3"),
+            (sys.executable, "-m", "strangler", "run", name, "--lanes", "3"),
             env=environ | more,
             ready=Running.said_ready,
         )

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from new_services.payment.decide import conclude
-from new_services.payment.effects import PaymentVendor, apply_writes
-from new_services.services import SERVICES
+from new_services.payment.effects import apply_writes
 from outbox.consumer import BudgetRule, RetryBudget
 from outbox.metrics import Counters
 from strangler.step.effects import EffectSender
@@ -17,6 +16,7 @@ from tests.integration.contexts import connect, rows
 from tests.integration.middle import FAST
 from tests.support.orders import of_order, received
 from tests.support.running import in_thread
+from tests.support.services import SERVICES, vendors_at
 from tests.support.vendors_server import Vendors
 from tests.support.waiting import wait_until
 
@@ -46,7 +46,7 @@ def test_whatever_the_provider_does_each_order_is_charged_once(
     sender = EffectSender(
         connect=lambda: connect(database, "payment"),
         step="payment",
-        vendors={"payments": PaymentVendor(vendors.url, timeout_s=0.2)},
+        vendors=vendors_at(vendors.url, "payment", timeout_s=0.2),
         conclude=conclude,
         apply_writes=apply_writes,
         budget=RetryBudget("payment", BudgetRule(floor_per_s=1000.0)),

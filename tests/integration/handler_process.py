@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from new_services.services import SERVICES
 from outbox.fault_points import FaultPoints
 from tests.integration.contexts import connect
 from tests.support.orders import placed, received
+from tests.support.services import SERVICES
 
 if __name__ == "__main__":
     _, step, order_ref = sys.argv

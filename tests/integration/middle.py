@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
@@ -18,6 +17,7 @@ from tests.contracts.event_schemas import broken_by
 from tests.integration.contexts import connect, rows
 from tests.support.orders import received
 from tests.support.running import in_thread
+from tests.support.services import SERVICES
 from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
@@ -46,14 +46,12 @@ def told(dsn: str, step: str) -> list[tuple[str, int, str, Json]]:
 @contextmanager
 def sending(dsn: str, name: str, vendors: Mapping[str, Vendor], settings: SenderSettings = FAST) -> Iterator[None]:
     """The context's sender, with its conclusion and its rows."""
-    step = SERVICES[name].step
-    assert step is not None
     sender = EffectSender(
         connect=lambda: connect(dsn, name),
         step=name,
         vendors=vendors,
-        conclude=step.conclude,
-        apply_writes=step.apply_writes,
+        conclude=SERVICES[name].conclude,
+        apply_writes=SERVICES[name].apply_writes,
         settings=settings,
         rng=random.Random(5),
     )

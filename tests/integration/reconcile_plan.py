@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import psycopg
 
 from outbox.connection import PsycopgConnection
+from strangler.contexts import Context
 from strangler.facts import Fact, OrderFacts
 from strangler.ownership import Ownership
-from strangler.plan import Check, Context, Plan, Route, Step, Subject
+from strangler.plan import Check, Plan, Route, Step, Subject
 from strangler.step.intents import Json
 
 MAILING, INDEXING = "mailing", "indexing"

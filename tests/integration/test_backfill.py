@@ -9,13 +9,14 @@ import psycopg
 import pytest
 
 from legacy_app.plan import plan as sample
-from new_services.__main__ import main
 from outbox.connection import PsycopgConnection
 from outbox.kafka.port import TopicPartition
+from strangler.cli import main
+from strangler.contexts import Context
 from strangler.errors import BadPlan, Refused
 from strangler.local.stack import Stack
 from strangler.moves import Moved, advance
-from strangler.plan import Context, Step
+from strangler.plan import Step
 from strangler.stages import Stage
 from strangler.step.backfill import finish, store_watermark
 from strangler.store import ensure_steps
@@ -37,7 +38,6 @@ PARK = """
 INSERT INTO search.quarantine (group_name, topic, incarnation, partition, "offset", key, reason)
 SELECT group_name, topic, incarnation, partition, 0, %(key)s, 'poison' FROM search.position
 WHERE group_name = %(group)s LIMIT 1"""
-HISTORY = ("new_services", "backfill", "search")
 ORDER_0 = TopicPartition("order", 0)
 
 
@@ -181,7 +181,7 @@ def test_a_step_that_needs_its_history_is_refused_shadow_until_that_is_there(con
     refused = shadow()
     assert isinstance(refused, Refused)
     assert "search needs the orders from before its shadow" in refused.reason
-    assert "`python -m new_services backfill search`" in refused.next_step
+    assert "`strangler backfill search`" in refused.next_step
     assert isinstance(
         advance(connection, plan, "recommendation", to=Stage.SHADOW, dry_run=True, actor="ann", reason="watch it"),
         Moved,
@@ -200,9 +200,9 @@ def test_a_step_that_needs_its_history_is_refused_shadow_until_that_is_there(con
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (Step("search", history=HISTORY), "no new side to bring it to"),
+        (Step("search", history=True), "no new side to bring it to"),
         (
-            Step("search", Context("search", "search", ("order",)), replace(CHECK, stateful=False), history=HISTORY),
+            Step("search", Context("search", "search", ("order",)), replace(CHECK, stateful=False), history=True),
             "keeps no rows by version",
         ),
     ],
@@ -213,4 +213,4 @@ def test_a_history_that_could_not_be_kept_or_judged_is_refused_with_the_plan(ste
 
 
 def _with_history(step: Step) -> Step:
-    return replace(step, history=HISTORY) if step.name == "search" else step
+    return replace(step, history=True) if step.name == "search" else step

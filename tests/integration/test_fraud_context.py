@@ -7,11 +7,11 @@ from dataclasses import replace
 import psycopg
 
 from legacy_app.vendors.answers import LARGE_MINOR, risk
-from new_services.fraud.effects import FraudVendor
 from outbox.consumer.handler import Disposition
 from tests.integration.contexts import rows
 from tests.integration.middle import FAST, handle, sending, told, until_ended
 from tests.support.orders import of_order
+from tests.support.services import vendors_at
 from tests.support.vendors_server import Vendors
 from tests.support.waiting import wait_until
 
@@ -28,7 +28,7 @@ def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Ven
     amounts = {a: amount_of(0, 59), b: amount_of(60, 89), c: amount_of(90, 99)}
     events = [of_order("OrderReceived", ref, "fraud=new", total_minor=amount) for ref, amount in amounts.items()]
     assert handle(database, "fraud", *events) == [Disposition.APPLIED] * 3
-    with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
+    with sending(database, "fraud", vendors_at(vendors.url, "fraud")):
         until_ended(database, "fraud", 3)
     assert rows(database, DECISIONS) == [(a, "cleared", "low"), (b, "cleared", "medium"), (c, "refused", "high")]
     assert rows(database, "SELECT order_ref, resolved_at FROM fraud.review") == [(b, None)]
@@ -39,7 +39,7 @@ def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Ven
         c: (1, "FraudRefused", "high"),
     }
     assert all(vendors.asked("fraud", ref) == {f"{ref}:fraud:100": 1} for ref in amounts)
-    scored = FraudVendor(vendors.url).look_up(f"{c}:fraud:100")
+    scored = vendors_at(vendors.url, "fraud")["fraud"].look_up(f"{c}:fraud:100", "score")
     assert scored.detail["score"] >= 90
 
 
@@ -51,8 +51,8 @@ def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str,
     handle(database, "fraud", of_order("OrderReceived", other, "fraud=new", customer_id="18"))
     with psycopg.connect(database) as legacy:
         legacy.execute("SELECT fraud.count_order('theirs', '17', 100)")
-        scorer, leased = FraudVendor(vendors.url, timeout_s=1.0), replace(FAST, lease_margin_s=1.5)
-        with sending(database, "fraud", {"fraud": scorer}, leased):
+        scorer, leased = vendors_at(vendors.url, "fraud", timeout_s=1.0), replace(FAST, lease_margin_s=1.5)
+        with sending(database, "fraud", scorer, leased):
             wait_until(lambda: [ref for ref, *_ in rows(database, DECISIONS)] == [other], within_s=20)
             legacy.commit()
             until_ended(database, "fraud", 9)
@@ -62,7 +62,7 @@ def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str,
 def test_an_order_that_the_scorer_refuses_to_score_is_not_cleared(database: str, vendors: Vendors, a: str) -> None:
     vendors.turn("fraud", decline_share=1.0)
     handle(database, "fraud", of_order("OrderReceived", a, "fraud=new"))
-    with sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}):
+    with sending(database, "fraud", vendors_at(vendors.url, "fraud")):
         until_ended(database, "fraud", 1)
     assert rows(database, DECISIONS) == [(a, "refused", "high")]
     [(_, _, type_, outcome)] = told(database, "fraud")

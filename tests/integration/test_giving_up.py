@@ -12,20 +12,20 @@ import psycopg
 import pytest
 import requests
 
-from new_services.giving_up import ASK_EVERY_S, Interlock, expiry_of, shedding_of
-from new_services.recommendation.policy import POLICY as RECOMMENDATION
-from new_services.search.policy import POLICY as SEARCH
-from new_services.services import SERVICES
+from new_services.recommendation.service import POLICY as RECOMMENDATION
+from new_services.search.service import POLICY as SEARCH
 from outbox import Event
 from outbox.consumer import Sample
 from outbox.event import uuid7
 from outbox.policy import Expired
 from strangler.local.process import Running
 from strangler.local.stack import Stack
+from strangler.service.shedding import ASK_EVERY_S, Interlock, expiry_of, shedding_of
 from tests.integration.contexts import rows
 from tests.integration.test_interlock import POLICY, ran, verdict
 from tests.integration.test_replay_rebuild import again, environ, publish
 from tests.support.orders import placed
+from tests.support.services import SERVICES
 from tests.support.waiting import wait_until
 
 __all__ = ["environ"]  # the fixture
@@ -79,7 +79,7 @@ UNEVEN = f"SELECT orders FROM recommendation.affinity WHERE orders <> (SELECT co
 def recommending(stack: Stack, environ: dict[str, str]) -> Iterator[str]:
     """The context in a process of its own, and the address of its metrics."""
     address = f"127.0.0.1:{stack.take_port()}"
-    argv = (sys.executable, "-m", "new_services", "run", "recommendation", "--lanes", "3")
+    argv = (sys.executable, "-m", "strangler", "run", "recommendation", "--lanes", "3")
     environ = {**environ, "OUTBOX_METRICS_ADDRESS": address}
     name = f"recommendation-{environ['OUTBOX_GROUP_PREFIX']}"
     process = stack.spawn(name, argv, env=environ, ready=Running.said_ready)

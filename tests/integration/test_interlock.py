@@ -21,7 +21,7 @@ VERDICT = """
 INSERT INTO strangler.verdict (step, order_ref, number, class, owner, fields, detail, run_id)
 SELECT 'advice', %(order_ref)s, 100, %(class)s, 'new', '[]', '{}', run_id FROM strangler.reconciliation_run LIMIT 1
 ON CONFLICT (step, order_ref, number) DO UPDATE SET class = EXCLUDED.class"""
-POLICY = replace(LOSSY, rebuild=("new_services", "rebuild", "advice"))
+POLICY = replace(LOSSY, rebuild=("strangler", "rebuild", "advice"))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from strangler.local.process import Running
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import LINES, Shop, mails, open_shop, order
 from tests.integration.new_side import DETAILS, REFUSALS
+from tests.support.context_process import context_environ
 from tests.support.waiting import wait_until
 
 PLACED = "SELECT status FROM legacy.orders WHERE order_ref = %s"
@@ -69,11 +70,9 @@ def town(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tow
     with open_shop(stack, tmp_path_factory.mktemp("ledgers"), LEGACY_WAIT_S="0") as shop:
         given = {
             **shop.environ,
-            "KAFKA_BOOTSTRAP": stack.bootstrap,
-            "OUTBOX_TOPIC_PREFIX": prefix,
-            "OUTBOX_GROUP_PREFIX": prefix,
+            **context_environ(shop.environ["STRANGLER_DSN"], stack.bootstrap, prefix),
         }
-        argv = (sys.executable, "-m", "legacy_app", "resume")
+        argv = (sys.executable, "-m", "strangler", "run", "resume")
         resumer = stack.spawn(f"resume-{prefix}", argv, env=given, ready=Running.said_ready)
         producer = PythonProducer(stack.bootstrap)
         try:

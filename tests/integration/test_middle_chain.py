@@ -9,9 +9,6 @@ from uuid import UUID
 import psycopg
 
 from legacy_app.vendors.answers import LARGE_MINOR, risk
-from new_services.fraud.effects import FraudVendor
-from new_services.payment.effects import PaymentVendor
-from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
@@ -19,6 +16,7 @@ from strangler.step.intents import Json
 from tests.integration.contexts import rows
 from tests.integration.middle import handle, sending
 from tests.support.orders import of_order
+from tests.support.services import SERVICES, vendors_at
 from tests.support.vendors_server import Vendors
 from tests.support.waiting import wait_until
 
@@ -47,7 +45,7 @@ class Log:
         return bool(new)
 
     def give(self, event: Event) -> dict[str, Disposition]:
-        readers = [name for name in CONTEXTS if event.aggregate_type in SERVICES[name].topics]
+        readers = [name for name in CONTEXTS if event.aggregate_type in (SERVICES[name].topics or ())]
         return {name: handle(self._dsn, name, event)[0] for name in readers}
 
     def quiet(self) -> bool:
@@ -74,8 +72,8 @@ def test_an_order_goes_through_the_middle_and_is_taken_back_when_it_is_rejected(
         connection.execute("INSERT INTO legacy.stock (sku, on_hand) VALUES ('rare', 8)")
     log = Log(database)
     with ExitStack() as stack:
-        stack.enter_context(sending(database, "fraud", {"fraud": FraudVendor(vendors.url)}))
-        stack.enter_context(sending(database, "payment", {"payments": PaymentVendor(vendors.url)}))
+        stack.enter_context(sending(database, "fraud", vendors_at(vendors.url, "fraud")))
+        stack.enter_context(sending(database, "payment", vendors_at(vendors.url, "payment")))
         for ref, changes in orders.items():
             log.give(of_order("OrderReceived", ref, ALL_NEW, **changes))
         log.settle()
@@ -100,7 +98,7 @@ ONE_LINE = ({"sku": "rare", "description": "", "cancelled": 0, "unit_price_minor
 
 def test_each_step_goes_on_from_what_legacy_did_before_it(database: str, vendors: Vendors, a: str) -> None:
     log = Log(database)
-    with sending(database, "payment", {"payments": PaymentVendor(vendors.url)}):
+    with sending(database, "payment", vendors_at(vendors.url, "payment")):
         for type_ in ("OrderReceived", "FraudCleared"):
             log.give(of_order(type_, a, "inventory=new, payment=new"))
         log.settle()

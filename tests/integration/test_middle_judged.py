@@ -13,7 +13,6 @@ import pytest
 from legacy_app.plan import plan
 from legacy_app.stock_account import StockAccount, account_for_stock
 from new_services.plant_kinds import KINDS, World
-from new_services.services import SERVICES
 from strangler.local.stack import Stack
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
@@ -22,6 +21,7 @@ from strangler.reconcile.look import Look
 from strangler.reconcile.sides import JudgedStep, read_ledger, read_legacy, read_new
 from tests.integration.middle import handle, sending, until_ended
 from tests.support.orders import LINES, cancelled, of_order
+from tests.support.services import vendors_at
 from tests.support.vendors_server import ADMIN_TOKEN, Vendors, vendors_server
 
 NEW = "fraud=new, inventory=new, payment=new"
@@ -95,10 +95,7 @@ class Town:
         self._ended(name, count)
 
     def _ended(self, name: str, effects: int) -> None:
-        step = SERVICES[name].step
-        assert step is not None
-        assert step.vendors is not None
-        with sending(self.dsn, name, step.vendors(self.vendors.url)):
+        with sending(self.dsn, name, vendors_at(self.vendors.url, name)):
             until_ended(self.dsn, name, effects)
 
 

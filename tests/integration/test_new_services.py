@@ -17,7 +17,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from tests.integration.contexts import rows
-from tests.support.context_process import context_environ
+from tests.support.context_process import PLAN, context_environ
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.orders import cancelled, of_order, of_type, placed
 from tests.support.waiting import wait_until
@@ -38,7 +38,7 @@ def environ(database: str, bootstrap: str, topic_prefix: str, vendor: MailServer
 
 
 def started(stack: Stack, environ: dict[str, str], name: str) -> Running:
-    argv = (sys.executable, "-m", "new_services", "run", name, "--lanes", "3")
+    argv = (sys.executable, "-m", "strangler", "run", name, "--lanes", "3")
     return stack.spawn(f"{name}-{environ['OUTBOX_GROUP_PREFIX']}", argv, env=environ, ready=Running.said_ready)
 
 
@@ -95,13 +95,19 @@ def test_the_order_context_follows_all_topics_without_a_vendor(
     ("name", "given", "reason"),
     [
         ("search", {}, "not set: STRANGLER_DSN, KAFKA_BOOTSTRAP;"),
-        ("payment", {"STRANGLER_DSN": "x", "KAFKA_BOOTSTRAP": "y"}, "not set: VENDORS_URL, which payment calls"),
+        (
+            "payment",
+            {"STRANGLER_DSN": "postgresql://x", "KAFKA_BOOTSTRAP": "y:1"},
+            "not set: VENDORS_URL, which payment calls",
+        ),
     ],
 )
 def test_missing_addresses_are_named_and_end_the_start(name: str, given: dict[str, str], reason: str) -> None:
-    argv = [sys.executable, "-m", "new_services", "run", name]
+    argv = [sys.executable, "-m", "strangler", "run", name]
     needed = {"STRANGLER_DSN", "KAFKA_BOOTSTRAP", "VENDORS_URL"}
     bare = {name: value for name, value in os.environ.items() if name not in needed}
-    done = subprocess.run(argv, env=bare | given, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        argv, env=bare | {"STRANGLER_PLAN": str(PLAN)} | given, capture_output=True, text=True, timeout=90, check=False
+    )
     assert done.returncode == 2
     assert reason in done.stderr

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from new_services.payment.effects import PaymentVendor
 from outbox.consumer.handler import Disposition
-from strangler.step.vendor import AnswerKind
+from strangler.step.vendor import AnswerKind, Vendor
 from tests.integration.contexts import connect, rows
 from tests.integration.middle import handle, sending, told, until_ended
 from tests.support.orders import cancelled, of_order
+from tests.support.services import vendors_at
 from tests.support.vendors_server import Vendors
 from tests.support.waiting import wait_until
 
@@ -27,8 +27,8 @@ def key_of(order_ref: str, number: int = 100) -> str:
     return f"{order_ref}:payment:{number}"
 
 
-def client(vendors: Vendors, timeout_s: float = 20.0) -> dict[str, PaymentVendor]:
-    return {"payments": PaymentVendor(vendors.url, timeout_s=timeout_s)}
+def client(vendors: Vendors, timeout_s: float = 20.0) -> dict[str, Vendor]:
+    return vendors_at(vendors.url, "payment", timeout_s=timeout_s)
 
 
 def reserved(dsn: str, *refs: str) -> None:
@@ -147,15 +147,17 @@ def test_a_refund_between_a_charge_and_its_answer_leaves_nothing_taken(database:
 
 
 def test_past_the_keys_lifetime_charges_and_refunds_are_looked_up(vendors: Vendors, a: str) -> None:
-    vendor = PaymentVendor(vendors.url)
+    vendor = vendors_at(vendors.url, "payment")["payments"]
     body = {"order_ref": a, "client_ref": "c", "amount_minor": 5, "currency": "GBP"}
-    assert vendor.look_up(key_of(a)).kind is vendor.look_up(key_of(a, 150)).kind is AnswerKind.ABSENT
+    assert (
+        vendor.look_up(key_of(a), "charge").kind is vendor.look_up(key_of(a, 150), "refund").kind is AnswerKind.ABSENT
+    )
     charged = vendor.send(key_of(a), "charge", body)
-    assert vendor.look_up(key_of(a)).detail["charge_id"] == charged.detail["charge_id"]
+    assert vendor.look_up(key_of(a), "charge").detail["charge_id"] == charged.detail["charge_id"]
     refunded = vendor.send(key_of(a, 150), "refund", {"order_ref": a, "amount_minor": 5})
     assert (refunded.kind, refunded.detail["refund_status"]) == (AnswerKind.DONE, "refunded")
-    assert vendor.look_up(key_of(a, 150)).detail == refunded.detail
-    assert vendor.look_up(key_of(a)).kind is vendor.send(key_of(a), "charge", body).kind is AnswerKind.REFUSED
+    assert vendor.look_up(key_of(a, 150), "refund").detail == refunded.detail
+    assert vendor.look_up(key_of(a), "charge").kind is vendor.send(key_of(a), "charge", body).kind is AnswerKind.REFUSED
     assert vendor.send(key_of(a), "give away", body).kind is AnswerKind.REFUSED
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from new_services.services import SERVICES
 from tests.integration.contexts import connect, rows, waiting_backends
 from tests.support.mail_server import ADMIN_TOKEN, MailServer, mail_server
 from tests.support.orders import placed, received
+from tests.support.services import SERVICES
 from tests.support.waiting import wait_until
 
 REFS = [f"order-{number}" for number in range(8)]

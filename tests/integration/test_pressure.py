@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
-from typing import LiteralString
+from typing import LiteralString, Never
 
 import psycopg
 import pytest
@@ -16,8 +16,10 @@ from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
-from strangler.plan import Check, Context, Plan, Process, Route, Step, Subject
+from strangler.contexts import Context
+from strangler.plan import Check, Plan, Route, Step, Subject
 from strangler.pressure.read import read_pressure
+from strangler.service.resumer import Resumer
 
 LANES = 3
 SEARCH = Step(
@@ -153,13 +155,15 @@ def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:
     assert "1 held back by the vendor's limit; 1 in quarantine, none lost" in found.sentence
 
 
+def nothing(_given: object) -> Never:
+    raise AssertionError("nobody runs it")
+
+
 def test_a_projection_and_the_resumer_are_seen_once_they_have_run(shop: Shop) -> None:
     plan = replace(
         PLAN,
         projections={"order": Context("ordering", "order", ("order",))},
-        processes=(Process("resume", ("nothing",)),),
-        resumer="resume",
-        resumer_context=Context("resume", "legacy", ("order",)),
+        resumer=Resumer("resume", ("order",), handler=nothing, worker=nothing, group="legacy"),
     )
     shop.order(*[f"o{number}" for number in range(8)])
     assert [each.context for each in read_pressure(plan, shop.environ, window_s=0.05)] == ["search"]

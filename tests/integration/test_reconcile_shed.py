@@ -25,7 +25,7 @@ DELETE = "DELETE FROM search.document WHERE order_ref = %s"
 def with_policy(reference: str | None) -> Plan:
     def declared(step: Step) -> Step:
         assert step.context is not None
-        return replace(step, context=replace(step.context, policy=reference)) if step.name == INDEXING else step
+        return replace(step, service=replace(step.context, policy=reference)) if step.name == INDEXING else step
 
     return replace(plan, steps=tuple(declared(step) for step in plan.steps))
 

@@ -36,7 +36,7 @@ def environ(database: str, bootstrap: str, topic_prefix: str) -> dict[str, str]:
 
 @contextmanager
 def search(stack: Stack, environ: dict[str, str]) -> Iterator[Running]:
-    argv = (sys.executable, "-m", "new_services", "run", "search", "--lanes", "3")
+    argv = (sys.executable, "-m", "strangler", "run", "search", "--lanes", "3")
     process = stack.spawn(f"search-{environ['OUTBOX_GROUP_PREFIX']}", argv, env=environ, ready=Running.said_ready)
     try:
         yield process
@@ -60,7 +60,7 @@ def trickle(environ: dict[str, str], events: Sequence[Event]) -> None:
 
 def again(environ: dict[str, str], *argv: str, exit_code: int = 0) -> dict[str, object]:
     done = subprocess.run(
-        [sys.executable, "-m", "new_services", *argv, "--json"],
+        [sys.executable, "-m", "strangler", *argv, "--json"],
         env={**environ, "PATH": "/usr/bin"},
         capture_output=True,
         text=True,
@@ -88,7 +88,7 @@ def test_a_replay_brings_back_what_was_lost_and_does_nothing_twice(
 
     tried = again(environ, "replay", "search", "--from-start", "--dry-run")
     assert (tried["dispositions"], len(rows(database, DOCUMENTS))) == ({"applied": 2, "duplicate": 4}, 4)
-    one = again(environ, "replay", "search", "--from-time", "2011-06-01T00:00:00+00:00", "--order", "o1")
+    one = again(environ, "replay", "search", "--from-time", "2011-06-01T00:00:00+00:00", "--key", "o1")
     assert (one["dispositions"], len(rows(database, DOCUMENTS))) == ({"applied": 1}, 5)
     places = ("--from-offset", "order:0:0", "--from-offset", "order:1:0")
     assert again(environ, "replay", "search", *places)["dispositions"] == {"applied": 1, "duplicate": 5}
@@ -145,7 +145,7 @@ def test_a_rebuild_that_is_only_tried_changes_nothing(stack: Stack, database: st
 )
 def test_a_place_that_is_none_is_refused(environ: dict[str, str], argv: tuple[str, ...], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "new_services", "replay", "search", *argv],
+        [sys.executable, "-m", "strangler", "replay", "search", *argv],
         env={**environ, "PATH": "/usr/bin"},
         capture_output=True,
         text=True,

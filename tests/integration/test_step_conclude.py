@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from new_services.notification.effects import MailVendor
-from new_services.search.effects import apply_writes
 from outbox.consumer.handler import Disposition
 from outbox.event import Event
 from outbox.structured import parse_dictionary
@@ -24,7 +22,10 @@ from tests.integration.contexts import connect, rows
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.orders import cancelled, of_type, placed, received
 from tests.support.running import in_thread
+from tests.support.services import SERVICES, vendors_at
 from tests.support.waiting import wait_until
+
+WRITE = SERVICES["search"].apply_writes
 
 TOLD = "SELECT aggregateid, aggregate_version, type, payload, context FROM outbox.readable"
 CONTEXT = {"ownership": "epoch=7, search=new", "epoch": 7, "tenant": "shop", "class": "order"}
@@ -48,13 +49,13 @@ def concluding(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> S
 def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
     """Plan one call of order a, and send it to its end."""
     with connect(dsn, "search") as connection:
-        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+        StepHandler("search", calling, WRITE)(connection, received([placed("a", "search=new")]))
     sender = EffectSender(
         connect=lambda: connect(dsn, "search"),
         step="search",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=20)},
+        vendors=vendors_at(vendor.url, "notification", timeout_s=20),
         conclude=conclude,
-        apply_writes=apply_writes,
+        apply_writes=WRITE,
         settings=SenderSettings(concurrency=2, poll_s=0.02),
         rng=random.Random(5),
     )
@@ -81,11 +82,11 @@ def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
 ) -> None:
     tries = iter([[Emit("Bad", {"nul": "\0"})], [Emit("Good", {})]])
     with connect(database, "search") as connection:
-        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+        StepHandler("search", calling, WRITE)(connection, received([placed("a", "search=new")]))
     sender = EffectSender(
         connect=lambda: connect(database, "search"),
         step="search",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=20)},
+        vendors=vendors_at(vendor.url, "notification", timeout_s=20),
         conclude=lambda *_: next(tries),
         settings=SenderSettings(concurrency=1, poll_s=0.02),
     )
@@ -113,20 +114,20 @@ class Hanging:
             self.answered.set()
         return Answer(AnswerKind.DONE, {"status": 202})
 
-    def look_up(self, key: str) -> Answer:  # noqa: ARG002
+    def look_up(self, key: str, operation: str) -> Answer:  # noqa: ARG002
         return Answer(AnswerKind.ABSENT)
 
 
 def test_of_two_answers_to_one_effect_only_the_first_is_concluded(database: str) -> None:
     vendor = Hanging()
     with connect(database, "search") as connection:
-        StepHandler("search", calling, apply_writes)(connection, received([placed("a", "search=new")]))
+        StepHandler("search", calling, WRITE)(connection, received([placed("a", "search=new")]))
     sender = EffectSender(
         connect=lambda: connect(database, "search"),
         step="search",
         vendors={"mail": vendor},
         conclude=concluding,
-        apply_writes=apply_writes,
+        apply_writes=WRITE,
         settings=SenderSettings(concurrency=2, poll_s=0.02),
     )
     with in_thread(sender.run, sender.stop):
@@ -152,7 +153,7 @@ def test_an_event_that_says_nothing_to_the_step_leaves_no_trace(database: str) -
     def concerns(event: Event, owner: Owner) -> bool:
         return event.type == "OrderPlaced" or owner is Owner.SHADOW
 
-    handler = StepHandler("search", lambda _: [], apply_writes, concerns=concerns)
+    handler = StepHandler("search", lambda _: [], WRITE, concerns=concerns)
     events = [placed("a", "search=new"), cancelled("a", "search=new"), cancelled("b", "search=shadow")]
     with connect(database, "search") as connection:
         became = handler(connection, received(events))
@@ -161,7 +162,7 @@ def test_an_event_that_says_nothing_to_the_step_leaves_no_trace(database: str) -
 
 
 def test_two_events_of_one_version_have_claims_and_numbers_of_their_own(database: str) -> None:
-    handler = StepHandler("search", calling, apply_writes, offsets={"OrderRejected": 50})
+    handler = StepHandler("search", calling, WRITE, offsets={"OrderRejected": 50})
     first = placed("a", "search=new")
     events = received([first, of_type(first, "OrderRejected"), first])
     with connect(database, "search") as connection:

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 from new_services.recommendation.effects import apply_writes
-from new_services.services import SERVICES
 from outbox.event import Event
 from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Write
 from tests.integration.contexts import connect, rows
 from tests.support.orders import cancelled, placed, received
+from tests.support.services import SERVICES
 
 AFFINITY = "SELECT sku_a, sku_b, orders FROM recommendation.affinity ORDER BY 1, 2"
 

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from new_services.notification.effects import MailVendor
-from new_services.services import SERVICES
 from strangler.step.effects import EffectSender, SenderSettings
 from tests.integration.contexts import connect, rows
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.orders import placed, received
+from tests.support.services import SERVICES, vendors_at
 from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
@@ -45,7 +44,7 @@ def sending(
     sender = EffectSender(
         connect=lambda: connect(dsn, "notification"),
         step="notification",
-        vendors={"mail": MailVendor(vendor.url, timeout_s=20, key_lifetime_s=key_lifetime_s)},
+        vendors=vendors_at(vendor.url, "notification", timeout_s=20, key_lifetime_s=key_lifetime_s),
         settings=settings,
         rng=random.Random(5),
     )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from new_services.services import SERVICES
 from outbox.event import Event
 from strangler.step.claim import tombstone
 from strangler.step.handled import handled_by
 from tests.integration.contexts import connect
 from tests.integration.middle import handle
 from tests.support.orders import cancelled, of_type, placed, received
+from tests.support.services import SERVICES
 
 
 def newest(dsn: str, *events: Event) -> dict[str, tuple[int, int]]:
-    step = SERVICES["search"].step
-    assert step is not None
     with connect(dsn, "search") as connection:
-        return dict(handled_by("search", step.concerns)(connection, received(events)))
+        return dict(handled_by("search", SERVICES["search"].concerns)(connection, received(events)))
 
 
 def test_owners_by_their_claims_shadows_by_their_records_legacys_not_at_all(database: str) -> None:

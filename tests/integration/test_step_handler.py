@@ -10,8 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from new_services.search.effects import apply_writes
-from new_services.services import SERVICES
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event
 from strangler.step.claim import tombstone
@@ -19,6 +17,7 @@ from strangler.step.handler import MAX_VERSION, StepHandler
 from strangler.step.intents import Call, Emit, Intent, Write
 from tests.integration.contexts import connect, rows
 from tests.support.orders import cancelled, of_type, placed, received
+from tests.support.services import SERVICES
 
 APPLIED, RECORDED = Disposition.APPLIED, Disposition.RECORDED
 NOT_OWNER, DUPLICATE = Disposition.NOT_OWNER, Disposition.DUPLICATE
@@ -30,7 +29,7 @@ def handle(dsn: str, step: str, *events: Event) -> list[Disposition]:
 
 
 def deciding(intents: Callable[[Event], Sequence[Intent]]) -> StepHandler:
-    return StepHandler("search", intents, apply_writes)
+    return StepHandler("search", intents, SERVICES["search"].apply_writes)
 
 
 def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:
@@ -175,9 +174,7 @@ BASKETS = "SELECT order_ref, version FROM recommendation.basket ORDER BY 1"
 
 def given_up(dsn: str, *events: Event) -> list[Disposition]:
     with connect(dsn, "recommendation") as connection:
-        step = SERVICES["recommendation"].step
-        assert step is not None
-        return list(step.handler("recommendation").give_up(connection, received(events), CLAUSE))
+        return list(SERVICES["recommendation"].step().give_up(connection, received(events), CLAUSE))
 
 
 def test_what_is_given_up_is_claimed_and_not_done_by_whoever_owns_it(database: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from new_services.services import SERVICES
 from outbox.consumer import BreakerRule, BudgetRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from strangler.step.effects import EffectSender, SenderSettings
@@ -18,6 +17,7 @@ from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.contexts import connect, rows
 from tests.support.orders import placed, received
+from tests.support.services import SERVICES
 from tests.support.waiting import comes_true, wait_until
 
 QUICK = BreakerRule(least=5, rest_s=0.1, rest_cap_s=0.2)
@@ -40,7 +40,7 @@ class MoodyVendor:
             self.calls.append(time.monotonic())
         return self.answer
 
-    def look_up(self, _key: str) -> Answer:
+    def look_up(self, _key: str, _operation: str) -> Answer:
         raise AssertionError("its key lives for an hour")
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from strangler.plan import Check, Context, Plan, Step
+from strangler.contexts import Context
+from strangler.plan import Check, Plan, Step
 from tests.support.facade_plan import plan as smallest
 
 MAILS = "tests.unit.policies:STANDARD"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from outbox.kafka.port import TopicPartition
+from strangler.contexts import Context
 from strangler.facts import FINAL, Fact, Judgement, Verdict
-from strangler.plan import Check, Context
+from strangler.plan import Check
 from strangler.reconcile.case import State
 from strangler.reconcile.frontier import Lane, StepFrontier
 from strangler.reconcile.hearing import Backwards, Hearing

@@ -66,7 +66,7 @@ LOSSY = FlowPolicy(
     service_class=ServiceClass.BULK,
     expired=Expired.DROP,
     sampling=Sampling(keep=0.1, above_s=60.0),
-    rebuild=("new_services", "rebuild", "advice"),
+    rebuild=("strangler", "rebuild", "advice"),
 )
 GOOD = (STANDARD, CRITICAL, BULK, LOSSY)
 

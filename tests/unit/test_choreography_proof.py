@@ -51,7 +51,7 @@ def test_the_shop_is_proved() -> None:
 
 @pytest.mark.parametrize("step", sorted({one.step for one in shop.reactions}))
 def test_a_deadline_is_the_one_that_the_steps_own_policy_promises(step: str) -> None:
-    promised = ACCEPTANCE_S if step == "order" else import_module(f"new_services.{step}.policy").POLICY.deadline_s
+    promised = ACCEPTANCE_S if step == "order" else import_module(f"new_services.{step}.service").POLICY.deadline_s
     assert {one.within_s for one in shop.reactions if one.step == step} == {promised}
 
 

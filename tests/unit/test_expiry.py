@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from new_services.recommendation.policy import POLICY
+from new_services.recommendation.service import POLICY
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Expiry, Metric, Poison, Shedding
 from outbox.consumer.middleware.expiring import Expiring

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from legacy_app.plan import plan as sample
-from new_services.services import SERVICES
 from outbox.policy import Placed, contradictions_among
 from strangler.errors import BadPlan
 from strangler.flows.places import judge
 from strangler.policies import load_policy
+from tests.support.services import SERVICES
 from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of, taking_over
 from tests.unit.policies import STANDARD
 
@@ -50,7 +50,13 @@ def test_every_context_of_the_sample_declares_a_policy_and_nothing_contradicts()
 def test_all_services_of_the_sample_may_run_beside_each_other() -> None:
     placed = [
         Placed(
-            name, one.policy, name, name, one.topics, writes=(name,) if one.step else (), partitions=4 * len(one.topics)
+            name,
+            one.policy,
+            name,
+            name,
+            one.context("order").topics,
+            writes=(name,) if one.decide else (),
+            partitions=4 * len(one.context("order").topics),
         )
         for name, one in SERVICES.items()
     ]

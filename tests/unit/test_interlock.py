@@ -47,7 +47,7 @@ def test_without_a_rebuild_it_is_refused_however_green() -> None:
     assert isinstance(undeclared, Refused)
     assert "no rebuild is declared" in undeclared.reason
     assert isinstance(absent, Refused)
-    assert "'new_services rebuild advice' does not exist" in absent.reason
+    assert "'strangler rebuild advice' does not exist" in absent.reason
     assert isinstance(once, Refused)
     assert "cannot be replayed" in once.reason
 
@@ -74,7 +74,7 @@ def test_every_way_to_lose_has_its_clause() -> None:
 
 
 def test_a_rebuild_exists_when_its_module_is_there() -> None:
-    assert rebuild_exists(("new_services", "rebuild"))
+    assert rebuild_exists(("strangler", "rebuild"))
     assert not rebuild_exists(("no_such_module_anywhere",))
     assert not rebuild_exists(())
 

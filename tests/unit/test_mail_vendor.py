@@ -2,9 +2,9 @@
 
 import pytest
 
-from new_services.notification.effects import MailVendor
 from strangler.step.vendor import AnswerKind
 from tests.support.mail_server import mail_server
+from tests.support.services import vendors_at
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,9 @@ from tests.support.mail_server import mail_server
 def test_a_status_is_an_answer(status: int, kind: AnswerKind) -> None:
     with mail_server() as server:
         server.answers = [status]
-        answer = MailVendor(server.url, timeout_s=20).send("o:notification:100", "send", {"to": "a"})
+        answer = vendors_at(server.url, "notification", timeout_s=20)["mail"].send(
+            "o:notification:100", "send", {"to": "a"}
+        )
         assert (answer.kind, answer.detail) == (kind, {"status": status})
         assert server.asked == {"o:notification:100": 1}
 
@@ -31,19 +33,19 @@ def test_a_status_is_an_answer(status: int, kind: AnswerKind) -> None:
 def test_a_vendor_that_is_not_there_says_nothing() -> None:
     with mail_server() as server:
         url = server.url
-    assert MailVendor(url, timeout_s=0.5).send("k", "send", {}).kind is AnswerKind.UNKNOWN
+    assert vendors_at(url, "notification", timeout_s=0.5)["mail"].send("k", "send", {}).kind is AnswerKind.UNKNOWN
 
 
 def test_an_operation_that_the_vendor_lacks_is_refused_without_asking() -> None:
     with mail_server() as server:
-        assert MailVendor(server.url).send("k", "recall", {}).kind is AnswerKind.REFUSED
+        assert vendors_at(server.url, "notification")["mail"].send("k", "recall", {}).kind is AnswerKind.REFUSED
         assert not server.asked
 
 
 def test_a_look_up_finds_what_was_accepted_and_only_that() -> None:
     with mail_server() as server:
-        vendor = MailVendor(server.url, timeout_s=20)
+        vendor = vendors_at(server.url, "notification", timeout_s=20)["mail"]
         vendor.send("o:notification:100", "send", {})
-        assert vendor.look_up("o:notification:100").kind is AnswerKind.DONE
-        assert vendor.look_up("o:notification:200").kind is AnswerKind.ABSENT
+        assert vendor.look_up("o:notification:100", "send").kind is AnswerKind.DONE
+        assert vendor.look_up("o:notification:200", "send").kind is AnswerKind.ABSENT
         assert server.asked == {"o:notification:100": 1}

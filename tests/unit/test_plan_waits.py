@@ -17,15 +17,14 @@ LEGACY = Link("payment", None, waits=False)
 def problems(
     *links: Link,
     topics: Sequence[str] = ("intake", "fraud", "inventory", "order"),
-    processes: Sequence[str] = ("resume",),
-    resumer: str = "resume",
+    resumed: bool = True,
 ) -> list[str]:
-    return list(waiting_problems(links, topics=topics, processes=processes, resumer=resumer))
+    return list(waiting_problems(links, topics=topics, resumed=resumed))
 
 
 def test_a_legacy_step_may_follow_one_that_is_waited_for() -> None:
     assert problems(FRAUD, STOCK, LEGACY, MAIL) == []
-    assert problems(LEGACY, MAIL, resumer="") == []
+    assert problems(LEGACY, MAIL, resumed=False) == []
 
 
 @pytest.mark.parametrize(
@@ -37,8 +36,7 @@ def test_a_legacy_step_may_follow_one_that_is_waited_for() -> None:
         (problems(FRAUD, topics=("intake",)), "its outcomes have no topic", "add 'fraud' to `topics`"),
         (problems(Link("fraud", ("intake",), waits=True)), "cannot shadow", "its context's topics"),
         (problems(FRAUD, Link("inventory", ("inventory",), waits=True)), "does not read its outcomes", "add 'fraud'"),
-        (problems(FRAUD, resumer=""), "nobody goes on with orders", "`resumer`"),
-        (problems(FRAUD, processes=("legacy",)), "'resume' is none of the processes", "add it"),
+        (problems(FRAUD, resumed=False), "nobody goes on with orders", "`resumer`"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_fix(found: list[str], says: str, fix: str) -> None:

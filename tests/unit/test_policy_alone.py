@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from new_services.services import SERVICES
-from new_services.wiring import read_settings, run, runtime_settings
 from outbox.errors import ConfigurationError
 from outbox.policy import (
     Expired,
@@ -22,6 +20,9 @@ from outbox.policy import (
     require,
 )
 from outbox.policy.alone import RULES, Rule
+from strangler.service.serving import run, runtime_settings
+from strangler.service.settings import RunSettings
+from tests.support.services import SERVICES
 from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD
 
 UNORDERED = replace(BULK, ordering_scope="none", quarantine=Quarantine(successors_wait=False))
@@ -138,4 +139,4 @@ def test_a_context_whose_policy_contradicts_itself_does_not_start() -> None:
     service = replace(SERVICES["search"], policy=replace(SERVICES["search"].policy, queue_reason=""))
 
     with pytest.raises(ConfigurationError, match=r"\[queue_reason\]"):
-        run(service, read_settings(nowhere, lanes=None))
+        run(service, RunSettings.from_environ(nowhere))

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from new_services.services import SERVICES
 from outbox.errors import ConfigurationError
 from outbox.policy import FlowPolicy, from_data, to_data
+from tests.support.services import SERVICES
 from tests.unit.policies import BULK, GOOD, LOSSY, STANDARD
 
 POLICIES = [*GOOD, *(service.policy for service in SERVICES.values())]

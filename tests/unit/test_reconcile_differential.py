@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.port import TopicPartition
+from strangler.contexts import Context
 from strangler.facts import Fact, LedgerReader, OrderFacts, Verdict
 from strangler.ownership import Owner, Ownership
-from strangler.plan import Check, Context
+from strangler.plan import Check
 from strangler.reconcile.canonical import canonical
 from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge

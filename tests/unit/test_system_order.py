@@ -33,7 +33,7 @@ def names(*processes: Process) -> list[str]:
 
 
 def test_relay_and_facade_are_added_in_their_places() -> None:
-    mail = Process("mail", ("new_services", "run", "notification"))
+    mail = Process("mail", ("strangler", "run", "notification"))
     vendors = Process("vendors", ("legacy_app", "vendors"), port_env="VENDORS_PORT")
     legacy = Process("legacy", ("legacy_app", "serve"), port_env="LEGACY_PORT")
     assert names(mail, vendors, legacy) == ["vendors", "legacy", "relay", "mail", "facade"]
@@ -56,6 +56,7 @@ def test_a_database_of_any_name_has_a_slot_of_its_own(name: str, other: str) -> 
 
 
 def test_another_system_has_its_own_slot_groups_and_tokens() -> None:
-    first, second = (addresses("k:1", plan(), f"postgresql://127.0.0.1:2/{name}", f"{name}.") for name in ("a", "b"))
-    for name in ("OUTBOX_SLOT", "OUTBOX_GROUP_PREFIX", "STRANGLER_INTERNAL_TOKEN", "VENDORS_ADMIN_TOKEN"):
+    guarded = plan(Process("vendors", ("vendors",), tokens=("VENDORS_TOKEN",)))
+    first, second = (addresses("k:1", guarded, f"postgresql://127.0.0.1:2/{name}", f"{name}.") for name in ("a", "b"))
+    for name in ("OUTBOX_SLOT", "OUTBOX_GROUP_PREFIX", "STRANGLER_INTERNAL_TOKEN", "VENDORS_TOKEN"):
         assert first[name] != second[name]

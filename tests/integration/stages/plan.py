@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
+from strangler.contexts import Context
 from strangler.facts import Fact, OrderFacts
-from strangler.plan import Check, Context, Plan, Route, Step, Subject
+from strangler.plan import Check, Plan, Route, Step, Subject
 
 
 def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from legacy_app.authority import stock
-from strangler.plan import Context, Plan, Route, Step, Subject
+from strangler.contexts import Context
+from strangler.plan import Plan, Route, Step, Subject
 from tests.integration.stages.plan import CHECK, no_orders
 
 plan = Plan(

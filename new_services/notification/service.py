@@ -1,6 +1,8 @@
-"""What notification promises under pressure."""
+"""Notification, declared: what it promises under pressure, and how it acts."""
 
-from outbox.policy import DuplicateImpact, FlowPolicy, Loss, Retry, ServiceClass, Versions
+from new_services.notification.decide import decide
+from new_services.order_event import SOLD, reading
+from strangler import DuplicateImpact, FlowPolicy, HttpVendor, Loss, Retry, Service, ServiceClass, Versions
 
 POLICY = FlowPolicy(
     flow="notification",
@@ -19,4 +21,14 @@ POLICY = FlowPolicy(
     rate_per_s=100.0,
     retry=Retry(attempts=3, cap_s=30.0),
     versions=Versions(wait_s=600.0),  # nobody is told of a cancellation before the order
+)
+
+MAILS = HttpVendor("VENDORS_URL", send="POST /mail/messages", look_up="GET /mail/messages/{key}")
+
+notification = Service(
+    "notification",
+    on=SOLD,
+    decide=reading(decide),
+    policy=POLICY,
+    vendors={"mail": {"send": MAILS}},
 )

@@ -1,6 +1,9 @@
-"""What recommendation promises under pressure."""
+"""Recommendation, declared: what it promises under pressure, and what it keeps."""
 
-from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, Retry, Sampling, ServiceClass
+from new_services.order_event import SOLD, reading
+from new_services.recommendation.decide import decide
+from new_services.recommendation.effects import apply_writes
+from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, Retry, Sampling, Service, ServiceClass
 
 POLICY = FlowPolicy(
     flow="recommendation",
@@ -20,5 +23,14 @@ POLICY = FlowPolicy(
     expired=Expired.DROP,
     retry=Retry(over_budget=OverBudget.DROP),
     sampling=Sampling(keep=0.25, above_s=600.0),
-    rebuild=("new_services", "rebuild", "recommendation"),
+    rebuild=("strangler", "rebuild", "recommendation"),
+)
+
+recommendation = Service(
+    "recommendation",
+    on=SOLD,
+    decide=reading(decide),
+    policy=POLICY,
+    writes=apply_writes,
+    tables=("basket", "affinity"),
 )

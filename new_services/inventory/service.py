@@ -1,6 +1,9 @@
-"""What inventory promises under pressure."""
+"""Inventory, declared: what it promises under pressure, and how it acts."""
 
-from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass
+from new_services.inventory.decide import decide
+from new_services.inventory.effects import apply_writes
+from new_services.order_event import LATER, reading
+from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Service, ServiceClass
 
 POLICY = FlowPolicy(
     flow="inventory",
@@ -18,4 +21,16 @@ POLICY = FlowPolicy(
     queue_bytes=4 * 1024 * 1024,
     rate_per_s=200.0,
     expired=Expired.RUN,  # its order is pending and wants an answer, late or not
+)
+
+inventory = Service(
+    "inventory",
+    on=("FraudCleared", "OrderCancelled", "OrderRejected"),
+    shadow_on=("StockReserved", "OrderCancelled"),
+    topics=("fraud", "inventory", "order"),
+    decide=reading(decide),
+    awaited=True,
+    later=LATER,
+    policy=POLICY,
+    writes=apply_writes,
 )

@@ -1,4 +1,4 @@
-"""What a context gives up, and when: as its policy says, and nothing while the interlock says no."""
+"""What a service gives up, and when: as its policy says, and nothing while the interlock says no."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import psycopg
 
-from new_services.services import Service
 from outbox.consumer import Expiry, Shedding
-from outbox.errors import ConfigurationError
 from outbox.policy import Expired, FlowPolicy
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask
+from strangler.service.declaration import Service
 
 ASK_EVERY_S = 10.0
 ANSWER_WITHIN_S = 3  # a connection and three statements: a run's transaction is open meanwhile, and may idle for 15 s
@@ -62,10 +61,8 @@ def expiry_of(policy: FlowPolicy) -> Expiry | None:
 
 
 def shedding_of(service: Service, dsn: str) -> Shedding:
-    """What is given up is claimed as shed by the context's step. Where the policy has no clause for it, nothing is."""
+    """What is given up is claimed as shed by the service's step. Where the policy has no clause for it, nothing is."""
     if not service.policy.shedding():
         return Shedding.of(service.policy, permitted=lambda: False)
-    if service.step is None:
-        raise ConfigurationError(f"{service.name} sheds and is no step: nobody would know what it has given up")
-    give_up = service.step.handler(service.name).give_up
+    give_up = service.step().give_up
     return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn), give_up=give_up)

@@ -1,6 +1,8 @@
-"""What search promises under pressure."""
+"""Search, declared: what it promises under pressure, and the table that it keeps."""
 
-from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss, ServiceClass, Versions
+from new_services.order_event import SOLD, reading
+from new_services.search.decide import decide
+from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Rows, Service, ServiceClass, Versions
 
 POLICY = FlowPolicy(
     flow="search",
@@ -17,7 +19,15 @@ POLICY = FlowPolicy(
     queue_bytes=8 * 1024 * 1024,
     service_class=ServiceClass.BULK,
     rate_per_s=500.0,
-    rebuild=("new_services", "rebuild", "search"),
+    rebuild=("strangler", "rebuild", "search"),
     expired=Expired.RUN,  # a late document is still the right one
     versions=Versions(wait_s=60.0),  # a document is made whole by its next version
+)
+
+search = Service(
+    "search",
+    on=SOLD,
+    decide=reading(decide),
+    policy=POLICY,
+    writes=Rows("document", "order_ref", {"version": "bigint", "body": "jsonb"}, touched="indexed_at"),
 )

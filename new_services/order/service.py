@@ -1,6 +1,7 @@
-"""What the order projection promises under pressure."""
+"""The order projection, declared: what it promises under pressure, and what it reads."""
 
-from outbox.policy import DuplicateImpact, Expired, FlowPolicy, Loss
+from new_services.order.handler import OrderHandler
+from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Service
 
 POLICY = FlowPolicy(
     flow="order",
@@ -17,4 +18,14 @@ POLICY = FlowPolicy(
     queue_bytes=4 * 1024 * 1024,
     rate_per_s=500.0,
     expired=Expired.RUN,  # a late status is still the right one
+)
+
+order = Service(
+    "order",
+    on=(),
+    decide=None,
+    project=OrderHandler(),
+    topics=("intake", "fraud", "inventory", "payment", "order"),
+    schema="ordering",
+    policy=POLICY,
 )

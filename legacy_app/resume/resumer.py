@@ -1,0 +1,38 @@
+"""The resumer, declared: the outcomes that it stores, and the runner that goes on with the orders that have them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import sessionmaker
+
+from legacy_app.pausing import MIDDLE
+from legacy_app.rest import Rest
+from legacy_app.resume.outcomes import StoreOutcomes
+from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
+from strangler import BadInput, Resumer, RunSettings
+
+LIMITS = "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
+
+
+def runner_of(settings: RunSettings) -> Runner:
+    """`BadInput` where nobody says where the vendors are."""
+    vendors_url = settings.environ.get("VENDORS_URL")
+    if not vendors_url:
+        raise BadInput("not set: VENDORS_URL; `strangler up` prints it")
+    chosen = RunnerSettings()
+    sessions = sessionmaker(_engine(settings.dsn, chosen.threads), expire_on_commit=False)
+    return Runner(
+        connect=lambda: settings.connect("resume", autocommit=True),
+        rest=Rest(sessions, settings.fault_points),
+        make_vendors=lambda: PatientVendors(vendors_url),
+        settings=chosen,
+    )
+
+
+def _engine(dsn: str, connections: int) -> Engine:
+    url = dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+    options = {"options": LIMITS, "connect_timeout": 10, "application_name": "resume"}
+    return create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args=options)
+
+
+resume = Resumer("resume", MIDDLE, handler=StoreOutcomes, worker=runner_of, group="legacy")

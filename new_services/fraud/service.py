@@ -1,0 +1,43 @@
+"""Fraud, declared: what it promises under pressure, and how it acts."""
+
+from new_services.fraud.decide import conclude, decide
+from new_services.fraud.effects import apply_writes
+from new_services.fraud.review import cancel
+from new_services.order_event import reading
+from strangler import DuplicateImpact, Expired, FlowPolicy, HttpVendor, Loss, Review, Service, ServiceClass
+
+POLICY = FlowPolicy(
+    flow="fraud",
+    loss=Loss.LOSSLESS,
+    deadline_s=60.0,
+    replayable=True,
+    duplicate_impact=DuplicateImpact.HARMFUL,
+    duplicate_guard="claim, then the scorer's idempotency key; scores are billed",
+    ordering_scope="order",
+    throttling_unit="fraud scorer",
+    degrade_order=None,
+    queue_bound=2_000,
+    queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
+    service_class=ServiceClass.CRITICAL,
+    queue_bytes=4 * 1024 * 1024,
+    rate_per_s=100.0,
+    expired=Expired.RUN,  # its order is pending and wants an answer, late or not
+)
+
+fraud = Service(
+    "fraud",
+    on=("OrderReceived",),
+    shadow_on=("FraudCleared", "FraudRefused"),
+    topics=("intake", "fraud"),
+    decide=reading(decide),
+    conclude=conclude,
+    awaited=True,
+    policy=POLICY,
+    writes=apply_writes,
+    vendors={
+        "fraud": HttpVendor(
+            "VENDORS_URL", send="POST /fraud/scores", look_up="GET /fraud/scores/{key}", keeps={"score": int}
+        )
+    },
+    review=Review(cancel, about=("score",)),
+)

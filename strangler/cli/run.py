@@ -1,0 +1,56 @@
+"""`strangler run NAME`: a service of the plan, or its resumer, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+from typing import assert_never
+
+from strangler.cli.common import Invocation
+from strangler.contexts import declared
+from strangler.errors import BadInput, BadPlan
+from strangler.plan import Plan
+from strangler.service.declaration import Service
+from strangler.service.resumer import Resumer, resume
+from strangler.service.serving import run
+from strangler.service.settings import RunSettings
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("run", help="run a service until SIGTERM; prints `ready NAME`")
+    parser.add_argument("name", metavar="NAME", help="a service of the plan, or its resumer")
+    parser.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition (default 8)")
+    parser.set_defaults(run=run_named)
+
+
+def run_named(invocation: Invocation) -> int:
+    """Loads that service alone: the others may be installed elsewhere."""
+    plan, arguments = invocation.plan(services=False), invocation.args
+    settings = RunSettings.from_environ(invocation.environ, lanes=arguments.lanes)
+    match found := runnable(plan, arguments.name):
+        case Service():
+            run(found, settings, subject=plan.subject.name)
+        case Resumer():
+            resume(found, settings)
+        case _:
+            assert_never(found)
+    return 0
+
+
+def runnable(plan: Plan, name: str) -> Service | Resumer:
+    """What the plan runs under that name; `BadInput` lists what it does."""
+    named = plan.runs().get(name)
+    if named is None:
+        raise BadInput(f"plan {plan.name!r} runs no {name!r}; it runs {', '.join(plan.runs()) or 'nothing'}")
+    found = declared(named)
+    if not isinstance(found, Service | Resumer):
+        raise BadPlan(f"{name!r} is a {type(found).__name__}, which nothing here runs; make it a Service or a Resumer")
+    return found
+
+
+def service_of(plan: Plan, name: str) -> Service:
+    """The service of that name; `BadInput` for what is none."""
+    found = runnable(plan, name)
+    if not isinstance(found, Service):
+        raise BadInput(f"{name!r} is a {type(found).__name__}, no service: it keeps nothing to bring again")
+    return found

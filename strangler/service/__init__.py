@@ -1,0 +1,1 @@
+"""The new side of a context: declared once as a `Service`, and everything that runs it."""

@@ -1,0 +1,136 @@
+"""`Service`: what a team says of the new side of a context. Whatever runs, replays or rebuilds it reads this."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+from outbox.consumer import Handler
+from outbox.event import Event
+from outbox.fault_points import FaultPoints
+from outbox.policy import FlowPolicy
+from strangler.contexts import Context
+from strangler.errors import BadInput
+from strangler.ownership import Owner
+from strangler.service.review import Review
+from strangler.service.rows import Rows
+from strangler.service.vendors import Declared, reached
+from strangler.step.apply import ApplyWrites, write_nothing
+from strangler.step.conclude import Conclude, tell
+from strangler.step.handler import StepHandler
+from strangler.step.intents import INTENTS_PER_EVENT, Intent
+from strangler.step.vendor import Vendor
+
+Decide = Callable[[Event], Sequence[Intent]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The new side of a context, said once.
+
+    `name` is its step's in the plan, its consumer group, and its schema unless `schema` names another.
+    `on`: the event types that it acts on for the subjects that the new side owns. `shadow_on`: those that it is held
+    against beside legacy, where they differ: a step of the middle waits for legacy's own outcome. `topics`: the
+    aggregate types that it reads, the plan's subject by default.
+
+    `decide(event)` is pure: it gets every event of the topics and returns intents, at most 100. What it raises parks
+    the event, so an event that it does not know must raise, never be passed over.
+    `writes(connection, writes)` applies the `Write` intents of a batch in its transaction; `Rows` does for a
+    projection. `tables`: what `strangler rebuild` makes anew; those of `Rows` by themselves.
+    `vendors`: by the name that `Call` uses, an `HttpVendor`, several by operation, or a `Vendor` of the team's own.
+    `conclude(effect, ending, outcome)` is pure: the intents that follow a vendor's answer, in the transaction that ends
+    the effect. `awaited`: the chain waits for its outcome.
+    `later`: event types that share their aggregate version with another event of the same subject; their claims and
+    effects take the second half of the version's numbers, and each of the two may have 50 intents.
+    `review`: what is decided now and looked at by a person later.
+    `project`: instead of `decide`, for a projection that is no step: a handler that sees every event, whoever owns.
+    It must be safe across threads, and recognise what it has seen. Its `on` is empty.
+
+    Raises `BadInput` for what contradicts itself.
+
+    >>> from outbox.policy import DuplicateImpact, FlowPolicy, Loss
+    >>> from strangler.step.intents import Call
+    >>> policy = FlowPolicy("mail", Loss.LOSSLESS, 3600.0, True, DuplicateImpact.HARMFUL, "the mail service's key",
+    ...     "order", "mail service", None, 100, "a second of mails")
+    >>> mail = Service("mail", on=("OrderPlaced",), decide=lambda event: [Call("mail", "send", {})], policy=policy)
+    >>> mail.context("order").topics
+    ('order',)
+    """
+
+    name: str
+    on: tuple[str, ...]
+    decide: Decide | None
+    policy: FlowPolicy
+    _: KW_ONLY
+    shadow_on: tuple[str, ...] | None = None
+    topics: tuple[str, ...] | None = None
+    writes: ApplyWrites | Rows | None = None
+    tables: tuple[str, ...] = ()
+    vendors: Mapping[str, Declared] = field(default_factory=dict)
+    conclude: Conclude = tell
+    awaited: bool = False
+    later: tuple[str, ...] = ()
+    review: Review | None = None
+    project: Handler | None = None
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schema", self.schema or self.name)
+        problem = next(_problems(self), None)
+        if problem is not None:
+            raise BadInput(f"service {self.name!r} {problem}")
+
+    def context(self, subject: str) -> Context:
+        """Where it lives, for a plan whose subject's events stand in the topic `subject`."""
+        return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy)
+
+    @property
+    def apply_writes(self) -> ApplyWrites:
+        return self.writes or write_nothing
+
+    @property
+    def projection(self) -> tuple[str, ...]:
+        """The tables that a rebuild makes anew; none where it makes none."""
+        return self.tables or ((self.writes.table,) if isinstance(self.writes, Rows) else ())
+
+    def concerns(self, event: Event, owner: Owner) -> bool:
+        """Whether it acts on the event, or is held against it, for a subject of that owner."""
+        return event.type in (self.on if owner is Owner.NEW or self.shadow_on is None else self.shadow_on)
+
+    def step(self, fault_points: FaultPoints | None = None) -> StepHandler:
+        """What handles the events of a step; `BadInput` where it is none."""
+        if self.decide is None:
+            raise BadInput(f"service {self.name!r} is a projection, no step of the chain; it claims nothing")
+        return StepHandler(
+            self.name,
+            self.decide,
+            self.apply_writes,
+            concerns=self.concerns,
+            offsets=dict.fromkeys(self.later, INTENTS_PER_EVENT // 2),
+            fault_points=fault_points,
+        )
+
+    def handler(self, fault_points: FaultPoints | None = None) -> Handler:
+        """What handles a batch of its events."""
+        return self.project or self.step(fault_points)
+
+    def reached_vendors(self, environ: Mapping[str, str]) -> dict[str, Vendor]:
+        """Clients for its vendors, at the addresses that the environment names."""
+        return reached(self.vendors, environ, self.name)
+
+
+def _problems(service: Service) -> Iterator[str]:
+    for name in (service.name, service.schema):
+        if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
+            yield f"cannot be a group and a schema as {name!r}; use lower case letters, digits and _"
+    if (service.decide is None) is (service.project is None):
+        yield "needs one of `decide` and `project`; give `project` to a projection that is no step, else `decide`"
+    if service.project is not None and (service.on or service.vendors or service.writes or service.awaited):
+        yield "has `project`, which sees every event and does everything; leave out on, writes, vendors and awaited"
+    if service.project is None and not service.on:
+        yield "acts on nothing; name event types in `on`"
+    if service.conclude is not tell and not service.vendors:
+        yield "has `conclude` and asks no vendor; declare its vendors, or leave `conclude` out"
+    if service.topics == ():
+        yield "reads no topic; name them, or leave `topics` out for the plan's subject"

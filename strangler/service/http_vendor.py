@@ -1,0 +1,70 @@
+"""A vendor behind HTTP, as a service declares it: where it is, what is asked of it, what of its answers is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from strangler.errors import BadInput
+from strangler.step.vendor import Vendor
+
+DAY_S = 86_400.0
+_REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpVendor:
+    """One operation of a vendor. Its address is read from the variable `url_env` when the service is started.
+
+    `send` asks for the effect, with its key as `Idempotency-Key`. `look_up` asks by `{key}` whether it was done, and
+    must do nothing. `keeps`: the fields of an answer that `conclude` gets, by name, or by name and type; an answer
+    without one of them is unknown, and asked for again. Without `keeps` only the status is kept.
+    `timeout_s` holds for connecting and for reading. `key_lifetime_s`: how long the vendor promises to know a key;
+    an older effect of unknown outcome is looked up, never sent again. `key` makes the vendor's key from the effect's,
+    where an operation is asked for by the key of another one, as a refund is by its charge's.
+
+    2xx is done, 408, 409, 425, 429, 5xx and a timeout say nothing, any other 4xx is a refusal; for a look-up 404 is
+    absent, 410 was done and taken back.
+
+    >>> mail = HttpVendor("MAIL_URL", send="POST /messages", look_up="GET /messages/{key}")
+    >>> mail.requests()
+    (('POST', '/messages'), ('GET', '/messages/{key}'))
+    """
+
+    url_env: str
+    send: str
+    look_up: str
+    keeps: Mapping[str, type] | Sequence[str] = ()
+    timeout_s: float = 5.0
+    key_lifetime_s: float = DAY_S
+    key: Callable[[str], str] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("send", "look_up"):
+            if _REQUEST.fullmatch(getattr(self, name)) is None:
+                raise BadInput(
+                    f"HttpVendor.{name} is {getattr(self, name)!r}; write method and path, as in 'POST /messages'"
+                )
+        if "{key}" not in self.look_up:
+            raise BadInput(
+                f"HttpVendor.look_up is {self.look_up!r}; say where the key goes, as in 'GET /messages/{{key}}'"
+            )
+
+    def requests(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Method and path of `send`, then of `look_up`."""
+        (send_method, send_path), (look_method, look_path) = self.send.split(" ", 1), self.look_up.split(" ", 1)
+        return (send_method, send_path), (look_method, look_path)
+
+    def kept(self) -> Mapping[str, type]:
+        """The fields to keep, by type; `object` where any value but null will do."""
+        return self.keeps if isinstance(self.keeps, Mapping) else dict.fromkeys(self.keeps, object)
+
+    def at(self, environ: Mapping[str, str], caller: str = "a service") -> Vendor:
+        """A client for the address that the environment names; `BadInput` where it names none."""
+        from strangler.service.http_client import HttpClient  # noqa: PLC0415 - a declaration imports no HTTP client
+
+        url = environ.get(self.url_env)
+        if not url:
+            raise BadInput(f"not set: {self.url_env}, which {caller} calls; `strangler up` prints it")
+        return HttpClient(url, self)

@@ -1,0 +1,79 @@
+"""Rows of a projection: one per subject, never back to an older version. The statement follows from the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from outbox.connection import PsycopgConnection
+from strangler.errors import BadInput
+from strangler.step.apply import NumberedWrite
+from strangler.step.intents import Json
+from strangler.step.storable import encode
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`writes` of a projection: what `decide` writes to `table` is kept, one row for each `key`, the newest version.
+
+    `columns` maps a column to its PostgreSQL type; a column named `version` gets the event's version, `body` gets the
+    whole of what is written where it is of type jsonb and no field has that name, any other the field of its name.
+    The table has the key as its primary key, and a column `version`. `touched`: a column that is set to the time of
+    the write. Rows are taken in key order, so that writers side by side do not deadlock.
+
+        Service(..., writes=Rows("document", "order_ref", {"version": "bigint", "body": "jsonb"}))
+    """
+
+    table: str
+    key: str
+    columns: Mapping[str, str]
+    touched: str | None = None
+    _statement: str = field(init=False, repr=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        for name in (self.table, self.key, *self.columns, *([self.touched] if self.touched else ())):
+            if _NAME.fullmatch(name) is None:
+                raise BadInput(f"Rows has the name {name!r}; use lower case letters, digits and _")
+        if "version" not in self.columns:
+            raise BadInput(f"Rows of {self.table!r} has no column 'version'; without it an old event could win")
+        object.__setattr__(self, "_statement", _upsert(self))
+
+    def __call__(self, connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
+        """An `ApplyWrites`: the newest row of each key of the batch."""
+        wrong = sorted({each.write.table for each in writes} - {self.table})
+        if wrong:
+            raise ValueError(f"this service writes {self.table!r}, not {wrong[0]!r}")
+        newest = {
+            each.write.values.get(self.key, each.order_ref): each
+            for each in sorted(writes, key=lambda each: each.version)
+        }
+        values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}
+        connection.execute(self._statement.encode(), {"_keys": list(newest), **values})
+
+    def _value(self, column: str, each: NumberedWrite) -> Json:
+        if column == "version":
+            return each.version
+        values = each.write.values
+        if self.columns[column] != "jsonb":
+            return values[column]
+        return encode(values.get(column, values))
+
+
+def _upsert(rows: Rows) -> str:
+    columns = ", ".join(rows.columns)
+    taken = ", ".join(
+        f"given.{name}::jsonb" if kind == "jsonb" else f"given.{name}" for name, kind in rows.columns.items()
+    )
+    arrays = ", ".join(f"%({name})s::{'text' if kind == 'jsonb' else kind}[]" for name, kind in rows.columns.items())
+    changes = ", ".join(f"{name} = excluded.{name}" for name in rows.columns)
+    touched = f", {rows.touched} = now()" if rows.touched else ""
+    return f"""
+INSERT INTO {rows.table} ({rows.key}, {columns})
+SELECT given.{rows.key}, {taken}
+FROM unnest(%(_keys)s::text[], {arrays}) AS given ({rows.key}, {columns})
+ORDER BY given.{rows.key}
+ON CONFLICT ({rows.key}) DO UPDATE SET {changes}{touched}
+WHERE {rows.table}.version < excluded.version"""  # noqa: S608 - names that were checked

@@ -1,0 +1,161 @@
+"""Runs a service, or what else consumes: settings, signals, connections and threads are here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from outbox.consumer import (
+    ConsumerRuntime,
+    Disposition,
+    Expiry,
+    Handler,
+    Metric,
+    Observe,
+    RuntimeSettings,
+    Shedding,
+    Versions,
+    rarely_collected,
+)
+from outbox.installation import Installation
+from outbox.kafka.port import Admin
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka.python_reader import PythonReader
+from outbox.metrics import Counters, served
+from outbox.telemetry import log_to_stderr
+from strangler.service.settings import RunSettings
+
+logger = logging.getLogger(__name__)
+
+ENDED_WITHIN_S = 30.0  # the calls under way have timeouts below it
+
+
+class Worker(Protocol):
+    """What works in a thread beside a consumer: `run` blocks until `stop`, `wake` says that there may be more to do."""
+
+    def run(self) -> None: ...
+    def wake(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consuming:
+    """A consumer, complete but for its addresses. `wakes`: the dispositions after which the worker has more to do."""
+
+    name: str
+    group: str
+    schema: str
+    topics: tuple[str, ...]
+    handler: Handler
+    settings: RuntimeSettings
+    expiry: Expiry | None = None
+    versions: Versions | None = None
+    shedding: Shedding = field(default_factory=Shedding)
+    wakes: frozenset[Disposition] = frozenset(Disposition)
+
+
+def consume(
+    consuming: Consuming, settings: RunSettings, make_worker: Callable[[Observe], Worker | None] = lambda _: None
+) -> None:
+    """Consume until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
+
+    The worker that is made runs beside it; if either dies, both end, and what went wrong is raised.
+    """
+    log_to_stderr()
+    counters = Counters({"context": consuming.name})
+    worker = make_worker(counters)
+    with (
+        served(counters, settings.metrics),
+        closing(PythonAdmin(settings.kafka, client_id=consuming.name)) as admin,
+    ):
+        runtime = _runtime(consuming, settings, admin, Signals(consuming, worker, counters))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runtime.stop())
+        with rarely_collected(), _beside(worker, runtime):
+            runtime.run()
+
+
+class Signals:
+    """The runtime's counts as signals: partitions are there, and something was committed. Called from many threads."""
+
+    def __init__(self, consuming: Consuming, worker: Worker | None, counters: Counters) -> None:
+        self._name, self._wakes = consuming.name, consuming.wakes
+        self._worker, self._counters = worker, counters
+        self._ready, self._lock = False, threading.Lock()
+
+    def __call__(self, name: str, value: int, **labels: str) -> None:
+        self._counters(name, value, **labels)
+        if name == Metric.ASSIGNED:
+            self._say_ready()
+        elif name == Metric.DISPOSITION:
+            logger.debug("events_handled", extra={"count": value, **labels})
+            if self._worker is not None and labels.get("disposition") in self._wakes:
+                self._worker.wake()
+
+    def _say_ready(self) -> None:
+        with self._lock:
+            first, self._ready = not self._ready, True
+        if first:
+            sys.stdout.write(f"ready {self._name}\n")
+            sys.stdout.flush()
+
+
+def _runtime(consuming: Consuming, settings: RunSettings, admin: Admin, signals: Signals) -> ConsumerRuntime:
+    with settings.connect(consuming.schema) as connection:
+        ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
+    return ConsumerRuntime(
+        consumer=PythonConsumer(
+            settings.kafka,
+            group=ours.kafka_group(consuming.group),
+            timing=settings.timing,
+            client_id=consuming.name,
+        ),
+        admin=admin,
+        connect=lambda: settings.connect(consuming.schema),
+        group=settings.group(consuming.group),
+        topics=settings.topics(consuming.topics),
+        handler=consuming.handler,
+        settings=consuming.settings,
+        fault_points=settings.fault_points,
+        observe=signals,
+        reader=lambda: PythonReader(settings.kafka, client_id=f"{consuming.name}-release"),
+        sources=ours.sources,
+        expiry=consuming.expiry,
+        versions=consuming.versions,
+        shedding=consuming.shedding,
+    )
+
+
+@contextmanager
+def _beside(worker: Worker | None, runtime: ConsumerRuntime) -> Iterator[None]:
+    """The worker beside the runtime, in a thread."""
+    if worker is None:
+        yield
+        return
+    died: list[BaseException] = []
+    thread = threading.Thread(target=_work, args=(worker, runtime, died), name="worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(ENDED_WITHIN_S)
+    if died:
+        raise died[0]
+
+
+def _work(worker: Worker, runtime: ConsumerRuntime, died: list[BaseException]) -> None:
+    """A worker that dies takes the process along: its work must not pile up behind a healthy look."""
+    try:
+        worker.run()
+    except Exception as error:  # the thread's edge
+        logger.exception("worker_died")
+        died.append(error)
+        runtime.stop()

@@ -1,0 +1,117 @@
+"""A service, run: its consumer as its policy says, and the sender of its effects where it asks vendors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from outbox.consumer import (
+    Bound,
+    BudgetRule,
+    Disposition,
+    FloodRule,
+    Observe,
+    RetryBudget,
+    RetryRule,
+    RuntimeSettings,
+    Versions,
+)
+from outbox.errors import ConfigurationError
+from outbox.policy import FlowPolicy, require
+from strangler.service.declaration import Service
+from strangler.service.runner import Consuming, consume
+from strangler.service.settings import RunSettings
+from strangler.service.shedding import expiry_of, shedding_of
+from strangler.step.effects import EffectSender, SenderSettings
+from strangler.step.handled import handled_by
+from strangler.step.handler import MAX_VERSION
+from strangler.step.vendor import Vendor
+
+
+def run(
+    service: Service,
+    settings: RunSettings,
+    *,
+    subject: str = "",
+    consuming: RuntimeSettings | None = None,
+    sending: SenderSettings | None = None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
+
+    `subject`: the topic of a service that names none. `consuming` and `sending` are as its policy and the defaults
+    say, unless given. `ConfigurationError` lists what its policy says against itself, before anything is opened.
+    """
+    require(service.policy)
+    consuming = consuming or runtime_settings(service.policy, settings.lanes)
+    vendors = service.reached_vendors(settings.environ)
+
+    def sender(observe: Observe) -> EffectSender | None:
+        if not vendors:
+            return None
+        budget = consuming.retry.budget
+        return sender_of(service, settings, budget, vendors=vendors, observe=observe, sending=sending)
+
+    consume(consuming_of(service, settings, consuming, subject), settings, sender)
+
+
+def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSettings, subject: str) -> Consuming:
+    return Consuming(
+        name=service.name,
+        group=service.name,
+        schema=service.schema,
+        topics=service.context(subject).topics,
+        handler=service.handler(settings.fault_points),
+        settings=consuming,
+        expiry=expiry_of(service.policy),
+        versions=versions_of(service, settings.group(service.name)),
+        shedding=shedding_of(service, settings.dsn),
+        wakes=frozenset({Disposition.APPLIED}),
+    )
+
+
+def versions_of(service: Service, group: str) -> Versions | None:
+    """How the service waits for missing versions, as its policy says."""
+    if service.policy.versions is None:
+        return None
+    if service.decide is None:
+        raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
+    return Versions.of(service.policy, group, handled_by(service.name, service.concerns), MAX_VERSION)
+
+
+def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSettings:
+    """What the policy says of queues and retries, as the runtime takes it."""
+    chosen = RuntimeSettings(
+        bound=Bound(policy.queue_bound, policy.queue_bytes),
+        retry=RetryRule(
+            attempts=policy.retry.attempts,
+            base_s=policy.retry.base_s,
+            cap_s=policy.retry.cap_s,
+            budget=BudgetRule(policy.retry.budget_ratio, policy.retry.budget_floor_per_s),
+            over_budget=policy.retry.over_budget,
+        ),
+        flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
+    )
+    return chosen if lanes is None else replace(chosen, lanes=lanes)
+
+
+def sender_of(
+    service: Service,
+    settings: RunSettings,
+    budget: BudgetRule,
+    *,
+    vendors: Mapping[str, Vendor],
+    observe: Observe,
+    sending: SenderSettings | None,
+) -> EffectSender:
+    """The budget is the group's, which its consumer spends from too."""
+    return EffectSender(
+        connect=lambda: settings.connect(service.schema),
+        step=service.name,
+        vendors=vendors,
+        conclude=service.conclude,
+        apply_writes=service.apply_writes,
+        budget=RetryBudget(settings.group(service.name), budget),
+        settings=sending,
+        fault_points=settings.fault_points,
+        observe=observe,
+    )

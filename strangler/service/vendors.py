@@ -1,0 +1,55 @@
+"""A service's vendors, reached: each operation by its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from strangler.service.http_vendor import HttpVendor
+from strangler.step.intents import Json
+from strangler.step.vendor import Answer, AnswerKind, Vendor
+
+# A vendor with one operation, with several by name, or one of the team's own making.
+Declared = HttpVendor | Mapping[str, HttpVendor] | Vendor
+
+
+def reached(vendors: Mapping[str, Declared], environ: Mapping[str, str], caller: str) -> dict[str, Vendor]:
+    """Clients for all of them; `BadInput` where the environment lacks an address. `caller`: whose vendors they are."""
+    return {name: _reached(name, vendor, environ, caller) for name, vendor in vendors.items()}
+
+
+def _reached(name: str, vendor: Declared, environ: Mapping[str, str], caller: str) -> Vendor:
+    match vendor:
+        case HttpVendor():
+            return vendor.at(environ, caller)
+        case Mapping():
+            return Operations(name, {operation: one.at(environ, caller) for operation, one in vendor.items()})
+        case _:
+            return vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """A `Vendor` that does several things; one that it lacks is refused without asking."""
+
+    name: str
+    of: Mapping[str, Vendor]
+
+    @property
+    def timeout_s(self) -> float:
+        return max(one.timeout_s for one in self.of.values())
+
+    @property
+    def key_lifetime_s(self) -> float:
+        return min(one.key_lifetime_s for one in self.of.values())
+
+    def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer:
+        found = self.of.get(operation)
+        return self._lacks(operation) if found is None else found.send(key, operation, body)
+
+    def look_up(self, key: str, operation: str) -> Answer:
+        found = self.of.get(operation)
+        return self._lacks(operation) if found is None else found.look_up(key, operation)
+
+    def _lacks(self, operation: str) -> Answer:
+        return Answer(AnswerKind.REFUSED, {"reason": f"{self.name} has no operation {operation!r}"})
