@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from strangler import Json, Undecodable
+from outbox.errors import Undecodable
+from strangler import Json
 
 
 def mapping(body: Mapping[str, Json], name: str) -> Mapping[str, Json]:

@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 from new_services.fields import mapping, optional_text, optional_whole, text, whole
 from new_services.order_state import Order, read_order
-from strangler import Event, Intent, Json, Undecodable
+from outbox import Event
+from outbox.errors import Undecodable
+from strangler import Intent, Json
 
 SOLD = ("OrderPlaced", "OrderCancelled")
 LATER = ("OrderRejected",)  # has the version of the order that it ends

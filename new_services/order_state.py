@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from new_services.fields import kind, one_of, optional_text, text, whole
-from strangler import Json, Undecodable
+from outbox.errors import Undecodable
+from strangler import Json
 
 STATUSES = ("pending", "placed", "partly_cancelled", "cancelled", "rejected")
 CHANNELS = ("web", "store_pickup", "marketplace")

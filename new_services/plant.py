@@ -17,7 +17,8 @@ from dataclasses import asdict
 import psycopg
 
 from new_services.plant_kinds import KINDS, Planted, World, given
-from strangler import BadInput, DependencyDown, PsycopgConnection, RefusedError
+from outbox import PsycopgConnection
+from strangler import BadInput, DependencyDown, RefusedError
 
 HOLD_LIMIT_S = 900.0
 

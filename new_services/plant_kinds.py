@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import requests
 
-from strangler import BadInput, DependencyDown, PsycopgConnection, RefusedError, bucket
+from outbox import PsycopgConnection
+from strangler import BadInput, DependencyDown, RefusedError, bucket
 
 TIMEOUT_S = 10.0
 

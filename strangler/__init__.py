@@ -11,17 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from outbox.append import append_all as append_all
-    from outbox.connection import PsycopgConnection as PsycopgConnection
-    from outbox.consumer.handler import Disposition as Disposition
-    from outbox.consumer.handler import Handler as Handler
-    from outbox.consumer.handler import Poison as Poison
-    from outbox.errors import Undecodable as Undecodable
+    from outbox import Policy as Policy
     from outbox.event import Event as Event
-    from outbox.event import ReceivedEvent as ReceivedEvent
     from outbox.policy import DuplicateImpact as DuplicateImpact
     from outbox.policy import Expired as Expired
-    from outbox.policy import FlowPolicy as FlowPolicy
     from outbox.policy import Loss as Loss
     from outbox.policy import OverBudget as OverBudget
     from outbox.policy import Quarantine as Quarantine
@@ -73,12 +66,9 @@ if TYPE_CHECKING:
     from strangler.subject import Subject as Subject
 
 _HOMES = {
-    "outbox.connection": "PsycopgConnection",
-    "outbox.errors": "Undecodable",
-    "outbox.event": "Event ReceivedEvent",
-    "outbox.consumer.handler": "Disposition Handler Poison",
-    "outbox.policy": "DuplicateImpact Expired FlowPolicy Loss OverBudget Quarantine Retry Sampling ServiceClass"
-    " Versions",
+    "outbox": "Policy",
+    "outbox.event": "Event",
+    "outbox.policy": "DuplicateImpact Expired Loss OverBudget Quarantine Retry Sampling ServiceClass Versions",
     "strangler.authority.shared": "Holder Shared",
     "strangler.choreography.graph": "Choreography",
     "strangler.contexts": "Context",
@@ -100,7 +90,6 @@ _HOMES = {
     "strangler.step.intents": "Call Emit Intent Json Write effect_key first_number",
     "strangler.step.storable": "encode",
     "strangler.step.vendor": "Answer AnswerKind Vendor",
-    "outbox.append": "append_all",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)  # noqa: PLE0605 - a test holds it against the imports above

@@ -10,7 +10,8 @@ from typing import LiteralString
 
 from new_services.fraud.decide import settle
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
-from strangler import Event, Json, NumberedWrite, PsycopgConnection, append_all, emitted
+from outbox import Event, PsycopgConnection, append_all
+from strangler import Json, NumberedWrite, emitted
 
 STEP = "fraud"
 

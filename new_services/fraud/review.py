@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import requests
 
-from strangler import BadInput, DependencyDown, PsycopgConnection, RefusedError
+from outbox import PsycopgConnection
+from strangler import BadInput, DependencyDown, RefusedError
 
 CANCELLATION_REF = "fraud-review"  # one per order: asked again, legacy knows it
 TIMEOUT_S = 10.0

@@ -4,9 +4,10 @@ from new_services.fraud.decide import conclude, decide
 from new_services.fraud.effects import apply_writes
 from new_services.fraud.review import cancel
 from new_services.order_event import reading
-from strangler import DuplicateImpact, Expired, FlowPolicy, HttpVendor, Loss, Review, Service, ServiceClass
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, HttpVendor, Loss, Review, Service, ServiceClass
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="fraud",
     loss=Loss.LOSSLESS,
     deadline_s=60.0,

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from new_services.outcomes import COMPENSATION, tell
-from strangler import Emit, Event, Json, NumberedWrite, PsycopgConnection, append_all, emitted, encode
+from outbox import Event, PsycopgConnection, append_all
+from strangler import Emit, Json, NumberedWrite, emitted, encode
 
 STEP = "inventory"
 PLACED = 1  # the version whose reservation takes stock; later ones only give back

@@ -3,9 +3,10 @@
 from new_services.inventory.decide import decide
 from new_services.inventory.effects import apply_writes
 from new_services.order_event import LATER, reading
-from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Service, ServiceClass
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, Loss, Service, ServiceClass
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="inventory",
     loss=Loss.LOSSLESS,
     deadline_s=120.0,

@@ -2,9 +2,10 @@
 
 from new_services.notification.decide import decide
 from new_services.order_event import SOLD, reading
-from strangler import DuplicateImpact, FlowPolicy, HttpVendor, Loss, Retry, Service, ServiceClass, Versions
+from outbox import Policy
+from strangler import DuplicateImpact, HttpVendor, Loss, Retry, Service, ServiceClass, Versions
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="notification",
     loss=Loss.LOSSLESS,
     deadline_s=3600.0,

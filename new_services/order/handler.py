@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from new_services.order.status import Progress, after, knows
 from new_services.order_event import OrderEvent, parse
-from strangler import Disposition, Event, Ownership, Poison, PsycopgConnection, ReceivedEvent
+from outbox import Disposition, Event, Poison, PsycopgConnection, ReceivedEvent
+from strangler import Ownership
 
 # Topics bring events of one order to several lanes at once: the row exists before it is locked, so they wait.
 OPEN = """

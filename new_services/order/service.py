@@ -1,9 +1,10 @@
 """The order projection, declared: what it promises under pressure, and what it reads."""
 
 from new_services.order.handler import OrderHandler
-from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Service
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, Loss, Service
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="order",
     loss=Loss.DEFERRABLE,
     deadline_s=120.0,

@@ -3,9 +3,10 @@
 from new_services.order_event import LATER, reading
 from new_services.payment.decide import conclude, decide
 from new_services.payment.effects import apply_writes, charge_key
-from strangler import DuplicateImpact, Expired, FlowPolicy, HttpVendor, Loss, Service, ServiceClass
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, HttpVendor, Loss, Service, ServiceClass
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="payment",
     loss=Loss.LOSSLESS,
     deadline_s=120.0,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from new_services.recommendation.affinity import Pair, difference
-from strangler import NumberedWrite, PsycopgConnection, encode
+from outbox import PsycopgConnection
+from strangler import NumberedWrite, encode
 
 # Lock order: baskets by reference, then counters by pair, across the whole batch. A popular pair is in one order
 # of ten, so that lanes meet on it all the time.

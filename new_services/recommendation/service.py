@@ -3,9 +3,10 @@
 from new_services.order_event import SOLD, reading
 from new_services.recommendation.decide import decide
 from new_services.recommendation.effects import apply_writes
-from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, Retry, Sampling, Service, ServiceClass
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, Loss, OverBudget, Retry, Sampling, Service, ServiceClass
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="recommendation",
     loss=Loss.LOSSY,
     deadline_s=86_400.0,

@@ -2,9 +2,10 @@
 
 from new_services.order_event import SOLD, reading
 from new_services.search.decide import decide
-from strangler import DuplicateImpact, Expired, FlowPolicy, Loss, Rows, Service, ServiceClass, Versions
+from outbox import Policy
+from strangler import DuplicateImpact, Expired, Loss, Rows, Service, ServiceClass, Versions
 
-POLICY = FlowPolicy(
+POLICY = Policy(
     flow="search",
     loss=Loss.DEFERRABLE,
     deadline_s=300.0,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 
-from outbox.consumer import Handler
+from outbox.consumer.handler import Answering
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
 from outbox.policy import FlowPolicy
@@ -21,6 +21,8 @@ from strangler.step.conclude import Conclude, tell
 from strangler.step.handler import StepHandler
 from strangler.step.intents import INTENTS_PER_EVENT, Intent
 from strangler.step.vendor import Vendor
+
+UNNAMED = "events"  # the flow of a policy that names none: it gets the service's name
 
 Decide = Callable[[Event], Sequence[Intent]]
 
@@ -39,6 +41,7 @@ class Service:
     `writes(connection, writes)` applies the `Write` intents of a batch in its transaction; `Rows` does for a
     projection. `tables`: what `strangler rebuild` makes anew; those of `Rows` by themselves.
     `vendors`: by the name that `Call` uses, an `HttpVendor`, several by operation, or a `Vendor` of the team's own.
+    `policy`: what it promises under pressure; a policy that names no flow gets the service's name.
     `conclude(effect, ending, outcome)` is pure: the intents that follow a vendor's answer, in the transaction that ends
     the effect. `awaited`: the chain waits for its outcome.
     `later`: event types that share their aggregate version with another event of the same subject; their claims and
@@ -49,10 +52,8 @@ class Service:
 
     Raises `BadInput` for what contradicts itself.
 
-    >>> from outbox.policy import DuplicateImpact, FlowPolicy, Loss
-    >>> from strangler.step.intents import Call
-    >>> policy = FlowPolicy("mail", Loss.LOSSLESS, 3600.0, True, DuplicateImpact.HARMFUL, "the mail service's key",
-    ...     "order", "mail service", None, 100, "a second of mails")
+    >>> from strangler import Call, Policy
+    >>> policy = Policy.lossless(deadline_s=3600, guard="the mail service's key")
     >>> mail = Service("mail", on=("OrderPlaced",), decide=lambda event: [Call("mail", "send", {})], policy=policy)
     >>> mail.context("order").topics
     ('order',)
@@ -72,11 +73,13 @@ class Service:
     awaited: bool = False
     later: tuple[str, ...] = ()
     review: Review | None = None
-    project: Handler | None = None
+    project: Answering | None = None
     schema: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", self.schema or self.name)
+        if self.policy.flow == UNNAMED:
+            object.__setattr__(self, "policy", replace(self.policy, flow=self.name))
         problem = next(_problems(self), None)
         if problem is not None:
             raise BadInput(f"service {self.name!r} {problem}")
@@ -111,7 +114,7 @@ class Service:
             fault_points=fault_points,
         )
 
-    def handler(self, fault_points: FaultPoints | None = None) -> Handler:
+    def handler(self, fault_points: FaultPoints | None = None) -> Answering:
         """What handles a batch of its events."""
         return self.project or self.step(fault_points)
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import strangler
+from outbox import Disposition, PsycopgConnection
 from outbox.event import ReceivedEvent
-from strangler import BadInput, Disposition, HttpVendor, PsycopgConnection, Rows, Service
+from strangler import BadInput, HttpVendor, Rows, Service
 from strangler.contexts import Context, context_of, declared
 from strangler.errors import BadPlan
 from strangler.service.review import Review
