@@ -12,6 +12,7 @@ from strangler.ownership import Ownership
 from strangler.plan import Plan
 from strangler.stages import Stage, StageRow, spoken
 from strangler.store import AuditedMove, last_moves, read_stages
+from strangler.subject import Subject
 
 # The header's epoch would make a group of almost every order of a busy hour.
 OWNERS: LiteralString = """
@@ -90,10 +91,10 @@ def next_command(row: StageRow, unfinished: int) -> str:
     return following
 
 
-def status_lines(status: Status) -> list[str]:
+def status_lines(status: Status, subject: Subject) -> list[str]:
     """For people: a table, then what needs attention."""
     width = max(len(step.step) for step in status.steps)
-    lines = [f"epoch {status.epoch}, {status.orders} orders pinned"]
+    lines = [f"epoch {status.epoch}, {status.orders} {subject.plural} pinned"]
     for step in status.steps:
         owners = ", ".join(f"{step.orders.get(owner, 0)} {owner}" for owner in ("legacy", "shadow", "new"))
         lines.append(f"{step.step:<{width}}  {spoken(step.stage, step.ramp_bp):<12}  {owners}")
@@ -102,7 +103,9 @@ def status_lines(status: Status) -> list[str]:
             when = f"epoch {made.epoch}, {made.moved_at:%Y-%m-%d %H:%M:%S}"
             lines.append(f"{'':<{width}}  last: {when} by {made.actor}: {made.reason}")
         if step.unfinished:
-            lines.append(f"{'':<{width}}  {step.unfinished} orders wait for an interrupted hand-back")
+            lines.append(f"{'':<{width}}  {step.unfinished} {subject.plural} wait for an interrupted hand-back")
         lines.append(f"{'':<{width}}  next: {step.next_command}")
-    lines += [f"{name} has a stage but is not in the plan: orders are still pinned to it" for name in status.strangers]
-    return lines
+    return lines + [
+        f"{name} has a stage but is not in the plan: {subject.plural} are still pinned to it"
+        for name in status.strangers
+    ]

@@ -25,6 +25,7 @@ class Subject:
     """What the plan's chain is about: `Subject("booking", table="public.bookings")`.
 
     `name`: one, in the singular; output, headers (`Strangler-Booking-Ref`, `Strangler-Rejected`), default paths use it.
+    `plural`: several of them, by default the name and an s.
     `table` and its columns are read for the judge: `ref` (text, unique), `version` (whole number, 0 before the first
     event) and `owners` (the ownership header as it came with the request, or NULL). `refused`: an SQL expression over
     the table's row for the step that refused it after it was stored, NULL where none has; its refusal counts as one
@@ -53,15 +54,32 @@ class Subject:
     owners: str = "ownership"
     refused: str = "NULL"
     undecided: str = "false"
+    plural: str = ""
     path: str = ""
     hand_back_path: str = ""
     caller: Callers | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", self.path or f"/{self.name}s/{{ref}}")
+        object.__setattr__(self, "plural", self.plural or f"{self.name}s")
+        object.__setattr__(self, "path", self.path or f"/{self.plural}/{{ref}}")
         object.__setattr__(
-            self, "hand_back_path", self.hand_back_path or f"/internal/steps/{{step}}/{self.name}s/{{ref}}"
+            self, "hand_back_path", self.hand_back_path or f"/internal/steps/{{step}}/{self.plural}/{{ref}}"
         )
+
+    def words(self, text: str) -> str:
+        """A sentence of the toolkit with this subject's name in it.
+
+        >>> Subject("entry", plural="entries", table="t").words("a subject waits, 3 subjects were pinned")
+        'an entry waits, 3 entries were pinned'
+        """
+        article = "an" if self.name[0] in "aeiou" else "a"
+        for toolkit, ours in (
+            ("a subject", f"{article} {self.name}"),
+            ("subject", self.name),
+            ("subjects", self.plural),
+        ):
+            text = re.sub(rf"\b{toolkit}\b", ours, text)
+        return text
 
     def facts(self, connection: PsycopgConnection) -> Iterable[OrderFacts]:
         """All subjects, by `read` or from `table`; the connection is the legacy database's."""

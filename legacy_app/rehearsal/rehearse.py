@@ -75,7 +75,7 @@ def _strangle(scene: Scene, report: RehearsalReport) -> None:
     report.new_path = repeat_peak(scene, symptoms(scene, summary), peak_out)
     scene.narrator.act("Reconciliation: what both sides must have seen, compared order by order")
     judged = reconcile(scene.plan, scene.environ, timeout_s=SETTLED_WITHIN_S)
-    _tell(judged, scene.narrator)
+    _tell(judged, scene)
     report.choreography = ended_orders(scene)
     told = ", ".join(
         f"{count} {standing.replace('_', ' ')}" for standing, count in report.choreography.items() if count
@@ -108,7 +108,7 @@ def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
     planted = plant(scene)
     late = _stick_one(scene)
     final = reconcile(scene.plan, scene.environ, everything=True, timeout_s=SETTLED_WITHIN_S)
-    _tell(final, scene.narrator)
+    _tell(final, scene)
     hits = found(planted, final.judgements)
     named = {(fault.step, fault.order_ref, fault.verdict) for fault in hits}
     known = [finding for finding in final.judgements if (finding.step, finding.order_ref, finding.verdict) in named]
@@ -141,6 +141,6 @@ def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     return [(fault, hit)]
 
 
-def _tell(judged: Report, narrator: Narrator) -> None:
-    for line in judged.lines():
-        narrator.say(line)
+def _tell(judged: Report, scene: Scene) -> None:
+    for line in judged.lines(scene.plan.subject):
+        scene.narrator.say(line)

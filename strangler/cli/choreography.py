@@ -50,7 +50,8 @@ def check(invocation: Invocation) -> int:
     if not problems and not invocation.args.graph_only:
         with invocation.connect() as connection:
             found = audit(connection, graph)
-    invocation.emit(_data(problems, found), [*_graph_lines(graph, problems), *_audit_lines(found)])
+    said = [*_graph_lines(graph, problems), *_audit_lines(found)]
+    invocation.emit(_data(problems, found), [plan.subject.words(line) for line in said])
     return 1 if problems or (found is not None and not found.proved) else 0
 
 
@@ -74,7 +75,7 @@ def _data(problems: Sequence[Problem], found: Audit | None) -> Json:
 
 def _graph_lines(graph: Choreography, problems: Sequence[Problem]) -> Sequence[str]:
     if problems:
-        return [f"the graph breaks {len(problems)} rules; the orders were not looked at", *map(str, problems)]
+        return [f"the graph breaks {len(problems)} rules; the subjects were not looked at", *map(str, problems)]
     never = "".join(f"; {promise.broken!r} has no path" for promise in graph.promises)
     return [f"proved from the graph: every path of {len(graph.events)} events ends within {graph.within_s:g} s{never}"]
 
@@ -90,7 +91,7 @@ def _audit_lines(found: Audit | None) -> Sequence[str]:
     late = f", {found.late} of them ended late" if found.late else ""
     more = len(found.findings) - SHOWN
     return [
-        f"{said}: {total} orders: {counts or 'none'}{late}",
+        f"{said}: {total} subjects: {counts or 'none'}{late}",
         *map(_finding_line, found.findings[:SHOWN]),
         *([f"... and {more} more; --json has them all"] if more > 0 else []),
     ]

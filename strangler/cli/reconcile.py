@@ -38,7 +38,7 @@ def run(invocation: Invocation) -> int:
     document = report.to_json()
     if arguments.report is not None:
         arguments.report.write_text(json.dumps(document, indent=2, default=str) + "\n")
-    invocation.emit(document, report.lines())
+    invocation.emit(document, report.lines(plan.subject))
     if report.exit_code == 3:
         invocation.talk("not everything could be judged: what was not reached is UNKNOWN, and no proof of anything")
     return report.exit_code

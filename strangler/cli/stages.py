@@ -16,6 +16,7 @@ from strangler.ownership import BUCKETS
 from strangler.stages import Stage
 from strangler.status import read_status, status_lines
 from strangler.store import AuditedMove, stage_moves
+from strangler.subject import Subject
 
 Subparsers = argparse._SubParsersAction
 STAGES = [stage.value for stage in Stage]
@@ -43,7 +44,7 @@ def run_status(invocation: Invocation) -> int:
     plan = invocation.plan()
     with invocation.connect() as connection:
         status = read_status(connection, plan)
-    invocation.emit(asdict(status), status_lines(status))
+    invocation.emit(asdict(status), status_lines(status, plan.subject))
     return 0
 
 
@@ -73,9 +74,8 @@ def run_rollback(invocation: Invocation) -> int:
     plan.step(args.step)
     with invocation.connect() as connection:
         moved = rollback(connection, plan, args.step, to=to, dry_run=args.dry_run, **told)
-    return _tell(
-        invocation, moved, f"orders pinned before, not started yet: strangler hand-back {args.step} --reason ..."
-    )
+    following = f"{plan.subject.plural} pinned before, not started yet: strangler hand-back {args.step} --reason ..."
+    return _tell(invocation, moved, following)
 
 
 def run_hand_back(invocation: Invocation) -> int:
@@ -84,7 +84,10 @@ def run_hand_back(invocation: Invocation) -> int:
     plan.step(args.step)
     if args.dry_run:
         count = count_unstarted(plan, environ, args.step)
-        invocation.emit({"dry_run": True, "unstarted": count}, [f"would hand back up to {count} orders of {args.step}"])
+        invocation.emit(
+            {"dry_run": True, "unstarted": count},
+            [f"would hand back up to {count} {plan.subject.plural} of {args.step}"],
+        )
         return 0
     outcome = hand_back(
         plan,
@@ -95,7 +98,7 @@ def run_hand_back(invocation: Invocation) -> int:
         timeout_s=args.timeout,
         fault_points=FaultPoints.from_environ(environ),
     )
-    invocation.emit(asdict(outcome), _hand_back_lines(outcome))
+    invocation.emit(asdict(outcome), _hand_back_lines(outcome, plan.subject))
     return 1 if outcome.failed else 0
 
 
@@ -147,9 +150,9 @@ def _history_lines(moves: Sequence[AuditedMove]) -> list[str]:
     return lines or ["no step has moved yet"]
 
 
-def _hand_back_lines(outcome: HandBack) -> list[str]:
+def _hand_back_lines(outcome: HandBack, subject: Subject) -> list[str]:
     lines = [
-        f"{outcome.handed_back} orders handed back to legacy, which has acted on them",
+        f"{outcome.handed_back} {subject.plural} handed back to legacy, which has acted on them",
         f"{outcome.started} had been started: the new side finishes them",
     ]
     if outcome.not_committed:
@@ -160,4 +163,4 @@ def _hand_back_lines(outcome: HandBack) -> list[str]:
         lines.append(f"{outcome.failed} FAILED or were not reached in time; run again: it goes on where it stopped")
     if outcome.stage is Stage.LIVE:
         lines.append(f"{outcome.step} is live, so only interrupted hand-backs were finished; roll back to return more")
-    return [*lines, "undo: none; an order that was handed back stays with legacy"]
+    return [*lines, subject.words("undo: none; a subject that was handed back stays with legacy")]

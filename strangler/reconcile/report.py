@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from strangler.facts import FINAL, Judgement, Verdict
 from strangler.reconcile.findings import FINDINGS, GRAVEST_FIRST
+from strangler.reconcile.reasons import Reason
 from strangler.step.intents import Json
+from strangler.subject import Subject
 
 MAX_SHOWN = 1_000  # judgements kept per step and class; the counts have them all, the verdict table the final ones
 MAX_CHANGES = 1_000
 EXAMPLES = 3
+REASONS = frozenset(reason.value for reason in Reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,12 @@ class Report:
             "seconds": round(self.seconds, 3),
         }
 
-    def lines(self) -> list[str]:
-        """For a person: what was compared, and each kind of finding in a sentence."""
+    def lines(self, subject: Subject) -> list[str]:
+        """For a person, in the plan's words: what was compared, and each kind of finding in a sentence."""
         lines = []
         for step in self.steps:
-            lines.append(self._summary(step))
-            lines += self._sentences(step)
+            lines.append(self._summary(step, subject))
+            lines += self._sentences(step, subject)
             if self.standing[step]:
                 number = self.standing[step].total()
                 lines.append(f"  {number} finding(s) of earlier runs stand; repair them, then audit with --all")
@@ -104,22 +107,24 @@ class Report:
             lines.append(f"{len(self.changes)} verdict(s) are no longer what an earlier run said")
         return lines
 
-    def _summary(self, step: str) -> str:
+    def _summary(self, step: str, subject: Subject) -> str:
         counts, owners = self.counts[step], self.by_owner[step]
         compared = sum(counts[verdict] for verdict in FINAL)
         by_owner = ", ".join(f"{owner} {number}" for owner, number in sorted(owners.items())) or "none"
         said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(GRAVEST_FIRST) if counts[verdict])
-        return f"{step}: {compared} effects of {owners.total()} orders compared ({by_owner}): {said or 'nothing new'}"
+        whose = f"{owners.total()} {subject.plural}"
+        return f"{step}: {compared} effects of {whose} compared ({by_owner}): {said or 'nothing new'}"
 
-    def _sentences(self, step: str) -> Iterator[str]:
+    def _sentences(self, step: str, subject: Subject) -> Iterator[str]:
         if self.unknown.get(step):
             yield f"  nothing final can be said of the new side: {self.unknown[step]}"
         ordered = sorted(self.reasons[step], key=lambda each: GRAVEST_FIRST.index(Verdict(each[0])))
         for verdict, reason in ordered:
             alike = [one for one in self.judgements if (one.step, one.verdict, one.reason) == (step, verdict, reason)]
             number = self.reasons[step][verdict, reason]
-            orders = "1 effect" if number == 1 else f"{number} effects"
-            yield f"  {orders} {verdict.upper()}: {reason}{_examples(alike)}"
+            effects = "1 effect" if number == 1 else f"{number} effects"
+            why = subject.words(reason) if reason in REASONS else reason
+            yield f"  {effects} {verdict.upper()}: {why}{_examples(alike)}"
 
     def _left_out(self) -> int:
         return sum(

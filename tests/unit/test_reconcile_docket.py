@@ -6,6 +6,7 @@ from strangler.facts import Judgement, Verdict
 from strangler.reconcile.docket import Docket, Key
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
+from strangler.subject import Subject
 
 STEP = "mailing"
 
@@ -167,7 +168,7 @@ def test_shown_findings_are_bounded_and_counted_all() -> None:
 def test_lines_say_it_in_words() -> None:
     report, _ = hold([said(Verdict.MATCH), said(Verdict.MISSING, "lost")])
 
-    assert report.lines() == [
-        "mailing: 2 effects of 2 orders compared (new 2): 1 match, 1 missing",
+    assert report.lines(Subject("booking")) == [
+        "mailing: 2 effects of 2 bookings compared (new 2): 1 match, 1 missing",
         "  1 effect MISSING: reason of missing (lost)",
     ]
