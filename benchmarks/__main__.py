@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
 from benchmarks.question import Answer, Question
-from strangler.local.stack import Stack
+from strangler.local import Stack
 
 QUESTIONS: dict[str, Question] = {
     "consumer_effect": consumer_effect.measure,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 from flask import Flask, Response, jsonify, request
-
-from strangler.http_server import serve
 
 
 def make_app() -> Flask:
@@ -23,7 +19,3 @@ def make_app() -> Flask:
         return jsonify(ok=True)
 
     return app
-
-
-if __name__ == "__main__":
-    serve(make_app, port=int(os.environ["PORT"]), threads=16)

@@ -7,16 +7,13 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from kafka import KafkaConsumer
+
 from benchmarks.consuming import PARTITIONS, WITHIN_S, Feed, consume, median_of_rounds
 from benchmarks.peers.run import peer
 from benchmarks.question import Answer, LeftOut
-from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, RuntimeSettings
-from outbox.event import ReceivedEvent
-from outbox.kafka.codec import from_record
-from outbox.kafka.port import Consumer
-from outbox.kafka.python_consumer import PythonConsumer
-from strangler.local.stack import Stack
+from outbox import Disposition, PsycopgConnection, ReceivedEvent
+from strangler.local import Stack
 
 EVENTS = 100_000
 PEER_EVENTS = 4_000  # the peers are slow: these are enough
@@ -26,6 +23,7 @@ CREATE TABLE IF NOT EXISTS effects (order_ref text, version bigint);
 CREATE TABLE IF NOT EXISTS inbox (event_id uuid PRIMARY KEY);
 TRUNCATE effects, inbox"""
 EFFECTS = "INSERT INTO effects (order_ref, version) SELECT * FROM unnest(%s::text[], %s::bigint[])"
+EFFECT = "INSERT INTO effects (order_ref, version) VALUES (%s, %s)"
 INBOX = "INSERT INTO inbox (event_id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING true"
 
 
@@ -50,7 +48,7 @@ def write(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Seq
 
 def effects_of(feed: Feed) -> float:
     clear(feed)
-    rate = consume(feed, write, RuntimeSettings())
+    rate = consume(feed, write)
     check_once(feed)
     return rate
 
@@ -59,17 +57,24 @@ def one_by_one(feed: Feed) -> float:
     """The usual consumer: poll, and for each event a transaction with its inbox row and its effect."""
     clear(feed)
     seen, begun, until = 0, 0.0, time.monotonic() + WITHIN_S
-    consumer: Consumer = PythonConsumer(feed.bootstrap, group=f"single-{secrets.token_hex(3)}")
+    consumer = KafkaConsumer(
+        feed.topic,
+        bootstrap_servers=feed.bootstrap,
+        group_id=f"single-{secrets.token_hex(3)}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        metrics_enabled=False,
+    )
     with closing(consumer), feed.connect() as connection:
-        consumer.subscribe([feed.topic], on_assigned=lambda _: None, on_revoked=lambda _: None)
         while seen < feed.events and time.monotonic() < until:
-            for record in consumer.poll(0.1, 500):
-                begun = begun or time.monotonic()
-                event = from_record(record)
-                with connection.transaction():
-                    if connection.execute(INBOX, [event.event.id]).fetchone():
-                        write(connection, [event])
-                seen += 1
+            for records in consumer.poll(timeout_ms=100, max_records=500).values():
+                for record in records:
+                    begun = begun or time.monotonic()
+                    headers = dict(record.headers)
+                    with connection.transaction():
+                        if connection.execute(INBOX, [headers["id"].decode()]).fetchone():
+                            connection.execute(EFFECT, [record.key.decode(), int(headers["version"])])
+                    seen += 1
         ended = time.monotonic()
     check_once(feed)
     return seen / (ended - begun)

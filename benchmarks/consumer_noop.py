@@ -9,22 +9,20 @@ from collections.abc import Sequence
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds
+from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds, rarely_collected
 from benchmarks.question import Answer
-from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, RuntimeSettings, rarely_collected
-from outbox.event import ReceivedEvent
-from outbox.kafka.python_consumer import FETCH_WAIT_MS
-from strangler.local.stack import Stack
+from outbox import Disposition, PsycopgConnection, ReceivedEvent
+from strangler.local import Stack
 
 EVENTS = 200_000
+FETCH_WAIT_MS, POLL_RECORDS = 100, 2_000  # what the runtime gives its own client
 KEYS = 1_000
 
 
 def measure(stack: Stack) -> Answer:
     """A handler that does nothing; positions and fences are written as ever."""
     feed = Feed.filled(stack, EVENTS, KEYS)
-    ours, bare = median_of_rounds([lambda: consume(feed, nothing, RuntimeSettings()), lambda: bare_poll(feed)])
+    ours, bare = median_of_rounds([lambda: consume(feed, nothing), lambda: bare_poll(feed)])
     return Answer("consumer_noop", "records/s", ours, {"bare_poll": bare}, dict(feed.settings()))
 
 
@@ -50,7 +48,7 @@ def bare_poll(feed: Feed) -> float:
         auto_offset_reset="earliest",
         partition_assignment_strategy=[RangePartitionAssignor],
         fetch_max_wait_ms=FETCH_WAIT_MS,
-        max_poll_records=RuntimeSettings().fetch_records,
+        max_poll_records=POLL_RECORDS,
         metrics_enabled=False,
     )
     first, seen, until = 0.0, 0, time.monotonic() + WITHIN_S

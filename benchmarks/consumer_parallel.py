@@ -8,9 +8,8 @@ import time
 from benchmarks.consuming import Feed, consume, median_of_rounds
 from benchmarks.peers.run import peer
 from benchmarks.question import Answer
-from outbox.consumer import Disposition, InParallel, RuntimeSettings
-from outbox.event import ReceivedEvent
-from strangler.local.stack import Stack
+from outbox import Disposition, InParallel, ReceivedEvent
+from strangler.local import Stack
 
 EVENTS = 40_000
 PEER_EVENTS = 10_000
@@ -23,7 +22,7 @@ def measure(stack: Stack) -> Answer:
     """100 keys of 5 ms work each: 20,000/s is the ceiling. `in_turn` is the same work in a plain loop."""
     feed, few = Feed.filled(stack, EVENTS, KEYS), Feed.filled(stack, PEER_EVENTS, KEYS)
     how = InParallel(work, hands=KEYS)
-    ours, in_turn = median_of_rounds([lambda: consume(feed, how, RuntimeSettings()), one_after_another])
+    ours, in_turn = median_of_rounds([lambda: consume(feed, how), one_after_another])
     group = f"pyrallel-{secrets.token_hex(3)}"
     framework = peer("pyrallel", few.bootstrap, few.topic, group, str(few.events), str(WORK_MS))
     peers = {"pyrallel": framework, "in_turn": in_turn}

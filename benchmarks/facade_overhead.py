@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.question import Answer
-from strangler.local.stack import Stack
+from strangler.local import Stack
 
 PLAN = Path(__file__).resolve().parents[1] / "legacy_app" / "plan.py"
 REQUESTS, ROUNDS = 150, 6
@@ -21,8 +21,10 @@ BODY = json.dumps({"client_ref": "c", "lines": [{"sku": str(n), "quantity": 1} f
 def measure(stack: Stack) -> Answer:
     """Median of one kept-alive connection, rounds in turn: an owned POST (claim, pin, store) and a plain GET."""
     dsn = stack.database(f"bench_{secrets.token_hex(3)}", ("outbox", "strangler"))
-    argv = [sys.executable, "-m", "benchmarks.application"]
-    direct = stack.spawn("application-bench", argv, env={}, port_env="PORT", ready_path="/x")
+    at = stack.take_port()
+    application = ["--bind", f"127.0.0.1:{at}", "--threads", "16", "benchmarks.application:make_app()"]
+    argv = [sys.executable, "-m", "gunicorn", *application]
+    direct = stack.spawn("application-bench", argv, env={}, port=at, ready_path="/x")
     environ = {"STRANGLER_DSN": dsn, "LEGACY_URL": direct.url, "STRANGLER_PLAN": str(PLAN)}
     port = stack.take_port()
     argv = [sys.executable, "-m", "strangler", "facade", "--port", str(port)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from strangler.local.stack import Stack
-from strangler.step.intents import Json
+from strangler.local import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Answer:
     unit: str
     ours: float
     peers: Mapping[str, float | LeftOut]
-    settings: dict[str, Json] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         measured = {name: value for name, value in self.peers.items() if not isinstance(value, LeftOut)}
         left_out = {name: value.next_step for name, value in self.peers.items() if isinstance(value, LeftOut)}
         first = next(iter(measured))

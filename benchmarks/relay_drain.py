@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 import sys
 import time
 from contextlib import closing
 
 import psycopg
+from kafka import KafkaConsumer, TopicPartition
 
+from benchmarks.consuming import make_topics, producer
 from benchmarks.question import Answer
-from outbox.event import Event, uuid7
-from outbox.kafka.codec import to_headers
-from outbox.kafka.python_admin import PythonAdmin
-from outbox.kafka.python_producer import PythonProducer
-from strangler.local.process import Running
-from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
+from outbox import uuid7
+from strangler.local import Running, Stack, wait_until
 
 EVENTS = 20_000
 BATCH = 500
@@ -49,32 +45,32 @@ def measure(stack: Stack) -> Answer:
         "OUTBOX_TOPIC_PREFIX": prefix,
     }
     argv = [sys.executable, "-m", "outbox", "relay"]
-    with closing(PythonAdmin(stack.bootstrap)) as admin:
-        admin.ensure_topics({f"{prefix}order": 4, f"{prefix}polled": 4})
-        relay = stack.spawn("relay-bench", argv, env=environ, ready=Running.said_ready)  # makes the slot
-        relay.terminate()
-        fill(dsn)
-        polled = poll(dsn, stack.bootstrap, f"{prefix}polled")
-        relay.launch()
-        drained = drain_rate(admin, f"{prefix}order")
-        relay.terminate()
+    make_topics(stack.bootstrap, {f"{prefix}order": 4, f"{prefix}polled": 4})
+    relay = stack.spawn("relay-bench", argv, env=environ, ready=Running.said_ready)  # makes the slot
+    relay.terminate()
+    fill(dsn)
+    polled = poll(dsn, stack.bootstrap, f"{prefix}polled")
+    relay.launch()
+    drained = drain_rate(stack.bootstrap, f"{prefix}order")
+    relay.terminate()
     settings = {"events": EVENTS, "payload_bytes": len(PAYLOAD), "peer_batch": BATCH, "from": "the first record on"}
     return Answer("relay_drain", "events/s", drained, {"status_polling": polled}, settings)
 
 
-def drain_rate(admin: PythonAdmin, topic: str) -> float:
+def drain_rate(bootstrap: str, topic: str) -> float:
     """Events per second from the first record that is there to the last."""
-    count = functools.partial(_count, admin, topic)
-    if not wait_until(lambda: count() > 0, within_s=60, every_s=0.005):
-        raise RuntimeError(f"the relay published nothing to {topic} within 60 s")
-    first, begun = count(), time.monotonic()
-    if not wait_until(lambda: count() >= EVENTS, within_s=120, every_s=0.005):
-        raise RuntimeError(f"the relay did not drain {EVENTS} events within 120 s: {count()}")
-    return (EVENTS - first) / (time.monotonic() - begun)
+    with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
+        partitions = [TopicPartition(topic, number) for number in range(4)]
 
+        def count() -> int:
+            return sum(consumer.end_offsets(partitions).values())
 
-def _count(admin: PythonAdmin, topic: str) -> int:
-    return sum(admin.end_offsets([topic]).values())
+        if not wait_until(lambda: count() > 0, within_s=60, every_s=0.005):
+            raise RuntimeError(f"the relay published nothing to {topic} within 60 s")
+        first, begun = count(), time.monotonic()
+        if not wait_until(lambda: count() >= EVENTS, within_s=120, every_s=0.005):
+            raise RuntimeError(f"the relay did not drain {EVENTS} events within 120 s: {count()}")
+        return (EVENTS - first) / (time.monotonic() - begun)
 
 
 def fill(dsn: str) -> None:
@@ -91,17 +87,13 @@ def fill(dsn: str) -> None:
 def poll(dsn: str, bootstrap: str, topic: str) -> float:
     """Events per second of claim, send, wait for all acknowledgements, mark, commit."""
     sent, begun = 0, time.monotonic()
-    producer = PythonProducer(bootstrap)
-    try:
-        with psycopg.connect(dsn) as connection:
-            while rows := connection.execute(CLAIM, [BATCH]).fetchall():
-                for id_, key, payload in rows:
-                    headers = to_headers(Event("polled", key, 1, "OrderPlaced", payload, id=id_), None)
-                    producer.send(topic, key.encode(), bytes(payload), headers)
-                producer.flush(30)
-                connection.execute(MARK, [[row[0] for row in rows]])
-                connection.commit()
-                sent += len(rows)
-    finally:
-        producer.close(10)
+    with closing(producer(bootstrap)) as sending, psycopg.connect(dsn) as connection:
+        while rows := connection.execute(CLAIM, [BATCH]).fetchall():
+            for id_, key, payload in rows:
+                headers = [("id", str(id_).encode()), ("type", b"OrderPlaced"), ("version", b"1")]
+                sending.send(topic, key=key.encode(), value=bytes(payload), headers=headers)
+            sending.flush(30)
+            connection.execute(MARK, [[row[0] for row in rows]])
+            connection.commit()
+            sent += len(rows)
     return sent / (time.monotonic() - begun)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from outbox.appending import append, append_all
     from outbox.connection import PsycopgConnection
     from outbox.consumer.consumer import Consumer
-    from outbox.consumer.handler import Disposition, Handler, Poison
+    from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
     from outbox.errors import OutboxError
     from outbox.event import Event, ReceivedEvent, uuid7
     from outbox.kafka_settings import KafkaSettings
@@ -23,6 +23,7 @@ __all__ = [
     "Disposition",
     "Event",
     "Handler",
+    "InParallel",
     "KafkaSettings",
     "OutboxError",
     "Poison",
@@ -41,6 +42,7 @@ _HOMES = {
     "Disposition": "outbox.consumer.handler",
     "Event": "outbox.event",
     "Handler": "outbox.consumer.handler",
+    "InParallel": "outbox.consumer.handler",
     "KafkaSettings": "outbox.kafka_settings",
     "OutboxError": "outbox.errors",
     "Poison": "outbox.consumer.handler",

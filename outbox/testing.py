@@ -22,11 +22,26 @@ from outbox.consumer.middleware.sampled import Sampled
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report, ignore
 from outbox.errors import OutboxError
-from outbox.event import Event, ReceivedEvent
+from outbox.event import Event, ReceivedEvent, SourcePosition
+from outbox.kafka.codec import to_headers
 from outbox.policy import FlowPolicy, require
 
+Headers = list[tuple[str, bytes]]
 _PARAMETER = re.compile(r"%%|%s|%\((\w+)\)s")
 Parameters = Sequence[object] | Mapping[str, object]
+
+
+def as_record(event: Event, source: str, number: int) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the `number`th event of a source, as the relay sends them: for filling a topic.
+
+    `source` is the consumer's own database, `SYSTEM-IDENTIFIER/DATABASE`: it stops at events of any other.
+
+    >>> key, value, headers = as_record(Event("order", "o-1", 1, "OrderPlaced", b"{}"), "7401538021532815401/shop", 7)
+    >>> key, value, dict(headers)["position"]
+    (b'o-1', b'{}', b'7401538021532815401/shop:7:0')
+    """
+    key = event.partition_key or event.aggregate_id
+    return key.encode(), event.payload, to_headers(event, SourcePosition(source, number, 0))
 
 
 class Harness:

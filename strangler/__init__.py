@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from strangler.step.intents import Write as Write
     from strangler.step.intents import effect_key as effect_key
     from strangler.step.intents import first_number as first_number
+    from strangler.step.seam import seam as seam
     from strangler.step.storable import encode as encode
     from strangler.step.vendor import Answer as Answer
     from strangler.step.vendor import AnswerKind as AnswerKind
@@ -88,6 +89,7 @@ _HOMES = {
     "strangler.step.apply": "NumberedWrite emitted",
     "strangler.step.effect_table": "Effect Ending",
     "strangler.step.intents": "Call Emit Intent Json Write effect_key first_number",
+    "strangler.step.seam": "seam",
     "strangler.step.storable": "encode",
     "strangler.step.vendor": "Answer AnswerKind Vendor",
 }

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Handler
+from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import ignore
@@ -38,9 +38,9 @@ class Consumer:
 
     `topics` are aggregate types: `prefix` is put before each, as the relay does. `dsn` is the database of the
     handler's tables; what the consumer keeps for itself lies in `schema`, by default the group's name, which stands
-    first on the handler's search path. `migrate` makes it. `policy` says what becomes of late and failing events;
-    without one nothing is lost. `lanes`: how many keys are worked on side by side in a partition; stored, so another
-    number later is refused. `observe` is called with counts, from several threads.
+    first on the handler's search path. `migrate` makes it. `handler` may be `InParallel`. `policy` says what becomes of
+    late and failing events; without one nothing is lost. `lanes`: how many keys are worked on side by side in a
+    partition; stored, so another number later is refused. `observe` is called with counts, from several threads.
 
     Order is kept per key. A failing event is tried again without end, the others of its lane behind it; `Poison`, and
     data that the database refuses, is parked in quarantine, the later events of its key behind it.
@@ -63,7 +63,7 @@ class Consumer:
         *,
         topics: Sequence[str],
         group: str,
-        handler: Handler,
+        handler: Handler | InParallel,
         dsn: str,
         bootstrap: KafkaSettings | str,
         schema: str | None = None,
