@@ -19,6 +19,7 @@ from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
+from outbox.metrics import Counters, address_of, served
 from outbox.migrate_cli import add_flags, migrate
 from outbox.relay import slot
 from outbox.relay.loop import Kafka, RelayLoop
@@ -65,17 +66,19 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
-    at = settings.kafka
+    counters, at = Counters({"context": "relay"}), settings.kafka
     clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
     running = RelayLoop(
         settings,
         clients,
         fault_points=FaultPoints.from_environ(environ),
         on_streaming=lambda: print("ready relay", flush=True),
+        observe=counters.observe,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
-    running.run()
+    with served(counters, address_of(environ)):
+        running.run()
     return FINE
 
 

@@ -32,24 +32,38 @@ class Counters:
         self._labels = tuple(labels.items())
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        self._gauges: dict[str, float] = {}
 
     def __call__(self, name: str, value: int, **labels: str) -> None:
         with self._lock:
             self._counts[name, tuple(labels.items())] += value
 
-    def page(self) -> str:
-        """Prometheus' text format. Names end in `_total`; `labels` of the process come first."""
+    def observe(self, metric: str, value: float) -> None:
+        """As a relay tells it: the increase of a name that ends in `_total`, else the new value of a gauge."""
+        name = metric.removesuffix("_total")
+        if name != metric:
+            self(name, int(value))
+            return
         with self._lock:
-            counts = sorted(self._counts.items())
+            self._gauges[metric] = value
+
+    def page(self) -> str:
+        """Prometheus' text format. Names of what only grows end in `_total`; `labels` of the process come first."""
+        with self._lock:
+            counts, gauges = sorted(self._counts.items()), sorted(self._gauges.items())
         lines: list[str] = []
         named = ""
         for (name, labels), value in counts:
             if name != named:
                 lines.append(f"# TYPE {name}_total counter")
                 named = name
-            shown = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in (*self._labels, *labels))
-            lines.append(f"{name}_total{{{shown}}} {value}")
+            lines.append(f"{name}_total{{{self._shown(labels)}}} {value}")
+        for name, level in gauges:
+            lines += [f"# TYPE {name} gauge", f"{name}{{{self._shown()}}} {level:.15g}"]
         return "".join(f"{line}\n" for line in lines)
+
+    def _shown(self, labels: tuple[tuple[str, str], ...] = ()) -> str:
+        return ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in (*self._labels, *labels))
 
 
 def address_of(environ: Mapping[str, str]) -> tuple[str, int] | None:

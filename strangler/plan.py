@@ -174,12 +174,11 @@ class Plan:
         return {name: context_of(named, self.subject.name) for name, named in {**steps, **self.projections}.items()}
 
     def runs(self) -> Mapping[str, Declared | str]:
-        """What `strangler run` runs, by name: the resumer, then the services. Loads nothing."""
+        """What `strangler run` runs, by name: the services, then the resumer. Loads nothing."""
         steps = {step.name: step.service for step in self.steps if step.service is not None}
         resumer = {} if self.resumer is None else {name_of(self.resumer): self.resumer}
-        return resumer | {
-            name: named for name, named in {**steps, **self.projections}.items() if not isinstance(named, Context)
-        }
+        named = {**steps, **self.projections}
+        return {name: one for name, one in named.items() if not isinstance(one, Context)} | resumer
 
     def resumer_context(self) -> Mapping[str, Context]:
         """By its name, what the resumer reads; empty where there is none."""

@@ -59,7 +59,6 @@ class RuntimeSettings:
     counts `Metric.UNREACHABLE` meanwhile.
     `patience`: when a partition that does not move is stuck.
     `broken_s`: how often a partition whose source broke looks whether a person has decided.
-    `member_group`: the Kafka group if it is not the name that positions are stored under.
     """
 
     lanes: int = 8
@@ -80,7 +79,6 @@ class RuntimeSettings:
     broken_s: float = 30.0
     broker_patience_s: float = math.inf
     transaction_idle_s: float = 15.0
-    member_group: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("lanes", "workers", "run_records", "fetch_records"):
@@ -96,7 +94,3 @@ class RuntimeSettings:
             flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
         )
         return chosen if lanes is None else replace(chosen, lanes=lanes)
-
-    def kafka_group(self, group: str) -> str:
-        """The group to join at Kafka when positions are stored under `group`."""
-        return self.member_group or group

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outbox.policy.flow import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, RetryKind, ServiceClass
+from outbox.policy.flow import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, ServiceClass
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
@@ -39,7 +39,7 @@ def _may_not_lose(policy: FlowPolicy) -> bool:
 
 def _bad_limits(policy: FlowPolicy) -> bool:
     limits = policy.quarantine
-    return not 0 < limits.ratio <= 1 or limits.consecutive < 1 or limits.resolve_within_s <= 0
+    return not 0 < limits.ratio <= 1 or limits.consecutive < 1
 
 
 def _bad_delays(policy: FlowPolicy) -> bool:
@@ -274,23 +274,10 @@ FAILURE = (
         "set retry.over_budget to defer",
     ),
     Rule(
-        "overtaken",
-        lambda policy: policy.retry.kind is RetryKind.MAY_BE_OVERTAKEN and not _unordered(policy),
-        "it keeps order within {policy.ordering_scope!r}, and a retry may be overtaken",
-        'let the key wait, or write ordering_scope "none"',
-    ),
-    Rule(
         "quarantine_limits",
         _bad_limits,
         "its quarantine limits are {policy.quarantine}",
-        "give a ratio above 0 and up to 1, 1 or more in a row, and a time above 0",
-    ),
-    Rule(
-        "successors",
-        lambda policy: policy.quarantine.successors_wait is _unordered(policy),
-        "it has ordering_scope {policy.ordering_scope!r} and quarantine.successors_wait "
-        "{policy.quarantine.successors_wait}",
-        "let successors wait exactly where order is kept",
+        "give a ratio above 0 and up to 1, and 1 or more in a row",
     ),
 )
 

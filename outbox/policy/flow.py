@@ -47,13 +47,6 @@ class Expired(StrEnum):
     ESCALATE = "escalate"  # parked for a person
 
 
-class RetryKind(StrEnum):
-    """Whether later events of the same key may pass one that is tried again."""
-
-    KEY_WAITS = "key_waits"
-    MAY_BE_OVERTAKEN = "may_be_overtaken"
-
-
 class OverBudget(StrEnum):
     """What happens to a failed event when the group's retry budget is spent."""
 
@@ -69,7 +62,6 @@ class Retry:
     Retries may be `budget_ratio` of the deliveries, plus `budget_floor_per_s` so that a quiet flow can retry at all.
     """
 
-    kind: RetryKind = RetryKind.KEY_WAITS
     attempts: int = 3
     base_s: float = 0.1
     cap_s: float = 30.0
@@ -84,15 +76,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """The breaker of a partition: it stops rather than park a larger share, or more events in a row, than this.
-
-    `successors_wait`: later events of a parked key are parked behind it. `resolve_within_s`: how long a person has.
-    """
+    """The breaker of a partition: it stops rather than park a larger share, or more events in a row, than this."""
 
     ratio: float = 0.05
     consecutive: int = 20
-    successors_wait: bool = True
-    resolve_within_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

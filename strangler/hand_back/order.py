@@ -26,6 +26,7 @@ from strangler.errors import BadInput
 from strangler.hand_back import tables
 from strangler.hand_back.tables import Audit, Order
 from strangler.plan import Plan
+from strangler.settings import Settings
 from strangler.step.claim import TombstoneResult, tombstone
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class Legacy:
         if missing:
             raise BadInput(f"{' and '.join(missing)} must be set for a hand-back; `--stack` knows a running stack's")
         session.trust_env = False  # neither a proxy nor a .netrc comes between
-        return cls(session, environ["LEGACY_URL"].rstrip("/"), environ["STRANGLER_INTERNAL_TOKEN"], plan)
+        token = Settings.from_environ(environ).internal_token or ""
+        return cls(session, environ["LEGACY_URL"].rstrip("/"), token, plan)
 
     def has(self, order_ref: str) -> bool:
         """`RequestException` when it does not say."""

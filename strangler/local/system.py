@@ -185,12 +185,15 @@ def slot_of(database: str) -> str:
 
 
 def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Of each context: the first has the address that is set, each next one the next port. Empty where none is."""
+    """Of the relay and what `strangler run` runs: the first has the address that is set, each next one the next port.
+
+    Empty where none is set.
+    """
     address = address_of(environ)
     if address is None:
         return {}
     host, port = address
-    return {name: f"{host}:{port + number}" for number, name in enumerate(plan.contexts())}
+    return {name: f"{host}:{port + number}" for number, name in enumerate((*plan.runs(), RELAY.name))}
 
 
 def prepare(plan: Plan, environ: dict[str, str]) -> None:

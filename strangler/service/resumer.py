@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from outbox.consumer import Handler, RuntimeSettings
 from outbox.fault_points import FaultPoints
+from outbox.schema.parts import CONSUMER
 from strangler.contexts import Context
 from strangler.service.runner import Consuming, Worker, consume
 from strangler.service.settings import RunSettings
@@ -38,15 +39,15 @@ class Resumer:
 
 def resume(resumer: Resumer, settings: RunSettings) -> None:
     """Run it until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions."""
-    chosen = RuntimeSettings()
     place = resumer.context("")
     consuming = Consuming(
         name=resumer.name,
         group=place.group,
         schema=place.schema,
         topics=place.topics,
+        parts=(CONSUMER,),
         handler=resumer.handler(settings.fault_points),
-        settings=chosen if settings.lanes is None else replace(chosen, lanes=settings.lanes),
+        settings=RuntimeSettings() if settings.lanes is None else RuntimeSettings(lanes=settings.lanes),
     )
     worker = resumer.worker(settings)
     consume(consuming, settings, lambda _observe: worker)

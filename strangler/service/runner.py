@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from outbox.connection import PsycopgConnection
 from outbox.consumer import (
     ConsumerRuntime,
     Disposition,
@@ -29,7 +30,9 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.metrics import Counters, served
+from outbox.schema import Part, pending
 from outbox.telemetry import log_to_stderr
+from strangler.errors import RefusedError
 from strangler.service.settings import RunSettings
 
 logger = logging.getLogger(__name__)
@@ -47,12 +50,16 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Consuming:
-    """A consumer, complete but for its addresses. `wakes`: the dispositions after which the worker has more to do."""
+    """A consumer, complete but for its addresses. `wakes`: the dispositions after which the worker has more to do.
+
+    `parts`: the tables in its schema that must be up to date before it starts.
+    """
 
     name: str
     group: str
     schema: str
     topics: tuple[str, ...]
+    parts: tuple[Part, ...]
     handler: Handler
     settings: RuntimeSettings
     expiry: Expiry | None = None
@@ -66,16 +73,20 @@ def consume(
 ) -> None:
     """Consume until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
 
-    The worker that is made runs beside it; if either dies, both end, and what went wrong is raised.
+    The worker that is made runs beside it; if either dies, both end, and what went wrong is raised. `RefusedError`
+    where the schema is behind.
     """
     log_to_stderr()
+    with settings.connect(consuming.schema) as connection:
+        require_tables(connection, consuming)
+        ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     counters = Counters({"context": consuming.name})
     worker = make_worker(counters)
     with (
         served(counters, settings.metrics),
         closing(PythonAdmin(settings.kafka, client_id=consuming.name)) as admin,
     ):
-        runtime = _runtime(consuming, settings, admin, Signals(consuming, worker, counters))
+        runtime = _runtime(consuming, settings, ours, admin=admin, signals=Signals(consuming, worker, counters))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runtime.stop())
         with rarely_collected(), _beside(worker, runtime):
@@ -107,9 +118,17 @@ class Signals:
             sys.stdout.flush()
 
 
-def _runtime(consuming: Consuming, settings: RunSettings, admin: Admin, signals: Signals) -> ConsumerRuntime:
-    with settings.connect(consuming.schema) as connection:
-        ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
+def require_tables(connection: PsycopgConnection, consuming: Consuming) -> None:
+    """`RefusedError` names what is behind, and the command that brings it up to date. Reads only."""
+    changes = [pending(connection, part, consuming.schema) for part in consuming.parts]
+    behind = ", ".join(f"{change.part} ({len(change.revisions)} revisions)" for change in changes if change.revisions)
+    if behind:
+        raise RefusedError(f"refused: schema {consuming.schema!r} is behind: {behind}; run `strangler migrate` first")
+
+
+def _runtime(
+    consuming: Consuming, settings: RunSettings, ours: Installation, *, admin: Admin, signals: Signals
+) -> ConsumerRuntime:
     return ConsumerRuntime(
         consumer=PythonConsumer(
             settings.kafka,

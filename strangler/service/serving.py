@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from outbox.consumer import (
-    Bound,
     BudgetRule,
     Disposition,
-    FloodRule,
     Observe,
     RetryBudget,
-    RetryRule,
     RuntimeSettings,
     Versions,
 )
 from outbox.errors import ConfigurationError
-from outbox.policy import FlowPolicy, require
+from outbox.policy import require
+from outbox.schema.parts import CONSUMER
+from strangler.schema.parts import CONTEXT
 from strangler.service.declaration import Service
 from strangler.service.runner import Consuming, consume
 from strangler.service.settings import RunSettings
@@ -42,7 +40,7 @@ def run(
     say, unless given. `ConfigurationError` lists what its policy says against itself, before anything is opened.
     """
     require(service.policy)
-    consuming = consuming or runtime_settings(service.policy, settings.lanes)
+    consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes)
     vendors = service.reached_vendors(settings.environ)
 
     def sender(observe: Observe) -> EffectSender | None:
@@ -60,6 +58,7 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
         group=service.name,
         schema=service.schema,
         topics=service.context(subject).topics,
+        parts=(CONSUMER, CONTEXT),
         handler=service.handler(settings.fault_points),
         settings=consuming,
         expiry=expiry_of(service.policy),
@@ -76,22 +75,6 @@ def versions_of(service: Service, group: str) -> Versions | None:
     if service.decide is None:
         raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
     return Versions.of(service.policy, group, handled_by(service.name, service.concerns), MAX_VERSION)
-
-
-def runtime_settings(policy: FlowPolicy, lanes: int | None = None) -> RuntimeSettings:
-    """What the policy says of queues and retries, as the runtime takes it."""
-    chosen = RuntimeSettings(
-        bound=Bound(policy.queue_bound, policy.queue_bytes),
-        retry=RetryRule(
-            attempts=policy.retry.attempts,
-            base_s=policy.retry.base_s,
-            cap_s=policy.retry.cap_s,
-            budget=BudgetRule(policy.retry.budget_ratio, policy.retry.budget_floor_per_s),
-            over_budget=policy.retry.over_budget,
-        ),
-        flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
-    )
-    return chosen if lanes is None else replace(chosen, lanes=lanes)
 
 
 def sender_of(

@@ -10,8 +10,8 @@ import os
 import sys
 from dataclasses import replace
 
-from outbox.consumer import BreakerRule, RetryRule
-from strangler.service.serving import run, runtime_settings
+from outbox.consumer import BreakerRule, RetryRule, RuntimeSettings
+from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 from strangler.step.effects import SenderSettings
 from tests.support.services import SERVICES, with_vendors
@@ -21,7 +21,7 @@ TIMEOUT_S = 5.0  # the payment vendor's, as it is by default
 
 def main(name: str, factor: float) -> None:
     service = SERVICES[name]
-    consuming, sending = runtime_settings(service.policy), SenderSettings()
+    consuming, sending = RuntimeSettings.of(service.policy), SenderSettings()
     run(
         with_vendors(service, timeout_s=TIMEOUT_S / factor),
         RunSettings.from_environ(os.environ),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from outbox import Event
@@ -111,3 +112,15 @@ def test_missing_addresses_are_named_and_end_the_start(name: str, given: dict[st
     )
     assert done.returncode == 2
     assert reason in done.stderr
+
+
+@pytest.mark.no_kafka
+def test_a_schema_that_is_behind_ends_the_start_with_the_next_step(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM search.context_version")
+    environ = context_environ(database, "127.0.0.1:1", "x.") | {"PATH": os.environ["PATH"]}
+    argv = [sys.executable, "-m", "strangler", "run", "search"]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 1
+    assert "schema 'search' is behind: context" in done.stderr
+    assert "run `strangler migrate` first" in done.stderr

@@ -10,6 +10,7 @@ from functools import partial
 
 import psycopg
 import pytest
+import requests
 
 from legacy_app.plan import plan as sample
 from outbox import append
@@ -241,3 +242,16 @@ def test_a_source_that_is_none_stops_the_start(rig: RelayRig) -> None:
     refused = rig.launch(OUTBOX_SOURCES="main")
     wait_until(lambda: not refused.alive(), within_s=WITHIN_S)
     assert "OUTBOX_SOURCES has 'main', which is no source" in refused.log_path.read_text()
+
+
+def test_it_serves_what_it_counts_where_it_is_told_to(rig: RelayRig) -> None:
+    address = f"127.0.0.1:{rig.stack.take_port()}"
+    rig.start(OUTBOX_METRICS_ADDRESS=address)
+    with rig.connect() as connection:
+        append(connection, order_event("o-1", 1))
+    rig.wait_published(1)
+
+    def counted() -> str:
+        return requests.get(f"http://{address}/metrics", timeout=30).text
+
+    wait_until(lambda: 'outbox_relay_records_total{context="relay"} 1' in counted(), within_s=30)

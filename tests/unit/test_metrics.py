@@ -30,6 +30,19 @@ def test_counts_add_up_by_name_and_labels() -> None:
     ]
 
 
+def test_a_relays_totals_add_up_and_its_gauges_are_as_told_last() -> None:
+    counters = Counters({"context": "relay"})
+    for metric, value in (("relay_records_total", 2.0), ("relay_in_flight", 7.0), ("relay_records_total", 3.0)):
+        counters.observe(metric, value)
+    counters.observe("relay_in_flight", 24_000_000_123.0)
+    assert counters.page().splitlines() == [
+        "# TYPE relay_records_total counter",
+        'relay_records_total{context="relay"} 5',
+        "# TYPE relay_in_flight gauge",
+        'relay_in_flight{context="relay"} 24000000123',
+    ]
+
+
 def test_what_a_label_holds_cannot_break_the_page() -> None:
     counters = Counters({})
     counters("odd", 1, said='"\\\n')
@@ -79,7 +92,7 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 
 def test_each_context_of_a_local_stack_has_an_address_of_its_own() -> None:
     found = metrics_addresses(plan, {"OUTBOX_METRICS_ADDRESS": "127.0.0.1:9400"})
-    assert list(found) == list(plan.contexts())
+    assert list(found) == [*plan.contexts(), "resume", "relay"]
     assert list(found.values()) == [f"127.0.0.1:{9400 + number}" for number in range(len(found))]
     assert metrics_addresses(plan, {}) == {}
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from outbox.consumer import RuntimeSettings
 from outbox.errors import ConfigurationError
 from outbox.policy import (
     Expired,
@@ -12,7 +13,6 @@ from outbox.policy import (
     OverBudget,
     Quarantine,
     Retry,
-    RetryKind,
     Sampling,
     ServiceClass,
     Versions,
@@ -20,12 +20,12 @@ from outbox.policy import (
     require,
 )
 from outbox.policy.alone import RULES, Rule
-from strangler.service.serving import run, runtime_settings
+from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 from tests.support.services import SERVICES
 from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD
 
-UNORDERED = replace(BULK, ordering_scope="none", quarantine=Quarantine(successors_wait=False))
+UNORDERED = replace(BULK, ordering_scope="none")
 BREAKS: dict[str, FlowPolicy] = {
     "flow_name": replace(STANDARD, flow="Mails!"),
     "deadline": replace(STANDARD, deadline_s=0.0),
@@ -60,9 +60,7 @@ BREAKS: dict[str, FlowPolicy] = {
     "retry_budget": replace(STANDARD, retry=Retry(budget_ratio=0.5)),
     "over_budget_drop": replace(STANDARD, retry=Retry(over_budget=OverBudget.DROP)),
     "critical_over_budget": replace(CRITICAL, retry=Retry(over_budget=OverBudget.QUARANTINE)),
-    "overtaken": replace(STANDARD, retry=Retry(kind=RetryKind.MAY_BE_OVERTAKEN)),
     "quarantine_limits": replace(STANDARD, quarantine=Quarantine(ratio=0.0)),
-    "successors": replace(STANDARD, quarantine=Quarantine(successors_wait=False)),
 }
 
 
@@ -102,8 +100,6 @@ def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule
         ("versions_wait", replace(STANDARD, versions=Versions(wait_s=600.1))),
         ("versions_holes", replace(LOSSY, expired=Expired.RUN, versions=Versions(wait_s=60.0))),
         ("quarantine_limits", replace(STANDARD, quarantine=Quarantine(consecutive=0))),
-        ("quarantine_limits", replace(STANDARD, quarantine=Quarantine(resolve_within_s=0.0))),
-        ("successors", replace(UNORDERED, quarantine=Quarantine())),
     ],
 )
 def test_a_rule_is_broken_from_its_other_side_too(rule: str, policy: FlowPolicy) -> None:
@@ -126,12 +122,12 @@ def test_all_contradictions_are_found_at_once() -> None:
 def test_the_runtime_takes_its_bounds_and_retries_from_the_policy() -> None:
     policy = replace(STANDARD, queue_bound=77, queue_bytes=2_000_000, retry=Retry(base_s=0.2, cap_s=5.0))
 
-    settings = runtime_settings(policy, lanes=3)
+    settings = RuntimeSettings.of(policy, lanes=3)
 
     assert (settings.bound.records, settings.bound.bytes, settings.lanes) == (77, 2_000_000, 3)
     assert (settings.retry.base_s, settings.retry.cap_s) == (0.2, 5.0)
     assert settings.retry.budget.ratio == policy.retry.budget_ratio
-    assert runtime_settings(policy).lanes == 8
+    assert RuntimeSettings.of(policy).lanes == 8
 
 
 def test_a_context_whose_policy_contradicts_itself_does_not_start() -> None:

@@ -62,7 +62,7 @@ def test_a_clause_says_what_was_declared() -> None:
     assert LOSSY.clause("sampling.keep") == "policy:advice.sampling.keep=0.1"
     assert STANDARD.clause("retry.over_budget") == "policy:mails.retry.over_budget=defer"
     assert STANDARD.clause("degrade_order") == "policy:mails.degrade_order=null"
-    assert STANDARD.clause("quarantine.successors_wait") == "policy:mails.quarantine.successors_wait=true"
+    assert LOSSY.clause("sampling.by_key") == "policy:advice.sampling.by_key=true"
 
 
 def test_a_clause_that_no_policy_has_is_an_error_that_lists_them() -> None:

@@ -32,7 +32,7 @@ BREAKS: dict[str, list[Placed]] = {
     ],
     "order_lost_upstream": [
         place(
-            replace(STANDARD, ordering_scope="none", quarantine=replace(STANDARD.quarantine, successors_wait=False)),
+            replace(STANDARD, ordering_scope="none"),
             writes=("a",),
         ),
         place(BULK, reads=("a", "b")),
