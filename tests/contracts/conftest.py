@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from tests.contracts.kafka_members import TIMING, Kafka
+from tests.support.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 
 
 @pytest.fixture(params=["memory", "kafka"])

@@ -11,11 +11,11 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from outbox.errors import ConfigurationError, DependencyDown
-from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from outbox.kafka.port import Admin, Producer, Record, TopicPartition, TopicState
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_network import Network
 from outbox.kafka.python_producer import PythonProducer
+from tests.support.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
 from tests.support.topic_reader import read_topic
 from tests.support.waiting import wait_until
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from outbox.kafka.memory import MemoryBroker
 from tests.faults.downstream import ATTEMPTS_LIMIT, run_downstream
 from tests.integration.consumer_faults import rig_in_memory
+from tests.support.kafka.memory import MemoryBroker
 
 
 @pytest.mark.alone

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from legacy_app.vendors.knobs import Knobs
-from outbox.kafka.memory import MemoryBroker
 from strangler.local.stack import Stack
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import Rig
 from tests.integration.reconcile_town import Town
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.vendors_server import Vendors, vendors_server
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from outbox.fault_points import FaultPoints
-from outbox.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
-from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record
 from tests.integration.consumer_rig import WITHIN_S, Rig
+from tests.support.kafka.memory import MemoryAdmin, MemoryBroker, MemoryConsumer, MemoryProducer
+from tests.support.kafka.memory_reader import MemoryReader
 
 TOPIC = "test.order"
 

@@ -10,10 +10,10 @@ import pytest
 
 from outbox.consumer import Metric, RuntimeSettings
 from outbox.errors import DependencyDown
-from outbox.kafka.memory import MemoryBroker, MemoryConsumer
 from outbox.kafka.port import Record, TopicPartition
 from tests.integration.consumer_faults import TOPIC, rig_in_memory
 from tests.integration.consumer_rig import QUICK, Rig, Running
+from tests.support.kafka.memory import MemoryBroker, MemoryConsumer
 from tests.support.waiting import wait_until
 
 

@@ -13,11 +13,11 @@ from outbox.consumer.retry.flood import Flooded, FloodGuard
 from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, Rig, write_effects
 from tests.support.clock import Clock
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.waiting import wait_until
 
 HOME = TopicPartition("order", 0)

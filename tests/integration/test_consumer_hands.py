@@ -11,9 +11,9 @@ import pytest
 
 from outbox.consumer import Disposition, InParallel, Metric, Poison
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, run_records=1_000)

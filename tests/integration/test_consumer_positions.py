@@ -9,10 +9,10 @@ import pytest
 
 from outbox.consumer import Metric
 from outbox.errors import ConfigurationError
-from outbox.kafka.memory import MemoryBroker, MemoryConsumer
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC, Halt
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig
+from tests.support.kafka.memory import MemoryBroker, MemoryConsumer
 from tests.support.waiting import wait_until
 
 

@@ -14,11 +14,11 @@ from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.event import ReceivedEvent
 from outbox.kafka.headers import RawHeaders
-from outbox.kafka.memory import MemoryBroker
-from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC, Halt, rig_in_memory
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
 TOLD = Told("ann", "the customer exists now")

@@ -14,11 +14,11 @@ import pytest
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison, Shedding, rarely_collected
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import TopicPartition
 from outbox.policy import Expired
 from tests.integration.consumer_faults import TOPIC, CountingConsumer, Halt, Raise
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, write_effects
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.waiting import wait_until
 
 DISPOSITION = Metric.DISPOSITION.value

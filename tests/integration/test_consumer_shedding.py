@@ -25,10 +25,10 @@ from outbox.consumer import (
 from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
 from outbox.policy import OverBudget
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, write_effects
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.waiting import wait_until
 
 CLAUSE = "policy:search.sampling.keep=0.5"

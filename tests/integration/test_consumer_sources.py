@@ -10,11 +10,11 @@ import pytest
 from outbox.consumer import Disposition, InParallel, Metric
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC
 from tests.integration.consumer_rig import QUICK, Rig, write_effects
+from tests.support.kafka.memory import MemoryBroker
 from tests.support.waiting import wait_until
 
 OURS, THEIRS = "7401538021532815401/shop", "7401538021532815402/shop"

@@ -13,10 +13,10 @@ import pytest
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryConsumer, Thaw
 from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, write_effects
+from tests.support.kafka.memory import MemoryConsumer, Thaw
 from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.5, cap_s=3.0))

@@ -16,11 +16,11 @@ from outbox.consumer.quarantine import desk
 from outbox.consumer.quarantine.desk import Entry, Told
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
-from outbox.kafka.memory import MemoryBroker
-from outbox.kafka.memory_reader import MemoryReader
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import Rig, connect_to, write_effects
 from tests.integration.test_consumer_release import Picky
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
 CLAUSE = "policy:search.versions.wait_s=60.0"

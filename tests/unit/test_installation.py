@@ -11,9 +11,9 @@ from outbox.event import Event, SourcePosition
 from outbox.installation import Installation, foreign, is_whole, source_name, sources_in
 from outbox.kafka.codec import to_headers
 from outbox.kafka.foreign import LOOK_BACK, foreign_source, source_in
-from outbox.kafka.memory import MemoryBroker
-from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 
 OURS, THEIRS = "7401538021532815401/shop", "7401538021532815402/shop"
 databases = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)

@@ -12,9 +12,9 @@ from outbox.consumer.quarantine.parcels import SPOILT, unpack
 from outbox.consumer.quarantine.parked import ParkedRow
 from outbox.kafka.codec import from_record
 from outbox.kafka.headers import RawHeaders, headers_in
-from outbox.kafka.memory import MemoryBroker
-from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import TopicPartition
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 
 PLACE = TopicPartition("order", 0)
 

@@ -15,10 +15,10 @@ from outbox.consumer.triage import Doubt, Doubtful
 from outbox.errors import DependencyDown, SourceBroken
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import from_record, to_headers
-from outbox.kafka.memory import MemoryBroker
-from outbox.kafka.memory_reader import MemoryReader
 from outbox.kafka.port import Record, TopicPartition
 from tests.support.clock import Clock
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 
 PLACE = TopicPartition("order", 0)
 names = st.integers(0, 8)

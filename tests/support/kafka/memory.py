@@ -10,10 +10,10 @@ from enum import StrEnum
 from itertools import count
 
 from outbox.errors import ConfigurationError, DependencyDown, PositionLost
-from outbox.kafka.memory_group import Group, Member
-from outbox.kafka.memory_log import Log, Topic
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import Rebalance, Record, TopicPartition, TopicState
+from tests.support.kafka.memory_group import Group, Member
+from tests.support.kafka.memory_log import Log, Topic
 
 
 class MemoryBroker:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outbox.errors import PositionLost
-from outbox.kafka.memory import MemoryBroker
 from outbox.kafka.port import Record, TopicPartition
+from tests.support.kafka.memory import MemoryBroker
 
 
 class MemoryReader:

@@ -1,0 +1,1 @@
+"""Kafka in memory: what the port promises, without a broker. It passes the same contracts as the real one."""
