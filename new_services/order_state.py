@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from new_services.fields import kind, one_of, optional_text, text, whole
 from outbox.errors import Undecodable
@@ -74,22 +74,9 @@ def read_order(body: Mapping[str, Json], version: int) -> Order:
 
 def state(order: Order) -> dict[str, Json]:
     """The fields as they stand at the top of an event; `version` is the event's own."""
-    fields = ("order_ref", "client_ref", "channel", "merchant_id", "customer_id", "country", "placed_at", "currency")
-    return {
-        **{name: getattr(order, name) for name in fields},
-        "status": order.status,
-        "total_minor": order.total_minor,
-        "lines": [
-            {
-                "sku": line.sku,
-                "description": line.description,
-                "quantity": line.quantity,
-                "cancelled": line.cancelled,
-                "unit_price_minor": line.unit_price_minor,
-            }
-            for line in order.lines
-        ],
-    }
+    fields = {**asdict(order), "lines": [asdict(line) for line in order.lines]}
+    del fields["version"]
+    return fields
 
 
 def _lines(body: Mapping[str, Json]) -> tuple[Line, ...]:

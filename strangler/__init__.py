@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from strangler.plan import Step as Step
     from strangler.plan import load_plan as load_plan
     from strangler.routes import Route as Route
+    from strangler.schema import migrate as migrate
     from strangler.service.declaration import Service as Service
     from strangler.service.http_vendor import HttpVendor as HttpVendor
     from strangler.service.resumer import Resumer as Resumer
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from strangler.step.intents import Emit as Emit
     from strangler.step.intents import Intent as Intent
     from strangler.step.intents import Json as Json
+    from strangler.step.intents import Outcome as Outcome
     from strangler.step.intents import Write as Write
     from strangler.step.intents import effect_key as effect_key
     from strangler.step.intents import first_number as first_number
@@ -79,6 +81,7 @@ _HOMES = {
     "strangler.plan": "Check Plan Process Step load_plan",
     "strangler.routes": "Route",
     "strangler.subject": "Subject",
+    "strangler.schema": "migrate",
     "strangler.service.declaration": "Service",
     "strangler.service.http_vendor": "HttpVendor",
     "strangler.service.resumer": "Resumer",
@@ -88,7 +91,7 @@ _HOMES = {
     "strangler.service.settings": "RunSettings",
     "strangler.step.apply": "NumberedWrite emitted",
     "strangler.step.effect_table": "Effect Ending",
-    "strangler.step.intents": "Call Emit Intent Json Write effect_key first_number",
+    "strangler.step.intents": "Call Emit Intent Json Outcome Write effect_key first_number",
     "strangler.step.seam": "seam",
     "strangler.step.storable": "encode",
     "strangler.step.vendor": "Answer AnswerKind Vendor",

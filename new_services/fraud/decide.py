@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from new_services.fraud.tiers import Tier, Velocity, tier_of, words
 from new_services.order_event import FraudDecided, OrderEvent, OrderReceived
 from new_services.order_state import Order, state
-from new_services.outcomes import tell
-from strangler import Call, Effect, Emit, Ending, Intent, Json, Write
+from strangler import Call, Effect, Ending, Intent, Json, Outcome, Write
 
 VENDOR, OPERATION = "fraud", "score"
 
@@ -30,12 +29,12 @@ def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Seq
     return [Write("score", {"order_ref": effect.order_ref, "score": score}, carry={"order": effect.carry["order"]})]
 
 
-def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity) -> Emit:
+def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity) -> Outcome:
     """What came of an order, told as its event."""
     tier = tier_of(score, velocity, order["total_minor"])
     told = {"score": score, "tier": tier.value, "reason": words(score, velocity, order["total_minor"])}
     told |= {"recent_orders": velocity.orders, "recent_minor": velocity.minor}
-    return tell("FraudRefused" if tier is Tier.HIGH else "FraudCleared", order, told)
+    return Outcome("FraudRefused" if tier is Tier.HIGH else "FraudCleared", order, told)
 
 
 def _decision(order_ref: str, amount_minor: int, score: int | None, velocity: Velocity) -> Write:

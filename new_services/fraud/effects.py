@@ -49,7 +49,7 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
     connection.execute(SHORT_TURNS)
     for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
         told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
-        outcomes[each.order_ref] = told.body["outcome"]
+        outcomes[each.order_ref] = told.detail
         events.append(emitted(STEP, each.order_ref, told, each.context))
     connection.execute(USUAL_TURNS)
     append_all(connection, events)

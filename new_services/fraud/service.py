@@ -5,25 +5,7 @@ from new_services.fraud.effects import apply_writes
 from new_services.fraud.review import cancel
 from new_services.order_event import reading
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, HttpVendor, Loss, Review, Service, ServiceClass
-
-POLICY = Policy(
-    flow="fraud",
-    loss=Loss.LOSSLESS,
-    deadline_s=60.0,
-    replayable=True,
-    duplicate_impact=DuplicateImpact.HARMFUL,
-    duplicate_guard="claim, then the scorer's idempotency key; scores are billed",
-    ordering_scope="order",
-    throttling_unit="fraud scorer",
-    degrade_order=None,
-    queue_bound=2_000,
-    queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
-    service_class=ServiceClass.CRITICAL,
-    queue_bytes=4 * 1024 * 1024,
-    rate_per_s=100.0,
-    expired=Expired.RUN,  # its order is pending and wants an answer, late or not
-)
+from strangler import HttpVendor, Review, Service, ServiceClass
 
 fraud = Service(
     "fraud",
@@ -33,7 +15,16 @@ fraud = Service(
     decide=reading(decide),
     conclude=conclude,
     awaited=True,
-    policy=POLICY,
+    policy=Policy.lossless(
+        deadline_s=60.0,
+        guard="claim, then the scorer's idempotency key; scores are billed",
+        ordering_scope="order",
+        throttling_unit="fraud scorer",
+        queue_bound=2_000,
+        queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
+        service_class=ServiceClass.CRITICAL,
+        queue_bytes=4 * 1024 * 1024,
+    ),
     writes=apply_writes,
     vendors={
         "fraud": HttpVendor(

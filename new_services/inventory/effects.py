@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from new_services.outcomes import COMPENSATION, tell
 from outbox import Event, PsycopgConnection, append_all
-from strangler import Emit, Json, NumberedWrite, emitted, encode
+from strangler import Json, NumberedWrite, Outcome, emitted, encode
 
 STEP = "inventory"
+COMPENSATION = 2  # the aggregate version of an event by which the step takes back what it did
 PLACED = 1  # the version whose reservation takes stock; later ones only give back
 
 # A row that is there already is one of a rejection that came first: its order must not take stock any more.
@@ -80,7 +80,7 @@ def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> 
 
 def _reserved_or_not(each: NumberedWrite, refused: Mapping[str, Json] | None) -> Event:
     type_ = "StockReserved" if refused is None else "StockRefused"
-    return _event(each, tell(type_, each.write.carry["order"], refused or {"sold_out": None, "short": 0}))
+    return _event(each, Outcome(type_, each.write.carry["order"], refused or {"sold_out": None, "short": 0}))
 
 
 def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
@@ -105,7 +105,7 @@ def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -
 
 def _released(each: NumberedWrite, pieces: Pieces) -> Event:
     return _event(
-        each, tell("StockReleased", each.write.carry["order"], {"pieces": sum(pieces.values())}, COMPENSATION)
+        each, Outcome("StockReleased", each.write.carry["order"], {"pieces": sum(pieces.values())}, COMPENSATION)
     )
 
 
@@ -132,5 +132,5 @@ def _difference(before: Pieces, after: Pieces) -> dict[str, int]:
     return {sku: count - after.get(sku, 0) for sku, count in sorted(before.items()) if count > after.get(sku, 0)}
 
 
-def _event(each: NumberedWrite, emit: Emit) -> Event:
+def _event(each: NumberedWrite, emit: Outcome) -> Event:
     return emitted(STEP, each.order_ref, emit, each.context)

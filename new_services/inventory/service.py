@@ -4,25 +4,7 @@ from new_services.inventory.decide import decide
 from new_services.inventory.effects import apply_writes
 from new_services.order_event import LATER, reading
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, Loss, Service, ServiceClass
-
-POLICY = Policy(
-    flow="inventory",
-    loss=Loss.LOSSLESS,
-    deadline_s=120.0,
-    replayable=True,
-    duplicate_impact=DuplicateImpact.HARMFUL,
-    duplicate_guard="claim, then one hold per (order, number) at the stock itself",
-    ordering_scope="order",
-    throttling_unit="SKU",
-    degrade_order=None,
-    queue_bound=4_000,
-    queue_reason="a backlog is tolerated: orders of a hot SKU wait for each other, 20 s of them at 200 a second",
-    service_class=ServiceClass.CRITICAL,
-    queue_bytes=4 * 1024 * 1024,
-    rate_per_s=200.0,
-    expired=Expired.RUN,  # its order is pending and wants an answer, late or not
-)
+from strangler import Service, ServiceClass
 
 inventory = Service(
     "inventory",
@@ -32,6 +14,16 @@ inventory = Service(
     decide=reading(decide),
     awaited=True,
     later=LATER,
-    policy=POLICY,
+    policy=Policy.lossless(
+        deadline_s=120.0,
+        guard="claim, then one hold per (order, number) at the stock itself",
+        ordering_scope="order",
+        throttling_unit="SKU",
+        queue_bound=4_000,
+        queue_reason="a backlog is tolerated: orders of a hot SKU wait for each other, 20 s of them at 200 a second",
+        service_class=ServiceClass.CRITICAL,
+        queue_bytes=4 * 1024 * 1024,
+        rate_per_s=200.0,
+    ),
     writes=apply_writes,
 )

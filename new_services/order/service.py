@@ -2,24 +2,7 @@
 
 from new_services.order.handler import OrderHandler
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, Loss, Service
-
-POLICY = Policy(
-    flow="order",
-    loss=Loss.DEFERRABLE,
-    deadline_s=120.0,
-    replayable=True,
-    duplicate_impact=DuplicateImpact.HARMLESS,
-    duplicate_guard="an order's row knows which events it has seen",
-    ordering_scope="order",
-    throttling_unit="tenant",
-    degrade_order=3,
-    queue_bound=4_000,
-    queue_reason="8 s of events at 500 a second; above it the log keeps them, and the projection lags",
-    queue_bytes=4 * 1024 * 1024,
-    rate_per_s=500.0,
-    expired=Expired.RUN,  # a late status is still the right one
-)
+from strangler import DuplicateImpact, Expired, Service
 
 order = Service(
     "order",
@@ -28,5 +11,17 @@ order = Service(
     project=OrderHandler(),
     topics=("intake", "fraud", "inventory", "payment", "order"),
     schema="ordering",
-    policy=POLICY,
+    policy=Policy.deferrable(
+        deadline_s=120.0,
+        guard="an order's row knows which events it has seen",
+        duplicate_impact=DuplicateImpact.HARMLESS,
+        ordering_scope="order",
+        throttling_unit="tenant",
+        degrade_order=3,
+        queue_bound=4_000,
+        queue_reason="8 s of events at 500 a second; above it the log keeps them, and the projection lags",
+        queue_bytes=4 * 1024 * 1024,
+        rate_per_s=500.0,
+        expired=Expired.RUN,  # a late status is still the right one
+    ),
 )

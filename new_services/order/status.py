@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from new_services.fraud.service import POLICY as FRAUD
+from new_services.fraud.service import fraud
 from new_services.inventory.decide import BEFORE_US
-from new_services.inventory.service import POLICY as INVENTORY
+from new_services.inventory.service import inventory
 from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced, OrderRejected
 from new_services.payment.decide import UP_TO_US
-from new_services.payment.service import POLICY as PAYMENT
+from new_services.payment.service import payment
 from strangler import Owner, Ownership
 
 # By the furthest event that was seen: the state, and who has to act next.
@@ -26,9 +26,9 @@ COMPENSATION = {"inventory": "StockReleased", "payment": "PaymentRefunded"}
 NOTHING_TO_TAKE_BACK = {"inventory": BEFORE_US, "payment": UP_TO_US}  # when one of these has refused
 ACCEPTANCE_S = 60.0
 WITHIN_S: Mapping[str, float] = {
-    "fraud": FRAUD.deadline_s,
-    "inventory": INVENTORY.deadline_s,
-    "payment": PAYMENT.deadline_s,
+    "fraud": fraud.policy.deadline_s,
+    "inventory": inventory.policy.deadline_s,
+    "payment": payment.policy.deadline_s,
     "order": ACCEPTANCE_S,
 }
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from new_services.order_event import OrderCancelled, OrderEvent, OrderRejected, PaymentDecided, StockDecided
 from new_services.order_state import Order, state
-from new_services.outcomes import COMPENSATION, tell
-from strangler import Call, Effect, Ending, Intent, Json, Write
+from strangler import Call, Effect, Ending, Intent, Json, Outcome, Write
 
+COMPENSATION = 2  # the aggregate version of an event by which the step takes back what it did
 VENDOR, CHARGE, REFUND = "payments", "charge", "refund"
 UP_TO_US = ("fraud", "inventory", "payment")  # steps whose refusal means that nothing was charged
 REVIEW = "fraud-review"  # the cancellation by which a late review refuses the whole order
@@ -42,10 +42,10 @@ def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Seq
         case "charge", True:
             told = {"charge_id": outcome["charge_id"], "amount_minor": amount, "reason": None}
             row = _payment(effect.order_ref, outcome["charge_id"], amount)
-            return [row, tell("PaymentTaken", effect.carry["order"], told)]
+            return [row, Outcome("PaymentTaken", effect.carry["order"], told)]
         case "charge", False:
             told = {"charge_id": None, "amount_minor": amount, "reason": outcome.get("reason")}
-            return [tell("PaymentRefused", effect.carry["order"], told)]
+            return [Outcome("PaymentRefused", effect.carry["order"], told)]
         case "refund", True:
             return _refunded(effect, outcome)
         case _:
@@ -55,7 +55,7 @@ def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Seq
 def _refunded(effect: Effect, outcome: Mapping[str, Json]) -> Sequence[Intent]:
     charge_id, amount = outcome["charge_id"], outcome["amount_minor"]
     told = {"charge_id": charge_id or None, "amount_minor": amount, "reason": outcome["refund_status"]}
-    event = tell("PaymentRefunded", effect.carry["order"], told, COMPENSATION)
+    event = Outcome("PaymentRefunded", effect.carry["order"], told, COMPENSATION)
     if not charge_id:
         return [event]
     values = {"order_ref": effect.order_ref, "charge_id": charge_id, "amount_minor": amount}

@@ -4,25 +4,7 @@ from new_services.order_event import LATER, reading
 from new_services.payment.decide import conclude, decide
 from new_services.payment.effects import apply_writes, charge_key
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, HttpVendor, Loss, Service, ServiceClass
-
-POLICY = Policy(
-    flow="payment",
-    loss=Loss.LOSSLESS,
-    deadline_s=120.0,
-    replayable=True,
-    duplicate_impact=DuplicateImpact.HARMFUL,
-    duplicate_guard="claim, then the payment vendor's idempotency key; an unknown outcome is asked again with it",
-    ordering_scope="order",
-    throttling_unit="payment vendor",
-    degrade_order=None,
-    queue_bound=1_000,
-    queue_reason="a customer waits for each: 10 s of charges at 100 a second, then the order is told pending",
-    service_class=ServiceClass.CRITICAL,
-    queue_bytes=4 * 1024 * 1024,
-    rate_per_s=100.0,
-    expired=Expired.RUN,  # its order holds stock: it is charged or refused, late or not
-)
+from strangler import HttpVendor, Service, ServiceClass
 
 CHARGES = HttpVendor(
     "VENDORS_URL", send="POST /payments/charges", look_up="GET /payments/charges/{key}", keeps={"charge_id": str}
@@ -44,7 +26,16 @@ payment = Service(
     conclude=conclude,
     awaited=True,
     later=LATER,
-    policy=POLICY,
+    policy=Policy.lossless(
+        deadline_s=120.0,
+        guard="claim, then the payment vendor's idempotency key; an unknown outcome is asked again with it",
+        ordering_scope="order",
+        throttling_unit="payment vendor",
+        queue_bound=1_000,
+        queue_reason="a customer waits for each: 10 s of charges at 100 a second, then the order is told pending",
+        service_class=ServiceClass.CRITICAL,
+        queue_bytes=4 * 1024 * 1024,
+    ),
     writes=apply_writes,
     vendors={"payments": {"charge": CHARGES, "refund": REFUNDS}},
 )

@@ -9,7 +9,7 @@ from typing import assert_never
 from outbox import Event, append_all
 from outbox.connection import PsycopgConnection
 from outbox.structured import Item
-from strangler.step.intents import Call, Emit, Intent, Write, effect_key
+from strangler.step.intents import Call, Emit, Intent, Outcome, Write, effect_key
 from strangler.step.storable import encode
 
 PLAN_EFFECT = """
@@ -68,7 +68,7 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
                     writes.append(NumberedWrite(act.order_ref, act.version, number, intent, act.context))
                 case Call():
                     calls.append((act, number, intent))
-                case Emit():
+                case Emit() | Outcome():
                     events.append(emitted(step, act.order_ref, intent, act.context))
                 case _:
                     assert_never(intent)
@@ -79,8 +79,9 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
         connection.execute(PLAN_EFFECT, _planned(step, calls))
 
 
-def emitted(step: str, order_ref: str, emit: Emit, context: Mapping[str, Item]) -> Event:
+def emitted(step: str, order_ref: str, intent: Emit | Outcome, context: Mapping[str, Item]) -> Event:
     """The event of an intent: its aggregate type is the step's name, its context the triggering event's."""
+    emit = intent.emit() if isinstance(intent, Outcome) else intent
     return Event(step, order_ref, emit.version, emit.type, encode(emit.body).encode(), dict(context))
 
 

@@ -43,7 +43,25 @@ class Emit:
     version: int = 1
 
 
-Intent: TypeAlias = Write | Call | Emit
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the step came to, told as an event of it: `subject` is the subject's state as the event had it that led
+    here, so that later steps can decide; what came of it stands beside it.
+
+    >>> Outcome("PaymentTaken", {"total": 5}, {"charge_id": "c1"}).emit().body
+    {'total': 5, 'outcome': {'by': 'new', 'charge_id': 'c1'}}
+    """
+
+    type: str
+    subject: Mapping[str, Json]
+    detail: Mapping[str, Json]
+    version: int = 1
+
+    def emit(self) -> Emit:
+        return Emit(self.type, {**self.subject, "outcome": {"by": "new", **self.detail}}, self.version)
+
+
+Intent: TypeAlias = Write | Call | Emit | Outcome
 
 
 def first_number(aggregate_version: int) -> int:
@@ -68,6 +86,8 @@ def _one(intent: Intent) -> dict[str, Json]:
             return {"kind": "call", "target": f"{vendor}.{operation}", "body": dict(body)}
         case Emit(type=type_, body=body):
             return {"kind": "emit", "target": type_, "body": dict(body)}
+        case Outcome():
+            return _one(intent.emit())
 
 
 def effect_key(order_ref: str, step: str, number: int) -> str:

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 import requests
 
-from new_services.recommendation.service import POLICY
 from outbox.event import uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
@@ -23,9 +22,11 @@ from tests.integration.contexts import rows
 from tests.integration.test_interlock import ran, verdict
 from tests.support.context_process import context_environ
 from tests.support.orders import placed
+from tests.support.services import SERVICES
 from tests.support.waiting import wait_until
 
 OWNED = "recommendation=new"
+POLICY = SERVICES["recommendation"].policy
 AWAY_S = 3 * POLICY.deadline_s
 BASKETS = "SELECT order_ref FROM recommendation.basket ORDER BY 1"
 

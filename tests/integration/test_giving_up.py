@@ -12,8 +12,6 @@ import psycopg
 import pytest
 import requests
 
-from new_services.recommendation.service import POLICY as RECOMMENDATION
-from new_services.search.service import POLICY as SEARCH
 from outbox import Event
 from outbox.consumer import Sample
 from outbox.event import uuid7
@@ -53,24 +51,24 @@ def test_no_database_is_a_no() -> None:
 
 
 def test_only_policies_that_do_not_run_late_work_look_at_deadlines() -> None:
-    assert expiry_of(SEARCH) is None
-    expiry = expiry_of(RECOMMENDATION)
+    assert expiry_of(SERVICES["search"].policy) is None
+    expiry = expiry_of(SERVICES["recommendation"].policy)
     assert expiry is not None
-    assert (expiry.branch, expiry.deadline_s) == (Expired.DROP, RECOMMENDATION.deadline_s)
+    assert (expiry.branch, expiry.deadline_s) == (Expired.DROP, SERVICES["recommendation"].policy.deadline_s)
 
 
 def test_only_a_context_whose_policy_says_so_gives_up_anything(database: str) -> None:
     search, recommendation = (shedding_of(SERVICES[name], database) for name in ("search", "recommendation"))
     assert not search.permitted()
     assert search.sample is None
-    assert recommendation.sample == Sample.of(RECOMMENDATION)
+    assert recommendation.sample == Sample.of(SERVICES["recommendation"].policy)
     assert recommendation.over_budget == "policy:recommendation.retry.over_budget=drop"
 
 
 OWNED = "recommendation=new"
 BASKETS = "SELECT order_ref FROM recommendation.basket ORDER BY 1"
 GIVEN_UP = "SELECT order_ref, clause FROM recommendation.claim WHERE kind = 'shed' ORDER BY 1"
-SAMPLING = RECOMMENDATION.clause("sampling.keep")
+SAMPLING = SERVICES["recommendation"].policy.clause("sampling.keep")
 # The counters against the baskets: what is made up for is counted once.
 UNEVEN = f"SELECT orders FROM recommendation.affinity WHERE orders <> (SELECT count(*) FROM ({BASKETS}) AS basket)"
 
@@ -91,8 +89,8 @@ def recommending(stack: Stack, environ: dict[str, str]) -> Iterator[str]:
 
 def waiting_for_long(prefix: str, count: int) -> list[Event]:
     """Orders whose events are older than the age from which recommendation samples."""
-    assert RECOMMENDATION.sampling is not None
-    made_ms = round((time.time() - RECOMMENDATION.sampling.above_s - 60) * 1000)
+    assert SERVICES["recommendation"].policy.sampling is not None
+    made_ms = round((time.time() - SERVICES["recommendation"].policy.sampling.above_s - 60) * 1000)
     return [replace(placed(f"{prefix}{number:02}", OWNED), id=uuid7(made_ms + number)) for number in range(count)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -15,6 +14,7 @@ from legacy_app.plan import plan
 from new_services.order.status import ACCEPTANCE_S
 from strangler.choreography import Choreography, Event, Final, Problem, Promise, Reaction, prove
 from strangler.choreography.runs import runs
+from tests.support.services import SERVICES
 
 STEPS = {step.name: step.context.topics if step.context else None for step in plan.steps}
 
@@ -51,7 +51,7 @@ def test_the_shop_is_proved() -> None:
 
 @pytest.mark.parametrize("step", sorted({one.step for one in shop.reactions}))
 def test_a_deadline_is_the_one_that_the_steps_own_policy_promises(step: str) -> None:
-    promised = ACCEPTANCE_S if step == "order" else import_module(f"new_services.{step}.service").POLICY.deadline_s
+    promised = ACCEPTANCE_S if step == "order" else SERVICES[step].policy.deadline_s
     assert {one.within_s for one in shop.reactions if one.step == step} == {promised}
 
 

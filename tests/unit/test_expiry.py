@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from new_services.recommendation.service import POLICY
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Expiry, Metric, Poison, Shedding
 from outbox.consumer.middleware.expiring import Expiring
@@ -21,7 +20,9 @@ from outbox.consumer.report import Report
 from outbox.errors import ConfigurationError
 from outbox.event import Event, ReceivedEvent, uuid7
 from outbox.policy import Expired
+from tests.support.services import SERVICES
 
+POLICY = SERVICES["recommendation"].policy
 NOW = 1_800_000_000.0
 CLAUSE = "policy:search.expired=drop"
 NO_CONNECTION = cast(PsycopgConnection, None)

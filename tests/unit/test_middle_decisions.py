@@ -15,7 +15,7 @@ from new_services.order_event import parse
 from new_services.payment import decide as payment
 from outbox.event import Event
 from strangler.step.effect_table import Effect, Ending
-from strangler.step.intents import Emit, Json, to_json
+from strangler.step.intents import Json, Outcome, to_json
 from tests.support.orders import cancelled, of_order, payload, placed
 
 REF = "o1"
@@ -139,7 +139,7 @@ def test_the_risky_and_who_orders_too_much_are_refused_at_once(
 ) -> None:
     told = fraud.settle({**payload(REF), "status": "pending"}, score, velocity)
     assert (told.type, told.version) == ("FraudRefused" if tier == "high" else "FraudCleared", 1)
-    outcome = told.body["outcome"]
+    outcome = told.emit().body["outcome"]
     assert (outcome["by"], outcome["score"], outcome["tier"]) == ("new", score, tier)
     assert (outcome["recent_orders"], outcome["recent_minor"]) == (velocity.orders, velocity.minor)
     assert (outcome["reason"] is None) == (tier != "high")
@@ -204,8 +204,8 @@ def test_a_payments_row_and_event_follow_the_vendors_answer(
 ) -> None:
     *written, told = payment.conclude(effect("payment", operation), ending, answer)
     assert to_json(written) == rows
-    assert isinstance(told, Emit)
-    assert (told.type, told.version, told.body["outcome"]) == (type_, version, {"by": "new", **outcome})
+    assert isinstance(told, Outcome)
+    assert (told.type, told.version, told.detail) == (type_, version, outcome)
 
 
 def test_a_refund_that_is_refused_tells_nobody_that_it_was_made() -> None:
@@ -216,5 +216,5 @@ def test_an_outcome_of_the_new_side_reads_as_one_of_legacy() -> None:
     """What the next step decides does not depend on who did the last."""
     told = fraud.settle(effect("fraud", "score").carry["order"], 12, Velocity(2, 900))
     legacys = of_order("FraudCleared", REF)
-    assert parse(replace(legacys, payload=json.dumps(told.body).encode())) == parse(legacys)
-    assert told.body["lines"] == payload(REF)["lines"]
+    assert parse(replace(legacys, payload=json.dumps(told.emit().body).encode())) == parse(legacys)
+    assert told.emit().body["lines"] == payload(REF)["lines"]
