@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TypeAlias
-
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeAlias
 
 from outbox.errors import ConfigurationError
 from outbox.schema.parts import Part, quoted
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 Execute: TypeAlias = Callable[[str], None]  # what a revision's `upgrade` is given
 ANNOUNCEMENT = "-- Running"
@@ -68,8 +68,11 @@ def statements(part: Part, schema: str, since: str | None = None) -> Iterator[st
 
 
 def _written(part: Part, schema: str, since: str | None) -> list[str]:
-    output = _Statements()
     script = _script(part)
+    from alembic.operations import Operations  # noqa: PLC0415 - Alembic is for migrations alone
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+
+    output = _Statements()
     context = MigrationContext.configure(
         dialect_name="postgresql",
         dialect_opts={"paramstyle": "named"},  # others double every %
@@ -95,4 +98,10 @@ def _written(part: Part, schema: str, since: str | None) -> list[str]:
 
 @cache
 def _script(part: Part) -> ScriptDirectory:
+    if find_spec("alembic") is None:
+        raise ConfigurationError(
+            "tables are made by Alembic, which is missing; pip install 'strangler-toolkit[migrate]'"
+        )
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - Alembic is for migrations alone
+
     return ScriptDirectory(str(part.versions.parent), version_locations=[str(part.versions)])
