@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -186,7 +187,11 @@ class Plan:
 
 
 def load_plan(path: Path) -> Plan:
-    """Load `plan` from a Python file; anything wrong is a `BadPlan` that says what, where and the fix."""
+    """Load `plan` from a Python file; anything wrong is a `BadPlan` that says what, where and the fix.
+
+    The plan and its services import what lies in the working directory, as under `python -m`, or beside the plan.
+    """
+    _find_modules_of(path)
     spec = importlib.util.spec_from_file_location("strangler_loaded_plan", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise BadPlan(f"no plan file at {path}; give --plan FILE or set STRANGLER_PLAN")
@@ -201,6 +206,15 @@ def load_plan(path: Path) -> Plan:
     if not isinstance(plan, Plan):
         raise BadPlan(f"{path} has no `plan = Plan(...)`; found {type(plan).__name__}")
     return plan
+
+
+def _find_modules_of(path: Path) -> None:
+    """An installed command has neither folder in its path. Services are loaded later, so both stay there."""
+    here, beside = str(Path.cwd()), str(path.resolve().parent)
+    if not {here, ""} & set(sys.path):
+        sys.path.insert(0, here)
+    if beside not in sys.path:
+        sys.path.append(beside)  # last: its file names must hide no installed module
 
 
 def _problems(plan: Plan) -> Iterable[str]:
