@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +20,8 @@ from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
+from strangler.local.databases import database_of
+from strangler.local.doctor import Finding, examine
 from strangler.local.stack import Stack
 from tests.faults.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
 from tests.support.billing import billing
@@ -85,3 +90,25 @@ def test_the_files_of_certificates_must_belong_together(secured: SecuredKafka, t
     environ = secured.environ(KAFKA_SSL_CERTFILE=str(secured.authority), KAFKA_SSL_KEYFILE=str(other))
     with pytest.raises(Exception, match="KAFKA_SSL_CERTFILE, its key or the key's password cannot be used"):
         PythonAdmin(KafkaSettings.from_environ(environ))
+
+
+def test_a_relay_that_is_not_let_in_ends_at_once_with_the_reason(secured: SecuredKafka, database: str) -> None:
+    environ = {**os.environ, **secured.environ(KAFKA_SASL_PASSWORD="wrong-secret"), "STRANGLER_DSN": database}
+    environ["OUTBOX_SLOT"] = f"outbox_{database_of(database)}"
+    argv = [sys.executable, "-m", "outbox", "relay"]
+    ended = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=QUICKLY_S, check=False)
+    assert ended.returncode == 2
+    assert "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD" in ended.stderr
+    assert "wrong-secret" not in ended.stdout + ended.stderr
+
+
+def test_the_doctor_comes_in_as_clients_do(secured: SecuredKafka, tmp_path: Path) -> None:
+    def found(**kafka: str) -> list[Finding]:
+        every = examine(tmp_path, secured.bootstrap, secured.environ(**kafka))
+        return [finding for finding in every if "Kafka answers" in finding.need]
+
+    assert [finding.ok for finding in found()] == [True]
+    (refused,) = found(KAFKA_SASL_PASSWORD="wrong-secret")
+    assert not refused.ok
+    assert "check KAFKA_SASL_USERNAME" in refused.fix
+    assert "wrong-secret" not in repr(refused)
