@@ -17,7 +17,6 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Answering, Disposition, Handler, Poison, answering
 from outbox.consumer.middleware.expiring import Expiring
 from outbox.consumer.middleware.expiry import Expiry
-from outbox.consumer.middleware.sample import Sample
 from outbox.consumer.middleware.sampled import Sampled
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report, ignore
@@ -120,9 +119,8 @@ def _governed(handler: Answering, policy: FlowPolicy | None, clock: Callable[[],
         return handler
     require(policy)
     shedding, report = Shedding.of(policy, permitted=lambda: bool(policy.shedding())), Report(ignore)
-    sample = Sample.of(policy)
-    if sample is not None:
-        handler = Sampled(handler, sample, shedding, report, lambda _: clock())
+    if policy.sampling is not None:
+        handler = Sampled(handler, policy.sampling, shedding, report, lambda _: clock())
     return Expiring(handler, Expiry.of(policy), shedding, report, lambda _: clock())
 
 

@@ -3,9 +3,8 @@
 from outbox.consumer.gc_tuning import rarely_collected
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.middleware.expiry import Expiry
-from outbox.consumer.middleware.sample import Sample
 from outbox.consumer.middleware.shedding import Shedding
-from outbox.consumer.middleware.versions import Versions
+from outbox.consumer.middleware.versions import VersionWait
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.watchdog import Patience
@@ -35,10 +34,9 @@ __all__ = [
     "RetryBudget",
     "RetryRule",
     "RuntimeSettings",
-    "Sample",
     "Shedding",
     "Trouble",
-    "Versions",
+    "VersionWait",
     "lane_of",
     "rarely_collected",
 ]

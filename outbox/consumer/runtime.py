@@ -19,7 +19,7 @@ from outbox.consumer.hands import Hands
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
-from outbox.consumer.middleware.versions import Versions
+from outbox.consumer.middleware.versions import VersionWait
 from outbox.consumer.originals import Originals
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.board import Board, Clock
@@ -76,7 +76,7 @@ class ConsumerRuntime:
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
         expiry: Expiry | None = None,
-        versions: Versions | None = None,
+        versions: VersionWait | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
@@ -237,7 +237,7 @@ class ConsumerRuntime:
         session: Session,
         application: Application,
         rng: random.Random,
-        versions: Versions | None,
+        versions: VersionWait | None,
     ) -> Release:
         return Release(
             board=self._board,

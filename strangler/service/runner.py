@@ -21,7 +21,7 @@ from outbox.consumer import (
     Observe,
     RuntimeSettings,
     Shedding,
-    Versions,
+    VersionWait,
     rarely_collected,
 )
 from outbox.installation import Installation
@@ -63,7 +63,7 @@ class Consuming:
     handler: Handler
     settings: RuntimeSettings
     expiry: Expiry | None = None
-    versions: Versions | None = None
+    versions: VersionWait | None = None
     shedding: Shedding = field(default_factory=Shedding)
     wakes: frozenset[Disposition] = frozenset(Disposition)
 

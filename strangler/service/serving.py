@@ -10,7 +10,7 @@ from outbox.consumer import (
     Observe,
     RetryBudget,
     RuntimeSettings,
-    Versions,
+    VersionWait,
 )
 from outbox.errors import ConfigurationError
 from outbox.policy import require
@@ -68,13 +68,13 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
     )
 
 
-def versions_of(service: Service, group: str) -> Versions | None:
+def versions_of(service: Service, group: str) -> VersionWait | None:
     """How the service waits for missing versions, as its policy says."""
     if service.policy.versions is None:
         return None
     if service.decide is None:
         raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
-    return Versions.of(service.policy, group, handled_by(service.name, service.concerns), MAX_VERSION)
+    return VersionWait.of(service.policy, group, handled_by(service.name, service.concerns), MAX_VERSION)
 
 
 def sender_of(

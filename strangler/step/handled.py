@@ -25,7 +25,7 @@ GROUP BY wanted.order_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')"""
 def handled_by(
     step: str, concerns: Callable[[Event, Owner], bool]
 ) -> Callable[[PsycopgConnection, Sequence[ReceivedEvent]], Mapping[str, Done]]:
-    """For `outbox.consumer.Versions`: what is done of each order that the step acts on or shadows.
+    """For `outbox.consumer.VersionWait`: what is done of each order that the step acts on or shadows.
 
     Orders of legacy are left out: the step keeps nothing of them. So is what does not concern the step.
     """

@@ -21,7 +21,7 @@ from outbox.consumer import (
     InParallel,
     RuntimeSettings,
     Shedding,
-    Versions,
+    VersionWait,
 )
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.rule import RetryRule
@@ -139,7 +139,7 @@ class Rig:
         fault_points: FaultPoints | None = None,
         group: str | None = None,
         expiry: Expiry | None = None,
-        versions: Versions | None = None,
+        versions: VersionWait | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         sources: frozenset[str] | None = None,
     ) -> Running:

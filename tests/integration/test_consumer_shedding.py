@@ -19,13 +19,12 @@ from outbox.consumer import (
     Metric,
     RetryBudget,
     RuntimeSettings,
-    Sample,
     Shedding,
 )
 from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
-from outbox.policy import OverBudget
+from outbox.policy import OverBudget, Sampling
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, write_effects
 from tests.support.kafka.memory import MemoryBroker
@@ -33,7 +32,7 @@ from tests.support.waiting import wait_until
 
 CLAUSE = "policy:search.sampling.keep=0.5"
 OVER_BUDGET = "policy:search.retry.over_budget"
-SAMPLE = Sample(keep=0.5, above_s=0.0, by_key=True, clause=CLAUSE)  # whatever has come through a topic is older
+SAMPLE = Sampling(keep=0.5, above_s=0.0)  # whatever has come through a topic is older
 NEVER = BreakerRule(least=10_000, in_a_row=10_000)
 GIVEN_UP = "CREATE TABLE given_up (key text NOT NULL, number bigint NOT NULL, clause text NOT NULL)"
 
@@ -83,7 +82,7 @@ def poor(choice: OverBudget, flood: FloodRule = FloodRule()) -> RuntimeSettings:
 
 def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig) -> None:
     rig.send_many(keys=40, each=3)
-    running = rig.runtime(shedding=Shedding(always, give_up, sample=SAMPLE))
+    running = rig.runtime(shedding=Shedding(always, give_up, sample=SAMPLE, sample_clause=CLAUSE))
     wait_until(rig.caught_up, rig.positions)
     running.stop()
     kept, left_out = {key for key, _ in rig.effects()}, {key for key, _ in given_up(rig)}

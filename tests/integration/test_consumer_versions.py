@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import InParallel, Versions
+from outbox.consumer import InParallel, VersionWait
 from outbox.consumer.handler import Disposition
 from outbox.consumer.middleware.versions import Done
 from outbox.consumer.quarantine import desk
@@ -38,8 +38,8 @@ def handled(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> M
     return {key: Done(newest, many) for key, newest, many in connection.execute(NEWEST, (refs,))}
 
 
-def versions(rig: Rig, wait_s: float = 60.0) -> Versions:
-    return Versions(rig.group, handled, wait_s, CLAUSE)
+def versions(rig: Rig, wait_s: float = 60.0) -> VersionWait:
+    return VersionWait(rig.group, handled, wait_s, CLAUSE)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 import requests
 
 from outbox import Event
-from outbox.consumer import Sample
 from outbox.event import uuid7
 from outbox.policy import Expired
 from strangler.local.process import Running
@@ -61,7 +60,7 @@ def test_only_a_context_whose_policy_says_so_gives_up_anything(database: str) ->
     search, recommendation = (shedding_of(SERVICES[name], database) for name in ("search", "recommendation"))
     assert not search.permitted()
     assert search.sample is None
-    assert recommendation.sample == Sample.of(SERVICES["recommendation"].policy)
+    assert recommendation.sample == SERVICES["recommendation"].policy.sampling
     assert recommendation.over_budget == "policy:recommendation.retry.over_budget=drop"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from outbox.consumer import Expiry, RuntimeSettings, Shedding, Versions
+from outbox.consumer import Expiry, RuntimeSettings, Shedding, VersionWait
 from outbox.policy import (
     DuplicateImpact,
     Expired,
@@ -18,10 +18,10 @@ from outbox.policy import (
     Retry,
     Sampling,
     ServiceClass,
+    Versions,
     contradictions,
     contradictions_among,
 )
-from outbox.policy import Versions as Wait
 from outbox.policy.page import MEANING
 from strangler.flows.interlock import Evidence, Permitted, may_shed
 from strangler.service.shedding import expiry_of
@@ -56,7 +56,7 @@ def sampled(policy: FlowPolicy) -> object:
 
 
 def waited(policy: FlowPolicy) -> float | None:
-    versions = Versions.of(policy, "group", lambda _connection, _events: {})
+    versions = VersionWait.of(policy, "group", lambda _connection, _events: {})
     return None if versions is None else versions.wait_s
 
 
@@ -101,7 +101,7 @@ ACTS: Mapping[str, tuple[FlowPolicy, FlowPolicy, Aspect]] = {
     "sampling.keep": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.2, above_s=60.0)), sampled),
     "sampling.above_s": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.1, above_s=70.0)), sampled),
     "sampling.by_key": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.1, above_s=60.0, by_key=False)), sampled),
-    "versions.wait_s": (replace(STANDARD, versions=Wait(60.0)), replace(STANDARD, versions=Wait(61.0)), waited),
+    "versions.wait_s": (replace(STANDARD, versions=Versions(60.0)), replace(STANDARD, versions=Versions(61.0)), waited),
     "rebuild": (LOSSY, replace(LOSSY, rebuild=()), may_lose),
 }
 

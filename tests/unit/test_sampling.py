@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, Metric, Poison, Sample, Shedding
+from outbox.consumer import Disposition, Metric, Poison, Shedding
+from outbox.consumer.middleware.sample import needed
 from outbox.consumer.middleware.sampled import Sampled
 from outbox.consumer.report import Report
 from outbox.event import Event, ReceivedEvent, uuid7
+from outbox.policy import Sampling
 from tests.unit.policies import BULK, LOSSY
 
 NOW = 1_800_000_000.0
 CLAUSE = "policy:advice.sampling.keep=0.1"
-SAMPLE = Sample(keep=0.25, above_s=60.0, by_key=True, clause=CLAUSE)
+SAMPLE = Sampling(keep=0.25, above_s=60.0)
 NO_CONNECTION = cast(PsycopgConnection, None)
 APPLIED, SHED = Disposition.APPLIED, Disposition.SHED
 
@@ -55,8 +57,8 @@ class Context:
         self.clauses.add(clause)
         return [SHED] * len(events)
 
-    def sampled(self, sample: Sample = SAMPLE, *, permitted: bool = True) -> Sampled:
-        shedding = Shedding(lambda: permitted, self.give_up, sample)
+    def sampled(self, sample: Sampling = SAMPLE, *, permitted: bool = True) -> Sampled:
+        shedding = Shedding(lambda: permitted, self.give_up, sample, sample_clause=CLAUSE)
         return Sampled(self.handle, sample, shedding, Report(self._observe), lambda _: NOW)
 
     def _seen(self, events: Sequence[ReceivedEvent]) -> list[tuple[str, int]]:
@@ -138,7 +140,7 @@ def test_nothing_is_given_up_while_it_is_not_permitted() -> None:
 
 def test_an_id_that_tells_no_time_is_of_no_age() -> None:
     timeless = Event("order", "a", 1, "T", b"", id=UUID(int=4))
-    assert not SAMPLE.needed([ReceivedEvent(timeless, "order", 0, 0, None)], NOW)
+    assert not needed(SAMPLE, [ReceivedEvent(timeless, "order", 0, 0, None)], NOW)
 
 
 @given(st.permutations(range(1, 41)), st.integers(1, 40))
@@ -150,5 +152,6 @@ def test_poison_keeps_its_place_on_either_side(numbers: list[int], poison: int) 
 
 
 def test_a_policy_says_it_all() -> None:
-    assert Sample.of(LOSSY) == Sample(keep=0.1, above_s=60.0, by_key=True, clause=CLAUSE)
-    assert Sample.of(BULK) is None
+    lossy = Shedding.of(LOSSY, permitted=lambda: True)
+    assert (lossy.sample, lossy.sample_clause) == (Sampling(keep=0.1, above_s=60.0), CLAUSE)
+    assert Shedding.of(BULK, permitted=lambda: True).sample is None

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.middleware.expiring import Now, database_now
-from outbox.consumer.middleware.sample import Sample
+from outbox.consumer.middleware.sample import keeps, needed
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report
 from outbox.event import ReceivedEvent
+from outbox.policy import Sampling
 
 
 class Sampled:
@@ -20,26 +21,26 @@ class Sampled:
     """
 
     def __init__(
-        self, handler: Answering, sample: Sample, shedding: Shedding, report: Report, now: Now = database_now
+        self, handler: Answering, sample: Sampling, shedding: Shedding, report: Report, now: Now = database_now
     ) -> None:
         self._handler, self._sample, self._shedding = handler, sample, shedding
         self._report, self._now = report, now
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        if not self._sample.needed(events, self._now(connection)) or not self._shedding.permitted():
+        if not needed(self._sample, events, self._now(connection)) or not self._shedding.permitted():
             return self._handler(connection, events)
-        kept = [index for index, one in enumerate(events) if self._sample.keeps(one.event)]
+        kept = [index for index, one in enumerate(events) if keeps(self._sample, one.event)]
         others = sorted(set(range(len(events))) - set(kept))
         # First what takes only claims: no row that other lanes want is held while a claim is waited for.
         became = self._part(connection, events, others, self._give_up) | self._part(
             connection, events, kept, self._handler
         )
         ordered = [became[index] for index in range(len(events))]
-        self._report.shed(self._sample.clause, ordered.count(Disposition.SHED))
+        self._report.shed(self._shedding.sample_clause, ordered.count(Disposition.SHED))
         return ordered
 
     def _give_up(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        return self._shedding.give_up(connection, events, self._sample.clause)
+        return self._shedding.give_up(connection, events, self._shedding.sample_clause)
 
     @staticmethod
     def _part(

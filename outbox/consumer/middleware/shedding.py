@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition
-from outbox.consumer.middleware.sample import Sample
 from outbox.event import ReceivedEvent
-from outbox.policy import FlowPolicy
+from outbox.policy import FlowPolicy, Sampling
 
 GiveUp = Callable[[PsycopgConnection, Sequence[ReceivedEvent], str], Sequence[Disposition]]
 
@@ -33,16 +32,18 @@ class Shedding:
     """`permitted` is asked before anything is given up; at a no, as by default, it is handled, however late or often.
 
     `give_up` acts as a handler does, in the run's transaction: it notes the events and the clause that gave them up,
-    and answers what became of each. `sample`: which events are kept under pressure; None: all. `over_budget`: the
-    clause that is cited for failed events once the retry budget is spent.
+    and answers what became of each. `sample`: which events are kept under pressure; None: all. `sample_clause` is
+    cited for the others, and `over_budget` for failed events once the retry budget is spent.
     """
 
     permitted: Callable[[], bool] = never
     give_up: GiveUp = keep_nothing
-    sample: Sample | None = None
+    sample: Sampling | None = None
     over_budget: str = "retry.over_budget"
+    sample_clause: str = "sampling.keep"
 
     @classmethod
     def of(cls, policy: FlowPolicy, *, permitted: Callable[[], bool], give_up: GiveUp = keep_nothing) -> Shedding:
         """What a flow's policy says of it."""
-        return cls(permitted, give_up, Sample.of(policy), policy.clause("retry.over_budget"))
+        cited = "" if policy.sampling is None else policy.clause("sampling.keep")
+        return cls(permitted, give_up, policy.sampling, policy.clause("retry.over_budget"), cited)

@@ -43,7 +43,7 @@ class Gap(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
+class VersionWait:
     """`handled(connection, events)` answers what is done of each aggregate of the events; an aggregate that it leaves
     out is not waited for. It is asked only about events behind their first version.
 
@@ -59,7 +59,7 @@ class Versions:
     highest: int = 2**63 - 1
 
     @classmethod
-    def of(cls, policy: FlowPolicy, group: str, handled: Handled, highest: int = 2**63 - 1) -> Versions | None:
+    def of(cls, policy: FlowPolicy, group: str, handled: Handled, highest: int = 2**63 - 1) -> VersionWait | None:
         """What a flow's policy says; None where it waits for nothing."""
         if policy.versions is None:
             return None
@@ -94,7 +94,7 @@ class Versions:
 class InVersions:
     """A handler before the handler. What comes too early is poison: parked, its key behind it."""
 
-    def __init__(self, handler: Answering, versions: Versions) -> None:
+    def __init__(self, handler: Answering, versions: VersionWait) -> None:
         self._handler, self._versions = handler, versions
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.middleware.versions import Versions
+from outbox.consumer.middleware.versions import VersionWait
 from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
@@ -54,7 +54,7 @@ class Release:
         rule: RetryRule,
         report: Report,
         rng: random.Random,
-        versions: Versions | None = None,
+        versions: VersionWait | None = None,
     ) -> None:
         self._board, self._session, self._how, self._versions = board, session, application, versions
         self._look_again_s = LOOK_AGAIN_S if versions is None else min(LOOK_AGAIN_S, versions.wait_s)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.middleware.versions import Versions, in_versions
+from outbox.consumer.middleware.versions import VersionWait, in_versions
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import early, parked
@@ -27,7 +27,7 @@ class Waiters:
 
     def __init__(
         self,
-        versions: Versions,
+        versions: VersionWait,
         application: Application,
         report: Report,
         *,
