@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from outbox.errors import OutboxError
     from outbox.event import Event, ReceivedEvent, uuid7
     from outbox.kafka_settings import KafkaSettings
-    from outbox.policy import FlowPolicy as Policy
+    from outbox.policy import Policy
     from outbox.relay.relay import Relay
     from outbox.schema import migrate
 
@@ -55,14 +55,13 @@ _HOMES = {
     "migrate": "outbox.schema",
     "uuid7": "outbox.event",
 }
-_NAMES = {"Policy": "FlowPolicy"}
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module 'outbox' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
+        found = getattr(import_module(_HOMES[name]), name)
         globals()[name] = found
         return found
 

@@ -23,7 +23,7 @@ from outbox.consumer.report import Report, ignore
 from outbox.errors import OutboxError
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
-from outbox.policy import FlowPolicy, require
+from outbox.policy import Policy, require
 
 Headers = list[tuple[str, bytes]]
 _PARAMETER = re.compile(r"%%|%s|%\((\w+)\)s")
@@ -69,7 +69,7 @@ class Harness:
         handler: Handler,
         *,
         tables: Iterable[str] = (),
-        policy: FlowPolicy | None = None,
+        policy: Policy | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = sqlite3.connect(":memory:", isolation_level=None)
@@ -114,7 +114,7 @@ class Harness:
                 self._parked[_key(ready[poison.index])] = poison.reason
 
 
-def _governed(handler: Answering, policy: FlowPolicy | None, clock: Callable[[], float]) -> Answering:
+def _governed(handler: Answering, policy: Policy | None, clock: Callable[[], float]) -> Answering:
     if policy is None:
         return handler
     require(policy)

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from outbox.policy import FlowPolicy
+from outbox.policy import Policy
 from strangler.errors import BadPlan
 
 
@@ -23,7 +23,7 @@ class Context:
     group: str
     topics: tuple[str, ...]
     dsn_env: str = "STRANGLER_DSN"
-    policy: FlowPolicy | str | None = None
+    policy: Policy | str | None = None
     pool: str | None = None
 
 

@@ -24,7 +24,7 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
-from outbox.policy import Expired, FlowPolicy, require
+from outbox.policy import Expired, Policy, require
 
 CONNECT_TIMEOUT_S = 10
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
@@ -67,7 +67,7 @@ class Consumer:
         dsn: str,
         bootstrap: KafkaSettings | str,
         schema: str | None = None,
-        policy: FlowPolicy | None = None,
+        policy: Policy | None = None,
         observe: Observe = ignore,
         lanes: int | None = None,
         prefix: str = "outbox.event.",
@@ -75,7 +75,7 @@ class Consumer:
         """Opens nothing. `ConfigurationError` for a policy that contradicts itself."""
         if not topics:
             raise ConfigurationError(f"consumer {group!r} has no topics; name the aggregate types that it handles")
-        self._policy = require(policy or FlowPolicy.lossless(3_600, "the position"))
+        self._policy = require(policy or Policy.lossless(3_600, "the position"))
         if self._policy.versions is not None:
             raise ConfigurationError(
                 f"policy of consumer {group!r} waits for versions, which only a handler with claims can; leave them out"

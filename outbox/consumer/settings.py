@@ -12,7 +12,7 @@ from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.flood import FloodRule
 from outbox.consumer.retry.rule import RetryRule
 from outbox.errors import ConfigurationError
-from outbox.policy import FlowPolicy
+from outbox.policy import Policy
 
 
 class Metric(StrEnum):
@@ -86,7 +86,7 @@ class RuntimeSettings:
                 raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
 
     @classmethod
-    def of(cls, policy: FlowPolicy, *, lanes: int | None = None) -> RuntimeSettings:
+    def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:
         """What a flow's policy says of queues, retries and quarantine; `lanes` as by default where None."""
         chosen = cls(
             bound=Bound(policy.queue_bound, policy.queue_bytes),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outbox.policy.flow import DuplicateImpact, Expired, FlowPolicy, Loss, OverBudget, ServiceClass
+from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Policy, ServiceClass
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
@@ -20,37 +20,37 @@ class Rule:
     """`what` is formatted with `policy`."""
 
     name: str
-    broken: Callable[[FlowPolicy], bool]
+    broken: Callable[[Policy], bool]
     what: str
     fix: str
 
 
-def _unordered(policy: FlowPolicy) -> bool:
+def _unordered(policy: Policy) -> bool:
     return policy.ordering_scope == "none"
 
 
-def _queue_outlives_deadline(policy: FlowPolicy) -> bool:
+def _queue_outlives_deadline(policy: Policy) -> bool:
     return policy.rate_per_s > 0 and policy.queue_bound / policy.rate_per_s > policy.deadline_s > 0
 
 
-def _may_not_lose(policy: FlowPolicy) -> bool:
+def _may_not_lose(policy: Policy) -> bool:
     return policy.loss is not Loss.LOSSY
 
 
-def _bad_limits(policy: FlowPolicy) -> bool:
+def _bad_limits(policy: Policy) -> bool:
     limits = policy.quarantine
     return not 0 < limits.ratio <= 1 or limits.consecutive < 1
 
 
-def _bad_delays(policy: FlowPolicy) -> bool:
+def _bad_delays(policy: Policy) -> bool:
     return not 0 < policy.retry.base_s <= policy.retry.cap_s < math.inf
 
 
-def _retries_outlive_deadline(policy: FlowPolicy) -> bool:
+def _retries_outlive_deadline(policy: Policy) -> bool:
     return not _bad_delays(policy) and policy.retry.longest_s() >= policy.deadline_s > 0
 
 
-def _leaves_holes(policy: FlowPolicy) -> bool:
+def _leaves_holes(policy: Policy) -> bool:
     drops = policy.expired in (Expired.DROP, Expired.COMPENSATE) or policy.retry.over_budget is OverBudget.DROP
     return drops or policy.sampling is not None
 

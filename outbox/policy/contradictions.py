@@ -8,7 +8,7 @@ from itertools import permutations
 
 from outbox.errors import ConfigurationError
 from outbox.policy.alone import RULES
-from outbox.policy.flow import FlowPolicy
+from outbox.policy.flow import Policy
 from outbox.policy.together import PAIR_RULES, PLACE_RULES, Placed
 
 
@@ -25,7 +25,7 @@ class Contradiction:
         return f"{' and '.join(self.flows)}: {self.what}; {self.fix} [{self.rule}]"
 
 
-def contradictions(policy: FlowPolicy) -> Sequence[Contradiction]:
+def contradictions(policy: Policy) -> Sequence[Contradiction]:
     """What a policy says against itself."""
     return [
         Contradiction(rule.name, (policy.flow,), rule.what.format(policy=policy), rule.fix)
@@ -54,7 +54,7 @@ def contradictions_among(placed: Sequence[Placed]) -> Sequence[Contradiction]:
     return found
 
 
-def require(policy: FlowPolicy) -> FlowPolicy:
+def require(policy: Policy) -> Policy:
     """The policy itself, or `ConfigurationError` that lists every contradiction: a start must not go on."""
     found = contradictions(policy)
     if found:

@@ -99,7 +99,7 @@ class Versions:
 
 
 class Terms(TypedDict, total=False):
-    """What may be said beside the kinds of policy; `FlowPolicy` has the meanings."""
+    """What may be said beside the kinds of policy; `Policy` has the meanings."""
 
     flow: str
     replayable: bool
@@ -145,7 +145,7 @@ def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class FlowPolicy:
+class Policy:
     """What one flow promises, and gives up, under pressure. Any values can be written down; `require` refuses bad ones.
 
     `deadline_s`: from the event's time; after it the work is late and takes the branch `expired`.
@@ -183,7 +183,7 @@ class FlowPolicy:
     def lossless(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:
         """Every event is handled, however late; `guard` names what makes a second execution harmless.
 
-        >>> FlowPolicy.lossless(3600, "the position").terms()["degrade_order"] is None
+        >>> Policy.lossless(3600, "the position").terms()["degrade_order"] is None
         True
         """
         return cls(**_chosen(Loss.LOSSLESS, deadline_s, guard, None, more))
@@ -192,7 +192,7 @@ class FlowPolicy:
     def deferrable(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:
         """Nothing is lost; what is late waits behind what is in time.
 
-        >>> FlowPolicy.deferrable(60, "the row's key").clause("expired")
+        >>> Policy.deferrable(60, "the row's key").clause("expired")
         'policy:events.expired=defer'
         """
         return cls(**_chosen(Loss.DEFERRABLE, deadline_s, guard, 2, {"expired": Expired.DEFER, **more}))
@@ -201,7 +201,7 @@ class FlowPolicy:
     def lossy(cls, deadline_s: float, shed: Sampling | None = None, **more: Unpack[Terms]) -> Self:
         """What is late is dropped; with `shed`, before that only a share is handled while events wait for long.
 
-        >>> FlowPolicy.lossy(60, Sampling(keep=0.1, above_s=10)).shedding()
+        >>> Policy.lossy(60, Sampling(keep=0.1, above_s=10)).shedding()
         ('policy:events.sampling.keep=0.1', 'policy:events.expired=drop')
         """
         chosen: Terms = {"expired": Expired.DROP, "sampling": shed, **more}

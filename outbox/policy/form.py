@@ -9,22 +9,22 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from outbox.errors import ConfigurationError
-from outbox.policy.flow import FlowPolicy
+from outbox.policy.flow import Policy
 
 Data = Mapping[str, object]
 
 
-def to_data(policy: FlowPolicy) -> dict[str, object]:
+def to_data(policy: Policy) -> dict[str, object]:
     """Text, numbers, lists and mappings only; `from_data` gives an equal policy back."""
     plain = _plain(policy)
     assert isinstance(plain, dict)  # noqa: S101 - a policy is a dataclass
     return plain
 
 
-def from_data(data: Data) -> FlowPolicy:
+def from_data(data: Data) -> Policy:
     """Read what `to_data` wrote; `ConfigurationError` names an unknown, absent or ill-typed term."""
-    policy = _read(FlowPolicy, data, "policy")
-    assert isinstance(policy, FlowPolicy)  # noqa: S101 - it was asked for one
+    policy = _read(Policy, data, "policy")
+    assert isinstance(policy, Policy)  # noqa: S101 - it was asked for one
     return policy
 
 

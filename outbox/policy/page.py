@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from outbox.policy.alone import RULES
-from outbox.policy.flow import FlowPolicy
+from outbox.policy.flow import Policy
 from outbox.policy.together import PAIR_RULES, PLACE_RULES
 
 MEANING: Mapping[str, str] = {
@@ -65,7 +65,7 @@ def rules() -> Sequence[Explained]:
 
 def page() -> list[str]:
     """Two Markdown tables."""
-    shown = [f"| `{name}` | {kind} | {default} | {MEANING[name]} |" for name, kind, default in _terms(FlowPolicy, "")]
+    shown = [f"| `{name}` | {kind} | {default} | {MEANING[name]} |" for name, kind, default in _terms(Policy, "")]
     refused = [f"| `{rule.name}` | {rule.refused} | {rule.fix} |" for rule in rules()]
     return [
         "| Term | Values | Default | Meaning |",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outbox.policy.flow import Expired, FlowPolicy, Loss, ServiceClass
+from outbox.policy.flow import Expired, Loss, Policy, ServiceClass
 
 MEMBER_BYTES = 512 * 1024 * 1024  # the most that one member's queues may hold when it has every partition
 GIVEN_UP_BEFORE = {ServiceClass.BULK: 0, ServiceClass.STANDARD: 1, ServiceClass.CRITICAL: 2}
@@ -19,7 +19,7 @@ class Placed:
     """
 
     name: str
-    policy: FlowPolicy
+    policy: Policy
     group: str
     pool: str
     reads: tuple[str, ...]

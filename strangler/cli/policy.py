@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import assert_never
 
-from outbox.policy import FlowPolicy, Placed, to_data
+from outbox.policy import Placed, Policy, to_data
 from outbox.policy.page import MEANING, page, rules
 from strangler.cli.common import Invocation
 from strangler.errors import Refused
@@ -71,14 +71,14 @@ def run_explain(invocation: Invocation) -> int:
     return 0
 
 
-def table(policies: Sequence[FlowPolicy]) -> list[str]:
+def table(policies: Sequence[Policy]) -> list[str]:
     """One line per flow, in chain order."""
     rows = [tuple(COLUMNS), *(_cells(policy) for policy in policies)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _cells(policy: FlowPolicy) -> tuple[str, ...]:
+def _cells(policy: Policy) -> tuple[str, ...]:
     terms = policy.terms()
     return tuple("never" if terms[name] is None else str(terms[name]) for name in COLUMNS.values())
 

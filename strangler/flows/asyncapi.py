@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from outbox.policy import FlowPolicy, from_data, to_data
+from outbox.policy import Policy, from_data, to_data
 from strangler.flows.topology import Member, Topic, Topology
 from strangler.step.intents import Json
 
@@ -40,7 +40,7 @@ def asyncapi(
     }
 
 
-def policies_in(document: Mapping[str, Json]) -> dict[str, FlowPolicy]:
+def policies_in(document: Mapping[str, Json]) -> dict[str, Policy]:
     """The policies that a document carries, by flow; `ConfigurationError` where one is not whole."""
     carried = [from_data(operation[POLICY]) for operation in document["operations"].values() if POLICY in operation]
     return {policy.flow: policy for policy in carried}
@@ -67,7 +67,7 @@ def _key() -> dict[str, Json]:
     return {"key": {"type": "string", "description": "the aggregate's id"}, "bindingVersion": KAFKA_BINDING}
 
 
-def _receive(member: Member, topic: str, policy: FlowPolicy, group_id: Json) -> dict[str, Json]:
+def _receive(member: Member, topic: str, policy: Policy, group_id: Json) -> dict[str, Json]:
     return {
         "action": "receive",
         "channel": _channel_ref(topic),

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
-from outbox.policy import FlowPolicy
+from outbox.policy import Policy
 from strangler.errors import Refused
 from strangler.facts import FINAL, Verdict
 
@@ -55,7 +55,7 @@ def read_evidence(connection: PsycopgConnection, step: str) -> Evidence:
 
 
 def may_shed(
-    policy: FlowPolicy, evidence: Evidence | None, *, rebuildable: bool, fresh_s: float = FRESH_S
+    policy: Policy, evidence: Evidence | None, *, rebuildable: bool, fresh_s: float = FRESH_S
 ) -> Permitted | Refused:
     """Decide from facts. `evidence` is None where nobody could be asked: then the answer is no."""
     clauses = policy.shedding()
@@ -65,7 +65,7 @@ def may_shed(
     return problem or Permitted(clauses)
 
 
-def ask(connection: PsycopgConnection, policy: FlowPolicy, *, fresh_s: float = FRESH_S) -> Permitted | Refused:
+def ask(connection: PsycopgConnection, policy: Policy, *, fresh_s: float = FRESH_S) -> Permitted | Refused:
     """The interlock's state now, by the main database. Keep the answer for seconds, not for hours."""
     return may_shed(
         policy, read_evidence(connection, policy.flow), rebuildable=rebuild_exists(policy.rebuild), fresh_s=fresh_s
@@ -80,7 +80,7 @@ def rebuild_exists(command: Sequence[str]) -> bool:
         return False
 
 
-def _missing(policy: FlowPolicy, *, rebuildable: bool) -> Refused | None:
+def _missing(policy: Policy, *, rebuildable: bool) -> Refused | None:
     if not policy.rebuild:
         return Refused("no rebuild is declared, so what is shed could not be made up", "name its command in `rebuild`")
     if not rebuildable:
@@ -90,7 +90,7 @@ def _missing(policy: FlowPolicy, *, rebuildable: bool) -> Refused | None:
     return None
 
 
-def _not_green(policy: FlowPolicy, evidence: Evidence | None, fresh_s: float) -> Refused | None:
+def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Refused | None:
     again = f"run: strangler reconcile --step {policy.flow}"
     if evidence is None:
         return Refused("its reconciliation could not be asked", "name the database by --dsn or STRANGLER_DSN")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outbox.policy import Contradiction, FlowPolicy, Placed, contradictions_among
+from outbox.policy import Contradiction, Placed, Policy, contradictions_among
 from strangler.contexts import Context
 from strangler.errors import BadPlan
 from strangler.plan import Plan
@@ -42,7 +42,7 @@ def judge(plan: Plan) -> Judged:
     return Judged(placed, [*undeclared, *contradictions_among(placed)])
 
 
-def _declared(context: Context) -> FlowPolicy:
+def _declared(context: Context) -> Policy:
     policy = policy_of(context)
     assert policy is not None  # noqa: S101 - only those with one are placed
     return policy

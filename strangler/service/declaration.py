@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from outbox.consumer.handler import Answering
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
-from outbox.policy import FlowPolicy
+from outbox.policy import Policy
 from strangler.contexts import Context
 from strangler.errors import BadInput
 from strangler.ownership import Owner
@@ -62,7 +62,7 @@ class Service:
     name: str
     on: tuple[str, ...]
     decide: Decide | None
-    policy: FlowPolicy
+    policy: Policy
     _: KW_ONLY
     shadow_on: tuple[str, ...] | None = None
     topics: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.consumer import Expiry, Shedding
-from outbox.policy import Expired, FlowPolicy
+from outbox.policy import Expired, Policy
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask
 from strangler.service.declaration import Service
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class Interlock:
     """Whether the flow may lose events now. Asked every `ASK_EVERY_S` at most; no answer is a no. Thread-safe."""
 
-    def __init__(self, policy: FlowPolicy, dsn: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, policy: Policy, dsn: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy, self._dsn, self._clock = policy, dsn, clock
         self._lock = threading.Lock()
         self._asked_at, self._permitted = float("-inf"), False
@@ -55,7 +55,7 @@ class Interlock:
         return not reason
 
 
-def expiry_of(policy: FlowPolicy) -> Expiry | None:
+def expiry_of(policy: Policy) -> Expiry | None:
     """None where late work is run: then nobody needs to look at deadlines."""
     return None if policy.expired is Expired.RUN else Expiry.of(policy)
 

@@ -3,14 +3,14 @@
 from outbox.policy import (
     DuplicateImpact,
     Expired,
-    FlowPolicy,
     Loss,
     Placed,
+    Policy,
     Sampling,
     ServiceClass,
 )
 
-STANDARD = FlowPolicy(
+STANDARD = Policy(
     flow="mails",
     loss=Loss.LOSSLESS,
     deadline_s=600.0,
@@ -23,7 +23,7 @@ STANDARD = FlowPolicy(
     queue_bound=1_000,
     queue_reason="ten seconds of work",
 )
-CRITICAL = FlowPolicy(
+CRITICAL = Policy(
     flow="payment",
     loss=Loss.LOSSLESS,
     deadline_s=60.0,
@@ -37,7 +37,7 @@ CRITICAL = FlowPolicy(
     queue_reason="ten seconds of work",
     service_class=ServiceClass.CRITICAL,
 )
-BULK = FlowPolicy(
+BULK = Policy(
     flow="search",
     loss=Loss.DEFERRABLE,
     deadline_s=3_600.0,
@@ -51,7 +51,7 @@ BULK = FlowPolicy(
     queue_reason="ten seconds of work",
     service_class=ServiceClass.BULK,
 )
-LOSSY = FlowPolicy(
+LOSSY = Policy(
     flow="advice",
     loss=Loss.LOSSY,
     deadline_s=86_400.0,
@@ -72,7 +72,7 @@ GOOD = (STANDARD, CRITICAL, BULK, LOSSY)
 
 
 def place(
-    policy: FlowPolicy,
+    policy: Policy,
     *,
     name: str = "",
     group: str = "",

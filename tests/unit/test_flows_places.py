@@ -25,8 +25,8 @@ def test_a_reference_leads_to_the_value() -> None:
         ("tests.unit.policies", "is no reference"),
         (":STANDARD", "is no reference"),
         ("tests.unit.nowhere:POLICY", "does not load: ModuleNotFoundError"),
-        ("tests.unit.policies:NOBODY", "is a NoneType, not a FlowPolicy"),
-        (NO_POLICY, "is a tuple, not a FlowPolicy"),
+        ("tests.unit.policies:NOBODY", "is a NoneType, not a Policy"),
+        (NO_POLICY, "is a tuple, not a Policy"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_refused_with_the_fix(reference: str, reason: str) -> None:

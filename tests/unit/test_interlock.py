@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from outbox.policy import Expired, FlowPolicy, OverBudget, Retry
+from outbox.policy import Expired, OverBudget, Policy, Retry
 from strangler.errors import Refused
 from strangler.flows.interlock import Evidence, Permitted, may_shed, rebuild_exists
 from tests.unit.policies import BULK, LOSSY, STANDARD
@@ -55,7 +55,7 @@ def test_without_a_rebuild_it_is_refused_however_green() -> None:
 @pytest.mark.parametrize(
     "policy", [STANDARD, BULK, replace(BULK, expired=Expired.DROP)], ids=lambda policy: policy.loss
 )
-def test_a_flow_that_is_not_lossy_never_sheds(policy: FlowPolicy) -> None:
+def test_a_flow_that_is_not_lossy_never_sheds(policy: Policy) -> None:
     answer = may_shed(policy, GREEN, rebuildable=True)
 
     assert isinstance(answer, Refused)

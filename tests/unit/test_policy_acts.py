@@ -11,9 +11,9 @@ from outbox.consumer import Expiry, RuntimeSettings, Shedding, VersionWait
 from outbox.policy import (
     DuplicateImpact,
     Expired,
-    FlowPolicy,
     Loss,
     OverBudget,
+    Policy,
     Quarantine,
     Retry,
     Sampling,
@@ -29,47 +29,47 @@ from tests.unit.policies import BULK, CRITICAL, LOSSY, STANDARD, place
 
 GREEN = Evidence(age_s=1.0, unknown=0, findings=0, matches=1)
 PARKING = replace(STANDARD, retry=Retry(over_budget=OverBudget.QUARANTINE))
-Aspect = Callable[[FlowPolicy], object]
+Aspect = Callable[[Policy], object]
 
 
-def settings(policy: FlowPolicy) -> RuntimeSettings:
+def settings(policy: Policy) -> RuntimeSettings:
     return RuntimeSettings.of(policy)
 
 
-def rules(policy: FlowPolicy) -> list[str]:
+def rules(policy: Policy) -> list[str]:
     return [found.rule for found in contradictions(policy)]
 
 
-def beside_others(policy: FlowPolicy) -> list[str]:
+def beside_others(policy: Policy) -> list[str]:
     """The rules that it breaks beside a critical flow which reads what it writes, and a bulk one that it reads."""
     placed = [place(policy, reads=("b",), writes=("a",)), place(CRITICAL, reads=("a",)), place(BULK, writes=("b",))]
     return sorted(found.rule for found in contradictions_among(placed))
 
 
-def late(policy: FlowPolicy) -> Expiry | None:
+def late(policy: Policy) -> Expiry | None:
     return expiry_of(policy)
 
 
-def sampled(policy: FlowPolicy) -> object:
+def sampled(policy: Policy) -> object:
     sample = Shedding.of(policy, permitted=lambda: True).sample
     return sample and (sample.keep, sample.above_s, sample.by_key)
 
 
-def waited(policy: FlowPolicy) -> float | None:
+def waited(policy: Policy) -> float | None:
     versions = VersionWait.of(policy, "group", lambda _connection, _events: {})
     return None if versions is None else versions.wait_s
 
 
-def may_lose(policy: FlowPolicy) -> bool:
+def may_lose(policy: Policy) -> bool:
     return isinstance(may_shed(policy, GREEN, rebuildable=bool(policy.rebuild)), Permitted)
 
 
-def cited(policy: FlowPolicy) -> str:
+def cited(policy: Policy) -> str:
     return policy.clause("expired")
 
 
 # The term, a policy, the same with another value of this term alone, and what is otherwise then.
-ACTS: Mapping[str, tuple[FlowPolicy, FlowPolicy, Aspect]] = {
+ACTS: Mapping[str, tuple[Policy, Policy, Aspect]] = {
     "flow": (STANDARD, replace(STANDARD, flow="letters"), cited),
     "loss": (LOSSY, replace(LOSSY, loss=Loss.DEFERRABLE), may_lose),
     "deadline_s": (LOSSY, replace(LOSSY, deadline_s=7_200.0), late),

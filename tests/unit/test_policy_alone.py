@@ -8,9 +8,9 @@ from outbox.consumer import RuntimeSettings
 from outbox.errors import ConfigurationError
 from outbox.policy import (
     Expired,
-    FlowPolicy,
     Loss,
     OverBudget,
+    Policy,
     Quarantine,
     Retry,
     Sampling,
@@ -26,7 +26,7 @@ from tests.support.services import SERVICES
 from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD
 
 UNORDERED = replace(BULK, ordering_scope="none")
-BREAKS: dict[str, FlowPolicy] = {
+BREAKS: dict[str, Policy] = {
     "flow_name": replace(STANDARD, flow="Mails!"),
     "deadline": replace(STANDARD, deadline_s=0.0),
     "rate": replace(STANDARD, rate_per_s=0.0),
@@ -70,7 +70,7 @@ def test_every_rule_has_a_policy_that_breaks_it() -> None:
 
 
 @pytest.mark.parametrize("policy", [*GOOD, UNORDERED, *(service.policy for service in SERVICES.values())])
-def test_a_sound_policy_breaks_none(policy: FlowPolicy) -> None:
+def test_a_sound_policy_breaks_none(policy: Policy) -> None:
     assert contradictions(policy) == []
     assert require(policy) is policy
 
@@ -102,7 +102,7 @@ def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule
         ("quarantine_limits", replace(STANDARD, quarantine=Quarantine(consecutive=0))),
     ],
 )
-def test_a_rule_is_broken_from_its_other_side_too(rule: str, policy: FlowPolicy) -> None:
+def test_a_rule_is_broken_from_its_other_side_too(rule: str, policy: Policy) -> None:
     assert [found.rule for found in contradictions(policy)] == [rule]
 
 

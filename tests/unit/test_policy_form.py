@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.errors import ConfigurationError
-from outbox.policy import FlowPolicy, from_data, to_data
+from outbox.policy import Policy, from_data, to_data
 from tests.support.services import SERVICES
 from tests.unit.policies import BULK, GOOD, LOSSY, STANDARD
 
@@ -14,7 +14,7 @@ POLICIES = [*GOOD, *(service.policy for service in SERVICES.values())]
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.flow)
-def test_a_policy_comes_back_from_json_as_it_was(policy: FlowPolicy) -> None:
+def test_a_policy_comes_back_from_json_as_it_was(policy: Policy) -> None:
     data = to_data(policy)
 
     assert json.loads(json.dumps(data)) == data
@@ -49,7 +49,7 @@ def test_an_absent_term_is_not_guessed() -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.flow)
-def test_every_term_has_a_clause_and_is_described(policy: FlowPolicy) -> None:
+def test_every_term_has_a_clause_and_is_described(policy: Policy) -> None:
     terms = policy.terms()
 
     assert len(terms) >= 9

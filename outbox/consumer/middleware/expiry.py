@@ -10,7 +10,7 @@ from itertools import groupby
 from outbox.consumer.handler import Handler
 from outbox.errors import ConfigurationError
 from outbox.event import Event, ReceivedEvent
-from outbox.policy import Expired, FlowPolicy
+from outbox.policy import Expired, Policy
 
 _IN_MS_FROM = 100_000_000_000  # as seconds that is the year 5138, as milliseconds 1973
 _TIME_VERSION = 7
@@ -38,7 +38,7 @@ class Expiry:
             raise ConfigurationError(f"deadline_s is {self.deadline_s}, tolerance_s {self.tolerance_s}: not below 0")
 
     @classmethod
-    def of(cls, policy: FlowPolicy, *, compensate: Handler | None = None) -> Expiry:
+    def of(cls, policy: Policy, *, compensate: Handler | None = None) -> Expiry:
         """What a flow's policy says of late work."""
         return cls(policy.expired, policy.clause("expired"), policy.deadline_s, compensate=compensate)
 

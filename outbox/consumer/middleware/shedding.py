@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition
 from outbox.event import ReceivedEvent
-from outbox.policy import FlowPolicy, Sampling
+from outbox.policy import Policy, Sampling
 
 GiveUp = Callable[[PsycopgConnection, Sequence[ReceivedEvent], str], Sequence[Disposition]]
 
@@ -43,7 +43,7 @@ class Shedding:
     sample_clause: str = "sampling.keep"
 
     @classmethod
-    def of(cls, policy: FlowPolicy, *, permitted: Callable[[], bool], give_up: GiveUp = keep_nothing) -> Shedding:
+    def of(cls, policy: Policy, *, permitted: Callable[[], bool], give_up: GiveUp = keep_nothing) -> Shedding:
         """What a flow's policy says of it."""
         cited = "" if policy.sampling is None else policy.clause("sampling.keep")
         return cls(permitted, give_up, policy.sampling, policy.clause("retry.over_budget"), cited)

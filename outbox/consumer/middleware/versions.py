@@ -14,7 +14,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.triage import WAITING
 from outbox.event import Event, ReceivedEvent
-from outbox.policy import FlowPolicy
+from outbox.policy import Policy
 
 
 class Done(NamedTuple):
@@ -59,7 +59,7 @@ class VersionWait:
     highest: int = 2**63 - 1
 
     @classmethod
-    def of(cls, policy: FlowPolicy, group: str, handled: Handled, highest: int = 2**63 - 1) -> VersionWait | None:
+    def of(cls, policy: Policy, group: str, handled: Handled, highest: int = 2**63 - 1) -> VersionWait | None:
         """What a flow's policy says; None where it waits for nothing."""
         if policy.versions is None:
             return None

@@ -12,7 +12,7 @@ import psycopg
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.errors import ConfigurationError, OutboxError
-from outbox.policy import FlowPolicy, OverBudget
+from outbox.policy import OverBudget, Policy
 
 
 class Trouble(StrEnum):
@@ -88,7 +88,7 @@ class RetryRule:
             raise ConfigurationError(f"{self} cannot retry: attempts 1 or more, delays above 0, cap_s not below base_s")
 
     @classmethod
-    def of(cls, policy: FlowPolicy) -> RetryRule:
+    def of(cls, policy: Policy) -> RetryRule:
         """What a flow's policy says of retries."""
         said = policy.retry
         budget = BudgetRule(said.budget_ratio, said.budget_floor_per_s)
