@@ -62,7 +62,6 @@ plan = Plan(
                 identity=lambda _: "document",
                 stateful=True,
                 expected=oracle.expected_documents,
-                actual=readers.documents,
             ),
         ),
         Step(

@@ -13,7 +13,6 @@ from strangler.step.intents import Json
 
 # Unqualified: the judge's connection looks into the context's own schema.
 EFFECTS = "SELECT order_ref, number, body, state FROM effect WHERE step = 'notification' ORDER BY order_ref, number"
-DOCUMENTS = "SELECT order_ref, version, body FROM document ORDER BY order_ref"
 BASKETS = "SELECT order_ref, version, customer_id, skus FROM basket ORDER BY order_ref"
 UNDER_WAY = frozenset({"planned", "sent", "unknown"})
 
@@ -23,11 +22,6 @@ def planned_mails(connection: PsycopgConnection) -> Iterator[Fact]:
     for order_ref, number, body, state in connection.execute(EFFECTS):
         pending, refused = state in UNDER_WAY, state == "refused"
         yield Fact(order_ref, number, number // 100, body, pending=pending, refused=refused)
-
-
-def documents(connection: PsycopgConnection) -> Iterator[Fact]:
-    for order_ref, version, body in connection.execute(DOCUMENTS):
-        yield Fact(order_ref, version * 100, version, body)
 
 
 def baskets(connection: PsycopgConnection) -> Iterator[Fact]:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from outbox.policy import Policy
 from strangler.errors import BadPlan
+from strangler.facts import FactReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,8 @@ class Context:
     """The schema, consumer group and topics of a new side. `dsn_env` names the address of its database.
 
     A `Service` says all of it by itself; written down, it is a new side that something else than `strangler run` runs.
-    `policy`: its flow policy, or its name as `package.module:NAME`. `pool`: whose threads and connections do its work,
-    its own group's by default.
+    `rows` reads what it keeps, where a service says so by itself. `policy`: its flow policy, or its name as
+    `package.module:NAME`. `pool`: whose threads and connections do its work, its own group's by default.
     """
 
     schema: str
@@ -25,6 +26,7 @@ class Context:
     dsn_env: str = "STRANGLER_DSN"
     policy: Policy | str | None = None
     pool: str | None = None
+    rows: FactReader | None = None
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from outbox.connection import PsycopgConnection
 from strangler.ownership import Ownership
 from strangler.step.intents import Json
 
@@ -72,6 +73,7 @@ class Fact:
     answer: Mapping[str, Json] = field(default_factory=dict)
 
 
+FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
 LedgerReader = Callable[[Mapping[str, str]], Iterable[Fact]]  # from the environment (addresses) to what was done
 
 

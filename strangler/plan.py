@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from outbox.connection import PsycopgConnection
 from outbox.event import Event
 from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.contexts import Context, Declared, Named, context_of, declared, name_of
 from strangler.errors import BadPlan
-from strangler.facts import Fact, LedgerReader
+from strangler.facts import FactReader, LedgerReader
 from strangler.routes import Callers, Route, route_problems
 from strangler.step.intents import Json
 from strangler.subject import Subject, subject_problems
@@ -25,7 +24,6 @@ from strangler.waits import Link, waiting_problems
 __all__ = ["Callers", "Check", "Context", "Plan", "Process", "Route", "Step", "Subject", "load_plan"]
 
 
-FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
 Identity = Callable[[Mapping[str, Json]], str]
 Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what an event could make hot
 
@@ -37,7 +35,7 @@ class Check:
     `identity` names an effect within its order from its fields (two mails of one order differ in it).
     `stateful`: one row per order, replaced by later versions. `expected` is the oracle, read from the legacy database,
     and speaks of every order: it is asked where the new side owns, and where legacy's own record is lost. `actual`
-    reads the new side; `ledger` reads what a vendor was really asked.
+    reads the new side, by default the `Rows` that its service keeps; `ledger` reads what a vendor was really asked.
     With a ledger, facts of `$kind` write are rows, held against rows, and all others are calls, held against it.
     `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the order that it asked for.
     """
@@ -45,7 +43,7 @@ class Check:
     identity: Identity
     stateful: bool
     expected: FactReader
-    actual: FactReader
+    actual: FactReader | None = None
     ledger: LedgerReader | None = None
     only_asks: bool = False
 
@@ -240,6 +238,9 @@ def _problems(plan: Plan) -> Iterable[str]:
 def _service_problems(plan: Plan) -> Iterable[str]:
     links = [Link(step.name, step.context.topics if step.context else None, step.awaited) for step in plan.steps]
     yield from waiting_problems(links, topics=plan.topics, resumed=plan.resumer is not None)
+    for step in plan.taken_over():
+        if step.check is not None and step.check.actual is None and (step.context is None or step.context.rows is None):
+            yield f"step {step.name!r} has a check without `actual`, and its service keeps no Rows; give the check one"
     for attribute in ("schema", "group"):
         contexts = (*plan.contexts().values(), *plan.resumer_context().values())
         values = [getattr(context, attribute) for context in contexts]

@@ -28,7 +28,6 @@ recommendation = Service(
         expired=Expired.DROP,
         retry=Retry(over_budget=OverBudget.DROP),
         sampling=Sampling(keep=0.25, above_s=600.0),
-        rebuild=("strangler", "rebuild", "recommendation"),
     ),
     writes=apply_writes,
     tables=("basket", "affinity"),

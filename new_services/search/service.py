@@ -20,7 +20,6 @@ search = Service(
         queue_bytes=8 * 1024 * 1024,
         service_class=ServiceClass.BULK,
         rate_per_s=500.0,
-        rebuild=("strangler", "rebuild", "search"),
         expired=Expired.RUN,  # a late document is still the right one
         versions=Versions(wait_s=60.0),  # a document is made whole by its next version
     ),

@@ -9,6 +9,7 @@ from strangler.cli.common import Invocation
 from strangler.contexts import declared
 from strangler.errors import BadInput, BadPlan
 from strangler.plan import Plan
+from strangler.schema import migrate
 from strangler.service.declaration import Service
 from strangler.service.resumer import Resumer, resume
 from strangler.service.serving import run
@@ -20,6 +21,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("run", help="run a service until SIGTERM; prints `ready NAME`")
     parser.add_argument("name", metavar="NAME", help="a service of the plan, or its resumer")
     parser.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition (default 8)")
+    parser.add_argument("--migrate", action="store_true", help="bring its tables up to date first")
     parser.set_defaults(run=run_named)
 
 
@@ -27,7 +29,11 @@ def run_named(invocation: Invocation) -> int:
     """Loads that service alone: the others may be installed elsewhere."""
     plan, arguments = invocation.plan(services=False), invocation.args
     settings = RunSettings.from_environ(invocation.environ, lanes=arguments.lanes)
-    match found := runnable(plan, arguments.name):
+    found = runnable(plan, arguments.name)
+    if arguments.migrate:
+        with invocation.connect() as connection:
+            migrate(connection, found.context(plan.subject.name))
+    match found:
         case Service():
             run(found, settings, subject=plan.subject.name)
         case Resumer():

@@ -10,7 +10,7 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, FactReader, OrderFacts
 from strangler.plan import Check, Plan, Step
 from strangler.policies import policy_of
 from strangler.reconcile import readers
@@ -36,6 +36,14 @@ class JudgedStep:
         check = step.check
         rules = Rules(step.name, check.identity, check.stateful, check.only_asks)
         return cls(step.name, step.context, check, rules)
+
+    @property
+    def actual(self) -> FactReader:
+        """Reads what the new side has done: as the check says, else by the rows that its service keeps."""
+        found = self.check.actual or self.context.rows
+        if found is None:
+            raise BadInput(f"step {self.name!r} has a check without `actual`, and its service keeps no Rows; give one")
+        return found
 
     def shedding(self) -> frozenset[str]:
         """The names of the clauses by which the context's policy loses events; their values may have changed since."""
@@ -110,7 +118,7 @@ def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Address
         return NewSnapshot(
             readers.read_claims(connection, step.name),
             readers.read_recorded(connection, step.name),
-            by_order(step.check.actual(connection)),
+            by_order(step.actual(connection)),
             frozenset(readers.read_parked(connection, group, topics)),
             readers.read_shed(connection, step.name, step.shedding()),
         )

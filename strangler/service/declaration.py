@@ -22,6 +22,7 @@ from strangler.step.handler import StepHandler
 from strangler.step.intents import INTENTS_PER_EVENT, Intent
 from strangler.step.vendor import Vendor
 
+REBUILD = ("strangler", "rebuild")
 UNNAMED = "events"  # the flow of a policy that names none: it gets the service's name
 
 Decide = Callable[[Event], Sequence[Intent]]
@@ -41,7 +42,8 @@ class Service:
     `writes(connection, writes)` applies the `Write` intents of a batch in its transaction; `Rows` does for a
     projection. `tables`: what `strangler rebuild` makes anew; those of `Rows` by themselves.
     `vendors`: by the name that `Call` uses, an `HttpVendor`, several by operation, or a `Vendor` of the team's own.
-    `policy`: what it promises under pressure; a policy that names no flow gets the service's name.
+    `policy`: what it promises under pressure; a policy that names no flow gets the service's name,
+    and one of a projection the command that makes its tables anew.
     `conclude(effect, ending, outcome)` is pure: the intents that follow a vendor's answer, in the transaction that ends
     the effect. `awaited`: the chain waits for its outcome.
     `later`: event types that share their aggregate version with another event of the same subject; their claims and
@@ -78,15 +80,15 @@ class Service:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", self.schema or self.name)
-        if self.policy.flow == UNNAMED:
-            object.__setattr__(self, "policy", replace(self.policy, flow=self.name))
+        object.__setattr__(self, "policy", _completed(self))
         problem = next(_problems(self), None)
         if problem is not None:
             raise BadInput(f"service {self.name!r} {problem}")
 
     def context(self, subject: str) -> Context:
         """Where it lives, for a plan whose subject's events stand in the topic `subject`."""
-        return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy)
+        rows = self.writes.facts if isinstance(self.writes, Rows) else None
+        return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy, rows=rows)
 
     @property
     def apply_writes(self) -> ApplyWrites:
@@ -123,6 +125,16 @@ class Service:
         return reached(self.vendors, environ, self.name)
 
 
+def _completed(service: Service) -> FlowPolicy:
+    """With what follows from the service: the flow's name, and how its tables are made anew."""
+    policy = service.policy
+    if policy.flow == UNNAMED:
+        policy = replace(policy, flow=service.name)
+    if service.projection and not policy.rebuild:
+        policy = replace(policy, rebuild=(*REBUILD, service.name))
+    return policy
+
+
 def _problems(service: Service) -> Iterator[str]:
     for name in (service.name, service.schema):
         if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
@@ -135,5 +147,7 @@ def _problems(service: Service) -> Iterator[str]:
         yield "acts on nothing; name event types in `on`"
     if service.conclude is not tell and not service.vendors:
         yield "has `conclude` and asks no vendor; declare its vendors, or leave `conclude` out"
+    if service.policy.rebuild[:2] == REBUILD and not service.projection:
+        yield "is rebuilt by a command that knows no table of it; give it Rows, or name its `tables`"
     if service.topics == ():
         yield "reads no topic; name them, or leave `topics` out for the plan's subject"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput
+from strangler.facts import Fact
 from strangler.step.apply import NumberedWrite
-from strangler.step.intents import Json
+from strangler.step.intents import Json, first_number
 from strangler.step.storable import encode
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -52,6 +53,18 @@ class Rows:
         }
         values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}
         connection.execute(self._statement.encode(), {"_keys": list(newest), **values})
+
+    def facts(self, connection: PsycopgConnection) -> Iterator[Fact]:
+        """What the table has, for the judge: whole bodies where they are kept, else the columns. Looks into the
+        schema of the connection.
+        """
+        columns = list(self.columns)
+        query = f"SELECT {', '.join((self.key, *columns))} FROM {self.table} ORDER BY {self.key}"  # noqa: S608 - checked
+        rows: Iterable[Sequence[Json]] = connection.execute(query.encode())
+        for ref, *values in rows:
+            fields = dict(zip(columns, values, strict=True))
+            version = fields["version"]
+            yield Fact(ref, first_number(version), version, fields.get("body", {self.key: ref, **fields}))
 
     def _value(self, column: str, each: NumberedWrite) -> Json:
         if column == "version":

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, OrderFacts
 from strangler.plan import Plan, Step
+from strangler.reconcile.sides import JudgedStep
 
 STEP = "search"
 PENDING = "SELECT order_ref FROM legacy.orders WHERE status = 'pending'"
@@ -66,7 +67,7 @@ class Watch:
         check = step.check
         if step.name != STEP or check is None:
             return step
-        read = check.actual
+        read = JudgedStep.of(step).actual
 
         def actual(connection: PsycopgConnection) -> Iterator[Fact]:
             yield from read(connection)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import Fact, OrderFacts
-from strangler.plan import FactReader, Plan
+from strangler.facts import Fact, FactReader, OrderFacts
+from strangler.plan import Plan
+from strangler.reconcile.sides import JudgedStep
 
 Happening = Callable[[], object]
 
@@ -19,7 +20,7 @@ def watched(
     legacy, new = _Count(after_legacy or {}), _Count(after_new or {})
     last = plan.steps[-1]
     assert last.check is not None
-    check = replace(last.check, actual=_reader(last.check.actual, new))
+    check = replace(last.check, actual=_reader(JudgedStep.of(last).actual, new))
 
     def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
         yield from plan.subject.facts(connection)

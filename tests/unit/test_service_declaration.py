@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import strangler
-from outbox import Disposition, PsycopgConnection
+from outbox import Disposition, Policy, PsycopgConnection
 from outbox.event import ReceivedEvent
 from strangler import BadInput, HttpVendor, Rows, Service
 from strangler.contexts import Context, context_of, declared
@@ -59,6 +59,15 @@ def test_a_rebuild_makes_the_tables_of_its_rows_anew() -> None:
     assert service(writes=Rows("document", "ref", {"version": "bigint"})).projection == ("document",)
     assert service(writes=lambda _connection, _writes: None, tables=("a", "b")).projection == ("a", "b")
     assert service().projection == ()
+
+
+def test_a_policy_gets_what_follows_from_its_service() -> None:
+    said = Policy.lossless(deadline_s=60.0, guard="the key")
+    assert service(policy=said).policy.terms() == {**said.terms(), "flow": "mail"}
+    kept = service(policy=said, writes=Rows("document", "ref", {"version": "bigint"}))
+    assert kept.policy.rebuild == ("strangler", "rebuild", "mail")
+    with pytest.raises(BadInput, match="give it Rows, or name its `tables`"):
+        service(policy=kept.policy)
 
 
 def test_a_projection_that_is_no_step_claims_nothing() -> None:
