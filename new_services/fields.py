@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from outbox.errors import Undecodable
-from strangler import Json
+from strangler.service import Json
 
 
 def mapping(body: Mapping[str, Json], name: str) -> Mapping[str, Json]:

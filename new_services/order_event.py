@@ -11,7 +11,7 @@ from new_services.fields import mapping, optional_text, optional_whole, text, wh
 from new_services.order_state import Order, read_order
 from outbox import Event
 from outbox.errors import Undecodable
-from strangler import Intent, Json
+from strangler.service import Intent, Json
 
 SOLD = ("OrderPlaced", "OrderCancelled")
 LATER = ("OrderRejected",)  # has the version of the order that it ends

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from new_services.fields import kind, one_of, optional_text, text, whole
 from outbox.errors import Undecodable
-from strangler import Json
+from strangler.service import Json
 
 STATUSES = ("pending", "placed", "partly_cancelled", "cancelled", "rejected")
 CHANNELS = ("web", "store_pickup", "marketplace")

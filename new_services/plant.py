@@ -18,7 +18,7 @@ import psycopg
 
 from new_services.plant_kinds import KINDS, Planted, World, given
 from outbox import PsycopgConnection
-from strangler import BadInput, DependencyDown, RefusedError
+from strangler.errors import BadInput, DependencyDown, RefusedError
 
 HOLD_LIMIT_S = 900.0
 

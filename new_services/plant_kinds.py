@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 import requests
 
 from outbox import PsycopgConnection
-from strangler import BadInput, DependencyDown, RefusedError, bucket
+from strangler.errors import BadInput, DependencyDown, RefusedError
 
 TIMEOUT_S = 10.0
 
@@ -124,7 +125,7 @@ def _choose(world: World, candidates: str, *, half: int) -> Sequence[Any]:
     world.connection.commit()
     if not rows:
         raise RefusedError("no order of the new side is done yet; move the step to ramp or live and send orders")
-    own = [row for row in rows if bucket(row[0], "plant") % 2 == half]
+    own = [row for row in rows if crc32(row[0].encode()) % 2 == half]
     return world.rng.choice(own or rows)
 
 

@@ -9,7 +9,8 @@ from legacy_app.pausing import MIDDLE
 from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
-from strangler import BadInput, Resumer, RunSettings
+from strangler.errors import BadInput
+from strangler.service import Resumer, RunSettings
 
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from new_services.fraud.tiers import Tier, Velocity, tier_of, words
 from new_services.order_event import FraudDecided, OrderEvent, OrderReceived
 from new_services.order_state import Order, state
-from strangler import Call, Effect, Ending, Intent, Json, Outcome, Write
+from strangler import Call, Outcome, Write
+from strangler.service import Effect, Ending, Intent, Json
 
 VENDOR, OPERATION = "fraud", "score"
 

@@ -11,7 +11,7 @@ from typing import LiteralString
 from new_services.fraud.decide import settle
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
 from outbox import Event, PsycopgConnection, append_all
-from strangler import Json, NumberedWrite, emitted
+from strangler.service import Json, NumberedWrite, emitted
 
 STEP = "fraud"
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import requests
 
 from outbox import PsycopgConnection
-from strangler import BadInput, DependencyDown, RefusedError
+from strangler.errors import BadInput, DependencyDown, RefusedError
 
 CANCELLATION_REF = "fraud-review"  # one per order: asked again, legacy knows it
 TIMEOUT_S = 10.0

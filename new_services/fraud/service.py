@@ -5,7 +5,9 @@ from new_services.fraud.effects import apply_writes
 from new_services.fraud.review import cancel
 from new_services.order_event import reading
 from outbox import Policy
-from strangler import HttpVendor, Review, Service, ServiceClass
+from outbox.policy import ServiceClass
+from strangler import HttpVendor, Service
+from strangler.service import Review
 
 fraud = Service(
     "fraud",

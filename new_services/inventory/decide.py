@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from new_services.order_event import FraudDecided, OrderCancelled, OrderEvent, OrderRejected, StockDecided
 from new_services.order_state import Order, state
-from strangler import Intent, Write
+from strangler import Write
+from strangler.service import Intent
 
 BEFORE_US = ("fraud", "inventory")  # steps whose refusal finds nothing reserved
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from outbox import Event, PsycopgConnection, append_all
-from strangler import Json, NumberedWrite, Outcome, emitted, encode
+from strangler import Outcome
+from strangler.service import Json, NumberedWrite, emitted, encode
 
 STEP = "inventory"
 COMPENSATION = 2  # the aggregate version of an event by which the step takes back what it did

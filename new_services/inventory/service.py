@@ -4,7 +4,8 @@ from new_services.inventory.decide import decide
 from new_services.inventory.effects import apply_writes
 from new_services.order_event import LATER, reading
 from outbox import Policy
-from strangler import Service, ServiceClass
+from outbox.policy import ServiceClass
+from strangler import Service
 
 inventory = Service(
     "inventory",

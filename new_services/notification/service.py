@@ -3,7 +3,8 @@
 from new_services.notification.decide import decide
 from new_services.order_event import SOLD, reading
 from outbox import Policy
-from strangler import HttpVendor, Retry, Service, Versions
+from outbox.policy import Retry, Versions
+from strangler import HttpVendor, Service
 
 MAILS = HttpVendor("VENDORS_URL", send="POST /mail/messages", look_up="GET /mail/messages/{key}")
 

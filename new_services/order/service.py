@@ -2,7 +2,8 @@
 
 from new_services.order.handler import OrderHandler
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, Service
+from outbox.policy import DuplicateImpact, Expired
+from strangler import Service
 
 order = Service(
     "order",

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from new_services.order_event import OrderCancelled, OrderEvent, OrderRejected, PaymentDecided, StockDecided
 from new_services.order_state import Order, state
-from strangler import Call, Effect, Ending, Intent, Json, Outcome, Write
+from strangler import Call, Outcome, Write
+from strangler.service import Effect, Ending, Intent, Json
 
 COMPENSATION = 2  # the aggregate version of an event by which the step takes back what it did
 VENDOR, CHARGE, REFUND = "payments", "charge", "refund"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outbox import PsycopgConnection
-from strangler import NumberedWrite, effect_key, first_number
+from strangler.service import NumberedWrite, effect_key, first_number
 
 # Rows in key order. A refund stays one: a charge's outcome that is kept late, behind its own refund, changes nothing.
 PUT = """

@@ -4,7 +4,8 @@ from new_services.order_event import LATER, reading
 from new_services.payment.decide import conclude, decide
 from new_services.payment.effects import apply_writes, charge_key
 from outbox import Policy
-from strangler import HttpVendor, Service, ServiceClass
+from outbox.policy import ServiceClass
+from strangler import HttpVendor, Service
 
 CHARGES = HttpVendor(
     "VENDORS_URL", send="POST /payments/charges", look_up="GET /payments/charges/{key}", keeps={"charge_id": str}

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from new_services.recommendation.affinity import Pair, difference
 from outbox import PsycopgConnection
-from strangler import NumberedWrite, encode
+from strangler import Rows
+from strangler.service import NumberedWrite
 
 # Lock order: baskets by reference, then counters by pair, across the whole batch. A popular pair is in one order
 # of ten, so that lanes meet on it all the time.
@@ -16,14 +17,7 @@ WHERE order_ref = ANY(%(order_refs)s)
 ORDER BY order_ref
 FOR UPDATE"""
 
-PUT_BASKETS = """
-INSERT INTO basket (order_ref, version, customer_id, skus)
-SELECT given.order_ref, given.version, given.customer_id, given.skus::jsonb
-FROM unnest(%(order_refs)s::text[], %(versions)s::bigint[], %(customer_ids)s::text[], %(skus)s::text[])
-     AS given (order_ref, version, customer_id, skus)
-ORDER BY given.order_ref
-ON CONFLICT (order_ref) DO UPDATE
-SET version = excluded.version, customer_id = excluded.customer_id, skus = excluded.skus"""
+BASKETS = Rows("basket", "order_ref", {"version": "bigint", "customer_id": "text", "skus": "jsonb"})
 
 # least and greatest: the table's idea of "smaller" is the database's collation, not Python's.
 COUNT_PAIRS = """
@@ -45,19 +39,10 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
     changed = [each for each in newest.values() if old.get(each.order_ref, (0, []))[0] < each.version]
     if not changed:
         return
-    connection.execute(PUT_BASKETS, _baskets(changed))
+    BASKETS(connection, changed)
     counts = difference((old.get(each.order_ref, (0, []))[1], each.write.values["skus"]) for each in changed)
     if counts:
         connection.execute(COUNT_PAIRS, _counters(counts))
-
-
-def _baskets(changed: Sequence[NumberedWrite]) -> Mapping[str, object]:
-    return {
-        "order_refs": [each.order_ref for each in changed],
-        "versions": [each.version for each in changed],
-        "customer_ids": [each.write.values["customer_id"] for each in changed],
-        "skus": [encode(each.write.values["skus"]) for each in changed],
-    }
 
 
 def _counters(counts: Mapping[Pair, int]) -> Mapping[str, object]:

@@ -4,7 +4,8 @@ from new_services.order_event import SOLD, reading
 from new_services.recommendation.decide import decide
 from new_services.recommendation.effects import apply_writes
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, Loss, OverBudget, Retry, Sampling, Service, ServiceClass
+from outbox.policy import DuplicateImpact, Expired, Loss, OverBudget, Retry, Sampling, ServiceClass
+from strangler import Service
 
 recommendation = Service(
     "recommendation",

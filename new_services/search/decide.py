@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from new_services.order_event import OrderCancelled, OrderEvent, OrderPlaced
 from new_services.order_state import Order
-from strangler import Intent, Write
+from strangler import Write
+from strangler.service import Intent
 
 
 def decide(event: OrderEvent) -> Sequence[Intent]:

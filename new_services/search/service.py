@@ -3,7 +3,8 @@
 from new_services.order_event import SOLD, reading
 from new_services.search.decide import decide
 from outbox import Policy
-from strangler import DuplicateImpact, Expired, Rows, Service, ServiceClass, Versions
+from outbox.policy import DuplicateImpact, Expired, ServiceClass, Versions
+from strangler import Rows, Service
 
 search = Service(
     "search",

@@ -13,11 +13,13 @@ PUBLIC = frozenset(
     {
         "outbox",
         "outbox.errors",
+        "outbox.policy",
         "outbox.testing",
         "strangler",
         "strangler.alembic",
         "strangler.errors",
         "strangler.local",
+        "strangler.service",
     }
 )
 PACKAGES = ("outbox", "strangler")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import strangler
+import strangler.service
 from outbox import Disposition, Policy, PsycopgConnection
 from outbox.event import ReceivedEvent
-from strangler import BadInput, HttpVendor, Rows, Service
+from strangler import HttpVendor, Rows, Service
 from strangler.contexts import Context, context_of, declared
-from strangler.errors import BadPlan
+from strangler.errors import BadInput, BadPlan
 from strangler.service.review import Review
 from strangler.step.conclude import tell
 from tests.unit.policies import STANDARD
@@ -122,7 +123,8 @@ def test_a_service_that_names_no_topics_needs_a_subject() -> None:
 
 
 def test_every_public_name_is_there_and_importing_the_package_loads_no_driver() -> None:
-    assert all(getattr(strangler, name) is not None for name in strangler.__all__)
+    for package in (strangler, strangler.service):
+        assert all(getattr(package, name) is not None for name in package.__all__)
     heavy = "psycopg, kafka, flask, sqlalchemy, alembic, requests"
     look = f"import sys, strangler; sys.exit(bool(set('{heavy}'.split(', ')) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", look], timeout=90, check=False).returncode == 0
