@@ -125,7 +125,7 @@ class Service:
         return reached(self.vendors, environ, self.name)
 
 
-def _completed(service: Service) -> FlowPolicy:
+def _completed(service: Service) -> Policy:
     """With what follows from the service: the flow's name, and how its tables are made anew."""
     policy = service.policy
     if policy.flow == UNNAMED:
