@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,9 @@ def test_a_name_that_is_not_there_is_said_with_those_that_are() -> None:
 
 def test_the_surface_stays_small() -> None:
     assert len(outbox.__all__) <= 16
+
+
+def test_the_reference_has_every_public_name_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "outbox.md").read_text()
+
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == outbox.__all__
