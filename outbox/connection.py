@@ -9,25 +9,28 @@ import psycopg
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlalchemyConnection
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import Session, scoped_session
 
 PsycopgConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
-AnyConnection: TypeAlias = "PsycopgConnection | SqlalchemyConnection | Session"
+AnyConnection: TypeAlias = "PsycopgConnection | SqlalchemyConnection | Session | scoped_session[Any]"
 
 
 def driver_connection(connection: AnyConnection) -> PsycopgConnection:
     """The psycopg connection beneath, in the same open transaction; nothing is begun, committed or closed.
 
-    A SQLAlchemy caller must use the psycopg (version 3) driver; a Session is flushed first, so that rows it
-    holds back are in the transaction before ours.
+    A SQLAlchemy caller must use the psycopg (version 3) driver; a Session, also a scoped one such as Flask-SQLAlchemy's
+    `db.session`, is flushed first, so that rows it holds back are in the transaction before ours.
     """
     if isinstance(connection, psycopg.Connection):
         return connection
     if _is_session(connection):
         connection.flush()
         joined = connection.connection()
-    else:
+    elif hasattr(connection, "exec_driver_sql"):
         joined = cast("SqlalchemyConnection", connection)
+    else:
+        kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
+        raise TypeError(f"a {kind} is no connection; give psycopg's (psycopg 3), or SQLAlchemy's Connection or Session")
     joined.exec_driver_sql("SELECT 1")  # SQLAlchemy begins lazily: make sure its transaction is the one we join
     driver = joined.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
@@ -35,7 +38,7 @@ def driver_connection(connection: AnyConnection) -> PsycopgConnection:
     return driver
 
 
-def _is_session(connection: SqlalchemyConnection | Session) -> TypeGuard[Session]:
+def _is_session(connection: AnyConnection) -> TypeGuard[Session]:
     """Without importing SQLAlchemy for callers who do not use it: whoever has a Session has loaded its module."""
     orm = sys.modules.get("sqlalchemy.orm")
-    return orm is not None and isinstance(connection, orm.Session)
+    return orm is not None and isinstance(connection, (orm.Session, orm.scoped_session))

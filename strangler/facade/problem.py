@@ -56,7 +56,9 @@ def request_refused(why: str) -> Problem:
     return Problem(400, "request-refused", why)
 
 
-KEY_MISSING = Problem(400, "key-missing", "this route needs an Idempotency-Key header; send one that is new per order")
+KEY_MISSING = Problem(
+    400, "key-missing", "this route needs an Idempotency-Key header; send one that is new per request"
+)
 KEY_MALFORMED = Problem(
     400, "key-malformed", "Idempotency-Key must be one value of 1 to 255 printable ASCII characters; send a UUID"
 )

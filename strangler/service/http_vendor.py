@@ -66,5 +66,8 @@ class HttpVendor:
 
         url = environ.get(self.url_env)
         if not url:
-            raise BadInput(f"not set: {self.url_env}, which {caller} calls; `strangler up` prints it")
+            raise BadInput(
+                f"not set: {self.url_env}, which {caller} calls; set it, such as {self.url_env}=http://localhost:8025, "
+                f'or name it by url_env="{self.url_env}" in a Process of the plan, which `strangler up` starts'
+            )
         return HttpClient(url, self)

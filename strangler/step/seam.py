@@ -60,6 +60,8 @@ def seam(
 ) -> Callable[[Callable[Concatenate[C, OrderT, P], R]], Callable[Concatenate[C, OrderT, P], R | None]]:
     """Wrap a legacy step `(connection, order, ...)`.
 
+    `connection` is what `outbox.append` takes. `order` has `order_ref`, `version` and `ownership`, the header text that
+    came with the request, empty for all legacy.
     Owner new: the step is skipped, None is returned. Owner legacy or shadow: it runs, and its inputs, outcome and
     the intents that `observe(order, result, ...)` reads off are stored in the same transaction, so a rollback
     leaves nothing. An error of the step reaches the caller; an error of observing or recording never does.
@@ -129,7 +131,7 @@ def _record(
 ) -> None:
     try:
         _insert(driver_connection(connection), step, order, ownership, observation)
-    except psycopg.Error as error:
+    except (psycopg.Error, TypeError) as error:  # TypeError: a connection that none of ours can be
         # The answer stands: the savepoint has been rolled back. The judge finds the order without its record.
         logger.error(  # no traceback: the statement's parameters are the customer's
             "seam_record_failed", extra={"step": step, "version": order.version, "error": type(error).__name__}

@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from outbox import Event, append, append_all, partitions, uuid7
 from outbox.errors import OutboxError, PartitionMissing
@@ -104,6 +104,21 @@ def test_a_sqlalchemy_connection_shares_its_transaction(dsn: str) -> None:
         connection.rollback()
     engine.dispose()
     assert count(dsn) == 0
+
+
+def test_a_scoped_session_is_taken_as_it_is(dsn: str) -> None:
+    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    session = scoped_session(sessionmaker(engine))
+    append(session, placed())
+    session.commit()
+    session.remove()
+    engine.dispose()
+    assert count(dsn) == 1
+
+
+def test_what_is_no_connection_is_named_with_what_to_give() -> None:
+    with pytest.raises(TypeError, match=r"a builtins\.str is no connection; give psycopg's"):
+        append("postgresql://localhost", placed())  # type: ignore[arg-type]  # what a caller without mypy may do
 
 
 def test_a_connection_that_commits_by_itself_is_refused(dsn: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -120,6 +122,15 @@ def test_a_record_that_cannot_be_written_leaves_answer_and_transaction(database:
         connection.execute("ALTER TABLE strangler.gone RENAME TO seam_record")
     assert rows(database, "TABLE kept") == [(1,)]
     assert rows(database, RECORDS) == []
+
+
+def test_a_connection_that_is_none_of_ours_leaves_the_answer() -> None:
+    @seam("notification", observe=sees_mail)
+    def send(connection: PsycopgConnection, order: Order) -> str:
+        return "sent"
+
+    with closing(sqlite3.connect(":memory:")) as foreign:
+        assert send(foreign, Order()) == "sent"  # type: ignore[arg-type]  # what a caller without mypy may do
 
 
 def test_many_records_that_cannot_be_written_keep_every_row_around_them(database: str) -> None:
