@@ -1,16 +1,16 @@
-"""For a team's Alembic: autogenerate with include_schemas leaves the toolkit's tables alone.
-
-context.configure(..., include_schemas=True, include_name=include_name)
-"""
+"""For a team's Alembic: with `include_name`, autogenerate with include_schemas leaves the toolkit's tables alone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+
+if TYPE_CHECKING:  # SQLAlchemy 1.4 does not export it
+    from sqlalchemy import Connection
 
 CONSUMER = frozenset({"consumer_version", "position", "quarantine", "quarantine_audit", "retry_budget"})
 CONTEXT = frozenset({"context_version", "claim", "intent", "effect"})
@@ -61,5 +61,5 @@ def _kept(schema: str | None, version: str) -> bool:
 def _connection() -> Connection | None:
     try:
         return context.get_context().connection
-    except NameError:  # no environment is running
+    except (NameError, AttributeError):  # no environment is running, or none is any more
         return None
