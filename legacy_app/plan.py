@@ -94,4 +94,5 @@ plan = Plan(
         Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),
     ),
     own_tables=("migrations",),
+    own_grants=("migrations", "grant"),
 )

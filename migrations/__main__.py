@@ -1,14 +1,17 @@
-"""`python -m migrations`: the sample's own tables in the database that STRANGLER_DSN names."""
+"""`python -m migrations [grant PREFIX]`: the sample's own tables in STRANGLER_DSN's database, or the rights on them."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
 from alembic import command
 from alembic.config import Config
+
+from migrations.grants import statements
 
 HERE = Path(__file__).parent
 # Of a session of its own: alembic commits by itself, and two starters must not interleave.
@@ -28,14 +31,23 @@ def config(dsn: str) -> Config:
     return made
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     dsn = os.environ.get("STRANGLER_DSN")
     if not dsn:
         print("migrations: no database is named; set STRANGLER_DSN", file=sys.stderr)
         return 2
-    with psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=WAIT_AT_MOST) as connection:
-        connection.execute(TAKE_LOCK)
-        command.upgrade(config(dsn), "heads")
+    match argv:
+        case []:
+            with psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=WAIT_AT_MOST) as connection:
+                connection.execute(TAKE_LOCK)
+                command.upgrade(config(dsn), "heads")
+        case ["grant", prefix]:
+            with psycopg.connect(dsn, connect_timeout=10, options=WAIT_AT_MOST) as connection:
+                for statement in statements(prefix):
+                    connection.execute(statement.encode())
+        case _:
+            print(f"migrations: {' '.join(argv)!r} is no command; say nothing, or grant PREFIX", file=sys.stderr)
+            return 2
     return 0
 
 
@@ -44,4 +56,4 @@ def _plain(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,10 +6,7 @@ Dropping old days belongs here too; it is not offered before the confirmed posit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime, time, timedelta
-from uuid import UUID
-
-from psycopg import sql
+from datetime import UTC, date, datetime, timedelta
 
 from outbox.connection import AnyConnection, driver_connection
 
@@ -19,17 +16,8 @@ Now = Callable[[], datetime]
 EXISTING = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'outbox.outbox'::regclass"""
-# One statement, so one transaction even with autocommit. The advisory lock keeps two makers apart; it is taken
-# before any table lock. CREATE ... PARTITION OF would lock the table against its writers, ATTACH does not.
-CREATE = sql.SQL("""
-DO $make$ BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('outbox.partitions'));
-    PERFORM set_config('lock_timeout', '2s', true);
-    IF to_regclass({name_text}) IS NULL THEN
-        CREATE TABLE {name} (LIKE outbox.outbox INCLUDING ALL);
-        ALTER TABLE outbox.outbox ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end});
-    END IF;
-END $make$""")
+# Takes no lock that writers wait for, and waits itself 2 s at most.
+MAKE = "SELECT outbox.make_partition('{day:%Y-%m-%d}')"
 
 
 def _now() -> datetime:
@@ -45,13 +33,13 @@ def ensure(connection: AnyConnection, *, days_ahead: int = DAYS_AHEAD, now: Now 
     driver = driver_connection(connection)
     missing = _missing(_existing(connection), days_ahead, now)
     for day in missing:
-        driver.execute(_create(day))
+        driver.execute(_make(day).encode())
     return [partition_name(day) for day in missing]
 
 
 def statements(*, existing: Collection[str], days_ahead: int = DAYS_AHEAD, now: Now = _now) -> list[str]:
     """What `ensure` would execute where the partitions of these names exist."""
-    return [_create(day).as_string(None) for day in _missing(existing, days_ahead, now)]
+    return [_make(day) for day in _missing(existing, days_ahead, now)]
 
 
 def days_ahead(connection: AnyConnection, *, now: Now = _now) -> int:
@@ -69,31 +57,14 @@ def partition_name(day: date) -> str:
     return f"outbox_{day:%Y%m%d}"
 
 
-def bounds(day: date) -> tuple[UUID, UUID]:
-    """The lowest UUIDv7 that the day can have, and the next day's."""
-    return _lowest_id(day), _lowest_id(day + timedelta(days=1))
-
-
 def _missing(existing: Collection[str], days_ahead: int, now: Now) -> list[date]:
     today = now().astimezone(UTC).date()
     wanted = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
     return [day for day in wanted if partition_name(day) not in existing]
 
 
-def _create(day: date) -> sql.Composed:
-    first, end = bounds(day)
-    name = partition_name(day)
-    return CREATE.format(
-        name=sql.Identifier("outbox", name),
-        name_text=sql.Literal(f"outbox.{name}"),
-        first=sql.Literal(str(first)),
-        end=sql.Literal(str(end)),
-    )
-
-
-def _lowest_id(day: date) -> UUID:
-    milliseconds = int(datetime.combine(day, time(), UTC).timestamp()) * 1000
-    return UUID(int=milliseconds << 80)
+def _make(day: date) -> str:
+    return MAKE.format(day=day)
 
 
 def _existing(connection: AnyConnection) -> set[str]:

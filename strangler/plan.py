@@ -115,6 +115,8 @@ class Plan:
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
+    `own_grants` is the command that grants the roles of `strangler migrate --roles` what they need of those tables;
+    their prefix follows it. With it, `strangler up` runs each process as a role of its own.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Plan:
     topics: Mapping[str, int] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     own_tables: tuple[str, ...] = ()
+    own_grants: tuple[str, ...] = ()
     facets: Facets | None = None
     projections: Mapping[str, Named] = field(default_factory=dict)
     retention_s: float = 7 * 86_400.0

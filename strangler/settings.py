@@ -10,6 +10,7 @@ from typing import Self
 from strangler.errors import BadInput
 
 PREFIX = "STRANGLER_"
+JUDGE_DSN = "STRANGLER_JUDGE_DSN"  # in the place of STRANGLER_DSN for `strangler reconcile`
 DEFAULT_PLAN = "plan.py"  # in the working folder
 
 
@@ -18,6 +19,7 @@ class Settings:
     """`STRANGLER_<NAME>` for each field; an unknown `STRANGLER_*` stops the start. Secrets stay out of the repr."""
 
     dsn: str | None = field(default=None, repr=False)
+    judge_dsn: str | None = field(default=None, repr=False)
     plan: Path = Path(DEFAULT_PLAN)
     internal_token: str | None = field(default=None, repr=False)
 
@@ -31,6 +33,7 @@ class Settings:
         plan = environ.get("STRANGLER_PLAN")
         return cls(
             dsn=checked_dsn(environ.get("STRANGLER_DSN")),
+            judge_dsn=checked_dsn(environ.get(JUDGE_DSN)),
             plan=Path(plan or DEFAULT_PLAN),
             internal_token=environ.get("STRANGLER_INTERNAL_TOKEN") or None,
         )

@@ -26,7 +26,7 @@ REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
     "55P03": (DependencyDown, f"another migration has held the lock for {LOCK_WITHIN}; wait for it, then try again"),
     "42501": (
         ConfigurationError,
-        "the role may not make these tables: grant it CREATE on the database, or on the schema where that exists",
+        "the connection's role may not: grant it CREATE on the database or the schema, for roles CREATEROLE",
     ),
     "42P07": (ConfigurationError, "something of that name stands there already; give another schema, or rename it"),
     "42710": (ConfigurationError, "something of that name stands there already; rename it, then try again"),
@@ -59,7 +59,7 @@ def upgrade(connection: Connection, part: Part, schema: str) -> Change:
     with closing(cursor_of(connection)) as cursor:
         if not _pending(cursor, part, schema).statements:
             return Change(part.name, schema, (), ())
-        with _explained(part, schema), _waiting_for_locks(cursor):
+        with explained(f"the part {part.name!r} in the schema {schema!r}"), _waiting_for_locks(cursor):
             cursor.execute(TAKE_LOCK)
             change = _pending(cursor, part, schema)  # the lock's last holder may have done it
             for statement in change.statements:
@@ -136,7 +136,8 @@ def _waiting_for_locks(cursor: Cursor) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(part: Part, schema: str) -> Iterator[None]:
+def explained(what: str) -> Iterator[None]:
+    """What the database refuses is told by its reason and the next step."""
     try:
         yield
     except Exception as error:
@@ -145,4 +146,4 @@ def _explained(part: Part, schema: str) -> Iterator[None]:
             raise
         kind, next_step = REFUSALS[state]
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise kind(f"the part {part.name!r} in the schema {schema!r}: {reason}; {next_step}") from error
+        raise kind(f"{what}: {reason}; {next_step}") from error

@@ -10,7 +10,7 @@ from outbox.schema.report import as_data, as_lines, as_script
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
 from strangler.plan import Plan
-from strangler.schema import Target, pending_of, targets_of, upgrade_all
+from strangler.schema import Granted, Role, Target, grant, pending_of, roles_of, statements_of, targets_of, upgrade_all
 from strangler.store import ensure_steps
 
 
@@ -20,26 +20,55 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--service", metavar="NAME", help="only this context's tables, for a database of its own")
     parser.add_argument("--dry-run", action="store_true", help="print what is pending, change nothing")
     parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
+    parser.add_argument(
+        "--roles",
+        nargs="?",
+        const="",
+        metavar="PREFIX",
+        help="make a role for each kind of process too, PREFIX_relay and so on (default: the plan's name)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(invocation: Invocation) -> int:
     """Idempotent, in one transaction; a second starter waits for the first."""
     plan, args = invocation.plan(), invocation.args
-    targets = _targets(plan, args.service)
+    targets, roles = _targets(plan, args.service), _roles(plan, args)
     if args.sql:
         statements = [statement for part, schema in targets for statement in fresh(part, schema)]
+        statements += statements_of(roles)
         invocation.emit({"statements": statements}, [as_script(statements)])
         return 0
     added: list[str] = []
     with invocation.connect() as connection:
-        changes = (pending_of if args.dry_run else upgrade_all)(connection, targets)
-        if not (args.dry_run or args.service):
+        # Rights need tables: with roles a dry run does everything, and takes it back.
+        changes = (pending_of if args.dry_run and not roles else upgrade_all)(connection, targets)
+        granted = grant(connection, roles)
+        if args.dry_run:
+            connection.rollback()
+        elif not args.service:
             added = list(ensure_steps(connection, plan))
-    data = {**as_data(changes, dry_run=args.dry_run), "steps_added": added}
-    lines = [*as_lines(changes, dry_run=args.dry_run), *(f"step {name} begins at legacy" for name in added)]
-    invocation.emit(data, lines)
+    data = as_data(changes, dry_run=args.dry_run)
+    told = {"steps_added": added, "roles_added": granted.added, "rights_changed": granted.rights_changed}
+    steps = [f"step {name} begins at legacy" for name in added]
+    lines = [*as_lines(changes, dry_run=args.dry_run), *_role_lines(granted, dry_run=args.dry_run), *steps]
+    invocation.emit({**data, **told}, lines)
     return 0
+
+
+def _roles(plan: Plan, args: argparse.Namespace) -> Sequence[Role]:
+    if args.roles is None:
+        return []
+    if args.service:
+        raise BadInput("--roles and --service do not go together: roles are of the whole plan; leave one out")
+    return roles_of(plan, args.roles or plan.name)
+
+
+def _role_lines(granted: Granted, *, dry_run: bool) -> Sequence[str]:
+    made = [f"{'would make' if dry_run else 'made'} the role {name}" for name in granted.added]
+    if made and not dry_run:
+        made.append(r"they have no password: set one by \password in psql; undo: DROP OWNED BY and DROP ROLE")
+    return made or (["rights were missing, and are granted"] if granted.rights_changed and not dry_run else [])
 
 
 def _targets(plan: Plan, service: str | None) -> Sequence[Target]:

@@ -24,7 +24,14 @@ FROM pg_replication_slots WHERE database = %s AND active_pid IS NOT NULL"""
 DROP_SLOTS = """
 SELECT pg_drop_replication_slot(slot_name)
 FROM pg_replication_slots WHERE database = current_database() AND active_pid IS NULL"""
+ROLES = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+DROP_ROLE = sql.SQL("DROP ROLE {role}")
 SLOTS_LEFT = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+
+
+def mark_of(name: str) -> str:
+    """The comment on roles that were made for this database only."""
+    return f"strangler-toolkit: for the database {name}"
 
 
 def with_database(dsn: str, name: str) -> str:
@@ -72,7 +79,7 @@ class Databases:
         return with_database(self._admin_dsn, name)
 
     def drop(self, name: str) -> None:
-        """Drop it, its connections and its replication slots."""
+        """Drop it, its connections, its replication slots, and the roles that were made for it."""
         with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
             if connection.execute(EXISTS, (name,)).fetchone() is None:
                 return
@@ -80,6 +87,8 @@ class Databases:
                 if not wait_until(lambda: _slots_dropped(inside, name), within_s=DROP_WITHIN_S):
                     raise DependencyDown(f"database {name} has replication slots in use; stop their readers")
             connection.execute(DROP.format(name=sql.Identifier(name)))
+            for (role,) in connection.execute(ROLES, (mark_of(name),)).fetchall():
+                connection.execute(DROP_ROLE.format(role=sql.Identifier(role)))
 
     def drop_templates(self) -> None:
         for template in self._templates.values():

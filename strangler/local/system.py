@@ -23,11 +23,14 @@ from outbox.metrics import address_of
 from strangler.errors import RefusedError
 from strangler.local.databases import database_of
 from strangler.local.process import Running
+from strangler.local.roles import dsns_of_roles
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
 from strangler.local.stack_file import Place
 from strangler.local.tables import make, wanted
 from strangler.plan import Plan, Process
+from strangler.schema.roles import JUDGE, MONOLITH
+from strangler.settings import JUDGE_DSN
 from strangler.store import ensure_steps
 
 TOPIC_PREFIX = "outbox.event."
@@ -45,6 +48,7 @@ class System:
         self.environ = environ
         self.running: dict[str, Running] = {}
         self._metrics: Mapping[str, str] = {}
+        self._dsns: Mapping[str, str] = {}
         self._stack = stack
         self._say = say
 
@@ -76,6 +80,7 @@ class System:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
         system._metrics = metrics_addresses(plan, os.environ)  # what our children would inherit, all of them
         prepare(plan, system.environ)
+        system._use_roles(plan)
         try:
             for process in in_order(plan):
                 if only is None or process.name in only:
@@ -110,6 +115,24 @@ class System:
             for name, running in self.running.items()
         ]
 
+    def _use_roles(self, plan: Plan) -> None:
+        """Each process its own; without what grants the application's own tables, all of them the one that is given."""
+        if not plan.own_grants:
+            return
+        dsn = self.environ["STRANGLER_DSN"]
+        self._dsns = dsns_of_roles(dsn, plan)
+        if self._dsns:
+            self.environ[JUDGE_DSN] = self._dsns[JUDGE]
+        else:
+            self._say("every process runs as the role of STRANGLER_DSN: it may not create roles with REPLICATION")
+
+    def _environ_of(self, process: Process) -> dict[str, str]:
+        """Without the judge's address, and with the process's own in the place of every one of that database."""
+        mine = self._dsns.get(process.name) or self._dsns.get(MONOLITH)
+        given = {name: value for name, value in self.environ.items() if name != JUDGE_DSN}
+        shared = self.environ["STRANGLER_DSN"]
+        return {name: mine if mine and value == shared else value for name, value in given.items()}
+
     def _launch(self, process: Process, facade_workers: int) -> None:
         self._say(f"starting {process.name}")
         port = self._stack.take_port() if process.port_env else None
@@ -122,7 +145,7 @@ class System:
         running = self._stack.spawn(
             process.name,
             argv,
-            env=self.environ | {METRICS: metrics} if metrics else self.environ,
+            env=self._environ_of(process) | ({METRICS: metrics} if metrics else {}),
             port=port,
             port_env=process.port_env,
             ready_path=process.ready_path if process.port_env else None,

@@ -39,10 +39,11 @@ def make(dsn: str, tables: Wanted) -> None:
     with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         upgrade_all(connection, tables.targets)
     if tables.own:
-        _run(tables.own, dsn)
+        run_own(tables.own, dsn)
 
 
-def _run(command: tuple[str, ...], dsn: str) -> None:
+def run_own(command: tuple[str, ...], dsn: str) -> None:
+    """The application's command, after `python -m`, with STRANGLER_DSN set; it may take two minutes."""
     argv = [sys.executable, "-m", *command]
     environ = {**os.environ, "STRANGLER_DSN": dsn}
     try:
@@ -61,6 +62,6 @@ def _run(command: tuple[str, ...], dsn: str) -> None:
         ) from error
     if ended.returncode != 0:
         raise StranglerError(
-            f"the application's own tables were not made: `python -m {' '.join(command)}` ended with "
+            f"`python -m {' '.join(command)}`, which the plan names for the application's own tables, ended with "
             f"{ended.returncode}; it said:\n{ended.stderr.strip()[-SAID_CHARACTERS:]}"
         )

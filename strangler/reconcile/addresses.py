@@ -13,6 +13,7 @@ from outbox.connection import PsycopgConnection
 from outbox.kafka_settings import KafkaSettings
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
+from strangler.settings import JUDGE_DSN
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT = "SET statement_timeout = '120s'"  # a step's whole table; longer means that something is wrong
@@ -43,13 +44,17 @@ class Addresses:
 
     def legacy(self) -> PsycopgConnection:
         """The main database, in autocommit."""
-        return _connect(self._required("STRANGLER_DSN"), "the main database (STRANGLER_DSN)")
+        return _connect(self._dsn("STRANGLER_DSN"), "the main database (STRANGLER_DSN)")
 
     def context(self, context: Context) -> PsycopgConnection:
         """The context's database and schema, in autocommit."""
-        connection = _connect(self._required(context.dsn_env), f"the database of {context.schema} ({context.dsn_env})")
+        connection = _connect(self._dsn(context.dsn_env), f"the database of {context.schema} ({context.dsn_env})")
         connection.execute(SEARCH_PATH, {"schema": psycopg.sql.Identifier(context.schema).as_string(connection)})
         return connection
+
+    def _dsn(self, variable: str) -> str:
+        """The judge's own role in the main database, where there is one."""
+        return (variable == "STRANGLER_DSN" and self.environ.get(JUDGE_DSN)) or self._required(variable)
 
     def _required(self, name: str) -> str:
         value = self.environ.get(name)

@@ -4,7 +4,23 @@
 is the same as a command.
 """
 
+from strangler.schema.granting import Granted, grant, statements_of
 from strangler.schema.parts import Migrated, Target, targets_named, targets_of
+from strangler.schema.roles import Role, role_name, roles_of
 from strangler.schema.upgrade import migrate, pending_of, upgrade_all
 
-__all__ = ["Migrated", "Target", "migrate", "pending_of", "targets_named", "targets_of", "upgrade_all"]
+__all__ = [
+    "Granted",
+    "Migrated",
+    "Role",
+    "Target",
+    "grant",
+    "migrate",
+    "pending_of",
+    "role_name",
+    "roles_of",
+    "statements_of",
+    "targets_named",
+    "targets_of",
+    "upgrade_all",
+]

@@ -31,7 +31,32 @@ PUBLICATION = """
 CREATE PUBLICATION outbox FOR TABLE {schema}.outbox
 WITH (publish = 'insert', publish_via_partition_root = true)"""
 
+# Made with its owner's rights: the relay's role makes partitions and does not own the table. UUIDv7 begins with the
+# milliseconds of its time. ATTACH does not lock writers out, CREATE ... PARTITION OF would. Two makers take turns; who
+# has waited asks pg_class, to_regclass would answer from the session's cache.
+MAKE_PARTITION = """
+CREATE FUNCTION {schema}.make_partition(day date) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    partition text := 'outbox_' || to_char(day, 'YYYYMMDD');
+    bounds uuid[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('outbox.partitions'));
+    IF EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+               WHERE nspname = 'outbox' AND relname = partition) THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(rpad(lpad(to_hex((extract(epoch FROM start AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0'),
+                          32, '0')::uuid ORDER BY start)
+    INTO bounds FROM (VALUES (day::timestamp), (day + 1)) AS days (start);
+    EXECUTE format('CREATE TABLE outbox.%I (LIKE outbox.outbox INCLUDING ALL)', partition);
+    EXECUTE format('ALTER TABLE outbox.outbox ATTACH PARTITION outbox.%I FOR VALUES FROM (%L) TO (%L)',
+                   partition, bounds[1], bounds[2]);
+    RETURN true;
+END $$"""
+NOT_FOR_ALL = "REVOKE EXECUTE ON FUNCTION {schema}.make_partition(date) FROM PUBLIC"
+
 
 def upgrade(execute: Execute) -> None:
-    for statement in (TABLE, READABLE, PUBLICATION):
+    for statement in (TABLE, READABLE, PUBLICATION, MAKE_PARTITION, NOT_FOR_ALL):
         execute(statement)
