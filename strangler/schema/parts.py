@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from outbox.schema.parts import CONSUMER, OUTBOX, Part
+from strangler.contexts import Context, Declared
 from strangler.plan import Plan
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -20,14 +21,8 @@ class Target(NamedTuple):
     schema: str
 
 
-class InSchema(Protocol):
-    """A service, or the context of a step: what has a schema of its own."""
-
-    @property
-    def schema(self) -> str: ...
-
-
-Migrated: TypeAlias = Plan | InSchema
+# What has tables: a plan, a service, or the context that is written down in the place of one.
+Migrated: TypeAlias = Plan | Declared | Context
 
 
 def targets_of(migrated: Migrated) -> tuple[Target, ...]:
@@ -36,7 +31,8 @@ def targets_of(migrated: Migrated) -> tuple[Target, ...]:
     A service needs an outbox beside it for the events that it emits. The resumer makes no claims, it only reads.
     """
     if not isinstance(migrated, Plan):
-        return (Target(OUTBOX, "outbox"), *_in_schema(migrated.schema))
+        context = migrated if isinstance(migrated, Context) else migrated.context("")  # its topics do not matter here
+        return (Target(OUTBOX, "outbox"), *_in_schema(context.schema))
     own = [target for context in migrated.contexts().values() for target in _in_schema(context.schema)]
     resumer = [Target(CONSUMER, context.schema) for context in migrated.resumer_context().values()]
     return (Target(OUTBOX, "outbox"), Target(STRANGLER, "strangler"), *own, *resumer)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from outbox.schema.parts import quoted
+from strangler.contexts import Context
 from strangler.errors import BadPlan
-from strangler.plan import Context, Plan
+from strangler.plan import Plan
 
 RELAY, FACADE, MONOLITH, JUDGE = "relay", "facade", "monolith", "judge"
 NAME_BYTES = 63
@@ -62,7 +63,7 @@ def roles_of(plan: Plan, prefix: str) -> Sequence[Role]:
     contexts = plan.contexts()
     for name in sorted({RELAY, FACADE, MONOLITH, JUDGE} & set(contexts)):
         raise BadPlan(f"a context of plan {plan.name!r} is called {name!r}, as the role of something else; rename it")
-    resumer = [plan.resumer_context] if plan.resumer_context else []
+    resumer = list(plan.resumer_context().values())
     schemas = [context.schema for context in (*contexts.values(), *resumer)]
     kinds = {
         RELAY: _RELAY,

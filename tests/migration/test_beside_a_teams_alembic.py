@@ -16,10 +16,10 @@ PLAN = Path(plan_module.__file__)
 OURS = """
 SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind IN ('r', 'p') AND nspname IN ('outbox', 'strangler', 'notification', 'search')"""
-CALLS = """import outbox.schema
-    assert outbox.schema.migrate(op.get_bind(), "outbox", "outbox")
-    assert outbox.schema.migrate(op.get_bind(), "consumer", "totals")
-    assert outbox.schema.migrate(op.get_bind(), "consumer", "totals") == []
+CALLS = """from outbox import migrate
+    assert migrate(op.get_bind(), "outbox", "outbox")
+    assert migrate(op.get_bind(), "consumer", "totals")
+    assert migrate(op.get_bind(), "consumer", "totals") == []
     op.create_table("invoice", sa.Column("id", sa.Integer, primary_key=True))"""
 
 

@@ -13,13 +13,14 @@ import psycopg
 import pytest
 
 from legacy_app.plan import plan
+from outbox import migrate
 from outbox.cli import main as outbox
 from outbox.errors import ConfigurationError
-from outbox.schema import migrate
 from outbox.schema.parts import quoted
+from strangler import Policy, Service
+from strangler import migrate as migrate_plan
 from strangler.cli import main as strangler
 from strangler.local.postgres import SERVER, find_package
-from strangler.schema import migrate as migrate_plan
 from tests.integration.stages import plan as plan_module
 from tests.migration.dumps import dump
 from tests.support.waiting import wait_until
@@ -175,3 +176,14 @@ def test_the_command_needs_no_package_of_the_folder(empty: str, tmp_path: Path) 
     argv = [str(Path(sys.executable).with_name("strangler")), "migrate", "--plan", plan_file]
     ended = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_service_alone_is_migrated_with_an_outbox_beside_it(empty: str) -> None:
+    policy = Policy.lossless(deadline_s=3600, guard="nothing is called")
+    mail = Service("mail", on=("OrderPlaced",), decide=lambda _: [], policy=policy, schema="post")
+    with psycopg.connect(empty) as connection:
+        made = migrate_plan(connection, mail)
+        assert made == list(migrate_plan.statements(mail))
+        assert migrate_plan(connection, mail) == []
+        connection.execute("SELECT FROM outbox.outbox, post.position, post.claim")
+        assert connection.execute("SELECT to_regnamespace('strangler')").fetchone() == (None,)
