@@ -13,7 +13,7 @@ from outbox.connection import PsycopgConnection
 from outbox.kafka_settings import KafkaSettings
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
-from strangler.settings import JUDGE_DSN
+from strangler.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT = "SET statement_timeout = '120s'"  # a step's whole table; longer means that something is wrong
@@ -54,7 +54,7 @@ class Addresses:
 
     def _dsn(self, variable: str) -> str:
         """The judge's own role in the main database, where there is one."""
-        return (variable == "STRANGLER_DSN" and self.environ.get(JUDGE_DSN)) or self._required(variable)
+        return (variable == "STRANGLER_DSN" and Settings.from_environ(self.environ).judge_dsn) or self._required(variable)
 
     def _required(self, name: str) -> str:
         value = self.environ.get(name)
