@@ -54,7 +54,8 @@ class Addresses:
 
     def _dsn(self, variable: str) -> str:
         """The judge's own role in the main database, where there is one."""
-        return (variable == "STRANGLER_DSN" and Settings.from_environ(self.environ).judge_dsn) or self._required(variable)
+        own = Settings.from_environ(self.environ).judge_dsn if variable == "STRANGLER_DSN" else None
+        return own or self._required(variable)
 
     def _required(self, name: str) -> str:
         value = self.environ.get(name)
