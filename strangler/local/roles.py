@@ -15,13 +15,14 @@ from strangler.plan import Plan
 from strangler.schema import Role, grant, roles_of
 
 CONNECT_TIMEOUT_S = 10
-MAY = "SELECT rolsuper OR (rolcreaterole AND rolreplication) FROM pg_roles WHERE rolname = current_user"
+MAY = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 SET_PASSWORD = sql.SQL("ALTER ROLE {role} PASSWORD {verifier}")
 MARK = sql.SQL("COMMENT ON ROLE {role} IS {mark}")
 
 
 def dsns_of_roles(dsn: str, plan: Plan) -> Mapping[str, str]:
-    """A DSN for each kind of role; the tables must be there. Empty where the DSN's role may not make roles.
+    """A DSN for each kind of role; the tables must be there. Empty where the DSN's role is no superuser: it may lack
+    a right that it would have to grant.
 
     Passwords are new with each call, stand nowhere but in what is returned, and reach the server as verifiers only.
     """

@@ -124,7 +124,7 @@ class System:
         if self._dsns:
             self.environ[JUDGE_DSN] = self._dsns[JUDGE]
         else:
-            self._say("every process runs as the role of STRANGLER_DSN: it may not create roles with REPLICATION")
+            self._say("every process runs as the role of STRANGLER_DSN, which is no superuser and makes no roles")
 
     def _environ_of(self, process: Process) -> dict[str, str]:
         """Without the judge's address, and with the process's own in the place of every one of that database."""
