@@ -12,7 +12,7 @@ ORDERS: LiteralString = """
 SELECT orders.order_ref, orders.status, orders.created_at, min(continuation.waits_for)
 FROM legacy.orders AS orders
 LEFT JOIN strangler.continuation AS continuation
-     ON continuation.order_ref = orders.order_ref AND continuation.state <> 'done'
+     ON continuation.subject_ref = orders.order_ref AND continuation.state <> 'done'
 GROUP BY orders.order_ref"""
 
 # The id tells the time: its first 48 bits are milliseconds. What legacy gives back of a rejected order's stock it does
@@ -47,15 +47,15 @@ STEP_OF = {"resume": "order"}
 
 UNDER_WAY: dict[str, LiteralString] = {
     "fraud": """
-        SELECT order_ref, operation, state, attempts, planned_at FROM fraud.effect
-        WHERE order_ref = ANY (%(order_refs)s) AND state IN ('planned', 'sent', 'unknown')""",
+        SELECT subject_ref, operation, state, attempts, planned_at FROM fraud.effect
+        WHERE subject_ref = ANY (%(order_refs)s) AND state IN ('planned', 'sent', 'unknown')""",
     "payment": """
-        SELECT order_ref, operation, state, attempts, planned_at FROM payment.effect
-        WHERE order_ref = ANY (%(order_refs)s) AND state IN ('planned', 'sent', 'unknown')""",
+        SELECT subject_ref, operation, state, attempts, planned_at FROM payment.effect
+        WHERE subject_ref = ANY (%(order_refs)s) AND state IN ('planned', 'sent', 'unknown')""",
 }
 WAITING: LiteralString = """
-SELECT order_ref, waits_for, state, attempts FROM strangler.continuation
-WHERE order_ref = ANY (%(order_refs)s) AND state <> 'done' ORDER BY order_ref"""
+SELECT subject_ref, waits_for, state, attempts FROM strangler.continuation
+WHERE subject_ref = ANY (%(order_refs)s) AND state <> 'done' ORDER BY subject_ref"""
 PROGRESS: LiteralString = """
 SELECT order_ref, state, waits_for FROM ordering.progress
 WHERE order_ref = ANY (%(order_refs)s) AND waits_for <> '{}' ORDER BY order_ref"""

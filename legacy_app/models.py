@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, ForeignKey, MetaData, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, synonym
 
 
 class Table(DeclarativeBase):
@@ -21,6 +21,7 @@ class Order(Table):
     __tablename__ = "orders"
 
     order_ref: Mapped[str] = mapped_column(primary_key=True)
+    subject_ref: Mapped[str] = synonym("order_ref")  # seam
     client_ref: Mapped[str]
     channel: Mapped[str]
     merchant_id: Mapped[str | None]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.ownership import Ownership
 
 # A rejection is one more change of the order for the judge, though the monolith does not count it.
@@ -52,11 +52,11 @@ WHERE ranked.rank <= 5 AND o.status NOT IN ('pending', 'rejected')
 GROUP BY ranked.order_ref, o.order_ref ORDER BY o.order_ref"""
 
 
-def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+def orders(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
     """Every order with its owners; its events have its reference as their key. A pending one is not decided yet."""
     for order_ref, version, ownership, rejected_by, undecided in connection.execute(ORDERS):
         owners = Ownership.from_header(ownership)
-        yield OrderFacts(order_ref, version, owners, order_ref, rejected_by, undecided=undecided)
+        yield SubjectFacts(order_ref, version, owners, order_ref, rejected_by, undecided=undecided)
 
 
 def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:

@@ -12,7 +12,7 @@ from strangler.facts import Fact
 from strangler.step.intents import Json
 
 # Unqualified: the judge's connection looks into the context's own schema.
-EFFECTS = "SELECT order_ref, number, body, state FROM effect WHERE step = 'notification' ORDER BY order_ref, number"
+EFFECTS = "SELECT subject_ref, number, body, state FROM effect WHERE step = 'notification' ORDER BY subject_ref, number"
 BASKETS = "SELECT order_ref, version, customer_id, skus FROM basket ORDER BY order_ref"
 UNDER_WAY = frozenset({"planned", "sent", "unknown"})
 

@@ -11,8 +11,8 @@ from strangler.facts import KIND, TARGET, Fact
 
 # Unqualified: the judge's connection looks into the context's own schema.
 EFFECTS = """
-SELECT order_ref, number, vendor || '.' || operation, body, state FROM effect
-WHERE step = %(step)s ORDER BY order_ref, number"""
+SELECT subject_ref, number, vendor || '.' || operation, body, state FROM effect
+WHERE step = %(step)s ORDER BY subject_ref, number"""
 DECISIONS = "SELECT order_ref, score, verdict, recent_orders, recent_minor FROM decision ORDER BY order_ref"
 PAYMENTS = "SELECT order_ref, charge_id, amount_minor, state FROM payment ORDER BY order_ref"
 RESERVATIONS = "SELECT order_ref, version, pieces FROM reservation ORDER BY order_ref"

@@ -23,7 +23,7 @@ from strangler.errors import BadInput, DependencyDown, RefusedError
 HOLD_LIMIT_S = 900.0
 
 HOLD_CLAIM = """
-INSERT INTO search.claim (order_ref, step, number, kind, epoch)
+INSERT INTO search.claim (subject_ref, step, number, kind, epoch)
 VALUES (%(order_ref)s, 'search', 100, 'applied', 0)
 ON CONFLICT DO NOTHING"""
 

@@ -17,24 +17,24 @@ from strangler.errors import BadInput, DependencyDown, RefusedError
 TIMEOUT_S = 10.0
 
 SENT = """
-SELECT effect.order_ref, effect.number, effect.key, effect.body
-FROM {schema}.effect JOIN {schema}.claim USING (order_ref, step)
+SELECT effect.subject_ref, effect.number, effect.key, effect.body
+FROM {schema}.effect JOIN {schema}.claim USING (subject_ref, step)
 WHERE effect.state = 'done' AND claim.kind = 'applied' AND claim.number = effect.number / 100 * 100
-  AND (%(order_ref)s::text IS NULL OR effect.order_ref = %(order_ref)s)
+  AND (%(order_ref)s::text IS NULL OR effect.subject_ref = %(order_ref)s)
   AND effect.number %% 100 = 0
-ORDER BY effect.order_ref, effect.number"""
+ORDER BY effect.subject_ref, effect.number"""
 MAILS, CHARGES = SENT.format(schema="notification"), SENT.format(schema="payment")
 
 DOCUMENTS = """
 SELECT document.order_ref, (document.version * 100)::integer AS number
-FROM search.document JOIN search.claim USING (order_ref)
+FROM search.document JOIN search.claim ON claim.subject_ref = document.order_ref
 WHERE claim.kind = 'applied' AND claim.number = document.version * 100
   AND (%(order_ref)s::text IS NULL OR document.order_ref = %(order_ref)s)
 ORDER BY document.order_ref"""
 
 RESERVATIONS = """
 SELECT reservation.order_ref, (reservation.version * 100)::integer AS number
-FROM inventory.reservation JOIN inventory.claim USING (order_ref)
+FROM inventory.reservation JOIN inventory.claim ON claim.subject_ref = reservation.order_ref
 WHERE claim.kind = 'applied' AND claim.number = reservation.version * 100 AND reservation.pieces <> '{}'
   AND (%(order_ref)s::text IS NULL OR reservation.order_ref = %(order_ref)s)
 ORDER BY reservation.order_ref"""

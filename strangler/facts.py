@@ -32,7 +32,7 @@ FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
-class OrderFacts:
+class SubjectFacts:
     """An order as the legacy database has it: its version, owners and the Kafka key of its events.
 
     `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
@@ -40,7 +40,7 @@ class OrderFacts:
     to run the rest of its chain: what is absent, and who wants what is there, is known when that has committed.
     """
 
-    order_ref: str
+    subject_ref: str
     version: int
     ownership: Ownership
     key: str
@@ -62,7 +62,7 @@ class Fact:
     `answer`: of a ledger's fact, what the vendor answered.
     """
 
-    order_ref: str
+    subject_ref: str
     number: int
     version: int
     fields: Mapping[str, Json]
@@ -82,7 +82,7 @@ class Judgement:
     """A verdict with its reason: `fields` names what differs, `expected` and `actual` are shown as evidence."""
 
     step: str
-    order_ref: str
+    subject_ref: str
     number: int
     owner: str
     verdict: Verdict

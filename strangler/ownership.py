@@ -65,7 +65,7 @@ class Ownership:
 ALL_LEGACY = Ownership(0, {})
 
 
-def bucket(order_ref: str, salt: str) -> int:
+def bucket(subject_ref: str, salt: str) -> int:
     """The order's place in 0..9999 for a salt: stable across processes, so cohorts nest (5% lies inside 10%)."""
-    digest = hashlib.blake2b(f"{salt}:{order_ref}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{salt}:{subject_ref}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) % BUCKETS

@@ -38,7 +38,7 @@ class StageRow:
     ramp_bp: int
     salt: str
 
-    def owner_of(self, order_ref: str) -> Owner:
+    def owner_of(self, subject_ref: str) -> Owner:
         """Who acts on an order that is pinned now."""
         match self.stage:
             case Stage.LEGACY:
@@ -46,7 +46,7 @@ class StageRow:
             case Stage.SHADOW:
                 return Owner.SHADOW
             case Stage.RAMP:
-                return Owner.NEW if bucket(order_ref, self.salt) < self.ramp_bp else Owner.SHADOW
+                return Owner.NEW if bucket(subject_ref, self.salt) < self.ramp_bp else Owner.SHADOW
             case Stage.LIVE | Stage.RETIRED:
                 return Owner.NEW
             case _:
@@ -83,9 +83,9 @@ def stage_of(text: str) -> Stage:
     return Stage(text) if text in PLACE else Stage.LEGACY
 
 
-def ownership_for(table: StageTable, order_ref: str) -> Ownership:
+def ownership_for(table: StageTable, subject_ref: str) -> Ownership:
     """Who owns each step of an order that is pinned at this epoch; legacy steps are left out, as in the header."""
-    owners = {row.step: row.owner_of(order_ref) for row in table.rows}
+    owners = {row.step: row.owner_of(subject_ref) for row in table.rows}
     return Ownership(table.epoch, {step: owner for step, owner in owners.items() if owner is not Owner.LEGACY})
 
 

@@ -10,11 +10,11 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import OrderFacts
+from strangler.facts import SubjectFacts
 from strangler.ownership import Ownership
 from strangler.routes import Callers, path_template_problems
 
-SubjectReader = Callable[[PsycopgConnection], Iterable[OrderFacts]]
+SubjectReader = Callable[[PsycopgConnection], Iterable[SubjectFacts]]
 """All subjects as the legacy database has them, each once, in any order."""
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -81,7 +81,7 @@ class Subject:
             text = re.sub(rf"\b{toolkit}\b", ours, text)
         return text
 
-    def facts(self, connection: PsycopgConnection) -> Iterable[OrderFacts]:
+    def facts(self, connection: PsycopgConnection) -> Iterable[SubjectFacts]:
         """All subjects, by `read` or from `table`; the connection is the legacy database's."""
         return self.read(connection) if self.read is not None else _from_table(self, connection)
 
@@ -106,7 +106,7 @@ class _Row:
     undecided: bool
 
 
-def _from_table(subject: Subject, connection: PsycopgConnection) -> Iterable[OrderFacts]:
+def _from_table(subject: Subject, connection: PsycopgConnection) -> Iterable[SubjectFacts]:
     query = sql.SQL("""
         SELECT {ref}::text AS ref, {version}::bigint AS version, coalesce({owners}, '') AS owners,
                coalesce(({refused})::text, '') AS refused, coalesce(({undecided}), false) AS undecided
@@ -121,4 +121,4 @@ def _from_table(subject: Subject, connection: PsycopgConnection) -> Iterable[Ord
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
         for row in cursor.execute(query):
             version, owners = row.version + bool(row.refused), Ownership.from_header(row.owners)
-            yield OrderFacts(row.ref, version, owners, row.ref, row.refused, undecided=row.undecided)
+            yield SubjectFacts(row.ref, version, owners, row.ref, row.refused, undecided=row.undecided)

@@ -69,16 +69,16 @@ def _line(columns: Sequence[str], raw: bytes) -> Line | Reason:
 
 
 def _cancellations(invoice: Invoice, open_orders: OpenOrders, intake: Intake) -> Iterator[CancelOrder]:
-    by_order: dict[str, dict[str, int]] = {}
+    by_subject: dict[str, dict[str, int]] = {}
     for line in invoice.lines:
         number = open_orders.match(line)
         if isinstance(number, Unmatched):
             intake.unmatched[number] += 1
         else:
             intake.cancelled += 1
-            pieces = by_order.setdefault(number, {})
+            pieces = by_subject.setdefault(number, {})
             pieces[line.sku] = pieces.get(line.sku, 0) + line.quantity
-    for number, pieces in by_order.items():
+    for number, pieces in by_subject.items():
         yield CancelOrder(invoice.number, number, tuple(pieces.items()))
 
 

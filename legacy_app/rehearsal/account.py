@@ -53,7 +53,7 @@ def ended_orders(scene: Scene) -> dict[str, int]:
 def lost_orders(scene: Scene, out: Path) -> int:
     """Orders of which the client was told that they are accepted, and which the shop does not have."""
     with psycopg.connect(scene.environ["STRANGLER_DSN"]) as connection:
-        stored = {order.order_ref for order in scene.plan.subject.facts(connection)}
+        stored = {order.subject_ref for order in scene.plan.subject.facts(connection)}
     return len(set(accepted_refs(out)) - stored)
 
 

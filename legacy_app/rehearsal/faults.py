@@ -47,11 +47,11 @@ def hold_stuck(scene: Scene, order_ref: str) -> tuple[Running, Planted]:
 
 def found(planted: Sequence[Planted], judgements: Sequence[Judgement]) -> list[Planted]:
     """Those that stand among the findings with their right class."""
-    findings = {(finding.step, finding.order_ref, finding.verdict.value) for finding in judgements}
+    findings = {(finding.step, finding.subject_ref, finding.verdict.value) for finding in judgements}
     return [fault for fault in planted if (fault.step, fault.order_ref, fault.verdict) in findings]
 
 
 def unplanted(planted: Sequence[Planted], judgements: Sequence[Judgement]) -> list[Judgement]:
     """The findings that nobody planted."""
     known = {(fault.step, fault.order_ref) for fault in planted}
-    return [finding for finding in judgements if (finding.step, finding.order_ref) not in known]
+    return [finding for finding in judgements if (finding.step, finding.subject_ref) not in known]

@@ -22,7 +22,7 @@ from legacy_app.rehearsal.narrator import Narrator
 from legacy_app.rehearsal.report import RehearsalReport
 from legacy_app.rehearsal.scene import Scene
 from strangler.facade.caller import ANONYMOUS_SCOPE
-from strangler.facade.idempotency import mint_order_ref
+from strangler.facade.idempotency import mint_ref
 from strangler.local.stack import Stack
 from strangler.local.system import TOPIC_PREFIX, System
 from strangler.plan import Plan
@@ -111,7 +111,7 @@ def _plant_and_find(scene: Scene, report: RehearsalReport) -> None:
     _tell(final, scene)
     hits = found(planted, final.judgements)
     named = {(fault.step, fault.order_ref, fault.verdict) for fault in hits}
-    known = [finding for finding in final.judgements if (finding.step, finding.order_ref, finding.verdict) in named]
+    known = [finding for finding in final.judgements if (finding.step, finding.subject_ref, finding.verdict) in named]
     report.reconciliation = verdict_counts(final, known)
     verdicts = [*((fault, fault in hits) for fault in planted), *late]
     for fault, hit in verdicts:
@@ -131,7 +131,7 @@ def _stick_one(scene: Scene) -> list[tuple[Planted, bool]]:
     once = [*scene.replay_arguments(scene.environ["FACADE_URL"], 1), "--ref-suffix=-again", "--no-cancellations"]
     argv = [*script.REPLAY, *once]
     client_ref = commands.run(scene.stack, "replay-next", [*argv, "--dry-run"], scene.environ)["first_client_ref"]
-    holder, fault = hold_stuck(scene, mint_order_ref(ANONYMOUS_SCOPE, client_ref))
+    holder, fault = hold_stuck(scene, mint_ref(ANONYMOUS_SCOPE, client_ref))
     commands.run(scene.stack, "replay-stuck", argv, scene.environ)
     settle(scene)  # its last step is held up; until then it must have come
     judged = reconcile(scene.plan, scene.environ, timeout_s=STUCK_WITHIN_S)

@@ -27,7 +27,7 @@ def decide(event: OrderEvent) -> Sequence[Intent]:
 def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
     """The order is to be counted; what is found then makes its decision: see `settle`."""
     score = outcome["score"] if ending is Ending.DONE else None
-    return [Write("score", {"order_ref": effect.order_ref, "score": score}, carry={"order": effect.carry["order"]})]
+    return [Write("score", {"order_ref": effect.subject_ref, "score": score}, carry={"order": effect.carry["order"]})]
 
 
 def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity) -> Outcome:

@@ -49,8 +49,8 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
     connection.execute(SHORT_TURNS)
     for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
         told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
-        outcomes[each.order_ref] = told.detail
-        events.append(emitted(STEP, each.order_ref, told, each.context))
+        outcomes[each.subject_ref] = told.detail
+        events.append(emitted(STEP, each.subject_ref, told, each.context))
     connection.execute(USUAL_TURNS)
     append_all(connection, events)
     connection.execute(PUT_DECISIONS, _columns(outcomes))
@@ -68,7 +68,7 @@ def _velocity(connection: PsycopgConnection, each: NumberedWrite) -> Velocity:
     score, order = each.write.values["score"], each.write.carry["order"]
     if score is None or score >= REFUSE_FROM:
         return Velocity()
-    values = {"order_ref": each.order_ref, "customer_id": order["customer_id"], "amount_minor": order["total_minor"]}
+    values = {"order_ref": each.subject_ref, "customer_id": order["customer_id"], "amount_minor": order["total_minor"]}
     [(counted, orders, minor)] = connection.execute(COUNT, values).fetchall()
     return Velocity(orders, minor, counted)
 

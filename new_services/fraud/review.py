@@ -16,7 +16,7 @@ TIMEOUT_S = 10.0
 
 # The order's lines are those that were scored.
 LINES = """
-SELECT carry -> 'order' -> 'lines' FROM effect WHERE (order_ref, step, number) = (%(order_ref)s, 'fraud', 100)"""
+SELECT carry -> 'order' -> 'lines' FROM effect WHERE (subject_ref, step, number) = (%(order_ref)s, 'fraud', 100)"""
 
 
 def cancel(connection: PsycopgConnection, order_ref: str, environ: Mapping[str, str]) -> None:

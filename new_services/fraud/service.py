@@ -33,5 +33,5 @@ fraud = Service(
             "VENDORS_URL", send="POST /fraud/scores", look_up="GET /fraud/scores/{key}", keeps={"score": int}
         )
     },
-    review=Review(cancel, about=("score",)),
+    review=Review(cancel, about=("score",), key="order_ref"),
 )

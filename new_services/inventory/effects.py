@@ -65,7 +65,7 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
 
 
 def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
-    wanted = {each.order_ref: each.write.values["pieces"] for each in writes}
+    wanted = {each.subject_ref: each.write.values["pieces"] for each in writes}
     opened = {ref for (ref,) in connection.execute(OPEN, _rows(wanted)).fetchall()}
     flat = [(ref, sku, count) for ref in wanted if ref in opened for sku, count in wanted[ref].items()]
     refused: dict[str, dict[str, Json]] = {ref: {"sold_out": None, "short": 0} for ref in wanted if ref not in opened}
@@ -76,7 +76,7 @@ def _reserve(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> 
         if short:
             connection.execute(DROP, {"order_refs": list(short)})
         refused |= short
-    append_all(connection, [_reserved_or_not(each, refused.get(each.order_ref)) for each in writes])
+    append_all(connection, [_reserved_or_not(each, refused.get(each.subject_ref)) for each in writes])
 
 
 def _reserved_or_not(each: NumberedWrite, refused: Mapping[str, Json] | None) -> Event:
@@ -90,8 +90,8 @@ def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -
     A rejection that overtakes its order's reservation leaves an empty row, which keeps stock from being taken.
     """
     released = [each for each in writes if each.write.table == "release"]
-    connection.execute(OPEN, _rows({each.order_ref: {} for each in released}))
-    newest = {each.order_ref: each for each in sorted(writes, key=lambda each: each.version)}
+    connection.execute(OPEN, _rows({each.subject_ref: {} for each in released}))
+    newest = {each.subject_ref: each for each in sorted(writes, key=lambda each: each.version)}
     held = _held(connection, list(newest))
     kept = {
         ref: Held(max(held[ref].version, each.version), each.write.values.get("pieces", {}))
@@ -101,7 +101,7 @@ def _give_back(connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -
     _return_stock(connection, [(newest[ref], _difference(held[ref].pieces, kept[ref].pieces)) for ref in kept])
     versions = [each.version for each in kept.values()]
     connection.execute(KEEP, {**_rows({ref: each.pieces for ref, each in kept.items()}), "versions": versions})
-    append_all(connection, [_released(each, held[each.order_ref].pieces) for each in released])
+    append_all(connection, [_released(each, held[each.subject_ref].pieces) for each in released])
 
 
 def _released(each: NumberedWrite, pieces: Pieces) -> Event:
@@ -116,7 +116,7 @@ def _return_stock(connection: PsycopgConnection, freed: Sequence[tuple[NumberedW
         connection.execute(LOCK_STOCK, {"skus": skus})
     for each, pieces in freed:
         if pieces:
-            parameters = {"order_ref": each.order_ref, "number": each.number, "skus": list(pieces)}
+            parameters = {"order_ref": each.subject_ref, "number": each.number, "skus": list(pieces)}
             connection.execute(GIVE_BACK, {**parameters, "pieces": list(pieces.values())})
 
 
@@ -134,4 +134,4 @@ def _difference(before: Pieces, after: Pieces) -> dict[str, int]:
 
 
 def _event(each: NumberedWrite, emit: Outcome) -> Event:
-    return emitted(STEP, each.order_ref, emit, each.context)
+    return emitted(STEP, each.subject_ref, emit, each.context)

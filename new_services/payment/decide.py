@@ -42,7 +42,7 @@ def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Seq
     match effect.operation, done:
         case "charge", True:
             told = {"charge_id": outcome["charge_id"], "amount_minor": amount, "reason": None}
-            row = _payment(effect.order_ref, outcome["charge_id"], amount)
+            row = _payment(effect.subject_ref, outcome["charge_id"], amount)
             return [row, Outcome("PaymentTaken", effect.carry["order"], told)]
         case "charge", False:
             told = {"charge_id": None, "amount_minor": amount, "reason": outcome.get("reason")}
@@ -59,7 +59,7 @@ def _refunded(effect: Effect, outcome: Mapping[str, Json]) -> Sequence[Intent]:
     event = Outcome("PaymentRefunded", effect.carry["order"], told, COMPENSATION)
     if not charge_id:
         return [event]
-    values = {"order_ref": effect.order_ref, "charge_id": charge_id, "amount_minor": amount}
+    values = {"order_ref": effect.subject_ref, "charge_id": charge_id, "amount_minor": amount}
     return [Write("refund", values), event]
 
 

@@ -33,14 +33,14 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
 
     Two writers of one new order are kept apart by its claim; this takes no lock on a basket that is not there yet.
     """
-    newest = {each.order_ref: each for each in sorted(writes, key=lambda each: each.version)}
+    newest = {each.subject_ref: each for each in sorted(writes, key=lambda each: each.version)}
     rows = connection.execute(OLD_BASKETS, {"order_refs": list(newest)}).fetchall()
     old = {order_ref: (version, skus) for order_ref, version, skus in rows}
-    changed = [each for each in newest.values() if old.get(each.order_ref, (0, []))[0] < each.version]
+    changed = [each for each in newest.values() if old.get(each.subject_ref, (0, []))[0] < each.version]
     if not changed:
         return
     BASKETS(connection, changed)
-    counts = difference((old.get(each.order_ref, (0, []))[1], each.write.values["skus"]) for each in changed)
+    counts = difference((old.get(each.subject_ref, (0, []))[1], each.write.values["skus"]) for each in changed)
     if counts:
         connection.execute(COUNT_PAIRS, _counters(counts))
 

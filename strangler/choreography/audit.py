@@ -44,24 +44,24 @@ def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
 
 
 def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Readers) -> Iterator[Verdict]:
-    orders = {order.order_ref: order for order in readers.orders(connection)}
+    orders = {order.subject_ref: order for order in readers.orders(connection)}
     parked: dict[str, dict[str, str]] = defaultdict(dict)
     for one in readers.parked(connection):
-        parked[one.order_ref][one.step] = one.text
+        parked[one.subject_ref][one.step] = one.text
     now = connection.execute(NOW).fetchall()[0][0]
     for seen in readers.seen(connection):
-        order = orders.pop(seen.order_ref, None)
-        yield judge(graph, seen, order, parked.get(seen.order_ref, {}), now)
-    for order_ref, order in orders.items():
-        yield judge(graph, Seen(order_ref, {}), order, parked.get(order_ref, {}), now)
+        order = orders.pop(seen.subject_ref, None)
+        yield judge(graph, seen, order, parked.get(seen.subject_ref, {}), now)
+    for subject_ref, order in orders.items():
+        yield judge(graph, Seen(subject_ref, {}), order, parked.get(subject_ref, {}), now)
 
 
 def _explained(connection: PsycopgConnection, readers: Readers, findings: Sequence[Verdict]) -> Sequence[Verdict]:
     """With what the contexts can say about the worst of them."""
     remarks: dict[str, list[str]] = defaultdict(list)
-    for one in readers.remarks(connection, [finding.order_ref for finding in findings[:MOST_REMARKS]]):
-        remarks[one.order_ref].append(f"{one.step}: {one.text}")
+    for one in readers.remarks(connection, [finding.subject_ref for finding in findings[:MOST_REMARKS]]):
+        remarks[one.subject_ref].append(f"{one.step}: {one.text}")
     return [
-        replace(finding, said="; ".join([*filter(None, [finding.said]), *remarks[finding.order_ref]]))
+        replace(finding, said="; ".join([*filter(None, [finding.said]), *remarks[finding.subject_ref]]))
         for finding in findings
     ]

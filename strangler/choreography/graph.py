@@ -63,7 +63,7 @@ class Promise:
 class OrderState:
     """An order as the application keeps it. `final` None: it is under way; `waits_for` then says for which step."""
 
-    order_ref: str
+    subject_ref: str
     final: Final | None
     began_at: datetime
     waits_for: str | None = None
@@ -73,7 +73,7 @@ class OrderState:
 class Seen:
     """The events that an order has, each type when it was appended first."""
 
-    order_ref: str
+    subject_ref: str
     events: Mapping[str, datetime]
 
 
@@ -81,7 +81,7 @@ class Seen:
 class Remark:
     """Of an order and step: an event that is parked there, or a sentence that explains what it waits for."""
 
-    order_ref: str
+    subject_ref: str
     step: str
     text: str
 

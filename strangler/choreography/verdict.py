@@ -25,7 +25,7 @@ class Standing(StrEnum):
 class Verdict:
     """`step`: for whom the order waits, or where it is parked. `late`: it ended, but after its deadline."""
 
-    order_ref: str
+    subject_ref: str
     standing: Standing
     step: str | None = None
     said: str = ""
@@ -53,26 +53,26 @@ def judge(
     """
     denied = _contradiction(graph, order, seen.events)
     if denied is not None:
-        return Verdict(seen.order_ref, Standing.CONTRADICTION, said=denied)
+        return Verdict(seen.subject_ref, Standing.CONTRADICTION, said=denied)
     still_open = sorted(_open(graph, seen.events), key=lambda one: one.due_at)
     if not still_open:
         return _ended(graph, seen, order)
     for one in still_open:
         step = one.reaction.step
         if step in parked:
-            return Verdict(seen.order_ref, Standing.QUARANTINED, step, f"{step} has parked it: {parked[step]}")
+            return Verdict(seen.subject_ref, Standing.QUARANTINED, step, f"{step} has parked it: {parked[step]}")
     first = still_open[0]
     reaction, waited_s = first.reaction, (now - first.since).total_seconds()
     said = f"waits for {reaction.step} since {reaction.on}, {waited_s:.0f} s of {reaction.within_s:g} s"
     standing = Standing.STUCK if now > first.due_at else Standing.UNDER_WAY
-    return Verdict(seen.order_ref, standing, reaction.step, said)
+    return Verdict(seen.subject_ref, standing, reaction.step, said)
 
 
 def _ended(graph: Choreography, seen: Seen, order: OrderState | None) -> Verdict:
     final = next(iter(_finals(graph, seen.events).values()), order.final if order is not None else None)
     if final is None:
-        return Verdict(seen.order_ref, Standing.STUCK, said="it has begun, and no event of it says what comes next")
-    return Verdict(seen.order_ref, Standing(final.value), late=_late(graph, seen.events))
+        return Verdict(seen.subject_ref, Standing.STUCK, said="it has begun, and no event of it says what comes next")
+    return Verdict(seen.subject_ref, Standing(final.value), late=_late(graph, seen.events))
 
 
 def _finals(graph: Choreography, events: Mapping[str, datetime]) -> Mapping[str, Final]:
@@ -118,5 +118,5 @@ def worst_first(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
     need = (Standing.CONTRADICTION, Standing.STUCK, Standing.QUARANTINED)
     return sorted(
         (one for one in verdicts if one.standing in need or one.late),
-        key=lambda one: (need.index(one.standing) if one.standing in need else len(need), one.order_ref),
+        key=lambda one: (need.index(one.standing) if one.standing in need else len(need), one.subject_ref),
     )

@@ -100,4 +100,4 @@ def _audit_lines(found: Audit | None) -> Sequence[str]:
 def _finding_line(one: Verdict) -> str:
     what = "ended late" if one.late else one.standing.value
     next_step = "; see `strangler quarantine`" if one.standing is Standing.QUARANTINED else ""
-    return f"  {what} {one.order_ref}: {one.said}{next_step}"
+    return f"  {what} {one.subject_ref}: {one.said}{next_step}"

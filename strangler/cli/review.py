@@ -36,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_list(invocation: Invocation) -> int:
     with _opened(invocation) as (connection, review):
         found = backlog(connection, review, limit=invocation.args.limit)
-    lines = [f"{one.opened_at:%Y-%m-%d %H:%M} {one.order_ref}{_about(one)}" for one in found]
+    lines = [f"{one.opened_at:%Y-%m-%d %H:%M} {one.subject_ref}{_about(one)}" for one in found]
     invocation.emit({"reviews": [_data(one) for one in found]}, lines or ["no open review"])
     return 0
 
@@ -51,8 +51,10 @@ def run_resolve(invocation: Invocation) -> int:
             clear(connection, review, said)
         else:
             refuse(connection, review, said, environ)
-    text = f"{'would be ' if arguments.dry_run else ''}{'cleared' if verb == 'clear' else 'refused'}: {said.order_ref}"
-    invocation.emit({"order_ref": said.order_ref, "resolution": verb, "dry_run": arguments.dry_run}, [text])
+    text = (
+        f"{'would be ' if arguments.dry_run else ''}{'cleared' if verb == 'clear' else 'refused'}: {said.subject_ref}"
+    )
+    invocation.emit({"subject_ref": said.subject_ref, "resolution": verb, "dry_run": arguments.dry_run}, [text])
     return 0
 
 
@@ -72,4 +74,4 @@ def _about(one: OpenReview) -> str:
 
 
 def _data(one: OpenReview) -> dict[str, Json]:
-    return {"order_ref": one.order_ref, "opened_at": one.opened_at.isoformat(), **one.about}
+    return {"subject_ref": one.subject_ref, "opened_at": one.opened_at.isoformat(), **one.about}

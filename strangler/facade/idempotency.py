@@ -31,7 +31,7 @@ class Claim:
     tenant: str
     key: str
     fingerprint: bytes
-    order_ref: str
+    subject_ref: str
     lease_s: float
     retention_s: float
     other_scopes: Sequence[str] = ()
@@ -52,7 +52,7 @@ class Stored:
     """A claim as the database has it; `answer` is None until it is done. Only the same caller may have the answer."""
 
     fingerprint: bytes
-    order_ref: str
+    subject_ref: str
     lease_over: bool
     answer: FirstAnswer | None
     same_caller: bool = True
@@ -95,10 +95,10 @@ def parse_key(values: Sequence[str]) -> str | None:
     return key if 1 <= len(key) <= 255 else None
 
 
-def mint_order_ref(scope: str, key: str) -> str:
+def mint_ref(scope: str, key: str) -> str:
     """The order's reference, the same for each retry wherever and whenever it lands: a UUIDv8 (RFC 9562) of both.
 
-    >>> mint_order_ref("anonymous", "k-1") == mint_order_ref("anonymous", "k-1") != mint_order_ref("bob", "k-1")
+    >>> mint_ref("anonymous", "k-1") == mint_ref("anonymous", "k-1") != mint_ref("bob", "k-1")
     True
     """
     named = f"{len(scope)}:{scope}{key}".encode()  # the length keeps ("a", "bc") and ("ab", "c") apart

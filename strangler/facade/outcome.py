@@ -132,7 +132,7 @@ class Outcomes:
 
         Created, unless the application says (Strangler-Creation-Status) that it still decides, or has refused.
         """
-        target = self._bounds.subject_path.format(ref=quote(attempt.claim.order_ref, safe=""))
+        target = self._bounds.subject_path.format(ref=quote(attempt.claim.subject_ref, safe=""))
         try:
             exchange = self._upstream.exchange(
                 Outgoing("GET", target, to_look_up(attempt.sent.headers, attempt.caller_fields))

@@ -26,7 +26,7 @@ from strangler.facade.idempotency import (
     Stored,
     fingerprint_of,
     judge,
-    mint_order_ref,
+    mint_ref,
     not_taken,
     parse_key,
     unknown_spelling,
@@ -113,7 +113,7 @@ class OwnedWrites:
         """None: a command without a key, which the order itself must recognise."""
         keys = values(request.headers, KEY_HEADER)
         if not keys:
-            return KEY_MISSING if match.order_ref is None else None
+            return KEY_MISSING if match.subject_ref is None else None
         key = parse_key(keys)
         if key is None:
             return KEY_MALFORMED
@@ -121,38 +121,38 @@ class OwnedWrites:
         if isinstance(scope, CallerFailed):
             logger.error("caller_failed", extra={"route": match.route.path, "error": scope.error})
             return CALLER_FAILED
-        order_ref = match.order_ref or mint_order_ref(scope, key)
+        subject_ref = match.subject_ref or mint_ref(scope, key)
         fingerprint = fingerprint_of(request.method, match.canonical + match.query, body)
         lease_s, retention_s = self._settings.lease_s, self._settings.retention_s
-        return Claim(scope, key, fingerprint, order_ref, lease_s, retention_s, other_scopes(scope))
+        return Claim(scope, key, fingerprint, subject_ref, lease_s, retention_s, other_scopes(scope))
 
     def _callers(self, match: Owned) -> Callers:
         return self._settings.caller if match.route.caller is None else match.route.caller
 
     def _claim(self, connection: PsycopgConnection, claim: Claim, match: Owned) -> Held | Stored:
-        if match.order_ref is None:
+        if match.subject_ref is None:
             return claims.pin(connection, claim, self._stages)
         return claims.claim_command(connection, claim)
 
     def _attempt(self, request: Request, match: Owned, body: bytes, held: Held) -> Attempt:
-        sent = self._with_owner(request, body, held.claim.order_ref, held.owners)
+        sent = self._with_owner(request, body, held.claim.subject_ref, held.owners)
         return Attempt(held, sent, match, caller_fields(self._callers(match)))
 
-    def _with_owner(self, request: Request, body: bytes, order_ref: str, owners: str | None) -> Outgoing:
+    def _with_owner(self, request: Request, body: bytes, subject_ref: str, owners: str | None) -> Outgoing:
         """The order's reference and owners in place of any that the client has sent; those are gone by now."""
         framing = request_framing(request.headers)
         known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
         sent = outgoing(request, self._upstream, body, known)
         own = [(HEADER, owners)] if owners else []
-        if is_field_value(order_ref):  # else the path alone names it
-            own.insert(0, (self._settings.reference_header, order_ref))
+        if is_field_value(subject_ref):  # else the path alone names it
+            own.insert(0, (self._settings.reference_header, subject_ref))
         return replace(sent, headers=[*sent.headers, *own])
 
     def _unclaimed(self, request: Request, match: Owned, body: bytes) -> Answer:
-        order_ref = str(match.order_ref)
-        owners = self._database.run(lambda connection: claims.owners_of(connection, order_ref))
+        subject_ref = str(match.subject_ref)
+        owners = self._database.run(lambda connection: claims.owners_of(connection, subject_ref))
         try:
-            return passed_on(self._upstream.exchange(self._with_owner(request, body, order_ref, owners)))
+            return passed_on(self._upstream.exchange(self._with_owner(request, body, subject_ref, owners)))
         except (NotSent, Broke) as error:
             return failed(request.method, error).to_answer(self._settings.work)
 

@@ -33,14 +33,14 @@ class NotOwned:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A request on an owned route; `order_ref`, as the application sees it, is None when the route creates the order.
+    """A request on an owned route; `subject_ref`, as the application sees it, is None when the route creates the order.
 
     `canonical` is the path in its plain spelling, the same for every spelling; `query` begins with `?`, or is empty.
     `certain`: the application has this route for this spelling. Else 3xx, 404 and 405 may say that it does not.
     """
 
     route: Route
-    order_ref: str | None
+    subject_ref: str | None
     canonical: str
     query: str = ""
     certain: bool = True
@@ -154,10 +154,10 @@ def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Re
 
 def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
     route, values = hit.compiled.route, hit.values
-    order_ref = None if route.creates else values["ref"]
-    if order_ref is not None and _UNSAFE.search(order_ref):
+    subject_ref = None if route.creates else values["ref"]
+    if subject_ref is not None and _UNSAFE.search(subject_ref):
         return Refused(REFERENCE_REFUSED)
-    return Owned(route, order_ref, hit.compiled.pattern.filled(values), query, certain)
+    return Owned(route, subject_ref, hit.compiled.pattern.filled(values), query, certain)
 
 
 def _exact_hit(routes: Sequence[_Compiled], path: str) -> _Hit | None:

@@ -62,17 +62,17 @@ class Legacy:
         token = Settings.from_environ(environ).internal_token or ""
         return cls(session, environ["LEGACY_URL"].rstrip("/"), token, plan)
 
-    def has(self, order_ref: str) -> bool:
+    def has(self, subject_ref: str) -> bool:
         """`RequestException` when it does not say."""
-        path = self.plan.subject.path.format(ref=quote(order_ref, safe=""))
+        path = self.plan.subject.path.format(ref=quote(subject_ref, safe=""))
         with self.session.get(self.url + path, timeout=HTTP_TIMEOUT_S, allow_redirects=False) as answer:
             if answer.status_code not in (200, 404):
                 raise requests.HTTPError(f"{answer.status_code} instead of 200 or 404")
             return answer.status_code == 200
 
-    def run(self, step: str, order_ref: str) -> None:
+    def run(self, step: str, subject_ref: str) -> None:
         """`RequestException` unless it says that the step has run."""
-        path = self.plan.subject.hand_back_path.format(step=step, ref=quote(order_ref, safe=""))
+        path = self.plan.subject.hand_back_path.format(step=step, ref=quote(subject_ref, safe=""))
         headers = {"Authorization": f"Bearer {self.token}"}
         with self.session.post(
             self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False
@@ -99,11 +99,11 @@ class Worker:
             return self._failed(error)
 
     def _hand_back(self, order: Order) -> Outcome:
-        ref, step = order.order_ref, self.audit.step
+        ref, step = order.subject_ref, self.audit.step
         if not self.legacy.has(ref):
             return Outcome.NOT_COMMITTED
         with self.context.transaction():
-            placed = tombstone(self.context, order_ref=ref, step=step, epoch=order.epoch)
+            placed = tombstone(self.context, subject_ref=ref, step=step, epoch=order.epoch)
         if placed is TombstoneResult.STARTED:
             return Outcome.STARTED
         self.fault_points.reach("hand_back.tombstoned")

@@ -31,7 +31,7 @@ class Rounds:
         """Once each, in parallel. What may still change is kept for `retry`."""
         shares = [orders[start :: len(self._workers)] for start in range(len(self._workers))]
         results = [one for share in self._pool.map(self._share, self._workers, shares) for one in share]
-        absent = [order.order_ref for order, outcome in results if outcome is Outcome.NOT_COMMITTED]
+        absent = [order.subject_ref for order, outcome in results if outcome is Outcome.NOT_COMMITTED]
         coming = tables.still_coming(self._workers[0].main, absent) if absent else set()
         for order, outcome in results:
             if outcome is Outcome.FAILED or (outcome is Outcome.NOT_COMMITTED and self._wait_for(order, coming)):
@@ -65,8 +65,8 @@ class Rounds:
 
     def _wait_for(self, order: Order, coming: set[str]) -> bool:
         """An order may commit between legacy's 404 and our look at its request: each gets one look after that."""
-        if order.order_ref in coming:
+        if order.subject_ref in coming:
             return True
-        first_time = order.order_ref not in self._looked_last
-        self._looked_last.add(order.order_ref)
+        first_time = order.subject_ref not in self._looked_last
+        self._looked_last.add(order.subject_ref)
         return first_time

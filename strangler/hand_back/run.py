@@ -109,11 +109,11 @@ def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTabl
     yield Found(tables.recorded(main, step), 0)
     row = table.row(step)
     for page in tables.pinned_to_new(main, step, table.epoch):
-        claims = tables.claimed(context, step, [order.order_ref for order in page])
-        gone = [order for order in page if row is None or row.owner_of(order.order_ref) is not Owner.NEW]
-        started = sum(1 for order in gone if claims.get(order.order_ref) is True)
-        unstarted = [order for order in gone if order.order_ref not in claims]
-        begun = [order for order in page if claims.get(order.order_ref) is False]
+        claims = tables.claimed(context, step, [order.subject_ref for order in page])
+        gone = [order for order in page if row is None or row.owner_of(order.subject_ref) is not Owner.NEW]
+        started = sum(1 for order in gone if claims.get(order.subject_ref) is True)
+        unstarted = [order for order in gone if order.subject_ref not in claims]
+        begun = [order for order in page if claims.get(order.subject_ref) is False]
         yield Found([*begun, *unstarted], started)
 
 

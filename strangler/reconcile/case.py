@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.ownership import Owner
 from strangler.reconcile.pairing import Identity
 
@@ -41,7 +41,7 @@ class Rules:
 class LegacySide:
     """One snapshot of the legacy database. `handed_back`: the state of the order's hand-back, "" without one."""
 
-    order: OrderFacts | None = None
+    order: SubjectFacts | None = None
     oracle: Sequence[Fact] = ()
     seam: Sequence[Acted] = ()
     handed_back: str = ""
@@ -70,7 +70,7 @@ class Case:
     """
 
     rules: Rules
-    order_ref: str
+    subject_ref: str
     legacy: LegacySide
     new: NewSide
     state: State

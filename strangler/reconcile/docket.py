@@ -22,10 +22,10 @@ class Docket:
         self.final: list[Judgement] = []
         self.gone: list[tuple[str, str, int]] = []
 
-    def enter(self, by_order: Iterable[list[Judgement]]) -> None:
+    def enter(self, by_subject: Iterable[list[Judgement]]) -> None:
         """Take the judgements of orders, each list of one order."""
-        for judged in by_order:
-            self._seen.update((one.step, one.order_ref, one.number) for one in judged)
+        for judged in by_subject:
+            self._seen.update((one.step, one.subject_ref, one.number) for one in judged)
             kept = [one for one in judged if self.is_news(one)]
             self._report.add(kept)
             for one in kept:
@@ -34,7 +34,7 @@ class Docket:
 
     def is_news(self, one: Judgement) -> bool:
         """Whether the judgement says more than the stored verdict of its number."""
-        before = self._stored[one.step].get((one.order_ref, one.number))
+        before = self._stored[one.step].get((one.subject_ref, one.number))
         if self._everything or before is None:
             return True
         if before is Verdict.ORPHAN:  # its order has come since
@@ -49,31 +49,31 @@ class Docket:
         Every run looks at all orders, and so at all that was ever called missing; other findings only an audit lifts.
         """
         for step, stored in self._stored.items():
-            rejudged = {(one.order_ref, one.number) for one in self.final if one.step == step}
-            for (order_ref, number), verdict in stored.items():
-                if verdict not in FINDINGS or (order_ref, number) in rejudged:
+            rejudged = {(one.subject_ref, one.number) for one in self.final if one.step == step}
+            for (subject_ref, number), verdict in stored.items():
+                if verdict not in FINDINGS or (subject_ref, number) in rejudged:
                     continue
                 if (
                     self._may_go(verdict)
                     and not self._report.unknown.get(step)
-                    and self._absent(step, order_ref, number)
+                    and self._absent(step, subject_ref, number)
                 ):
-                    self.gone.append((step, order_ref, number))
-                    self._change(Change(step, order_ref, number, verdict.value, ""))
+                    self.gone.append((step, subject_ref, number))
+                    self._change(Change(step, subject_ref, number, verdict.value, ""))
                 else:
                     self._report.standing[step][verdict] += 1
 
     def _settle(self, one: Judgement) -> None:
         self.final.append(one)
-        before = self._stored[one.step].get((one.order_ref, one.number))
+        before = self._stored[one.step].get((one.subject_ref, one.number))
         if before is not None and before is not one.verdict:
-            self._change(Change(one.step, one.order_ref, one.number, before.value, one.verdict.value))
+            self._change(Change(one.step, one.subject_ref, one.number, before.value, one.verdict.value))
 
     def _may_go(self, verdict: Verdict) -> bool:
         return self._everything or verdict is Verdict.MISSING
 
-    def _absent(self, step: str, order_ref: str, number: int) -> bool:
-        return (step, order_ref, number) not in self._seen
+    def _absent(self, step: str, subject_ref: str, number: int) -> bool:
+        return (step, subject_ref, number) not in self._seen
 
     def _change(self, change: Change) -> None:
         if len(self._report.changes) < MAX_CHANGES:

@@ -39,7 +39,7 @@ def judgement(case: Case, number: int, verdict: Verdict, reason: str, evidence: 
     """`reason` is a `Reason`, or for what was shed the clause."""
     owner = "none" if case.owner is None else case.owner.value
     shown = {name: _shown(value) for name, value in evidence.items()}
-    return Judgement(case.rules.step, case.order_ref, number, owner, verdict, str(reason), evidence=shown)
+    return Judgement(case.rules.step, case.subject_ref, number, owner, verdict, str(reason), evidence=shown)
 
 
 def of_fact(

@@ -41,10 +41,10 @@ class Hearing:
 
     def first_look(self, is_news: Callable[[Judgement], bool]) -> Iterator[list[Judgement]]:
         """Judgements by order; orders that need a second look, and are worth one, are kept in `again` instead."""
-        for order_ref in self.look.order_refs():
-            found = judge(self.look.case(order_ref))
+        for subject_ref in self.look.subject_refs():
+            found = judge(self.look.case(subject_ref))
             if any(second_look_needed(one) and is_news(one) for one in found):
-                self.again[order_ref] = found
+                self.again[subject_ref] = found
             elif found:
                 yield found
 
@@ -53,21 +53,21 @@ class Hearing:
 
     def second_look(self, backwards: Backwards | None, forwards: Look | None) -> Iterator[list[Judgement]]:
         """`backwards` answers surplus, `forwards` absence at a second frontier. None: nothing was asked of it."""
-        for order_ref, first in self.again.items():
+        for subject_ref, first in self.again.items():
             # An order that the first snapshot did not have is the next run's; only what is wrong is said now.
-            known = first if order_ref in self.look.legacy.orders else []
-            settled = self._settled(order_ref, backwards)
+            known = first if subject_ref in self.look.legacy.orders else []
+            settled = self._settled(subject_ref, backwards)
             if backwards is not None and backwards.why_unknown:
                 known = [_unknown(one, backwards.why_unknown) if asks_of_surplus(one) else one for one in first]
-            found = answered(known, settled, judge(forwards.case(order_ref)) if forwards else ())
+            found = answered(known, settled, judge(forwards.case(subject_ref)) if forwards else ())
             self._count(first, found)
             if found:
                 yield found
 
-    def _settled(self, order_ref: str, backwards: Backwards | None) -> list[Judgement]:
+    def _settled(self, subject_ref: str, backwards: Backwards | None) -> list[Judgement]:
         if backwards is None or backwards.why_unknown:
             return []
-        return judge(self.look.settled_case(order_ref, backwards.legacy, backwards.new))
+        return judge(self.look.settled_case(subject_ref, backwards.legacy, backwards.new))
 
     def _count(self, first: list[Judgement], found: list[Judgement]) -> None:
         still = {one.number for one in found if one.verdict in FINDINGS or one.verdict is Verdict.UNKNOWN}

@@ -28,39 +28,39 @@ class Look:
     ledger: ByOrder | None = None
     why_unknown: str = ""
 
-    def case(self, order_ref: str) -> Case:
+    def case(self, subject_ref: str) -> Case:
         """What legacy wants and is not there is absent, as far as the frontier was reached."""
-        lane = self._lane(order_ref)
-        side = self.legacy.side(self.step.name, order_ref)
+        lane = self._lane(subject_ref)
+        side = self.legacy.side(self.step.name, subject_ref)
         key = side.order.key if side.order else ""
-        new = self.new.side(order_ref, key)
+        new = self.new.side(subject_ref, key)
         owned_by_legacy = side.order is None or side.order.ownership.of(self.step.name) is Owner.LEGACY
         why = self.why_unknown or ("" if owned_by_legacy else lane.why)
-        return Case(self.step.rules, order_ref, side, new, lane.state, self._ledger(order_ref), why)
+        return Case(self.step.rules, subject_ref, side, new, lane.state, self._ledger(subject_ref), why)
 
-    def settled_case(self, order_ref: str, legacy: LegacySnapshot, new: NewSnapshot) -> Case:
+    def settled_case(self, subject_ref: str, legacy: LegacySnapshot, new: NewSnapshot) -> Case:
         """What is there and legacy does not want is surplus: `new` was read after the ledger, `legacy` behind the
         transaction horizon. The lane's state holds for the first snapshot; a version that came since may be on its way.
         """
-        side = legacy.side(self.step.name, order_ref)
-        before = self.legacy.orders.get(order_ref)
+        side = legacy.side(self.step.name, subject_ref)
+        before = self.legacy.orders.get(subject_ref)
         same = before is not None and side.order is not None and before.version == side.order.version
-        state = self._lane(order_ref).state if same else State.BEHIND
-        new_side = new.side(order_ref, side.order.key if side.order else "")
-        return Case(self.step.rules, order_ref, side, new_side, state, self._ledger(order_ref), settled=True)
+        state = self._lane(subject_ref).state if same else State.BEHIND
+        new_side = new.side(subject_ref, side.order.key if side.order else "")
+        return Case(self.step.rules, subject_ref, side, new_side, state, self._ledger(subject_ref), settled=True)
 
-    def order_refs(self) -> list[str]:
+    def subject_refs(self) -> list[str]:
         """Everybody whom a side speaks of. What a shadow alone speaks of is no effect."""
         of_step = self.legacy.steps[self.step.name]
         sources: list[Mapping[str, object]] = [self.legacy.orders, of_step.seam, self.new.claims, self.new.actual]
-        return sorted({order_ref for source in [*sources, self.ledger or {}] for order_ref in source})
+        return sorted({subject_ref for source in [*sources, self.ledger or {}] for subject_ref in source})
 
-    def _lane(self, order_ref: str) -> Lane:
-        order = self.legacy.orders.get(order_ref)
+    def _lane(self, subject_ref: str) -> Lane:
+        order = self.legacy.orders.get(subject_ref)
         return Lane(State.BEHIND) if order is None else self.frontier.of_key(order.key)
 
-    def _ledger(self, order_ref: str) -> Sequence[Fact] | None:
+    def _ledger(self, subject_ref: str) -> Sequence[Fact] | None:
         """A step with a vendor keeps its rules also where the ledger could not be read."""
         if self.step.check.ledger is None:
             return None
-        return (self.ledger or {}).get(order_ref, ())
+        return (self.ledger or {}).get(subject_ref, ())

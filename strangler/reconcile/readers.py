@@ -11,21 +11,22 @@ from strangler.reconcile.case import Acted
 from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 SEAM = """
-SELECT order_ref, version, intents::text FROM strangler.seam_record WHERE step = %(step)s ORDER BY order_ref, version"""
+SELECT subject_ref, version, intents::text FROM strangler.seam_record
+WHERE step = %(step)s ORDER BY subject_ref, version"""
 
-HANDED_BACK = "SELECT order_ref, state FROM strangler.hand_back WHERE step = %(step)s"
+HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %(step)s"
 
 # A request that is still under way may yet commit the order that its effects are for.
-IN_FLIGHT = "SELECT DISTINCT order_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
+IN_FLIGHT = "SELECT DISTINCT subject_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
 
-CLAIMS = "SELECT order_ref, number, kind FROM claim WHERE step = %(step)s"
+CLAIMS = "SELECT subject_ref, number, kind FROM claim WHERE step = %(step)s"
 
 # As JSON: a context whose policy sheds nothing has no such column.
 SHED = """
-SELECT order_ref, number, coalesce(to_jsonb(claim) ->> 'clause', 'an unknown clause')
+SELECT subject_ref, number, coalesce(to_jsonb(claim) ->> 'clause', 'an unknown clause')
 FROM claim WHERE step = %(step)s AND kind = 'shed'"""
 
-RECORDED = "SELECT order_ref, version, intents::text FROM intent WHERE step = %(step)s ORDER BY order_ref, version"
+RECORDED = "SELECT subject_ref, version, intents::text FROM intent WHERE step = %(step)s ORDER BY subject_ref, version"
 
 PARKED = """
 SELECT DISTINCT key FROM quarantine
@@ -48,7 +49,7 @@ def read_hand_backs(connection: PsycopgConnection, step: str) -> dict[str, str]:
 
 def read_in_flight(connection: PsycopgConnection) -> set[str]:
     """Orders of which the facade still awaits an answer."""
-    return {order_ref for (order_ref,) in connection.execute(IN_FLIGHT)}
+    return {subject_ref for (subject_ref,) in connection.execute(IN_FLIGHT)}
 
 
 def read_claims(connection: PsycopgConnection, step: str) -> dict[str, dict[int, str]]:
@@ -67,11 +68,11 @@ def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]
     return {bytes(key) for (key,) in connection.execute(PARKED, {"group": group, "topics": list(topics)})}
 
 
-def facts_of(order_ref: str, version: int, intents: Json) -> tuple[Fact, ...]:
+def facts_of(subject_ref: str, version: int, intents: Json) -> tuple[Fact, ...]:
     """The stored form of intents as facts. What is not of that form is a fact too: it equals nothing."""
     rows = intents if isinstance(intents, list) else [intents]
     first = version * INTENTS_PER_EVENT
-    return tuple(Fact(order_ref, number, version, _fields(row)) for number, row in enumerate(rows, first))
+    return tuple(Fact(subject_ref, number, version, _fields(row)) for number, row in enumerate(rows, first))
 
 
 def _fields(row: Json) -> dict[str, Json]:
@@ -82,14 +83,14 @@ def _fields(row: Json) -> dict[str, Json]:
 
 
 def _acted(rows: Iterable[tuple[str, int, str]]) -> dict[str, list[Acted]]:
-    by_order: dict[str, list[Acted]] = {}
-    for order_ref, version, intents in rows:
-        by_order.setdefault(order_ref, []).append(Acted(version, facts_of(order_ref, version, parse(intents))))
-    return by_order
+    by_subject: dict[str, list[Acted]] = {}
+    for subject_ref, version, intents in rows:
+        by_subject.setdefault(subject_ref, []).append(Acted(version, facts_of(subject_ref, version, parse(intents))))
+    return by_subject
 
 
 def _by_number(rows: Iterable[tuple[str, int, str]]) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {}
-    for order_ref, number, said in rows:
-        found.setdefault(order_ref, {})[number] = said
+    for subject_ref, number, said in rows:
+        found.setdefault(subject_ref, {})[number] = said
     return found

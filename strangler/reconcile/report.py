@@ -23,7 +23,7 @@ class Change:
     """What an audit found otherwise than an earlier run; `after` is "" where the finding is gone."""
 
     step: str
-    order_ref: str
+    subject_ref: str
     number: int
     before: str
     after: str
@@ -136,7 +136,7 @@ class Report:
 
 
 def _examples(alike: list[Judgement]) -> str:
-    shown = [f"{one.order_ref}{' ' + ', '.join(one.fields[:3]) if one.fields else ''}" for one in alike[:EXAMPLES]]
+    shown = [f"{one.subject_ref}{' ' + ', '.join(one.fields[:3]) if one.fields else ''}" for one in alike[:EXAMPLES]]
     more = ", ..." if len(alike) > EXAMPLES else ""
     return f" ({'; '.join(shown)}{more})" if shown else ""
 

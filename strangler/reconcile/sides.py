@@ -10,7 +10,7 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
-from strangler.facts import Fact, FactReader, OrderFacts
+from strangler.facts import Fact, FactReader, SubjectFacts
 from strangler.plan import Check, Plan, Step
 from strangler.policies import policy_of
 from strangler.reconcile import readers
@@ -65,18 +65,18 @@ class LegacyStep:
 class LegacySnapshot:
     """One moment of the legacy database."""
 
-    orders: Mapping[str, OrderFacts]
+    orders: Mapping[str, SubjectFacts]
     steps: Mapping[str, LegacyStep]
     in_flight: frozenset[str]
 
-    def side(self, step: str, order_ref: str) -> LegacySide:
+    def side(self, step: str, subject_ref: str) -> LegacySide:
         of_step = self.steps[step]
         return LegacySide(
-            self.orders.get(order_ref),
-            of_step.oracle.get(order_ref, ()),
-            of_step.seam.get(order_ref, ()),
-            of_step.hand_backs.get(order_ref, ""),
-            order_ref in self.in_flight,
+            self.orders.get(subject_ref),
+            of_step.oracle.get(subject_ref, ()),
+            of_step.seam.get(subject_ref, ()),
+            of_step.hand_backs.get(subject_ref, ""),
+            subject_ref in self.in_flight,
         )
 
 
@@ -90,13 +90,13 @@ class NewSnapshot:
     parked: frozenset[bytes] = frozenset()
     shed: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
-    def side(self, order_ref: str, key: str) -> NewSide:
+    def side(self, subject_ref: str, key: str) -> NewSide:
         return NewSide(
-            self.claims.get(order_ref, {}),
-            self.recorded.get(order_ref, ()),
-            self.actual.get(order_ref, ()),
+            self.claims.get(subject_ref, {}),
+            self.recorded.get(subject_ref, ()),
+            self.actual.get(subject_ref, ()),
             key.encode() in self.parked,
-            self.shed.get(order_ref, {}),
+            self.shed.get(subject_ref, {}),
         )
 
 
@@ -104,7 +104,7 @@ def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[Judge
     """All of legacy at one moment. Without orders nothing can be judged; without one step's oracle, that step."""
     with snapshot(connection):
         try:
-            orders = {order.order_ref: order for order in plan.subject.facts(connection)}
+            orders = {order.subject_ref: order for order in plan.subject.facts(connection)}
         except Exception as error:
             raise DependencyDown(f"the plan's `orders` reader failed: {described(error)}") from error
         by_step = {step.name: _legacy_step(connection, step) for step in steps}
@@ -118,7 +118,7 @@ def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Address
         return NewSnapshot(
             readers.read_claims(connection, step.name),
             readers.read_recorded(connection, step.name),
-            by_order(step.actual(connection)),
+            by_subject(step.actual(connection)),
             frozenset(readers.read_parked(connection, group, topics)),
             readers.read_shed(connection, step.name, step.shedding()),
         )
@@ -126,13 +126,13 @@ def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Address
 
 def read_ledger(step: JudgedStep, addresses: Addresses) -> ByOrder | None:
     """What the vendor was really asked; None where the step has no vendor."""
-    return None if step.check.ledger is None else by_order(step.check.ledger(addresses.environ))
+    return None if step.check.ledger is None else by_subject(step.check.ledger(addresses.environ))
 
 
-def by_order(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+def by_subject(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     grouped: dict[str, list[Fact]] = {}
     for fact in facts:
-        grouped.setdefault(fact.order_ref, []).append(fact)
+        grouped.setdefault(fact.subject_ref, []).append(fact)
     return grouped
 
 
@@ -146,7 +146,7 @@ def _legacy_step(connection: PsycopgConnection, step: JudgedStep) -> LegacyStep:
     seam, hand_backs = readers.read_seam(connection, step.name), readers.read_hand_backs(connection, step.name)
     try:
         with connection.transaction():  # a savepoint: one broken oracle leaves the other steps to be judged
-            return LegacyStep(by_order(step.check.expected(connection)), seam, hand_backs)
+            return LegacyStep(by_subject(step.check.expected(connection)), seam, hand_backs)
     except psycopg.OperationalError:
         raise
     except Exception as error:  # noqa: BLE001 - the plan's reader: whatever it raises, the step cannot be judged

@@ -12,7 +12,7 @@ from outbox.connection import PsycopgConnection
 from strangler.facts import Judgement, Verdict
 from strangler.step.intents import Json
 
-READ = "SELECT order_ref, number, class FROM strangler.verdict WHERE step = %(step)s"
+READ = "SELECT subject_ref, number, class FROM strangler.verdict WHERE step = %(step)s"
 
 ADD_RUN = """
 INSERT INTO strangler.reconciliation_run (run_id, scope, frontier, counts, started_at, ended_at)
@@ -20,16 +20,16 @@ VALUES (%(run_id)s, %(scope)s, %(frontier)s::jsonb, %(counts)s::jsonb, %(started
 
 # Rows are written in the order of their key: two runs at once wait for each other instead of deadlocking.
 PUT = """
-INSERT INTO strangler.verdict AS stored (step, order_ref, number, class, owner, fields, detail, run_id)
-VALUES (%(step)s, %(order_ref)s, %(number)s, %(class)s, %(owner)s, %(fields)s::jsonb, %(detail)s::jsonb, %(run_id)s)
-ON CONFLICT (step, order_ref, number) DO UPDATE
+INSERT INTO strangler.verdict AS stored (step, subject_ref, number, class, owner, fields, detail, run_id)
+VALUES (%(step)s, %(subject_ref)s, %(number)s, %(class)s, %(owner)s, %(fields)s::jsonb, %(detail)s::jsonb, %(run_id)s)
+ON CONFLICT (step, subject_ref, number) DO UPDATE
 SET class = EXCLUDED.class, owner = EXCLUDED.owner, fields = EXCLUDED.fields, run_id = EXCLUDED.run_id,
     detail = EXCLUDED.detail || jsonb_build_object('before', stored.class)
 WHERE stored.class <> EXCLUDED.class"""
 
 REMOVE = """
 DELETE FROM strangler.verdict
-WHERE step = %(step)s AND order_ref = %(order_ref)s AND number = %(number)s"""
+WHERE step = %(step)s AND subject_ref = %(subject_ref)s AND number = %(number)s"""
 
 Key = tuple[str, int]
 
@@ -49,7 +49,7 @@ class Run:
 def read_verdicts(connection: PsycopgConnection, step: str) -> dict[Key, Verdict]:
     """The final verdicts so far, by order and number."""
     rows = connection.execute(READ, {"step": step})
-    return {(order_ref, number): Verdict(name) for order_ref, number, name in rows}
+    return {(subject_ref, number): Verdict(name) for subject_ref, number, name in rows}
 
 
 def store(
@@ -68,9 +68,9 @@ def store(
                 "ended_at": run.ended_at,
             },
         )
-        ordered = sorted(final, key=lambda one: (one.step, one.order_ref, one.number))
+        ordered = sorted(final, key=lambda one: (one.step, one.subject_ref, one.number))
         cursor.executemany(PUT, [_row(one, run.run_id) for one in ordered])
-        removed = [dict(zip(("step", "order_ref", "number"), key, strict=True)) for key in sorted(gone)]
+        removed = [dict(zip(("step", "subject_ref", "number"), key, strict=True)) for key in sorted(gone)]
         cursor.executemany(REMOVE, removed)
 
 
@@ -86,7 +86,7 @@ def storable(text: str) -> str:
 def _row(one: Judgement, run_id: UUID) -> dict[str, Json]:
     return {
         "step": one.step,
-        "order_ref": storable(one.order_ref),
+        "subject_ref": storable(one.subject_ref),
         "number": one.number,
         "class": one.verdict.value,
         "owner": one.owner,

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 class Review:
     """Where reviews stand, and what a refusal does.
 
-    `table`, in the service's schema, has `order_ref` as its key and `opened_at`, `resolved_at`, `resolution`
+    `table`, in the service's schema, has `key` (the subject's reference) and `opened_at`, `resolved_at`, `resolution`
     (`cleared` or `refused`), `actor`, `reason`; `about` names further columns that help a person to decide.
     `refuse(connection, ref, environ)` undoes what was decided. It runs before the review is resolved and may run again
     after a crash, so it must be repeatable; `RefusedError` and `DependencyDown` leave the review open.
@@ -29,9 +29,10 @@ class Review:
     refuse: Refuse
     about: tuple[str, ...] = ()
     table: str = "review"
+    key: str = "subject_ref"
 
     def __post_init__(self) -> None:
-        for name in (self.table, *self.about):
+        for name in (self.table, self.key, *self.about):
             if _NAME.fullmatch(name) is None:
                 raise BadInput(f"Review has the name {name!r}; use lower case letters, digits and _")
 
@@ -40,7 +41,7 @@ class Review:
 class OpenReview:
     """A decision that waits for a person."""
 
-    order_ref: str
+    subject_ref: str
     opened_at: datetime
     about: Mapping[str, Json]
 
@@ -49,21 +50,21 @@ class OpenReview:
 class Resolution:
     """What a person says of it, for the audit."""
 
-    order_ref: str
+    subject_ref: str
     actor: str
     reason: str
 
 
 def backlog(
-    connection: PsycopgConnection, review: Review, *, limit: int, order_ref: str | None = None
+    connection: PsycopgConnection, review: Review, *, limit: int, subject_ref: str | None = None
 ) -> Sequence[OpenReview]:
     """Open reviews, the oldest first."""
     query = f"""
-SELECT {", ".join(("order_ref", "opened_at", *review.about))} FROM {review.table}
-WHERE resolved_at IS NULL AND (%(order_ref)s::text IS NULL OR order_ref = %(order_ref)s)
-ORDER BY opened_at, order_ref LIMIT %(limit)s"""  # noqa: S608 - names that were checked
+SELECT {", ".join((review.key, "opened_at", *review.about))} FROM {review.table}
+WHERE resolved_at IS NULL AND (%(subject_ref)s::text IS NULL OR {review.key} = %(subject_ref)s)
+ORDER BY opened_at, {review.key} LIMIT %(limit)s"""  # noqa: S608 - names that were checked
     rows: Sequence[Sequence[Any]] = connection.execute(
-        query.encode(), {"order_ref": order_ref, "limit": limit}
+        query.encode(), {"subject_ref": subject_ref, "limit": limit}
     ).fetchall()
     return [OpenReview(row[0], row[1], dict(zip(review.about, row[2:], strict=True))) for row in rows]
 
@@ -77,20 +78,20 @@ def clear(connection: PsycopgConnection, review: Review, said: Resolution) -> No
 def refuse(connection: PsycopgConnection, review: Review, said: Resolution, environ: Mapping[str, str]) -> None:
     """Undo it. In the caller's transaction; a crash in between leaves the review open."""
     _lock(connection, review, said)
-    review.refuse(connection, said.order_ref, environ)
+    review.refuse(connection, said.subject_ref, environ)
     _resolve(connection, review, said, "refused")
 
 
 def _lock(connection: PsycopgConnection, review: Review, said: Resolution) -> None:
     """Held over what `refuse` calls: of two reviewers of one subject, the second waits and finds it resolved."""
-    query = f"SELECT FROM {review.table} WHERE order_ref = %s AND resolved_at IS NULL FOR UPDATE"
-    if connection.execute(query.encode(), [said.order_ref]).fetchone() is None:
-        raise RefusedError(f"no open review of {said.order_ref[:80]!r}; see `strangler review list`")
+    query = f"SELECT FROM {review.table} WHERE {review.key} = %s AND resolved_at IS NULL FOR UPDATE"
+    if connection.execute(query.encode(), [said.subject_ref]).fetchone() is None:
+        raise RefusedError(f"no open review of {said.subject_ref[:80]!r}; see `strangler review list`")
 
 
 def _resolve(connection: PsycopgConnection, review: Review, said: Resolution, resolution: str) -> None:
     query = f"""
 UPDATE {review.table} SET resolved_at = now(), resolution = %(resolution)s, actor = %(actor)s, reason = %(reason)s
-WHERE order_ref = %(order_ref)s"""  # noqa: S608 - a name that was checked
-    words = {"order_ref": said.order_ref, "actor": said.actor, "reason": said.reason, "resolution": resolution}
+WHERE {review.key} = %(subject_ref)s"""  # noqa: S608 - a name that was checked
+    words = {"subject_ref": said.subject_ref, "actor": said.actor, "reason": said.reason, "resolution": resolution}
     connection.execute(query.encode(), words)

@@ -25,7 +25,7 @@ class Rows:
     The table has the key as its primary key, and a column `version`. `touched`: a column that is set to the time of
     the write. Rows are taken in key order, so that writers side by side do not deadlock.
 
-        Service(..., writes=Rows("document", "order_ref", {"version": "bigint", "body": "jsonb"}))
+        Service(..., writes=Rows("document", "subject_ref", {"version": "bigint", "body": "jsonb"}))
     """
 
     table: str
@@ -48,7 +48,7 @@ class Rows:
         if wrong:
             raise ValueError(f"this service writes {self.table!r}, not {wrong[0]!r}")
         newest = {
-            each.write.values.get(self.key, each.order_ref): each
+            each.write.values.get(self.key, each.subject_ref): each
             for each in sorted(writes, key=lambda each: each.version)
         }
         values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}

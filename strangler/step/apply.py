@@ -13,13 +13,13 @@ from strangler.step.intents import Call, Emit, Intent, Outcome, Write, effect_ke
 from strangler.step.storable import encode
 
 PLAN_EFFECT = """
-INSERT INTO effect (order_ref, step, number, key, vendor, operation, body, carry)
-SELECT planned.order_ref, %(step)s, planned.number, planned.key, planned.vendor, planned.operation,
+INSERT INTO effect (subject_ref, step, number, key, vendor, operation, body, carry)
+SELECT planned.subject_ref, %(step)s, planned.number, planned.key, planned.vendor, planned.operation,
        planned.body::jsonb, planned.carry::jsonb
-FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(keys)s::text[], %(vendors)s::text[],
+FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(keys)s::text[], %(vendors)s::text[],
             %(operations)s::text[], %(bodies)s::text[], %(carries)s::text[])
-     AS planned (order_ref, number, key, vendor, operation, body, carry)
-ORDER BY planned.order_ref, planned.number"""
+     AS planned (subject_ref, number, key, vendor, operation, body, carry)
+ORDER BY planned.subject_ref, planned.number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Act:
     `context` is the event's: emitted events have it too, and effects carry it to what follows their outcome.
     """
 
-    order_ref: str
+    subject_ref: str
     version: int
     number: int
     intents: Sequence[Intent]
@@ -40,7 +40,7 @@ class Act:
 class NumberedWrite:
     """A row that a context is asked to write."""
 
-    order_ref: str
+    subject_ref: str
     version: int
     number: int
     write: Write
@@ -65,11 +65,11 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
         for number, intent in enumerate(act.intents, act.number):
             match intent:
                 case Write():
-                    writes.append(NumberedWrite(act.order_ref, act.version, number, intent, act.context))
+                    writes.append(NumberedWrite(act.subject_ref, act.version, number, intent, act.context))
                 case Call():
                     calls.append((act, number, intent))
                 case Emit() | Outcome():
-                    events.append(emitted(step, act.order_ref, intent, act.context))
+                    events.append(emitted(step, act.subject_ref, intent, act.context))
                 case _:
                     assert_never(intent)
     append_all(connection, events)
@@ -79,18 +79,18 @@ def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_w
         connection.execute(PLAN_EFFECT, _planned(step, calls))
 
 
-def emitted(step: str, order_ref: str, intent: Emit | Outcome, context: Mapping[str, Item]) -> Event:
+def emitted(step: str, subject_ref: str, intent: Emit | Outcome, context: Mapping[str, Item]) -> Event:
     """The event of an intent: its aggregate type is the step's name, its context the triggering event's."""
     emit = intent.emit() if isinstance(intent, Outcome) else intent
-    return Event(step, order_ref, emit.version, emit.type, encode(emit.body).encode(), dict(context))
+    return Event(step, subject_ref, emit.version, emit.type, encode(emit.body).encode(), dict(context))
 
 
 def _planned(step: str, calls: Sequence[tuple[Act, int, Call]]) -> dict[str, object]:
     return {
         "step": step,
-        "order_refs": [act.order_ref for act, _, _ in calls],
+        "subject_refs": [act.subject_ref for act, _, _ in calls],
         "numbers": [number for _, number, _ in calls],
-        "keys": [effect_key(act.order_ref, step, number) for act, number, _ in calls],
+        "keys": [effect_key(act.subject_ref, step, number) for act, number, _ in calls],
         "vendors": [call.vendor for _, _, call in calls],
         "operations": [call.operation for _, _, call in calls],
         "bodies": [encode(call.body) for _, _, call in calls],

@@ -21,12 +21,13 @@ from strangler.step.intents import Write
 
 # One order of keys, as for every claim.
 CLAIM = """
-INSERT INTO claim (order_ref, step, number, kind, epoch)
-SELECT wanted.order_ref, %(step)s, wanted.number, 'backfilled', wanted.epoch
-FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[]) AS wanted (order_ref, number, epoch)
-ORDER BY wanted.order_ref, wanted.number
-ON CONFLICT (order_ref, step, number) DO NOTHING
-RETURNING order_ref, number"""
+INSERT INTO claim (subject_ref, step, number, kind, epoch)
+SELECT wanted.subject_ref, %(step)s, wanted.number, 'backfilled', wanted.epoch
+FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
+     AS wanted (subject_ref, number, epoch)
+ORDER BY wanted.subject_ref, wanted.number
+ON CONFLICT (subject_ref, step, number) DO NOTHING
+RETURNING subject_ref, number"""
 
 PUT = """
 INSERT INTO strangler.backfill (step, topic, partition, next_offset, incarnation)
@@ -59,18 +60,18 @@ class BackfillHandler:
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = self._handler.decisions(events)
-        theirs = {(one.order_ref, one.number): one for one in decisions if one.owner is not Owner.NEW and one.intents}
+        theirs = {(one.subject_ref, one.number): one for one in decisions if one.owner is not Owner.NEW and one.intents}
         won: set[tuple[str, int]] = set()
         if theirs:
             parameters = {
                 "step": self._step,
-                "order_refs": [one.order_ref for one in theirs.values()],
+                "subject_refs": [one.subject_ref for one in theirs.values()],
                 "numbers": [one.number for one in theirs.values()],
                 "epochs": [one.epoch for one in theirs.values()],
             }
             won = {(ref, number) for ref, number in connection.execute(CLAIM, parameters)}
         writes = [
-            NumberedWrite(one.order_ref, one.version, number, intent, one.context)
+            NumberedWrite(one.subject_ref, one.version, number, intent, one.context)
             for key, one in theirs.items()
             if key in won
             for number, intent in enumerate(one.intents, one.number)
@@ -78,7 +79,7 @@ class BackfillHandler:
         ]
         if writes:
             self._apply_writes(connection, writes)
-        return [_disposition((one.order_ref, one.number), theirs, won) for one in decisions]
+        return [_disposition((one.subject_ref, one.number), theirs, won) for one in decisions]
 
 
 def _disposition(key: tuple[str, int], theirs: Container[tuple[str, int]], won: set[tuple[str, int]]) -> Disposition:

@@ -14,54 +14,54 @@ FIRST = first_number(1)  # the order's first claim; a tombstone takes its place
 # Keys are inserted in one order everywhere: two batches that share orders wait for each other instead of
 # deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
 CLAIM = """
-INSERT INTO claim (order_ref, step, number, kind, epoch)
-SELECT wanted.order_ref, %(step)s, wanted.number, 'applied', wanted.epoch
-FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
-     AS wanted (order_ref, number, epoch)
+INSERT INTO claim (subject_ref, step, number, kind, epoch)
+SELECT wanted.subject_ref, %(step)s, wanted.number, 'applied', wanted.epoch
+FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
+     AS wanted (subject_ref, number, epoch)
 WHERE NOT EXISTS (SELECT FROM claim AS handed_back
-                  WHERE (handed_back.order_ref, handed_back.step, handed_back.number)
-                        = (wanted.order_ref, %(step)s, %(first)s)
+                  WHERE (handed_back.subject_ref, handed_back.step, handed_back.number)
+                        = (wanted.subject_ref, %(step)s, %(first)s)
                     AND handed_back.kind = 'tombstone')
-ORDER BY wanted.order_ref, wanted.number
-ON CONFLICT (order_ref, step, number) DO NOTHING
-RETURNING order_ref, number"""
+ORDER BY wanted.subject_ref, wanted.number
+ON CONFLICT (subject_ref, step, number) DO NOTHING
+RETURNING subject_ref, number"""
 
 # What was shed nobody has done: whoever comes to it again takes it over. In one order of keys, as above.
 TAKE_OVER = """
 WITH free AS (
-    SELECT order_ref, number, wanted.epoch
+    SELECT subject_ref, number, wanted.epoch
     FROM claim
-    JOIN unnest(%(order_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
-         AS wanted (order_ref, number, epoch) USING (order_ref, number)
+    JOIN unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
+         AS wanted (subject_ref, number, epoch) USING (subject_ref, number)
     WHERE step = %(step)s AND kind = 'shed'
-    ORDER BY order_ref, number FOR UPDATE OF claim)
+    ORDER BY subject_ref, number FOR UPDATE OF claim)
 UPDATE claim SET kind = 'applied', epoch = free.epoch, claimed_at = now() FROM free
-WHERE claim.step = %(step)s AND (claim.order_ref, claim.number) = (free.order_ref, free.number)
-RETURNING claim.order_ref, claim.number"""
+WHERE claim.step = %(step)s AND (claim.subject_ref, claim.number) = (free.subject_ref, free.number)
+RETURNING claim.subject_ref, claim.number"""
 
 # A statement of its own: only a new snapshot sees the row that CLAIM has waited for.
 APPLIED = """
-SELECT claim.order_ref, claim.number
+SELECT claim.subject_ref, claim.number
 FROM claim
-JOIN unnest(%(order_refs)s::text[], %(numbers)s::integer[]) AS lost (order_ref, number) USING (order_ref, number)
+JOIN unnest(%(subject_refs)s::text[], %(numbers)s::integer[]) AS lost (subject_ref, number) USING (subject_ref, number)
 WHERE claim.step = %(step)s AND claim.kind = 'applied'"""
 
 TOMBSTONE = """
-INSERT INTO claim (order_ref, step, number, kind, epoch)
-SELECT %(order_ref)s, %(step)s, %(first)s, 'tombstone', %(epoch)s
+INSERT INTO claim (subject_ref, step, number, kind, epoch)
+SELECT %(subject_ref)s, %(step)s, %(first)s, 'tombstone', %(epoch)s
 WHERE NOT EXISTS (SELECT FROM claim
-                  WHERE order_ref = %(order_ref)s AND step = %(step)s AND kind IN ('applied', 'shed'))
-ON CONFLICT (order_ref, step, number) DO NOTHING
+                  WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND kind IN ('applied', 'shed'))
+ON CONFLICT (subject_ref, step, number) DO NOTHING
 RETURNING number"""
 
 SHED = """
 UPDATE claim SET kind = 'shed', clause = %(clause)s
-FROM unnest(%(order_refs)s::text[], %(numbers)s::integer[]) AS given_up (order_ref, number)
-WHERE claim.step = %(step)s AND (claim.order_ref, claim.number) = (given_up.order_ref, given_up.number)"""
+FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[]) AS given_up (subject_ref, number)
+WHERE claim.step = %(step)s AND (claim.subject_ref, claim.number) = (given_up.subject_ref, given_up.number)"""
 
 IS_TOMBSTONE = """
 SELECT FROM claim
-WHERE order_ref = %(order_ref)s AND step = %(step)s AND number = %(first)s AND kind = 'tombstone'"""
+WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND number = %(first)s AND kind = 'tombstone'"""
 
 
 class ClaimResult(StrEnum):
@@ -84,7 +84,7 @@ class TombstoneResult(StrEnum):
 class Claim:
     """A claim that is wanted: the first intent number of an event, at the epoch of the order's pinning."""
 
-    order_ref: str
+    subject_ref: str
     number: int
     epoch: int
 
@@ -97,13 +97,13 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
     """
     won = _insert(connection, step, [one for one in wanted if one.number == FIRST])
     won |= _insert(connection, step, [one for one in wanted if one.number != FIRST])
-    lost = [one for one in wanted if (one.order_ref, one.number) not in won]
+    lost = [one for one in wanted if (one.subject_ref, one.number) not in won]
     if lost:
         won |= _take_over(connection, step, lost)
-        lost = [one for one in lost if (one.order_ref, one.number) not in won]
+        lost = [one for one in lost if (one.subject_ref, one.number) not in won]
     applied = _applied(connection, step, lost) if lost else set()
     results = dict.fromkeys(applied, ClaimResult.APPLIED) | dict.fromkeys(won, ClaimResult.WON)
-    return [results.get((one.order_ref, one.number), ClaimResult.HANDED_BACK) for one in wanted]
+    return [results.get((one.subject_ref, one.number), ClaimResult.HANDED_BACK) for one in wanted]
 
 
 def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause: str) -> None:
@@ -116,12 +116,12 @@ def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause:
         connection.execute(SHED, {**_keys(step, won), "clause": clause})
 
 
-def tombstone(connection: PsycopgConnection, *, order_ref: str, step: str, epoch: int) -> TombstoneResult:
+def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epoch: int) -> TombstoneResult:
     """Take the order from the new side, unless it has started; the unique key decides the race with a handler.
 
     Waits for a handler that is at work on the order, as long as the connection's lock timeout.
     """
-    parameters = {"order_ref": order_ref, "step": step, "epoch": epoch, "first": FIRST}
+    parameters = {"subject_ref": subject_ref, "step": step, "epoch": epoch, "first": FIRST}
     if connection.execute(TOMBSTONE, parameters).fetchone() is not None:
         return TombstoneResult.PLACED
     if connection.execute(IS_TOMBSTONE, parameters).fetchone() is not None:
@@ -146,5 +146,5 @@ def _applied(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) ->
 
 
 def _keys(step: str, claims: Sequence[Claim]) -> dict[str, object]:
-    refs, numbers = [one.order_ref for one in claims], [one.number for one in claims]
-    return {"step": step, "order_refs": refs, "numbers": numbers}
+    refs, numbers = [one.subject_ref for one in claims], [one.number for one in claims]
+    return {"step": step, "subject_refs": refs, "numbers": numbers}

@@ -14,7 +14,7 @@ Conclude = Callable[[Effect, Ending, Mapping[str, Json]], Sequence[Intent]]
 def tell(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
     """`EffectDone` or `EffectRefused`, versioned by the intent number: what follows where a step says nothing else."""
     body = {
-        "order_ref": effect.order_ref,
+        "subject_ref": effect.subject_ref,
         "step": effect.step,
         "number": effect.number,
         "vendor": effect.vendor,
@@ -29,4 +29,4 @@ def tell(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequenc
 def following(effect: Effect, intents: Sequence[Intent]) -> Act:
     """The intents as an act of the effect's event: numbered after the effect, in the event's context."""
     version, context = effect.number // INTENTS_PER_EVENT, effect.carry.get("context", {})
-    return Act(effect.order_ref, version, effect.number + 1, intents, context)
+    return Act(effect.subject_ref, version, effect.number + 1, intents, context)

@@ -21,9 +21,9 @@ START = "-"  # waits for nothing: the whole chain is still to run
 
 # An outcome that is known already (a hand-back waits for an earlier step) makes it ready at once.
 WAIT: LiteralString = """
-INSERT INTO strangler.continuation (order_ref, waits_for, state, wait_until)
-VALUES (%(order_ref)s, %(waits_for)s, %(state)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
-ON CONFLICT (order_ref, waits_for) DO UPDATE
+INSERT INTO strangler.continuation (subject_ref, waits_for, state, wait_until)
+VALUES (%(subject_ref)s, %(waits_for)s, %(state)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
+ON CONFLICT (subject_ref, waits_for) DO UPDATE
 SET state = CASE WHEN continuation.outcome IS NULL THEN excluded.state ELSE 'ready' END,
     wait_until = excluded.wait_until, ended_at = NULL
 RETURNING state"""
@@ -31,51 +31,51 @@ RETURNING state"""
 # A refusal ends what the order waits for, whichever step that is. Rows are locked in one order over the batch.
 STORE: LiteralString = """
 WITH due AS MATERIALIZED (
-    SELECT waiting.order_ref, waiting.waits_for, stored.outcome
+    SELECT waiting.subject_ref, waiting.waits_for, stored.outcome
     FROM strangler.continuation AS waiting
-    JOIN unnest(%(order_refs)s::text[], %(steps)s::text[], %(refused)s::boolean[], %(outcomes)s::text[])
-         AS stored (order_ref, step, refused, outcome) USING (order_ref)
+    JOIN unnest(%(subject_refs)s::text[], %(steps)s::text[], %(refused)s::boolean[], %(outcomes)s::text[])
+         AS stored (subject_ref, step, refused, outcome) USING (subject_ref)
     WHERE waiting.state = 'waiting' AND (stored.refused OR waiting.waits_for = stored.step)
-    ORDER BY waiting.order_ref, waiting.waits_for
+    ORDER BY waiting.subject_ref, waiting.waits_for
     FOR UPDATE OF waiting)
 UPDATE strangler.continuation AS ready
 SET state = 'ready', outcome = due.outcome::jsonb, next_attempt_at = clock_timestamp()
-FROM due WHERE (ready.order_ref, ready.waits_for) = (due.order_ref, due.waits_for)
-RETURNING ready.order_ref"""
+FROM due WHERE (ready.subject_ref, ready.waits_for) = (due.subject_ref, due.waits_for)
+RETURNING ready.subject_ref"""
 
 # After STORE: a hand-back may have made the order wait for just this step in between.
 KEEP: LiteralString = """
-INSERT INTO strangler.continuation AS kept (order_ref, waits_for, state, outcome, wait_until, ended_at)
-SELECT stored.order_ref, stored.step, 'done', stored.outcome::jsonb, now(), now()
-FROM unnest(%(order_refs)s::text[], %(steps)s::text[], %(outcomes)s::text[]) AS stored (order_ref, step, outcome)
-ORDER BY stored.order_ref, stored.step
-ON CONFLICT (order_ref, waits_for) DO UPDATE
+INSERT INTO strangler.continuation AS kept (subject_ref, waits_for, state, outcome, wait_until, ended_at)
+SELECT stored.subject_ref, stored.step, 'done', stored.outcome::jsonb, now(), now()
+FROM unnest(%(subject_refs)s::text[], %(steps)s::text[], %(outcomes)s::text[]) AS stored (subject_ref, step, outcome)
+ORDER BY stored.subject_ref, stored.step
+ON CONFLICT (subject_ref, waits_for) DO UPDATE
 SET state = 'ready', outcome = excluded.outcome, next_attempt_at = clock_timestamp()
 WHERE kept.state = 'waiting'
-RETURNING kept.order_ref, kept.state"""
+RETURNING kept.subject_ref, kept.state"""
 
 NOTIFY: LiteralString = (
-    "SELECT pg_notify(%(channel)s, order_ref) FROM unnest(%(order_refs)s::text[]) AS woken (order_ref)"
+    "SELECT pg_notify(%(channel)s, subject_ref) FROM unnest(%(subject_refs)s::text[]) AS woken (subject_ref)"
 )
 
 # The guard: of all who find it ready, one gets the row, and its transaction runs the rest.
 CLAIM: LiteralString = """
 UPDATE strangler.continuation SET state = 'done', ended_at = now()
-WHERE order_ref = %(order_ref)s AND state = 'ready'
+WHERE subject_ref = %(subject_ref)s AND state = 'ready'
 RETURNING waits_for, outcome"""
 
-READY: LiteralString = "SELECT FROM strangler.continuation WHERE order_ref = %(order_ref)s AND state = 'ready'"
+READY: LiteralString = "SELECT FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'ready'"
 
 # A row that is locked is having its outcome stored, by a process that may be slow: the client's answer does not wait
 # for that commit, the row's `wait_until` ends by itself.
 GIVE_UP: LiteralString = """
 UPDATE strangler.continuation SET wait_until = clock_timestamp()
-WHERE (order_ref, waits_for) IN (
-    SELECT order_ref, waits_for FROM strangler.continuation
-    WHERE order_ref = %(order_ref)s AND state <> 'done' FOR UPDATE SKIP LOCKED)"""
+WHERE (subject_ref, waits_for) IN (
+    SELECT subject_ref, waits_for FROM strangler.continuation
+    WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE SKIP LOCKED)"""
 
 DUE: LiteralString = """
-SELECT order_ref FROM strangler.continuation
+SELECT subject_ref FROM strangler.continuation
 WHERE state = 'ready' AND next_attempt_at <= now() AND wait_until <= now()
 ORDER BY next_attempt_at LIMIT %(limit)s"""
 
@@ -83,20 +83,20 @@ POSTPONE: LiteralString = """
 UPDATE strangler.continuation
 SET attempts = attempts + 1,
     next_attempt_at = now() + make_interval(secs => least(%(cap_s)s, %(base_s)s * 2 ^ least(attempts, 30)) * %(jitter)s)
-WHERE order_ref = %(order_ref)s AND state = 'ready'"""
+WHERE subject_ref = %(subject_ref)s AND state = 'ready'"""
 
 WAITING: LiteralString = """
-SELECT waits_for FROM strangler.continuation WHERE order_ref = %(order_ref)s AND state = 'waiting' FOR UPDATE"""
+SELECT waits_for FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'waiting' FOR UPDATE"""
 
 FORGET: LiteralString = """
-DELETE FROM strangler.continuation WHERE order_ref = %(order_ref)s AND waits_for = %(waits_for)s"""
+DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s"""
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """What a step of the new side came to for an order. `detail` is plain JSON in the plan's words."""
 
-    order_ref: str
+    subject_ref: str
     step: str
     refused: bool
     detail: Mapping[str, Json]
@@ -110,20 +110,20 @@ class Continuation:
     refusal: StepOutcome | None
 
 
-def wait_for(connection: AnyConnection, order_ref: str, step: str, *, wait_s: float, ready: bool = False) -> bool:
+def wait_for(connection: AnyConnection, subject_ref: str, step: str, *, wait_s: float, ready: bool = False) -> bool:
     """Make the order wait for the step, in the caller's transaction; True when it need not wait.
 
     For `wait_s` seconds the request that waits goes first; then any runner may take it.
     """
     parameters = {
-        "order_ref": order_ref,
+        "subject_ref": subject_ref,
         "waits_for": step,
         "state": "ready" if ready else "waiting",
         "wait_s": wait_s,
     }
     (state,) = driver_connection(connection).execute(WAIT, parameters).fetchone() or ("waiting",)
     if state == "ready":
-        wake(connection, [order_ref])
+        wake(connection, [subject_ref])
     return bool(state == "ready")
 
 
@@ -132,70 +132,70 @@ def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int
 
     Again without effect. The first outcome of an order and step counts.
     """
-    first = list({(one.order_ref, one.step): one for one in reversed(outcomes)}.values())
+    first = list({(one.subject_ref, one.step): one for one in reversed(outcomes)}.values())
     if not first:
         return 0
     parameters = {
-        "order_refs": [one.order_ref for one in first],
+        "subject_refs": [one.subject_ref for one in first],
         "steps": [one.step for one in first],
         "refused": [one.refused for one in first],
         "outcomes": [encode(_stored(one)) for one in first],
     }
-    ready = {order_ref for (order_ref,) in connection.execute(STORE, parameters)}
-    ready |= {order_ref for order_ref, state in connection.execute(KEEP, parameters) if state == "ready"}
+    ready = {subject_ref for (subject_ref,) in connection.execute(STORE, parameters)}
+    ready |= {subject_ref for subject_ref, state in connection.execute(KEEP, parameters) if state == "ready"}
     if ready:
         wake(connection, sorted(ready))
     return len(ready)
 
 
-def wake(connection: AnyConnection, order_refs: Sequence[str]) -> None:
+def wake(connection: AnyConnection, subject_refs: Sequence[str]) -> None:
     """Say at the commit that these orders may go on."""
-    driver_connection(connection).execute(NOTIFY, {"channel": CHANNEL, "order_refs": list(order_refs)})
+    driver_connection(connection).execute(NOTIFY, {"channel": CHANNEL, "subject_refs": list(subject_refs)})
 
 
-def claim(connection: AnyConnection, order_ref: str) -> Continuation | None:
+def claim(connection: AnyConnection, subject_ref: str) -> Continuation | None:
     """Take the order's continuation, in the transaction that runs the rest; None when there is none to take."""
-    row = driver_connection(connection).execute(CLAIM, {"order_ref": order_ref}).fetchone()
+    row = driver_connection(connection).execute(CLAIM, {"subject_ref": subject_ref}).fetchone()
     if row is None:
         return None
     waits_for, outcome = row
     refused = outcome is not None and outcome["refused"]
     return Continuation(
-        waits_for, StepOutcome(order_ref, outcome["step"], True, outcome["detail"]) if refused else None
+        waits_for, StepOutcome(subject_ref, outcome["step"], True, outcome["detail"]) if refused else None
     )
 
 
-def is_ready(connection: AnyConnection, order_ref: str) -> bool:
+def is_ready(connection: AnyConnection, subject_ref: str) -> bool:
     """Whether there was something to claim just now; locks nothing."""
-    return driver_connection(connection).execute(READY, {"order_ref": order_ref}).fetchone() is not None
+    return driver_connection(connection).execute(READY, {"subject_ref": subject_ref}).fetchone() is not None
 
 
-def give_up(connection: AnyConnection, order_ref: str) -> None:
+def give_up(connection: AnyConnection, subject_ref: str) -> None:
     """Nobody waits any longer: whoever finds it ready may take it. Waits for nobody."""
-    driver_connection(connection).execute(GIVE_UP, {"order_ref": order_ref})
+    driver_connection(connection).execute(GIVE_UP, {"subject_ref": subject_ref})
 
 
 def due(connection: PsycopgConnection, limit: int) -> list[str]:
     """Orders that are ready, due, and that no request waits for."""
-    return [order_ref for (order_ref,) in connection.execute(DUE, {"limit": limit})]
+    return [subject_ref for (subject_ref,) in connection.execute(DUE, {"limit": limit})]
 
 
-def postpone(connection: PsycopgConnection, order_ref: str, *, base_s: float, cap_s: float, jitter: float) -> None:
+def postpone(connection: PsycopgConnection, subject_ref: str, *, base_s: float, cap_s: float, jitter: float) -> None:
     """After a failure: the next attempt in `jitter` (0..1) of a time that doubles up to `cap_s`."""
-    parameters = {"order_ref": order_ref, "base_s": base_s, "cap_s": cap_s, "jitter": jitter}
+    parameters = {"subject_ref": subject_ref, "base_s": base_s, "cap_s": cap_s, "jitter": jitter}
     connection.execute(POSTPONE, parameters)
 
 
-def waiting_for(connection: AnyConnection, order_ref: str) -> str | None:
+def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
     """The step that the order waits for, locked; None when it does not wait, or is ready."""
-    row = driver_connection(connection).execute(WAITING, {"order_ref": order_ref}).fetchone()
+    row = driver_connection(connection).execute(WAITING, {"subject_ref": subject_ref}).fetchone()
     return str(row[0]) if row else None
 
 
-def wait_instead(connection: AnyConnection, order_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
+def wait_instead(connection: AnyConnection, subject_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
     """A hand-back: wait for an earlier `step` than `waits_for`. `ready`: there is nothing to wait for."""
-    driver_connection(connection).execute(FORGET, {"order_ref": order_ref, "waits_for": waits_for})
-    wait_for(connection, order_ref, step, wait_s=0.0, ready=ready)
+    driver_connection(connection).execute(FORGET, {"subject_ref": subject_ref, "waits_for": waits_for})
+    wait_for(connection, subject_ref, step, wait_s=0.0, ready=ready)
 
 
 def _stored(outcome: StepOutcome) -> Mapping[str, Json]:

@@ -17,7 +17,7 @@ from strangler.step.storable import encode
 # SKIP LOCKED: senders side by side never wait for each other.
 TAKE = """
 WITH due AS (
-    SELECT order_ref, step, number FROM effect
+    SELECT subject_ref, step, number FROM effect
     WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
       AND step = %(step)s AND vendor = %(vendor)s AND (attempts > 0) = %(again)s
     ORDER BY next_attempt_at
@@ -27,8 +27,8 @@ UPDATE effect
 SET state = 'sent', attempts = attempts + 1, first_sent_at = coalesce(first_sent_at, now()),
     next_attempt_at = now() + make_interval(secs => %(lease_s)s)
 FROM due
-WHERE (effect.order_ref, effect.step, effect.number) = (due.order_ref, due.step, due.number)
-RETURNING effect.order_ref, effect.step, effect.number, effect.key, effect.vendor, effect.operation, effect.body,
+WHERE (effect.subject_ref, effect.step, effect.number) = (due.subject_ref, due.step, due.number)
+RETURNING effect.subject_ref, effect.step, effect.number, effect.key, effect.vendor, effect.operation, effect.body,
           effect.carry, effect.attempts, extract(epoch FROM now() - effect.first_sent_at)::float8 AS age_s"""
 
 DUE_AGAIN = """
@@ -41,13 +41,13 @@ SELECT count(*) FROM (
 # The first to end an effect wins; what follows from the other one's outcome is not done.
 END = """
 UPDATE effect SET state = %(state)s, ended_at = now(), outcome = %(outcome)s::jsonb
-WHERE (order_ref, step, number) = (%(order_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""
+WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""
 
 # Only the holder of the lease may say that it does not know.
 POSTPONE = """
 UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb,
                   next_attempt_at = now() + make_interval(secs => %(delay_s)s)
-WHERE (order_ref, step, number) = (%(order_ref)s, %(step)s, %(number)s)
+WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
   AND state = 'sent' AND attempts = %(attempts)s"""
 
 
@@ -61,7 +61,7 @@ class Ending(StrEnum):
 class Place(NamedTuple):
     """An effect's primary key."""
 
-    order_ref: str
+    subject_ref: str
     step: str
     number: int
 
@@ -73,7 +73,7 @@ class Effect:
     `carry` is what its step's planner left for its conclusion, with the context of the event: never the vendor's.
     """
 
-    order_ref: str
+    subject_ref: str
     step: str
     number: int
     key: str
@@ -125,4 +125,4 @@ def postpone(connection: PsycopgConnection, effect: Effect, *, delay_s: float, o
 
 
 def _place(effect: Effect) -> dict[str, Any]:
-    return Place(effect.order_ref, effect.step, effect.number)._asdict()
+    return Place(effect.subject_ref, effect.step, effect.number)._asdict()

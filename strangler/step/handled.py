@@ -13,13 +13,13 @@ from strangler.step.intents import INTENTS_PER_EVENT
 # A tombstone: the order was handed back, this side waits for nothing of it.
 HANDLED = """
 WITH kept AS (
-    SELECT order_ref, number / %(intents)s AS version, kind FROM claim
-    WHERE step = %(step)s AND order_ref = ANY(%(order_refs)s)
+    SELECT subject_ref, number / %(intents)s AS version, kind FROM claim
+    WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s)
     UNION ALL
-    SELECT order_ref, version, 'recorded' FROM intent WHERE step = %(step)s AND order_ref = ANY(%(order_refs)s))
-SELECT wanted.order_ref, coalesce(max(version), 0), count(DISTINCT version)
-FROM unnest(%(order_refs)s::text[]) AS wanted (order_ref) LEFT JOIN kept USING (order_ref)
-GROUP BY wanted.order_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')"""
+    SELECT subject_ref, version, 'recorded' FROM intent WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s))
+SELECT wanted.subject_ref, coalesce(max(version), 0), count(DISTINCT version)
+FROM unnest(%(subject_refs)s::text[]) AS wanted (subject_ref) LEFT JOIN kept USING (subject_ref)
+GROUP BY wanted.subject_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')"""
 
 
 def handled_by(
@@ -34,7 +34,7 @@ def handled_by(
         refs = sorted({one.event.aggregate_id for one in events if _is_kept(one.event)})
         if not refs:
             return {}
-        parameters = {"step": step, "order_refs": refs, "intents": INTENTS_PER_EVENT}
+        parameters = {"step": step, "subject_refs": refs, "intents": INTENTS_PER_EVENT}
         return {ref: Done(newest, many) for ref, newest, many in connection.execute(HANDLED, parameters)}
 
     def _is_kept(event: Event) -> bool:

@@ -31,7 +31,7 @@ _Became = dict[_Key, Disposition]
 class Decision:
     """What the step makes of one event, before anything is touched."""
 
-    order_ref: str
+    subject_ref: str
     version: int
     number: int
     epoch: int
@@ -42,11 +42,11 @@ class Decision:
 
     @property
     def key(self) -> _Key:
-        return (self.owner, self.order_ref, self.number)
+        return (self.owner, self.subject_ref, self.number)
 
     @property
     def claim(self) -> Claim:
-        return Claim(self.order_ref, self.number, self.epoch)
+        return Claim(self.subject_ref, self.number, self.epoch)
 
 
 class StepHandler:
@@ -124,7 +124,7 @@ class StepHandler:
 
     def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
         won, became = self._claim(connection, decisions)
-        acts = [Act(one.order_ref, one.version, one.number, one.intents, one.context) for one in won]
+        acts = [Act(one.subject_ref, one.version, one.number, one.intents, one.context) for one in won]
         apply(connection, self._step, acts, self._apply_writes)
         return became
 
@@ -143,7 +143,7 @@ class StepHandler:
         return won, {one.key: _of_claim(result) for one, result in pairs}
 
     def _record(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
-        shadowed = [Shadowed(one.order_ref, one.version, one.epoch, one.stored) for one in decisions]
+        shadowed = [Shadowed(one.subject_ref, one.version, one.epoch, one.stored) for one in decisions]
         pairs = zip(decisions, record(connection, self._step, shadowed), strict=True)
         return {one.key: Disposition.RECORDED if stored else Disposition.DUPLICATE for one, stored in pairs}
 

@@ -90,6 +90,6 @@ def _one(intent: Intent) -> dict[str, Json]:
             return _one(intent.emit())
 
 
-def effect_key(order_ref: str, step: str, number: int) -> str:
+def effect_key(subject_ref: str, step: str, number: int) -> str:
     """The vendor's idempotency key, the same from either side."""
-    return f"{order_ref}:{step}:{number}"
+    return f"{subject_ref}:{step}:{number}"

@@ -13,8 +13,8 @@ from strangler.step.handler import StepHandler
 from strangler.step.intents import Write
 
 DONE = """
-SELECT order_ref, number, kind FROM claim
-WHERE step = %(step)s AND kind IN ('applied', 'backfilled') AND order_ref = ANY(%(order_refs)s)"""
+SELECT subject_ref, number, kind FROM claim
+WHERE step = %(step)s AND kind IN ('applied', 'backfilled') AND subject_ref = ANY(%(subject_refs)s)"""
 
 
 class RebuildHandler:
@@ -28,12 +28,12 @@ class RebuildHandler:
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = self._handler.decisions(events)
-        refs = [one.order_ref for one in decisions]
-        rows = connection.execute(DONE, {"step": self._step, "order_refs": refs}) if refs else ()
-        done = {(order_ref, number, kind == "applied") for order_ref, number, kind in rows}
-        ours = [(one.order_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
+        refs = [one.subject_ref for one in decisions]
+        rows = connection.execute(DONE, {"step": self._step, "subject_refs": refs}) if refs else ()
+        done = {(subject_ref, number, kind == "applied") for subject_ref, number, kind in rows}
+        ours = [(one.subject_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
         writes = [
-            NumberedWrite(one.order_ref, one.version, number, intent, one.context)
+            NumberedWrite(one.subject_ref, one.version, number, intent, one.context)
             for one, is_ours in zip(decisions, ours, strict=True)
             if is_ours
             for number, intent in enumerate(one.intents, one.number)

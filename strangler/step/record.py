@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from outbox.connection import PsycopgConnection
 
 RECORD = """
-INSERT INTO intent (order_ref, step, version, epoch, intents)
-SELECT seen.order_ref, %(step)s, seen.version, seen.epoch, seen.intents::jsonb
-FROM unnest(%(order_refs)s::text[], %(versions)s::bigint[], %(epochs)s::bigint[], %(intents)s::text[])
-     AS seen (order_ref, version, epoch, intents)
-ORDER BY seen.order_ref, seen.version
-ON CONFLICT (order_ref, step, version) DO NOTHING
-RETURNING order_ref, version"""
+INSERT INTO intent (subject_ref, step, version, epoch, intents)
+SELECT seen.subject_ref, %(step)s, seen.version, seen.epoch, seen.intents::jsonb
+FROM unnest(%(subject_refs)s::text[], %(versions)s::bigint[], %(epochs)s::bigint[], %(intents)s::text[])
+     AS seen (subject_ref, version, epoch, intents)
+ORDER BY seen.subject_ref, seen.version
+ON CONFLICT (subject_ref, step, version) DO NOTHING
+RETURNING subject_ref, version"""
 
 
 @dataclass(frozen=True, slots=True)
 class Shadowed:
     """A shadow's decision on one event; `intents` is the JSON text of their stored form."""
 
-    order_ref: str
+    subject_ref: str
     version: int
     epoch: int
     intents: str
@@ -33,10 +33,10 @@ def record(connection: PsycopgConnection, step: str, shadowed: Sequence[Shadowed
         return []
     parameters = {
         "step": step,
-        "order_refs": [one.order_ref for one in shadowed],
+        "subject_refs": [one.subject_ref for one in shadowed],
         "versions": [one.version for one in shadowed],
         "epochs": [one.epoch for one in shadowed],
         "intents": [one.intents for one in shadowed],
     }
     stored = set(connection.execute(RECORD, parameters).fetchall())
-    return [(one.order_ref, one.version) in stored for one in shadowed]
+    return [(one.subject_ref, one.version) in stored for one in shadowed]

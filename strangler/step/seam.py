@@ -20,20 +20,20 @@ from strangler.step.storable import encode
 logger = logging.getLogger(__name__)
 
 RECORD = """
-INSERT INTO strangler.seam_record (order_ref, step, version, owner, epoch, inputs, outcome, intents)
-VALUES (%(order_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s::jsonb, %(outcome)s::jsonb,
+INSERT INTO strangler.seam_record (subject_ref, step, version, owner, epoch, inputs, outcome, intents)
+VALUES (%(subject_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s::jsonb, %(outcome)s::jsonb,
         %(intents)s::jsonb)
-ON CONFLICT (order_ref, step, version) DO NOTHING"""
+ON CONFLICT (subject_ref, step, version) DO NOTHING"""
 
 SAVEPOINT = "strangler_seam"
 UNOBSERVED = "unobserved"  # an intent of this kind equals no side's: the judge reports the order
 
 
-class SeamOrder(Protocol):
+class SeamSubject(Protocol):
     """What a seam needs of the application's order. `ownership` is the header text stored with the order."""
 
     @property
-    def order_ref(self) -> str: ...
+    def subject_ref(self) -> str: ...
     @property
     def version(self) -> int: ...
     @property
@@ -43,7 +43,7 @@ class SeamOrder(Protocol):
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=AnyConnection)
-OrderT = TypeVar("OrderT", bound=SeamOrder)
+SubjectT = TypeVar("SubjectT", bound=SeamSubject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Observation:
 
 
 def seam(
-    step: str, *, observe: Callable[Concatenate[OrderT, R, P], Sequence[Intent]]
-) -> Callable[[Callable[Concatenate[C, OrderT, P], R]], Callable[Concatenate[C, OrderT, P], R | None]]:
+    step: str, *, observe: Callable[Concatenate[SubjectT, R, P], Sequence[Intent]]
+) -> Callable[[Callable[Concatenate[C, SubjectT, P], R]], Callable[Concatenate[C, SubjectT, P], R | None]]:
     """Wrap a legacy step `(connection, order, ...)`.
 
     `connection` is what `outbox.append` takes. `order` has `order_ref`, `version` and `ownership`, the header text that
@@ -73,11 +73,11 @@ def seam(
     which SQLAlchemy joins its transaction.
     """
 
-    def wrap(function: Callable[Concatenate[C, OrderT, P], R]) -> Callable[Concatenate[C, OrderT, P], R | None]:
+    def wrap(function: Callable[Concatenate[C, SubjectT, P], R]) -> Callable[Concatenate[C, SubjectT, P], R | None]:
         names = list(inspect.signature(function).parameters)[2:]
 
         @functools.wraps(function)
-        def run(connection: C, order: OrderT, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        def run(connection: C, order: SubjectT, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
             ownership = Ownership.from_header(order.ownership)
             if ownership.of(step) is Owner.NEW:
                 return None
@@ -93,9 +93,9 @@ def seam(
 
 
 def _observe(
-    step: str, order: SeamOrder, arguments: Mapping[str, object], result: object, look: Callable[[], Sequence[Intent]]
+    step: str, order: SeamSubject, arguments: Mapping[str, object], result: object, look: Callable[[], Sequence[Intent]]
 ) -> Observation:
-    inputs = {"order": {"order_ref": order.order_ref, "version": order.version}, "arguments": arguments}
+    inputs = {"subject": {"subject_ref": order.subject_ref, "version": order.version}, "arguments": arguments}
     try:
         intents, outcome = encode(to_json(look())), encode({"result": plain(result)})
     except Exception as error:  # noqa: BLE001 - the application's callback: its failure is recorded, not raised
@@ -127,7 +127,7 @@ def plain(value: object) -> Json:
 
 
 def _record(
-    connection: AnyConnection, step: str, order: SeamOrder, ownership: Ownership, observation: Observation
+    connection: AnyConnection, step: str, order: SeamSubject, ownership: Ownership, observation: Observation
 ) -> None:
     try:
         _insert(driver_connection(connection), step, order, ownership, observation)
@@ -139,10 +139,10 @@ def _record(
 
 
 def _insert(
-    connection: PsycopgConnection, step: str, order: SeamOrder, ownership: Ownership, observation: Observation
+    connection: PsycopgConnection, step: str, order: SeamSubject, ownership: Ownership, observation: Observation
 ) -> None:
     parameters = {
-        "order_ref": order.order_ref,
+        "subject_ref": order.subject_ref,
         "step": step,
         "version": order.version,
         "owner": ownership.of(step).value,

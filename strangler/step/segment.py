@@ -12,12 +12,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 from outbox.connection import AnyConnection
 from strangler.ownership import Owner, Ownership
 from strangler.step.intents import Intent
-from strangler.step.seam import SeamOrder, seam
+from strangler.step.seam import SeamSubject, seam
 
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=AnyConnection)
-OrderT = TypeVar("OrderT", bound=SeamOrder)
+SubjectT = TypeVar("SubjectT", bound=SeamSubject)
 
 
 class Pause(Exception):
@@ -75,9 +75,9 @@ def last_of_run(chain: Sequence[str], step: str, ownership: Ownership) -> str:
 def pausing_seam(
     step: str,
     *,
-    observe: Callable[Concatenate[OrderT, R, P], Sequence[Intent]],
-    then: Callable[[C, OrderT, R], None],
-) -> Callable[[Callable[Concatenate[C, OrderT, P], R]], Callable[Concatenate[C, OrderT, P], R | None]]:
+    observe: Callable[Concatenate[SubjectT, R, P], Sequence[Intent]],
+    then: Callable[[C, SubjectT, R], None],
+) -> Callable[[Callable[Concatenate[C, SubjectT, P], R]], Callable[Concatenate[C, SubjectT, P], R | None]]:
     """A seam whose step can be waited for.
 
     Done in an earlier run: skipped. Owner new: `Pause`. Else it runs and is observed as by `seam`; then
@@ -85,11 +85,11 @@ def pausing_seam(
     reaches the caller.
     """
 
-    def wrap(function: Callable[Concatenate[C, OrderT, P], R]) -> Callable[Concatenate[C, OrderT, P], R | None]:
+    def wrap(function: Callable[Concatenate[C, SubjectT, P], R]) -> Callable[Concatenate[C, SubjectT, P], R | None]:
         watched = seam(step, observe=observe)(function)
 
         @functools.wraps(function)
-        def run(connection: C, order: OrderT, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        def run(connection: C, order: SubjectT, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
             segment = current()
             if step in segment.done:
                 return None

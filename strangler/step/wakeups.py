@@ -36,18 +36,18 @@ class Wakeups:
         self._pid = 0
         self._stopping = threading.Event()
 
-    def wait(self, order_ref: str, timeout_s: float) -> bool:
+    def wait(self, subject_ref: str, timeout_s: float) -> bool:
         """True when woken; holds no connection and no transaction."""
         with self._lock:
             self._start()
-            if self._recent.pop(order_ref, order_ref) is None:
+            if self._recent.pop(subject_ref, subject_ref) is None:
                 return True
-            event = self._waiting.setdefault(order_ref, threading.Event())
+            event = self._waiting.setdefault(subject_ref, threading.Event())
         try:
             return event.wait(max(0.0, timeout_s))
         finally:
             with self._lock:
-                self._waiting.pop(order_ref, None)
+                self._waiting.pop(subject_ref, None)
 
     def close(self) -> None:
         """End the thread within about a second."""
@@ -72,13 +72,13 @@ class Wakeups:
                 logger.warning("wakeups_lost", extra={"error": type(error).__name__})
                 time.sleep(REST_S)  # waiting requests have their own deadline
 
-    def _wake(self, order_ref: str) -> None:
+    def _wake(self, subject_ref: str) -> None:
         with self._lock:
-            event = self._waiting.get(order_ref)
+            event = self._waiting.get(subject_ref)
             if event is not None:
                 event.set()
                 return
-            self._recent[order_ref] = None
+            self._recent[subject_ref] = None
             if len(self._recent) > RECENT:
                 self._recent.pop(next(iter(self._recent)))
 

@@ -12,7 +12,7 @@ from outbox.connection import PsycopgConnection
 from tests.faults.continuation_case import Case
 
 TYPES = "SELECT type FROM outbox.outbox WHERE aggregateid = %s"
-OPEN = "SELECT count(*) FROM strangler.continuation WHERE order_ref = %s AND state <> 'done'"
+OPEN = "SELECT count(*) FROM strangler.continuation WHERE subject_ref = %s AND state <> 'done'"
 HELD = "SELECT coalesce(sum(pieces), 0)::int FROM inventory.stock_hold WHERE order_ref = %s"
 ON_HAND = "SELECT coalesce(sum(1000000 - on_hand), 0)::int FROM legacy.stock WHERE sku LIKE %s || '-_'"
 PAIRS = "SELECT coalesce(sum(orders), 0)::int FROM legacy.affinity WHERE sku_a LIKE %s || '-_'"

@@ -28,7 +28,7 @@ CREATE SCHEMA IF NOT EXISTS fault;
 CREATE TABLE IF NOT EXISTS fault.delivery (
     place bigserial PRIMARY KEY, topic text NOT NULL, order_ref text NOT NULL, type text NOT NULL,
     payload bytea NOT NULL, consumed boolean NOT NULL DEFAULT false)"""
-WAITING = "SELECT waits_for FROM strangler.continuation WHERE order_ref = %s AND state = 'waiting'"
+WAITING = "SELECT waits_for FROM strangler.continuation WHERE subject_ref = %s AND state = 'waiting'"
 STATUS = "SELECT status FROM legacy.orders WHERE order_ref = %s"
 DELIVER = "INSERT INTO fault.delivery (topic, order_ref, type, payload) VALUES (%s, %s, %s, %s)"
 AGAIN = "UPDATE fault.delivery SET consumed = false WHERE order_ref = %s"

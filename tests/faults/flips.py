@@ -35,20 +35,20 @@ SETTLED_WITHIN_S = 60.0
 SIDES = """
 SELECT o.order_ref, s.step,
        EXISTS (SELECT FROM strangler.seam_record r
-               WHERE r.order_ref = o.order_ref AND r.step = s.step AND r.version = 1)
+               WHERE r.subject_ref = o.order_ref AND r.step = s.step AND r.version = 1)
        OR EXISTS (SELECT FROM strangler.hand_back h
-                  WHERE h.order_ref = o.order_ref AND h.step = s.step AND h.state = 'done') AS legacy,
-       EXISTS (SELECT FROM applied c WHERE c.order_ref = o.order_ref AND c.step = s.step) AS new
+                  WHERE h.subject_ref = o.order_ref AND h.step = s.step AND h.state = 'done') AS legacy,
+       EXISTS (SELECT FROM applied c WHERE c.subject_ref = o.order_ref AND c.step = s.step) AS new
 FROM legacy.orders o CROSS JOIN unnest(%(steps)s::text[]) AS s (step)
 WHERE o.status NOT IN ('pending', 'rejected')"""
 APPLIED = """
 WITH applied AS (
-    SELECT order_ref, step FROM fraud.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT order_ref, step FROM inventory.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT order_ref, step FROM payment.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT order_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT order_ref, step FROM search.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT order_ref, step FROM recommendation.claim WHERE number = 100 AND kind = 'applied')"""
+    SELECT subject_ref, step FROM fraud.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT subject_ref, step FROM inventory.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT subject_ref, step FROM payment.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT subject_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT subject_ref, step FROM search.claim WHERE number = 100 AND kind = 'applied'
+    UNION ALL SELECT subject_ref, step FROM recommendation.claim WHERE number = 100 AND kind = 'applied')"""
 OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 COUNT_SIDES = f"""{APPLIED}
 SELECT count(*), count(*) FILTER (WHERE legacy AND new), count(*) FILTER (WHERE NOT legacy AND NOT new)

@@ -35,7 +35,7 @@ COLLIDING = frozenset({"vendors", "legacy", "relay", "facade", "search", "notifi
 REPLAYED_WITHIN_S, SETTLED_WITHIN_S, SAID_WITHIN_S = 900.0, 120.0, 60.0
 FOREIGN = """
 SELECT count(*) FROM (
-    SELECT order_ref FROM {schema}.claim UNION SELECT order_ref FROM {schema}.intent
+    SELECT subject_ref FROM {schema}.claim UNION SELECT subject_ref FROM {schema}.intent
     EXCEPT SELECT order_ref FROM legacy.orders) AS foreign_orders"""
 SOURCES = "SELECT count(DISTINCT source) FROM {schema}.position WHERE source IS NOT NULL"
 ACCEPTED = "SELECT count(*) FROM legacy.orders"

@@ -29,7 +29,7 @@ SETTLED: LiteralString = """
     AND NOT o.order_ref = ANY (%(taken)s)"""
 APPLIED: dict[str, LiteralString] = {
     step: f"""
-SELECT o.order_ref FROM legacy.orders AS o JOIN {step}.claim USING (order_ref)
+SELECT o.order_ref FROM legacy.orders AS o JOIN {step}.claim ON claim.subject_ref = o.order_ref
 WHERE claim.kind = 'applied' AND claim.number = 100 AND {SETTLED} ORDER BY o.order_ref"""
     for step in ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 }
@@ -47,21 +47,23 @@ class Lost:
 
 def _recorded(step: LiteralString) -> LiteralString:
     return f"""
-SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r USING (order_ref)
+SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r ON r.subject_ref = o.order_ref
 WHERE r.step = '{step}' AND r.version = 1 AND NOT EXISTS (
-    SELECT FROM strangler.hand_back AS h WHERE (h.order_ref, h.step) = (r.order_ref, r.step))
+    SELECT FROM strangler.hand_back AS h WHERE (h.subject_ref, h.step) = (r.subject_ref, r.step))
   AND {SETTLED} ORDER BY o.order_ref"""
 
 
 def _shadowed(step: LiteralString) -> LiteralString:
     return f"""
-SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r USING (order_ref)
-JOIN {step}.intent AS i ON (i.order_ref, i.step, i.version) = (r.order_ref, r.step, r.version)
+SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r ON r.subject_ref = o.order_ref
+JOIN {step}.intent AS i ON (i.subject_ref, i.step, i.version) = (r.subject_ref, r.step, r.version)
 WHERE r.step = '{step}' AND r.version = 1 AND {SETTLED} ORDER BY o.order_ref"""
 
 
 def _delete(table: LiteralString, more: LiteralString = "") -> LiteralString:
-    return f"DELETE FROM {table} WHERE order_ref = %(order_ref)s {more}"
+    toolkit = table.endswith((".claim", ".effect", ".intent", ".seam_record"))
+    key: LiteralString = "subject_ref" if toolkit else "order_ref"
+    return f"DELETE FROM {table} WHERE {key} = %(order_ref)s {more}"
 
 
 ROWS: Mapping[str, Lost] = {

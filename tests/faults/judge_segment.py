@@ -28,7 +28,7 @@ AUDIT_EVERY, TAKE_OUT_EVERY = 10, 3
 WARM = 8  # orders
 PAUSE_S = (0.1, 1.3)  # between two runs, so that the world moves on
 DECIDED = "SELECT count(*) >= %s FROM legacy.orders WHERE status <> 'pending'"
-HANDED_BACK = "SELECT FROM strangler.hand_back WHERE order_ref = %s AND step = %s AND state = 'done'"
+HANDED_BACK = "SELECT FROM strangler.hand_back WHERE subject_ref = %s AND step = %s AND state = 'done'"
 VERSIONS = "SELECT order_ref, version + (status = 'rejected')::integer FROM legacy.orders"
 
 
@@ -73,7 +73,7 @@ class Segment:
         self._count(self.report.next_run - 1, audit, is_run=False)
         versions = self._versions()
         self._weigh_said(versions)
-        classed = {(one.step, one.order_ref, one.verdict.value) for one in audit.judgements}
+        classed = {(one.step, one.subject_ref, one.verdict.value) for one in audit.judgements}
         for lost in self.planter.planted:
             self._weigh_one(lost, classed, made_up=versions.get(lost.order_ref, 1) > 1 or self._handed_back(lost))
 
@@ -92,7 +92,7 @@ class Segment:
         """What was said is weighed; of what was planted only what has been found, for the rest had no time."""
         self.report.interrupted = True
         self._weigh_said(self._versions())
-        said = {(one.step, one.order_ref, one.verdict.value) for _, one in self.said}
+        said = {(one.step, one.subject_ref, one.verdict.value) for _, one in self.said}
         found = [lost for lost in self.planter.planted if (lost.step, lost.order_ref, lost.verdict) in said]
         self.report.planted, self.report.found = [lost.to_json() for lost in found], len(found)
 
@@ -122,13 +122,13 @@ class Segment:
         planted = {(one.step, one.order_ref): one for one in self.planter.planted}
         unplanted: dict[tuple[object, ...], dict[str, Any]] = {}
         for number, one in self.said:
-            if (one.step, one.order_ref) in planted:
+            if (one.step, one.subject_ref) in planted:
                 continue
-            if one.verdict is Verdict.ORPHAN and one.number >= 100 * (versions.get(one.order_ref, 0) + 1):
+            if one.verdict is Verdict.ORPHAN and one.number >= 100 * (versions.get(one.subject_ref, 0) + 1):
                 self.report.orphans += 1  # legacy called, and was rolled back: its own disease, and so
                 continue
-            key = (one.step, one.order_ref, one.number, one.verdict)
-            unplanted.setdefault(key, {"run": number, **_plain(one), "version": versions.get(one.order_ref)})
+            key = (one.step, one.subject_ref, one.number, one.verdict)
+            unplanted.setdefault(key, {"run": number, **_plain(one), "version": versions.get(one.subject_ref)})
         self.report.false += unplanted.values()
 
     def _handed_back(self, lost: Planted) -> bool:
@@ -143,7 +143,7 @@ class Segment:
         elif made_up:
             self.report.changed.append(lost.to_json())
         else:
-            said = [{"run": number, **_plain(one)} for number, one in self.said if one.order_ref == lost.order_ref]
+            said = [{"run": number, **_plain(one)} for number, one in self.said if one.subject_ref == lost.order_ref]
             self.report.missed.append({**lost.to_json(), "said": said})
 
 

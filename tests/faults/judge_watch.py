@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.plan import Plan, Step
 from strangler.reconcile.sides import JudgedStep
 
@@ -20,12 +20,13 @@ PENDING = "SELECT order_ref FROM legacy.orders WHERE status = 'pending'"
 STILL = "SELECT order_ref FROM legacy.orders WHERE status = 'pending' AND order_ref = ANY (%s)"
 
 # The newest row of which nothing final has been said: a document, or what a shadow would have written.
-ROWS = ("document", "intent")
+ROWS = {"document": "order_ref", "intent": "subject_ref"}  # each with its key
 TAKE_OUT: LiteralString = """
-DELETE FROM search.{table} AS away WHERE (order_ref, version) = (
-    SELECT o.order_ref, o.version FROM search.{table} AS here JOIN legacy.orders AS o USING (order_ref, version)
+DELETE FROM search.{table} AS away WHERE ({key}, version) = (
+    SELECT o.order_ref, o.version FROM search.{table} AS here
+    JOIN legacy.orders AS o ON (o.order_ref, o.version) = (here.{key}, here.version)
     WHERE o.status <> 'pending' AND NOT EXISTS (
-        SELECT FROM strangler.verdict WHERE step = 'search' AND verdict.order_ref = o.order_ref)
+        SELECT FROM strangler.verdict WHERE step = 'search' AND verdict.subject_ref = o.order_ref)
     ORDER BY o.created_at DESC LIMIT 1)
 RETURNING to_jsonb(away)"""
 PUT_BACK: LiteralString = """
@@ -45,7 +46,7 @@ class Watch:
     _legacy_read: bool = False
 
     def over(self, plan: Plan) -> Plan:
-        def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+        def orders(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
             pending = [ref for (ref,) in connection.execute(PENDING)]
             yield from plan.subject.facts(connection)
             if not self._legacy_read:
@@ -94,4 +95,4 @@ class Watch:
 
 
 def sql_of(statement: LiteralString, table: str) -> Composed:
-    return SQL(statement).format(table=Identifier(table))
+    return SQL(statement).format(table=Identifier(table), key=Identifier(ROWS[table]))

@@ -15,7 +15,8 @@ from strangler.step.continuation import StepOutcome, store
 from tests.support.waiting import wait_until
 
 WAITING = """
-SELECT continuation.order_ref, waits_for, ownership FROM strangler.continuation JOIN legacy.orders USING (order_ref)
+SELECT continuation.subject_ref, waits_for, ownership FROM strangler.continuation
+JOIN legacy.orders ON orders.order_ref = continuation.subject_ref
 WHERE state = 'waiting'"""
 DETAILS: Mapping[str, Mapping[str, Any]] = {
     "fraud": {"by": "new", "score": 7, "tier": "low", "reason": None},

@@ -8,7 +8,7 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from strangler.contexts import Context
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.ownership import Ownership
 from strangler.plan import Check, Plan, Route, Step, Subject
 from strangler.step.intents import Json
@@ -30,12 +30,12 @@ def document_body(order_ref: str, version: int) -> dict[str, Json]:
     return {"order_ref": order_ref, "version": version, "text": "cup and saucer"}
 
 
-def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+def orders(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
     for order_ref, version, ownership, undecided in connection.execute("SELECT * FROM town.orders"):
-        yield OrderFacts(order_ref, version, Ownership.from_header(ownership), order_ref, undecided=undecided)
+        yield SubjectFacts(order_ref, version, Ownership.from_header(ownership), order_ref, undecided=undecided)
 
 
-def decided(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+def decided(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
     """Nothing is expected of the others."""
     return (order for order in orders(connection) if not order.undecided)
 
@@ -43,17 +43,17 @@ def decided(connection: PsycopgConnection) -> Iterator[OrderFacts]:
 def expected_mails(connection: PsycopgConnection) -> Iterator[Fact]:
     for order in decided(connection):
         for version in range(1, order.version + 1):
-            yield Fact(order.order_ref, 100 * version, version, mail_body(order.order_ref, version))
+            yield Fact(order.subject_ref, 100 * version, version, mail_body(order.subject_ref, version))
 
 
 def expected_documents(connection: PsycopgConnection) -> Iterator[Fact]:
     for order in decided(connection):
-        body = document_body(order.order_ref, order.version)
-        yield Fact(order.order_ref, 100 * order.version, order.version, body)
+        body = document_body(order.subject_ref, order.version)
+        yield Fact(order.subject_ref, 100 * order.version, order.version, body)
 
 
 def planned_mails(connection: PsycopgConnection) -> Iterator[Fact]:
-    for order_ref, number, body, state in connection.execute("SELECT order_ref, number, body, state FROM effect"):
+    for order_ref, number, body, state in connection.execute("SELECT subject_ref, number, body, state FROM effect"):
         yield Fact(order_ref, number, number // 100, body, pending=state != "done")
 
 

@@ -91,7 +91,7 @@ class Town:
     @staticmethod
     def seam_record(connection: PsycopgConnection, order_ref: str, step: str, owner: Owner, version: int) -> None:
         connection.execute(
-            "INSERT INTO strangler.seam_record (order_ref, step, version, owner, epoch, inputs, intents)"
+            "INSERT INTO strangler.seam_record (subject_ref, step, version, owner, epoch, inputs, intents)"
             " VALUES (%s, %s, %s, %s, 2, '{}', %s)",
             (order_ref, step, version, owner.value, intents(order_ref, step, version)),
         )
@@ -108,7 +108,7 @@ class Town:
         """The shadows record what they would have done."""
         for step, schema in SCHEMAS.items():
             self.execute(
-                f"INSERT INTO {schema}.intent (order_ref, step, version, epoch, intents) VALUES (%s, %s, %s, 2, %s)",
+                f"INSERT INTO {schema}.intent (subject_ref, step, version, epoch, intents) VALUES (%s, %s, %s, 2, %s)",
                 order_ref, step, version, intents(order_ref, step, version),
             )  # fmt: skip
 
@@ -116,11 +116,12 @@ class Town:
         """The new side claims, indexes, plans the mail, and sends it if it says `done`."""
         for step, schema in SCHEMAS.items():
             self.execute(
-                f"INSERT INTO {schema}.claim (order_ref, step, number, kind, epoch) VALUES (%s, %s, %s, 'applied', 2)",
+                f"INSERT INTO {schema}.claim (subject_ref, step, number, kind, epoch)"
+                " VALUES (%s, %s, %s, 'applied', 2)",
                 order_ref, step, 100 * version,
             )  # fmt: skip
         self.execute(
-            "INSERT INTO notification.effect (order_ref, step, number, key, vendor, operation, body, state)"
+            "INSERT INTO notification.effect (subject_ref, step, number, key, vendor, operation, body, state)"
             " VALUES (%s, %s, %s, %s, 'mail', 'send', %s, %s)",
             order_ref, MAILING, 100 * version, effect_key(order_ref, MAILING, 100 * version),
             json.dumps(mail_body(order_ref, version)), state,
@@ -227,4 +228,4 @@ def counted(report: Report) -> Mapping[str, Mapping[str, int]]:
 
 
 def found(report: Report) -> set[tuple[str, str, int, str]]:
-    return {(one.step, one.order_ref, one.number, one.verdict.value) for one in report.judgements}
+    return {(one.step, one.subject_ref, one.number, one.verdict.value) for one in report.judgements}

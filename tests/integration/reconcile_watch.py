@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import Fact, FactReader, OrderFacts
+from strangler.facts import Fact, FactReader, SubjectFacts
 from strangler.plan import Plan
 from strangler.reconcile.sides import JudgedStep
 
@@ -22,7 +22,7 @@ def watched(
     assert last.check is not None
     check = replace(last.check, actual=_reader(JudgedStep.of(last).actual, new))
 
-    def orders(connection: PsycopgConnection) -> Iterator[OrderFacts]:
+    def orders(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
         yield from plan.subject.facts(connection)
         legacy.read()
 

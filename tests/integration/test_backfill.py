@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 __all__ = ["environ"]  # the fixture
 
 DOCUMENTS = "SELECT order_ref, version FROM search.document ORDER BY order_ref"
-CLAIMS = "SELECT order_ref, number, kind FROM search.claim ORDER BY 1, 2"
+CLAIMS = "SELECT subject_ref, number, kind FROM search.claim ORDER BY 1, 2"
 LOWEST = """
 SELECT coalesce(sum(lowest), 0)::int FROM
     (SELECT min(next_offset) AS lowest FROM search.position GROUP BY topic, partition) AS partitions"""
@@ -84,7 +84,7 @@ def test_stopped_anywhere_it_goes_on_where_it_stood(stack: Stack, database: str,
         passes(database, 6)
     again(environ, "backfill", "search")
     with psycopg.connect(database) as connection:  # as a crash before the last chunk of a partition leaves it
-        connection.execute("DELETE FROM search.claim WHERE order_ref = 'old-5'")
+        connection.execute("DELETE FROM search.claim WHERE subject_ref = 'old-5'")
         connection.execute("DELETE FROM search.document WHERE order_ref = 'old-5'")
         connection.execute("UPDATE strangler.backfill SET next_offset = next_offset - 1, finished_at = NULL")
     assert again(environ, "backfill", "search")["dispositions"].get("applied", 0) <= 1  # type: ignore[attr-defined]

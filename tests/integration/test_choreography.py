@@ -95,14 +95,14 @@ def test_orders_of_a_running_shop_end_or_are_under_way(
         assert shop.cancel("cancelled", "C1", ("A", 1)).status_code == 201
         # Legacy has reserved when the new side refuses: it gives back without an event.
         waiting = pool.submit(place, shop, "refused", ["payment"])
-        until(shop.dsn, "SELECT FROM strangler.continuation WHERE order_ref = 'refused'")
+        until(shop.dsn, "SELECT FROM strangler.continuation WHERE subject_ref = 'refused'")
         with psycopg.connect(shop.dsn) as new_side:
             new_side.execute(REFUSE, {"id": uuid7(), "outcome": json.dumps(REFUSALS["payment"])})
         say(shop.dsn, "refused", "payment", refused=True)
         assert waiting.result() == 402
         # Nobody answers this one.
         waiting = pool.submit(place, shop, "waiting", ["inventory"])
-        until(shop.dsn, "SELECT FROM strangler.continuation WHERE order_ref = 'waiting'")
+        until(shop.dsn, "SELECT FROM strangler.continuation WHERE subject_ref = 'waiting'")
 
         code, data = check(shop.dsn)
         say(shop.dsn, "waiting", "inventory")
@@ -125,10 +125,10 @@ def test_a_stuck_order_is_named_with_the_step_it_waits_for_and_what_explains_it(
     stored(connection, "slow", "pending")
     told(connection, "slow", "OrderReceived", "FraudCleared", "StockReserved", ago_s=121.0)
     connection.execute(
-        "INSERT INTO strangler.continuation (order_ref, waits_for, wait_until) VALUES ('slow', 'payment', now())"
+        "INSERT INTO strangler.continuation (subject_ref, waits_for, wait_until) VALUES ('slow', 'payment', now())"
     )
     connection.execute(
-        """INSERT INTO payment.effect (order_ref, step, number, key, vendor, operation, body, state, attempts)
+        """INSERT INTO payment.effect (subject_ref, step, number, key, vendor, operation, body, state, attempts)
            VALUES ('slow', 'payment', 100, 'slow:payment:100', 'payments', 'charge', '{}', 'unknown', 3)"""
     )
     stored(connection, "quick", "pending")

@@ -66,7 +66,7 @@ def test_only_a_context_whose_policy_says_so_gives_up_anything(database: str) ->
 
 OWNED = "recommendation=new"
 BASKETS = "SELECT order_ref FROM recommendation.basket ORDER BY 1"
-GIVEN_UP = "SELECT order_ref, clause FROM recommendation.claim WHERE kind = 'shed' ORDER BY 1"
+GIVEN_UP = "SELECT subject_ref, clause FROM recommendation.claim WHERE kind = 'shed' ORDER BY 1"
 SAMPLING = SERVICES["recommendation"].policy.clause("sampling.keep")
 # The counters against the baskets: what is made up for is counted once.
 UNEVEN = f"SELECT orders FROM recommendation.affinity WHERE orders <> (SELECT count(*) FROM ({BASKETS}) AS basket)"

@@ -18,9 +18,9 @@ VALUES (%s, 'new', '{}',
         jsonb_build_object('steps', jsonb_build_object(%s::text, jsonb_build_object('unknown', %s::int))),
         now() - %s * interval '1 s', now() - %s * interval '1 s')"""
 VERDICT = """
-INSERT INTO strangler.verdict (step, order_ref, number, class, owner, fields, detail, run_id)
+INSERT INTO strangler.verdict (step, subject_ref, number, class, owner, fields, detail, run_id)
 SELECT 'advice', %(order_ref)s, 100, %(class)s, 'new', '[]', '{}', run_id FROM strangler.reconciliation_run LIMIT 1
-ON CONFLICT (step, order_ref, number) DO UPDATE SET class = EXCLUDED.class"""
+ON CONFLICT (step, subject_ref, number) DO UPDATE SET class = EXCLUDED.class"""
 POLICY = replace(LOSSY, rebuild=("strangler", "rebuild", "advice"))
 
 

@@ -25,7 +25,7 @@ TAIL = ("notification", "search", "recommendation")
 MIXES = [mix for count in (1, 2, 3) for mix in itertools.combinations(MIDDLE, count)]
 OPEN = """SELECT pid, xact_start FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"""
-PENDING = "SELECT FROM strangler.continuation WHERE order_ref = %s AND state = 'waiting'"
+PENDING = "SELECT FROM strangler.continuation WHERE subject_ref = %s AND state = 'waiting'"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_with_any_mix_of_owners_each_step_runs_once_on_its_side(
         assert len(rows) == (step not in mix), step
     assert len(mails(shop, ref)) == (not tail)
     assert len(shop.rows("SELECT FROM legacy.search_document WHERE order_ref = %s", ref)) == (not tail)
-    states = shop.rows("SELECT DISTINCT state FROM strangler.continuation WHERE order_ref = %s", ref)
+    states = shop.rows("SELECT DISTINCT state FROM strangler.continuation WHERE subject_ref = %s", ref)
     assert states == [("done",)]
 
 
@@ -179,7 +179,7 @@ def test_without_an_outcome_in_time_the_answer_is_202_and_where_to_look(hasty: S
     assert answer.json() == {"order_ref": ref, "status": "pending", "version": 1, "total_minor": 950}
     assert (again.status_code, again.json()) == (202, answer.json())
     assert events(hasty, ref) == ["OrderReceived"]
-    given_up = "SELECT wait_until <= now() FROM strangler.continuation WHERE order_ref = %s"
+    given_up = "SELECT wait_until <= now() FROM strangler.continuation WHERE subject_ref = %s"
     assert hasty.rows(given_up, ref) == [(True,)]
 
 
@@ -203,7 +203,7 @@ def test_a_vendor_that_fails_after_the_pause_leaves_the_order_to_the_next_try(sh
         shop.turn("mail", error_share=0)
 
     assert (answer.status_code, answer.json()["status"]) == (202, "pending")
-    state = "SELECT state, wait_until <= now() FROM strangler.continuation WHERE order_ref = %s"
+    state = "SELECT state, wait_until <= now() FROM strangler.continuation WHERE subject_ref = %s"
     assert shop.rows(state, ref) == [("ready", True)]
     assert "OrderPlaced" not in events(shop, ref)
 
@@ -269,7 +269,7 @@ def test_a_hand_back_waits_for_an_earlier_step_that_the_new_side_has_not_ended(h
     place(hasty, ref, MIDDLE)
     hasty.hand_back("payment", ref)
 
-    sql = "SELECT waits_for, state FROM strangler.continuation WHERE order_ref = %s"
+    sql = "SELECT waits_for, state FROM strangler.continuation WHERE subject_ref = %s"
     assert hasty.rows(sql, ref) == [("inventory", "waiting")]
     assert say(hasty.dsn, ref, "fraud") == 0
     assert say(hasty.dsn, ref, "inventory") == 1

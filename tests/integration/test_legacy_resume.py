@@ -106,7 +106,7 @@ def test_a_late_outcome_places_the_order_once_however_often_it_is_delivered(town
 def test_one_outcome_after_the_other_goes_through_the_legacy_steps_between(town: Town, ref: str) -> None:
     town.place(ref, "fraud", "payment")
     town.publish(outcome(ref, "fraud"))
-    sql = "SELECT waits_for FROM strangler.continuation WHERE order_ref = %s AND state = 'waiting'"
+    sql = "SELECT waits_for FROM strangler.continuation WHERE subject_ref = %s AND state = 'waiting'"
     wait_until(lambda: town.shop.rows(sql, ref) == [("payment",)])
     held = "SELECT sku, pieces FROM inventory.stock_hold WHERE order_ref = %s ORDER BY sku"
     assert town.shop.rows(held, ref) == [("A", 1), ("B", 3)]
@@ -142,7 +142,7 @@ def test_a_vendor_that_fails_is_tried_again_until_the_rest_has_run(town: Town, r
     try:
         town.place(ref, *MIDDLE)
         town.publish(*[outcome(ref, step) for step in MIDDLE])
-        tried = "SELECT FROM strangler.continuation WHERE order_ref = %s AND attempts >= 2"
+        tried = "SELECT FROM strangler.continuation WHERE subject_ref = %s AND attempts >= 2"
         wait_until(lambda: town.shop.rows(tried, ref) != [])
         assert town.told(ref) == []
     finally:
@@ -163,7 +163,7 @@ def test_what_is_not_an_outcome_of_the_new_side_changes_nothing(town: Town, ref:
     )
     parked = "SELECT reason FROM resume.quarantine WHERE convert_from(key, 'UTF8') = %s"
     wait_until(lambda: town.shop.rows(parked, f"{ref}-broken") != [])
-    state = "SELECT state FROM strangler.continuation WHERE order_ref = %s AND waits_for = 'payment'"
+    state = "SELECT state FROM strangler.continuation WHERE subject_ref = %s AND waits_for = 'payment'"
     assert town.shop.rows(state, ref) == [("waiting",)]
     town.publish(outcome(ref, "payment"))
     town.until_is(ref, "placed")

@@ -33,7 +33,7 @@ def test_the_seam_records_what_legacy_did_in_the_plans_words(shop: Shop, ref: st
     placed(shop, ref, "epoch=3, search=shadow, recommendation=new")
     shop.cancel(ref, "C1", ("A", 1))
 
-    sql = "SELECT step, version, owner, intents FROM strangler.seam_record WHERE order_ref = %s AND step = ANY (%s)"
+    sql = "SELECT step, version, owner, intents FROM strangler.seam_record WHERE subject_ref = %s AND step = ANY (%s)"
     recorded = shop.rows(f"{sql} ORDER BY step, version", ref, ["notification", "search", "recommendation"])
     assert [(step, version, owner) for step, version, owner, _ in recorded] == [
         ("notification", 1, "legacy"),
@@ -68,7 +68,7 @@ def test_a_step_of_the_new_side_is_left_to_it(shop: Shop, ref: str) -> None:
     assert mails(shop, ref) == []
     for table in ("search_document", "basket", "notification"):
         assert shop.rows(f"SELECT FROM legacy.{table} WHERE order_ref = %s", ref) == []
-    sql = "SELECT DISTINCT step FROM strangler.seam_record WHERE order_ref = %s ORDER BY step"
+    sql = "SELECT DISTINCT step FROM strangler.seam_record WHERE subject_ref = %s ORDER BY step"
     assert shop.rows(sql, ref) == [("fraud",), ("inventory",), ("payment",)]
 
 
@@ -116,7 +116,7 @@ def oracle_of(shop: Shop, ref: str) -> dict[str, list[Fact]]:
 def facts_of(connection: PsycopgConnection, step: str, ref: str) -> list[Fact]:
     check = load_plan(Path("legacy_app/plan.py")).step(step).check
     assert check is not None
-    return [fact for fact in check.expected(connection) if fact.order_ref == ref]
+    return [fact for fact in check.expected(connection) if fact.subject_ref == ref]
 
 
 def test_the_oracle_says_the_same_as_a_person_with_a_pencil(shop: Shop, ref: str) -> None:
@@ -173,6 +173,6 @@ def test_the_oracle_knows_every_order_with_its_owners(shop: Shop, ref: str) -> N
     placed(shop, ref, OWNED)
 
     with psycopg.connect(shop.dsn) as connection:
-        (known,) = [facts for facts in oracle.orders(connection) if facts.order_ref == ref]
+        (known,) = [facts for facts in oracle.orders(connection) if facts.subject_ref == ref]
 
     assert (known.version, known.key, known.ownership.to_header()) == (1, ref, OWNED)

@@ -81,7 +81,7 @@ class Town:
             look = Look(step, legacy, StepFrontier(), new, read_ledger(step, addresses))
             hearing = Hearing(look)
             found = [*hearing.first_look(lambda _: True), *hearing.second_look(Backwards(legacy, new), look)]
-        return {judged[0].order_ref: {one.number: one.verdict.value for one in judged} for judged in found}
+        return {judged[0].subject_ref: {one.number: one.verdict.value for one in judged} for judged in found}
 
     def plant(self, kind: str, ref: str) -> tuple[str, str, int, str]:
         with psycopg.connect(self.dsn) as connection:

@@ -60,7 +60,7 @@ def test_a_mail_goes_from_kafka_to_the_vendor_once(
     published(environ, *events, *events, placed("shadowed", "notification=shadow"), placed("legacy"))
     done = "SELECT count(*) FROM notification.effect WHERE state = 'done'"
     wait_until(lambda: rows(database, done) == [(5,)])
-    wait_until(lambda: rows(database, "SELECT order_ref FROM notification.intent") == [("shadowed",)])
+    wait_until(lambda: rows(database, "SELECT subject_ref FROM notification.intent") == [("shadowed",)])
     assert process.terminate(60) == 0
     assert vendor.asked == {f"o{number}:notification:100": 1 for number in range(5)}
     told = rows(database, "SELECT aggregatetype, type, count(*) FROM outbox.readable GROUP BY 1, 2")
@@ -77,7 +77,7 @@ def test_an_unknown_event_is_quarantined_with_the_later_ones_of_its_order(
     wait_until(lambda: rows(database, parked) == [(2,)])
     wait_until(lambda: rows(database, "SELECT order_ref FROM search.document") == [("fine",)])
     assert process.terminate(60) == 0
-    assert rows(database, "SELECT order_ref FROM search.claim") == [("fine",)]
+    assert rows(database, "SELECT subject_ref FROM search.claim") == [("fine",)]
 
 
 def test_the_order_context_follows_all_topics_without_a_vendor(

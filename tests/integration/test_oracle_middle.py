@@ -161,7 +161,7 @@ def test_an_order_is_refused_for_velocity_only_where_its_customer_had_ordered_so
     connection = place("rejected", "fraud")
     connection.execute("DELETE FROM legacy.velocity")
     connection.execute(PAST, (orders,))
-    _, decision = (fact for fact in oracle_middle.expected_scores(connection) if fact.order_ref == "o")
+    _, decision = (fact for fact in oracle_middle.expected_scores(connection) if fact.subject_ref == "o")
 
     assert decision.fields["verdict"] == verdict
     assert bool(decision.open_fields) is bool(open_fields)
@@ -174,12 +174,12 @@ def test_what_came_before_an_order_is_counted_again_from_the_orders_themselves(p
     connection.execute("UPDATE legacy.velocity SET amount_minor = 7, counted_at = now()")
     connection.execute(PAST, (2,))
     connection.execute("INSERT INTO legacy.velocity VALUES ('ghost', '17', 1, now() - interval '1 min')")
-    facts = {fact.order_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
+    facts = {fact.subject_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
 
     assert (facts["o"]["recent_orders"], facts["o"]["recent_minor"]) == (2, 200)
     connection.execute("UPDATE strangler.authority SET holder = 'new' WHERE resource = 'velocity'")
     connection.execute("INSERT INTO strangler.authority VALUES ('velocity', 'new') ON CONFLICT DO NOTHING")
-    facts = {fact.order_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
+    facts = {fact.subject_ref: fact.fields for fact in oracle_middle.expected_scores(connection) if fact.number == 101}
     assert facts["o"]["recent_orders"] == "not counted"
 
 

@@ -65,7 +65,7 @@ def test_orders_are_charged_once_and_declined_ones_never(database: str, vendors:
     assert [vendors.asked("payments", ref) for ref in (a, b, c)] == [{key_of(a): 1}, {key_of(b): 1}, {}]
     taken = [(ref, amount, state) for ref, _, amount, state in rows(database, PAYMENTS)]
     assert taken == [(a, 1645, "taken"), (b, 1645, "taken")]
-    states = dict(rows(database, "SELECT order_ref, state FROM payment.effect"))
+    states = dict(rows(database, "SELECT subject_ref, state FROM payment.effect"))
     assert states == {a: "done", b: "done", c: "refused"}
 
 

@@ -114,7 +114,7 @@ def test_what_an_earlier_release_called_missing_too_early_is_corrected_and_said(
         " VALUES ('00000000-0000-0000-0000-000000000001', 'new', '{}', '{}', now(), now())"
     )
     town.execute(
-        "INSERT INTO strangler.verdict (step, order_ref, number, class, owner, fields, detail, run_id)"
+        "INSERT INTO strangler.verdict (step, subject_ref, number, class, owner, fields, detail, run_id)"
         " VALUES (%s, 'order-1', 100, 'missing', 'shadow', '[]', '{}', '00000000-0000-0000-0000-000000000001')",
         INDEXING,
     )

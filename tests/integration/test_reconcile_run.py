@@ -29,16 +29,16 @@ def settle(town: Town, owner: Owner, *order_refs: str) -> None:
 FAULTS = {
     "lost mail": "DELETE FROM town.ledger WHERE order_ref = 'n-lost'",
     "other total": "UPDATE town.ledger SET body = body || '{\"total_minor\": 101}' WHERE order_ref = 'n-wrong'",
-    "foreign mail": "UPDATE notification.claim SET step = 'another' WHERE order_ref = 'n-foreign'",
-    "both": "INSERT INTO strangler.seam_record (order_ref, step, version, owner, epoch, inputs, intents)"
+    "foreign mail": "UPDATE notification.claim SET step = 'another' WHERE subject_ref = 'n-foreign'",
+    "both": "INSERT INTO strangler.seam_record (subject_ref, step, version, owner, epoch, inputs, intents)"
     " VALUES ('n-both', 'indexing', 1, 'legacy', 2, '{}', '[]')",
     "wrong row": "UPDATE search.document SET body = jsonb_set(body, '{text}', '\"mug\"') WHERE order_ref = 'n-row'",
     "no row": "DELETE FROM search.document WHERE order_ref = 'n-none'",
-    "no decision": "DELETE FROM search.intent WHERE order_ref = 's-none'",
+    "no decision": "DELETE FROM search.intent WHERE subject_ref = 's-none'",
     "other decision": "UPDATE search.intent SET intents = jsonb_set(intents, '{0,body,text}', 'null')"
-    " WHERE order_ref = 's-other'",
-    "no record": "DELETE FROM strangler.seam_record WHERE order_ref = 'l-none' AND step = 'indexing'",
-    "intruder": "INSERT INTO search.claim (order_ref, step, number, kind, epoch)"
+    " WHERE subject_ref = 's-other'",
+    "no record": "DELETE FROM strangler.seam_record WHERE subject_ref = 'l-none' AND step = 'indexing'",
+    "intruder": "INSERT INTO search.claim (subject_ref, step, number, kind, epoch)"
     " VALUES ('l-claimed', 'indexing', 100, 'applied', 2)",
     "orphan": "INSERT INTO town.ledger (key, order_ref, body)"
     " VALUES ('o:mailing:100', 'ghost', '{\"template\": \"x\"}')",
@@ -73,10 +73,10 @@ def test_every_planted_fault_is_found_with_its_class_and_nothing_else(town: Town
     assert found(report) == MUST
     assert report.exit_code == 1
     assert report.by_owner[MAILING] == {"legacy": 4, "shadow": 3, "new": 8, "none": 1}
-    stored = town.execute("SELECT step, order_ref, number, class FROM strangler.verdict WHERE class <> 'match'")
+    stored = town.execute("SELECT step, subject_ref, number, class FROM strangler.verdict WHERE class <> 'match'")
     assert set(stored) == MUST
     ((fields, detail),) = town.execute(
-        "SELECT fields, detail FROM strangler.verdict WHERE order_ref = 'n-wrong' AND step = 'mailing'"
+        "SELECT fields, detail FROM strangler.verdict WHERE subject_ref = 'n-wrong' AND step = 'mailing'"
     )
     assert fields == ["total_minor"]
     assert detail == {"reason": Reason.OTHER_FIELDS, "total_minor": {"expected": 100, "actual": 101}}
@@ -92,14 +92,14 @@ def test_a_verdict_is_final_and_an_audit_says_what_changed(town: Town) -> None:
     assert found(later) == {(MAILING, "new-2", 100, "duplicate")}
     audit = town.judge(everything=True)
     assert counted(audit) == {MAILING: {"missing": 1, "duplicate": 1}, INDEXING: {"match": 2}}
-    assert {(one.order_ref, one.before, one.after) for one in audit.changes} == {("new-1", "match", "missing")}
+    assert {(one.subject_ref, one.before, one.after) for one in audit.changes} == {("new-1", "match", "missing")}
     assert town.judge().standing[MAILING].total() == 2
     town.mail("new-1", 1)
     town.execute("DELETE FROM town.ledger WHERE key = 'twice'")
     healed = town.judge(everything=True)
     assert (healed.exit_code, len(healed.changes), counted(healed)[MAILING]) == (0, 2, {"match": 2})
     ((before,),) = town.execute(
-        "SELECT detail ->> 'before' FROM strangler.verdict WHERE order_ref = 'new-1' AND step = 'mailing'"
+        "SELECT detail ->> 'before' FROM strangler.verdict WHERE subject_ref = 'new-1' AND step = 'mailing'"
     )
     assert before == "missing"
 
@@ -179,7 +179,7 @@ def test_while_a_transaction_stays_open_nothing_is_called_an_orphan(town: Town) 
 def test_a_request_that_the_facade_still_awaits_may_bring_its_order(town: Town) -> None:
     town.mail("early-1", 1)
     town.execute(
-        "INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)"
+        "INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)"
         " VALUES ('shop', 'k', '', 'early-1', 'started', now() + interval '1 minute', now() + interval '1 day')"
     )
     assert found(town.judge()) == set()

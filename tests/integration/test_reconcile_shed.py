@@ -19,7 +19,7 @@ from tests.integration.reconcile_town import Town, counted, found
 from tests.unit.policies import LOSSY
 
 CLAUSE = LOSSY.clause("sampling.keep")
-GIVE_UP = "UPDATE search.claim SET kind = 'shed', clause = %s WHERE order_ref = %s AND number = %s"
+GIVE_UP = "UPDATE search.claim SET kind = 'shed', clause = %s WHERE subject_ref = %s AND number = %s"
 DELETE = "DELETE FROM search.document WHERE order_ref = %s"
 
 

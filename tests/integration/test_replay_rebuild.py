@@ -84,7 +84,7 @@ def test_a_replay_brings_back_what_was_lost_and_does_nothing_twice(
     before = rows(database, DOCUMENTS)
     with psycopg.connect(database) as connection:
         connection.execute("DELETE FROM search.document WHERE order_ref IN ('o1', 'o2')")
-        connection.execute("DELETE FROM search.claim WHERE order_ref IN ('o1', 'o2')")
+        connection.execute("DELETE FROM search.claim WHERE subject_ref IN ('o1', 'o2')")
 
     tried = again(environ, "replay", "search", "--from-start", "--dry-run")
     assert (tried["dispositions"], len(rows(database, DOCUMENTS))) == ({"applied": 2, "duplicate": 4}, 4)

@@ -24,7 +24,7 @@ def write(ref: str, version: int, /, **values: Json) -> NumberedWrite:
 
 def seats(database: str) -> Mapping[str, Fact]:
     with connect(database, "search") as connection:
-        return {fact.order_ref: fact for fact in SEATS.facts(connection)}
+        return {fact.subject_ref: fact for fact in SEATS.facts(connection)}
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def claimed(dsn: str, *wanted: Claim) -> list[ClaimResult]:
 
 def handed_back(dsn: str, order_ref: str) -> TombstoneResult:
     with connect(dsn, "search") as connection:
-        return tombstone(connection, order_ref=order_ref, step="search", epoch=8)
+        return tombstone(connection, subject_ref=order_ref, step="search", epoch=8)
 
 
 def test_eight_threads_win_each_claim_once(database: str) -> None:
@@ -34,11 +34,11 @@ def test_eight_threads_win_each_claim_once(database: str) -> None:
         mine = wanted[turn:] + wanted[:turn]
         start.wait()
         results = claimed(database, *mine)
-        return [(one.order_ref, one.number) for one, result in zip(mine, results, strict=True) if result is WON]
+        return [(one.subject_ref, one.number) for one, result in zip(mine, results, strict=True) if result is WON]
 
     with ThreadPoolExecutor(8) as pool:
         wins = Counter(key for keys in pool.map(compete, range(8)) for key in keys)
-    assert wins == {(one.order_ref, one.number): 1 for one in wanted}
+    assert wins == {(one.subject_ref, one.number): 1 for one in wanted}
     assert rows(database, "SELECT count(*), min(epoch), max(kind) FROM search.claim") == [(40, 7, "applied")]
 
 
@@ -59,7 +59,7 @@ def test_a_tombstone_refuses_every_version_of_a_zombie(database: str) -> None:
     assert claimed(database, Claim("o1", 100, 7), Claim("o1", 200, 7)) == [HANDED_BACK, HANDED_BACK]
     assert claimed(database, Claim("o1", 200, 7)) == [HANDED_BACK]
     assert handed_back(database, "o1") is TombstoneResult.ALREADY
-    assert rows(database, "SELECT order_ref, number, kind, epoch FROM search.claim") == [("o1", 100, "tombstone", 8)]
+    assert rows(database, "SELECT subject_ref, number, kind, epoch FROM search.claim") == [("o1", 100, "tombstone", 8)]
 
 
 def test_a_started_order_is_not_handed_back(database: str) -> None:
@@ -75,13 +75,13 @@ def test_an_order_of_which_only_a_later_version_was_seen_has_started(database: s
 
 def test_another_step_of_the_order_is_another_matter(database: str) -> None:
     with connect(database, "search") as connection:
-        tombstone(connection, order_ref="o1", step="else", epoch=8)
+        tombstone(connection, subject_ref="o1", step="else", epoch=8)
     assert claimed(database, Claim("o1", 100, 7)) == [WON]
 
 
 def test_a_batch_that_waits_for_a_tombstone_loses_the_later_versions_too(database: str) -> None:
     with connect(database, "search") as moving, ThreadPoolExecutor(1) as pool:
-        assert tombstone(moving, order_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
+        assert tombstone(moving, subject_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
         zombie = pool.submit(claimed, database, Claim("o1", 100, 7), Claim("o1", 200, 7), Claim("o2", 100, 7))
         wait_until(lambda: waiting_backends(database) == 1)
         moving.commit()
@@ -112,7 +112,7 @@ def shed_by(dsn: str, *wanted: Claim, clause: str = "policy:recommendation.sampl
         shed(connection, "recommendation", wanted, clause)
 
 
-KINDS = "SELECT order_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
+KINDS = "SELECT subject_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
 
 
 def test_what_was_shed_is_taken_over_once(database: str) -> None:
@@ -138,6 +138,6 @@ def test_an_order_of_which_something_was_shed_has_started(database: str, number:
     """It stays the new side's: a replay there makes up for it."""
     shed_by(database, Claim("o1", number, 7))
     with connect(database, "recommendation") as connection:
-        assert tombstone(connection, order_ref="o1", step="recommendation", epoch=8) is TombstoneResult.STARTED
+        assert tombstone(connection, subject_ref="o1", step="recommendation", epoch=8) is TombstoneResult.STARTED
         assert claimed_orders(connection, "recommendation", ["o1", "o2"]) == {"o1": True}
         assert claim(connection, "recommendation", [Claim("o1", 100, 7), Claim("o1", 200, 7)]) == [WON, WON]

@@ -43,7 +43,7 @@ def calling(event: Event) -> Sequence[Intent]:
 
 def concluding(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Sequence[Intent]:
     said = {"ending": ending.value, "status": outcome["status"], "note": effect.carry["note"]}
-    return [Write("document", {"order_ref": effect.order_ref, **said}), Emit("MailEnded", said)]
+    return [Write("document", {"order_ref": effect.subject_ref, **said}), Emit("MailEnded", said)]
 
 
 def sent(dsn: str, vendor: MailServer, conclude: Conclude) -> None:
@@ -158,7 +158,7 @@ def test_an_event_that_says_nothing_to_the_step_leaves_no_trace(database: str) -
     with connect(database, "search") as connection:
         became = handler(connection, received(events))
     assert became == [Disposition.APPLIED, Disposition.NOT_OWNER, Disposition.RECORDED]
-    assert rows(database, "SELECT order_ref, number FROM search.claim") == [("a", 100)]
+    assert rows(database, "SELECT subject_ref, number FROM search.claim") == [("a", 100)]
 
 
 def test_two_events_of_one_version_have_claims_and_numbers_of_their_own(database: str) -> None:

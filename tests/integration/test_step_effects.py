@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
 KEY = "a:notification:100"
-STATES = "SELECT state FROM notification.effect ORDER BY order_ref"
+STATES = "SELECT state FROM notification.effect ORDER BY subject_ref"
 OUTCOMES = "SELECT aggregatetype, aggregateid, aggregate_version, type FROM outbox.readable ORDER BY aggregateid"
 
 

@@ -28,6 +28,6 @@ def test_an_order_that_was_handed_back_and_an_event_that_says_nothing_are_not_wa
     database: str,
 ) -> None:
     with connect(database, "search") as connection:
-        tombstone(connection, order_ref="a", step="search", epoch=7)
+        tombstone(connection, subject_ref="a", step="search", epoch=7)
     unknown = of_type(cancelled("b", "search=new"), "OrderRejected")
     assert newest(database, cancelled("a", "search=new"), unknown) == {}

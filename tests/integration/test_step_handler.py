@@ -43,8 +43,8 @@ def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:
     )
     assert dispositions == [APPLIED, RECORDED, NOT_OWNER, NOT_OWNER]
     assert rows(database, "SELECT order_ref, version FROM search.document") == [("new", 1)]
-    assert rows(database, "SELECT order_ref, number, kind, epoch FROM search.claim") == [("new", 100, "applied", 7)]
-    recorded = rows(database, "SELECT order_ref, version, epoch, intents -> 0 ->> 'target' FROM search.intent")
+    assert rows(database, "SELECT subject_ref, number, kind, epoch FROM search.claim") == [("new", 100, "applied", 7)]
+    recorded = rows(database, "SELECT subject_ref, version, epoch, intents -> 0 ->> 'target' FROM search.intent")
     assert recorded == [("shadow", 1, 7, "document")]
 
 
@@ -76,10 +76,10 @@ def test_a_version_in_which_the_step_wants_nothing_is_claimed_all_the_same(datab
 
 def test_a_tombstone_refuses_a_zombie(database: str) -> None:
     with connect(database, "notification") as connection:
-        tombstone(connection, order_ref="a", step="notification", epoch=8)
+        tombstone(connection, subject_ref="a", step="notification", epoch=8)
     events = placed("a", "notification=new"), cancelled("a", "notification=new"), placed("b", "notification=new")
     assert handle(database, "notification", *events) == [NOT_OWNER, NOT_OWNER, APPLIED]
-    assert rows(database, "SELECT order_ref FROM notification.effect") == [("b",)]
+    assert rows(database, "SELECT subject_ref FROM notification.effect") == [("b",)]
 
 
 def test_a_rollback_takes_claim_and_effects_along(database: str) -> None:
@@ -168,7 +168,7 @@ def test_more_intents_than_an_event_has_numbers_for_are_poison(database: str) ->
 
 CLAUSE = "policy:recommendation.sampling.keep=0.25"
 OWNED = "recommendation=new"
-CLAIMS = "SELECT order_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
+CLAIMS = "SELECT subject_ref, number, kind, clause FROM recommendation.claim ORDER BY 1, 2"
 BASKETS = "SELECT order_ref, version FROM recommendation.basket ORDER BY 1"
 
 
@@ -182,14 +182,14 @@ def test_what_is_given_up_is_claimed_and_not_done_by_whoever_owns_it(database: s
     assert given_up(database, *events) == [Disposition.SHED, RECORDED, NOT_OWNER]
     assert rows(database, CLAIMS) == [("new", 100, "shed", CLAUSE)]
     assert rows(database, BASKETS) == []
-    assert rows(database, "SELECT order_ref FROM recommendation.intent") == [("shadow",)]
+    assert rows(database, "SELECT subject_ref FROM recommendation.intent") == [("shadow",)]
 
 
 def test_what_is_done_or_handed_back_cannot_be_given_up(database: str) -> None:
     done, gone = placed("done", OWNED), placed("gone", OWNED)
     assert handle(database, "recommendation", done) == [APPLIED]
     with connect(database, "recommendation") as connection:
-        tombstone(connection, order_ref="gone", step="recommendation", epoch=8)
+        tombstone(connection, subject_ref="gone", step="recommendation", epoch=8)
     assert given_up(database, done, gone) == [DUPLICATE, NOT_OWNER]
     assert [kind for _, _, kind, _ in rows(database, CLAIMS)] == ["applied", "tombstone"]
 

@@ -150,7 +150,7 @@ def test_what_was_taken_before_an_error_is_sent(database: str) -> None:
     mail, post = MoodyVendor(Answer(AnswerKind.DONE)), MoodyVendor(AWAY)
     plan(database, 2)
     with connect(database, "notification") as connection:
-        connection.execute("UPDATE effect SET vendor = 'post' WHERE order_ref = 'o1'")
+        connection.execute("UPDATE effect SET vendor = 'post' WHERE subject_ref = 'o1'")
         connection.execute(TAKES_NOTHING)
     with sending(database, mail, NEVER, BudgetRule(floor_per_s=1000.0), others={"post": post}):
         wait_until(lambda: rows(database, DONE) == [(1,)], lambda: "before its lease ends", within_s=3)

@@ -17,13 +17,13 @@ from strangler.step.intents import Call, Intent
 from strangler.step.seam import seam
 from tests.integration.contexts import rows
 
-RECORDS = "SELECT order_ref, step, version, owner, epoch, intents FROM strangler.seam_record"
+RECORDS = "SELECT subject_ref, step, version, owner, epoch, intents FROM strangler.seam_record"
 SENT = [{"kind": "call", "target": "mail.send", "body": {"to": "a", "urgent": True}}]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    order_ref: str = "o1"
+    subject_ref: str = "o1"
     version: int = 1
     ownership: str = ""
 
@@ -69,7 +69,7 @@ def test_legacy_and_shadow_run_and_are_recorded(database: str, ownership: str, o
         assert notify(connection, Order(ownership=ownership), "a", urgent=True) == "sent to a"
     assert rows(database, RECORDS) == [("o1", "notification", 1, owner, epoch, SENT)]
     inputs, outcome = rows(database, "SELECT inputs, outcome FROM strangler.seam_record")[0]
-    assert inputs == {"order": {"order_ref": "o1", "version": 1}, "arguments": {"to": "a", "urgent": True}}
+    assert inputs == {"subject": {"subject_ref": "o1", "version": 1}, "arguments": {"to": "a", "urgent": True}}
     assert outcome == {"result": "sent to a"}
 
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from strangler.errors import BadPlan
-from strangler.facts import OrderFacts
+from strangler.facts import SubjectFacts
 from strangler.ownership import ALL_LEGACY, Owner, Ownership
 from strangler.plan import Plan, Route, Step, Subject
 
@@ -30,9 +30,9 @@ def test_every_row_is_a_subject_with_its_version_and_owners(database: str) -> No
         connection.execute('CREATE SCHEMA "Desk"')
         connection.execute(BOOKINGS)
         assert list(subject.facts(connection)) == [
-            OrderFacts("a", 0, ALL_LEGACY, "a", undecided=True),
-            OrderFacts("b", 2, Ownership(3, {"mail": Owner.NEW}), "b"),
-            OrderFacts("c", 2, ALL_LEGACY, "c", "payment"),
+            SubjectFacts("a", 0, ALL_LEGACY, "a", undecided=True),
+            SubjectFacts("b", 2, Ownership(3, {"mail": Owner.NEW}), "b"),
+            SubjectFacts("c", 2, ALL_LEGACY, "c", "payment"),
         ]
 
 

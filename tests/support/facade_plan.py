@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import OrderFacts
+from strangler.facts import SubjectFacts
 from strangler.plan import Plan, Route, Step, Subject
 
 
-def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
+def no_orders(_connection: PsycopgConnection) -> Iterable[SubjectFacts]:
     return ()
 
 

@@ -111,7 +111,7 @@ def _blind(legacy: LegacySnapshot) -> LegacySnapshot:
 
 def findings(judgements: list[Judgement]) -> set[tuple[int, str]]:
     """Final ones that are no match."""
-    assert {one.order_ref for one in judgements} <= {REF}
+    assert {one.subject_ref for one in judgements} <= {REF}
     return {
         (one.number, one.verdict.value)
         for one in judgements

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.ownership import Owner, Ownership
 from strangler.reconcile.case import Acted
 from strangler.reconcile.sides import LegacySnapshot, LegacyStep, NewSnapshot
@@ -94,7 +94,7 @@ class World:
     # What the judge reads, each at one moment
 
     def legacy(self) -> LegacySnapshot:
-        order = OrderFacts(REF, self._versions(), Ownership(3, {STEP[self.mails]: self._owner()}), REF)
+        order = SubjectFacts(REF, self._versions(), Ownership(3, {STEP[self.mails]: self._owner()}), REF)
         order = replace(order, undecided=self.undecided, rejected_by="other" if self.rejected else "")
         back = {"run": "tombstoned"}.get(self.back, self.back if self.back != "claimed" else "")
         of_step = LegacyStep({REF: self._oracle()}, {REF: list(self.seam.values())}, {REF: back} if back else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from strangler.facts import KIND, TARGET, Fact, OrderFacts
+from strangler.facts import KIND, TARGET, Fact, SubjectFacts
 from strangler.ownership import Owner, Ownership
 from strangler.reconcile.case import Acted, Case, LegacySide, NewSide, Rules, State
 from strangler.reconcile.compare import judge
@@ -23,7 +23,7 @@ def mail(version: int = 1, template: str = "placed", *, number: int | None = Non
 
 
 def pending(fact: Fact) -> Fact:
-    return Fact(fact.order_ref, fact.number, fact.version, fact.fields, pending=True)
+    return Fact(fact.subject_ref, fact.number, fact.version, fact.fields, pending=True)
 
 
 def document(version: int, **fields: Json) -> Fact:
@@ -32,7 +32,9 @@ def document(version: int, **fields: Json) -> Fact:
 
 def acted(version: int, *facts: Fact, marks: Mapping[str, str] = CALL) -> Acted:
     """What a seam or a shadow wrote down: the body and the intent's own words."""
-    return Acted(version, tuple(Fact(fact.order_ref, fact.number, version, {**fact.fields, **marks}) for fact in facts))
+    return Acted(
+        version, tuple(Fact(fact.subject_ref, fact.number, version, {**fact.fields, **marks}) for fact in facts)
+    )
 
 
 def case(
@@ -60,7 +62,7 @@ def case(
     """An order of this owner; None: there is no such order. New-side orders have claimed what they did."""
     order = None
     if owner is not None:
-        order = OrderFacts(REF, version, Ownership(epoch, {rules.step: owner}), REF, rejected_by, undecided)
+        order = SubjectFacts(REF, version, Ownership(epoch, {rules.step: owner}), REF, rejected_by, undecided)
     if claims is None:
         claims = {number * 100: "applied" for number in range(1, version + 1)} if owner is Owner.NEW else {}
     legacy = LegacySide(order, oracle, seam, handed_back, in_flight)

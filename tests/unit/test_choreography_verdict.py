@@ -118,7 +118,7 @@ def test_people_read_first_what_denies_the_graph_then_what_is_stuck() -> None:
     standings = [*Standing]
     verdicts = [Verdict(f"o{index}", standing) for index, standing in enumerate(standings)]
     verdicts.append(Verdict("slow", Standing.DONE, late=True))
-    shown = [(one.standing, one.order_ref) for one in worst_first(verdicts)]
+    shown = [(one.standing, one.subject_ref) for one in worst_first(verdicts)]
     assert [standing for standing, _ in shown] == [
         Standing.CONTRADICTION,
         Standing.STUCK,

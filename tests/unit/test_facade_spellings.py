@@ -37,7 +37,7 @@ def test_no_spelling_of_an_owned_request_slips_past(merge_slashes: bool, strict_
             return
         assert isinstance(match, Owned), (method, target)
         route, values = found
-        assert (match.route, match.order_ref) == (route, None if route.creates else values["ref"])
+        assert (match.route, match.subject_ref) == (route, None if route.creates else values["ref"])
 
     judged_alike()
     assert sum(owned.values()) > 0.25 * len(owned)  # else the router had little to say

@@ -110,7 +110,7 @@ def test_what_servers_read_differently_is_refused_for_every_route(method: str, t
 )
 def test_the_reference_is_the_one_that_the_application_sees(target: str, order_ref: str, canonical: str) -> None:
     match = owned(target)
-    assert (match.order_ref, match.canonical) == (order_ref, canonical)
+    assert (match.subject_ref, match.canonical) == (order_ref, canonical)
 
 
 @pytest.mark.parametrize("target", ["/orders/R%2F1/cancellations", "/orders/%2FR/cancellations"])
@@ -148,27 +148,27 @@ def test_a_route_of_one_spelling_refuses_the_others(target: str) -> None:
 def test_letter_case_counts_unless_the_plan_says_otherwise() -> None:
     free = Route("POST /orders/{ref}/cancellations", case_insensitive=True)
     match = owned("/Orders/Ab/CANCELLATIONS", free)
-    assert (match.order_ref, match.canonical, match.certain) == ("Ab", "/orders/Ab/cancellations", False)
+    assert (match.subject_ref, match.canonical, match.certain) == ("Ab", "/orders/Ab/cancellations", False)
 
 
 @pytest.mark.parametrize("target", ["/carts/a/close/", "/carts/a/close", "/carts//a/close", "/carts%2Fa/close/"])
 def test_a_route_may_end_in_a_slash(target: str) -> None:
     match = owned(target, Route("PUT /carts/{ref}/close/"), method="PUT")
-    assert (match.order_ref, match.canonical) == ("a", "/carts/a/close/")
+    assert (match.subject_ref, match.canonical) == ("a", "/carts/a/close/")
     assert match.certain == (target == "/carts/a/close/")
 
 
 @pytest.mark.parametrize("target", ["/f/a/b%2Fc/x", "/f/a%2Fb/c/x", "//f/a/b/c/x"])
 def test_a_path_placeholder_takes_several_segments(target: str) -> None:
     match = owned(target, Route("POST /f/{ref:path}/x"))
-    assert (match.order_ref, match.canonical) == ("a/b/c", "/f/a/b/c/x")
+    assert (match.subject_ref, match.canonical) == ("a/b/c", "/f/a/b/c/x")
 
 
 @pytest.mark.parametrize("path", ["/zam\xf3wienia/\u017c {ref}", "/zam%c3%b3wienia/%C5%BC%20{ref}"])
 @pytest.mark.parametrize("target", ["/zam%C3%B3wienia/%C5%BC%20a", "/zam%c3%b3wienia/%c5%bc%20%61"])
 def test_a_route_may_need_escapes(path: str, target: str) -> None:
     match = owned(target, Route(f"POST {path}", spelling="exact"))
-    assert (match.order_ref, match.canonical, match.certain) == ("a", "/zam%C3%B3wienia/%C5%BC%20a", True)
+    assert (match.subject_ref, match.canonical, match.certain) == ("a", "/zam%C3%B3wienia/%C5%BC%20a", True)
 
 
 def test_the_root_may_be_owned() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.port import TopicPartition
 from strangler.contexts import Context
-from strangler.facts import Fact, LedgerReader, OrderFacts, Verdict
+from strangler.facts import Fact, LedgerReader, SubjectFacts, Verdict
 from strangler.ownership import Owner, Ownership
 from strangler.plan import Check
 from strangler.reconcile.canonical import canonical
@@ -75,7 +75,7 @@ def test_without_a_frontier_nothing_is_ever_called_missing(world: World, faults:
 def test_any_set_of_passed_lanes_leaves_the_others_late(passed: int, early: set[int], mails: bool) -> None:
     """Orders of passed lanes are done, some of the others too: not one of them is missing."""
     hearing = town(passed, early, mails=mails)
-    judged = {one.order_ref: one for found in hearing.first_look(lambda _: True) for one in found}
+    judged = {one.subject_ref: one for found in hearing.first_look(lambda _: True) for one in found}
 
     assert not hearing.again
     assert len(judged) == 60
@@ -94,7 +94,7 @@ def town(passed: int, early: set[int], *, mails: bool) -> Hearing:
     ledger: LedgerReader | None = (lambda _: []) if mails else None
     rules = replace(MAIL, stateful=not mails)
     step = JudgedStep(MAIL.step, Context("c", "g", ("order",)), replace(check, ledger=ledger), rules)
-    orders = {ref: OrderFacts(ref, 1, Ownership(3, {MAIL.step: Owner.NEW}), ref) for ref in refs}
+    orders = {ref: SubjectFacts(ref, 1, Ownership(3, {MAIL.step: Owner.NEW}), ref) for ref in refs}
     legacy = LegacySnapshot(orders, {MAIL.step: LegacyStep(facts, {}, {})}, frozenset())
     lanes = [Lane(State.PASSED if passed >> lane & 1 else State.BEHIND) for lane in range(LANES)]
     frontier = StepFrontier({"t": 1}, {TopicPartition("t", 0): lanes})

@@ -103,7 +103,7 @@ def test_an_audit_says_all_again_and_names_what_changed() -> None:
     report, docket = hold(again, stored, everything=True)
 
     assert report.counts[STEP] == {Verdict.MISMATCH: 1, Verdict.MATCH: 2}
-    assert {(change.order_ref, change.before, change.after) for change in report.changes} == {
+    assert {(change.subject_ref, change.before, change.after) for change in report.changes} == {
         ("order-1", "match", "mismatch"),
         ("order-2", "missing", "match"),
     }

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.connection import PsycopgConnection
-from strangler.facts import OrderFacts
+from strangler.facts import SubjectFacts
 from strangler.local.system import addresses, in_order, slot_of
 from strangler.plan import Plan, Process, Route, Step, Subject
 
 
-def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
+def no_orders(_connection: PsycopgConnection) -> Iterable[SubjectFacts]:
     return []
 
 

@@ -12,34 +12,34 @@ depends_on = None
 # has acted. Who acts later takes it over, and the clause stays.
 CLAIM = """
 CREATE TABLE {schema}.claim (
-    order_ref  text        NOT NULL,
+    subject_ref  text        NOT NULL,
     step       text        NOT NULL,
     number     integer     NOT NULL,
     kind       text        NOT NULL CHECK (kind IN ('applied', 'tombstone', 'backfilled', 'shed')),
     epoch      bigint      NOT NULL,
     claimed_at timestamptz NOT NULL DEFAULT now(),
     clause     text,
-    PRIMARY KEY (order_ref, step, number),
+    PRIMARY KEY (subject_ref, step, number),
     CONSTRAINT claim_clause_check CHECK (kind <> 'shed' OR clause IS NOT NULL)
 )"""
 
 # What a shadow would have done, for the comparator.
 INTENT = """
 CREATE TABLE {schema}.intent (
-    order_ref   text        NOT NULL,
+    subject_ref   text        NOT NULL,
     step        text        NOT NULL,
     version     bigint      NOT NULL,
     epoch       bigint      NOT NULL,
     intents     jsonb       NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (order_ref, step, version)
+    PRIMARY KEY (subject_ref, step, version)
 )"""
 
 # planned -> sent (committed before the call) -> done | unknown | refused
 # carry: what follows an effect's outcome needs of the event that planned it. Never sent to the vendor.
 EFFECT = """
 CREATE TABLE {schema}.effect (
-    order_ref       text        NOT NULL,
+    subject_ref       text        NOT NULL,
     step            text        NOT NULL,
     number          integer     NOT NULL,
     key             text        NOT NULL UNIQUE,
@@ -55,7 +55,7 @@ CREATE TABLE {schema}.effect (
     ended_at        timestamptz,
     outcome         jsonb,
     carry           jsonb       NOT NULL DEFAULT '{}',
-    PRIMARY KEY (order_ref, step, number)
+    PRIMARY KEY (subject_ref, step, number)
 )"""
 
 EFFECT_DUE = """

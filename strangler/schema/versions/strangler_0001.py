@@ -31,7 +31,7 @@ TABLES = (
     )""",
     # The owner of each step of an order; `owners` is the ownership header. Changed only by a hand-back.
     """CREATE TABLE strangler.ownership (
-        order_ref text        PRIMARY KEY,
+        subject_ref text        PRIMARY KEY,
         epoch     bigint      NOT NULL,
         owners    text        NOT NULL,
         pinned_at timestamptz NOT NULL DEFAULT now()
@@ -41,7 +41,7 @@ TABLES = (
         tenant      text        NOT NULL,
         key         text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
         fingerprint bytea       NOT NULL,
-        order_ref   text        NOT NULL,
+        subject_ref   text        NOT NULL,
         state       text        NOT NULL CHECK (state IN ('started', 'done')),
         lease_until timestamptz NOT NULL,
         status      integer,
@@ -52,10 +52,10 @@ TABLES = (
         PRIMARY KEY (tenant, key)
     )""",
     "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
-    "CREATE INDEX idempotency_order ON strangler.idempotency (order_ref)",
+    "CREATE INDEX idempotency_order ON strangler.idempotency (subject_ref)",
     # Audited change of an order's owner on demotion: tombstoned on the new side, then run by legacy.
     """CREATE TABLE strangler.hand_back (
-        order_ref    text        NOT NULL,
+        subject_ref    text        NOT NULL,
         step         text        NOT NULL,
         pinned_epoch bigint      NOT NULL,
         state        text        NOT NULL CHECK (state IN ('tombstoned', 'done')),
@@ -63,11 +63,11 @@ TABLES = (
         reason       text        NOT NULL,
         at           timestamptz NOT NULL DEFAULT now(),
         done_at      timestamptz,
-        PRIMARY KEY (order_ref, step)
+        PRIMARY KEY (subject_ref, step)
     )""",
     # Written by the seam in the legacy transaction (so: in the legacy database). One row per acted event.
     """CREATE TABLE strangler.seam_record (
-        order_ref   text        NOT NULL,
+        subject_ref   text        NOT NULL,
         step        text        NOT NULL,
         version     bigint      NOT NULL,
         owner       text        NOT NULL CHECK (owner IN ('legacy', 'shadow')),
@@ -76,7 +76,7 @@ TABLES = (
         outcome     jsonb,
         intents     jsonb       NOT NULL,
         recorded_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (order_ref, step, version)
+        PRIMARY KEY (subject_ref, step, version)
     )""",
     """CREATE TABLE strangler.reconciliation_run (
         run_id     uuid        PRIMARY KEY,
@@ -89,19 +89,19 @@ TABLES = (
     # Final verdicts only; LATE and UNKNOWN are judged again by the next run.
     """CREATE TABLE strangler.verdict (
         step      text        NOT NULL,
-        order_ref text        NOT NULL,
+        subject_ref text        NOT NULL,
         number    integer     NOT NULL,
         class     text        NOT NULL,
         owner     text        NOT NULL,
         fields    jsonb       NOT NULL DEFAULT '[]',
         detail    jsonb       NOT NULL DEFAULT '{}',
         run_id    uuid        NOT NULL REFERENCES strangler.reconciliation_run,
-        PRIMARY KEY (step, order_ref, number)
+        PRIMARY KEY (step, subject_ref, number)
     )""",
     # An order that was committed as pending. waiting -> ready (the outcome is there) -> done (claimed, in the
     # transaction that ran the rest). Until wait_until the request that waits goes first.
     """CREATE TABLE strangler.continuation (
-        order_ref       text        NOT NULL,
+        subject_ref       text        NOT NULL,
         waits_for       text        NOT NULL,
         state           text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'ready', 'done')),
         outcome         jsonb,
@@ -110,7 +110,7 @@ TABLES = (
         next_attempt_at timestamptz NOT NULL DEFAULT now(),
         created_at      timestamptz NOT NULL DEFAULT now(),
         ended_at        timestamptz,
-        PRIMARY KEY (order_ref, waits_for)
+        PRIMARY KEY (subject_ref, waits_for)
     )""",
     "CREATE INDEX continuation_ready ON strangler.continuation (next_attempt_at) WHERE state = 'ready'",
     "CREATE INDEX continuation_waiting ON strangler.continuation (created_at) WHERE state = 'waiting'",

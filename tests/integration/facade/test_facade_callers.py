@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.facade.idempotency import mint_order_ref
+from strangler.facade.idempotency import mint_ref
 from strangler.local.process import Running
 from strangler.routes import ANONYMOUS
 from tests.integration.facade.client import ORDER, Answer, ask
@@ -21,7 +21,7 @@ from tests.support.http_stub import HttpStub
 PLAN = Path(__file__).parents[2] / "support" / "facade_callers_plan.py"
 EARLIER = """
 INSERT INTO strangler.idempotency
-    (tenant, key, fingerprint, order_ref, state, lease_until, status, headers, body, expires_at)
+    (tenant, key, fingerprint, subject_ref, state, lease_until, status, headers, body, expires_at)
 VALUES ('anonymous', %(key)s, %(fingerprint)s, %(ref)s, %(state)s, now(), 201, %(headers)s, %(body)s,
         now() + %(left)s::interval)"""
 NEW_HERE = {"Cookie": "session=new-here"}
@@ -117,7 +117,7 @@ def test_a_keyed_command_of_an_unknown_caller_is_carried_out_once(facade: Runnin
 
 def test_guests_of_an_anonymous_route_share_their_keys(facade: Running, shop: Shop, key: str) -> None:
     first, again = (post(facade, key, {}, "/guests/orders") for _ in range(2))
-    assert (first.json()["order_ref"], again.body) == (mint_order_ref(ANONYMOUS, key), first.body)
+    assert (first.json()["order_ref"], again.body) == (mint_ref(ANONYMOUS, key), first.body)
     assert (cookies_set(first), cookies_set(again)) == (["a=1", "b=2"], [])
     assert problem(post(facade, key, NEW_HERE, "/guests/orders")) == (409, "caller-unknown", "unknown")
     assert len(shop.posted) == 1
@@ -152,7 +152,7 @@ def earlier(
     left: str = "1 h",
 ) -> str:
     """A claim as it was stored while the plan named no callers; the reference of its order."""
-    ref = mint_order_ref(ANONYMOUS, key)
+    ref = mint_ref(ANONYMOUS, key)
     fields = [["Content-Type", "application/json"], ["Set-Cookie", "a=1"], ["X-Kept", "1"], ["set-cookie", "b=2"]]
     values = {
         "key": key,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.facade.idempotency import mint_order_ref
+from strangler.facade.idempotency import mint_ref
 from strangler.local.process import Running
 from strangler.routes import ANONYMOUS
 from tests.integration.facade.client import ORDER, Answer, ask, order, send
@@ -36,7 +36,7 @@ def second(launch: StartFacade) -> Running:
 
 def test_a_repeat_is_answered_by_the_first_answer(facade: Running, second: Running, shop: Shop, key: str) -> None:
     first, again, quoted = order(facade, key), order(second, key), order(facade, f'"{key}"')
-    assert (first.status, first.json()["order_ref"]) == (201, mint_order_ref(ANONYMOUS, key))
+    assert (first.status, first.json()["order_ref"]) == (201, mint_ref(ANONYMOUS, key))
     assert lasting(first) == lasting(again) == lasting(quoted)
     assert [got.field("Idempotency-Replayed") for got in (first, again, quoted)] == [None, "?1", "?1"]
     assert [got.field("Set-Cookie") for got in (first, again, quoted)] == ["a=1", None, None]
@@ -181,9 +181,9 @@ def test_an_application_that_is_down_leaves_the_key_free(
     got = order(launch(upstream="http://127.0.0.1:1"), key)
     assert (got.status, got.json()["effect"]) == (503, "none")
     claims = "SELECT count(*) FROM strangler.idempotency WHERE key = %s"
-    owners = "SELECT count(*) FROM strangler.ownership WHERE order_ref = %s"
+    owners = "SELECT count(*) FROM strangler.ownership WHERE subject_ref = %s"
     assert connection.execute(claims, (key,)).fetchone() == (0,)
-    assert connection.execute(owners, (mint_order_ref(ANONYMOUS, key),)).fetchone() == (0,)
+    assert connection.execute(owners, (mint_ref(ANONYMOUS, key),)).fetchone() == (0,)
 
 
 def test_connections_that_the_database_has_closed_cost_no_order(

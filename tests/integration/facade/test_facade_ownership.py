@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.facade.idempotency import mint_order_ref
+from strangler.facade.idempotency import mint_ref
 from strangler.local.process import Running
 from strangler.ownership import Owner, Ownership
 from strangler.routes import ANONYMOUS
@@ -41,8 +41,8 @@ def flip(connection: PsycopgConnection) -> int:
 
 
 def pinned(connection: PsycopgConnection, key: str) -> Ownership:
-    query = "SELECT owners FROM strangler.ownership WHERE order_ref = %s"
-    row = connection.execute(query, (mint_order_ref(ANONYMOUS, key),)).fetchone()
+    query = "SELECT owners FROM strangler.ownership WHERE subject_ref = %s"
+    row = connection.execute(query, (mint_ref(ANONYMOUS, key),)).fetchone()
     assert row is not None
     return Ownership.from_header(row[0])
 
@@ -87,7 +87,7 @@ def test_an_order_keeps_its_owner_when_its_key_is_claimed_anew(
 def test_a_client_cannot_name_the_owner_or_the_order(facade: Running, shop: Shop, key: str) -> None:
     order(facade, key, Strangler_Ownership="epoch=99, payment=new", Strangler_Order_Ref="mine")
     (seen,) = shop.posted
-    assert seen.values("Strangler-Order-Ref") == [mint_order_ref(ANONYMOUS, key)]
+    assert seen.values("Strangler-Order-Ref") == [mint_ref(ANONYMOUS, key)]
     assert "epoch=99" not in seen.values("Strangler-Ownership")[0]
     assert len(seen.values("Strangler-Ownership")) == 1
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.facade.idempotency import mint_order_ref
+from strangler.facade.idempotency import mint_ref
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.routes import ANONYMOUS
@@ -27,9 +27,9 @@ CANCELLATIONS = [
     "//orders/{}%2Fcancellations",
     "/orders/{}/cancellations/",
 ]
-PINNED = """SELECT count(*), count(ownership.order_ref)
-FROM strangler.idempotency LEFT JOIN strangler.ownership USING (order_ref) WHERE key = %s"""
-OWNED = "SELECT count(*) FROM strangler.ownership WHERE order_ref = %s"
+PINNED = """SELECT count(*), count(ownership.subject_ref)
+FROM strangler.idempotency LEFT JOIN strangler.ownership USING (subject_ref) WHERE key = %s"""
+OWNED = "SELECT count(*) FROM strangler.ownership WHERE subject_ref = %s"
 
 
 @pytest.fixture(scope="module", params=["strict", "lenient"])
@@ -101,7 +101,7 @@ def test_a_command_is_carried_out_once_with_the_reference_as_the_application_see
         assert post(facade, CANCELLATIONS[0].format(written), key) == (201, first)
         made = carried_out(shop)[before:]
         assert [(each["ref"], each["header"] in (order_ref, None)) for each in made] == [(order_ref, True)]
-        stored = "SELECT order_ref FROM strangler.idempotency WHERE key = %s"
+        stored = "SELECT subject_ref FROM strangler.idempotency WHERE key = %s"
         assert connection.execute(stored, (key,)).fetchone() == (order_ref,)
     else:
         assert (status, carried_out(shop)[before:]) == (404, [])
@@ -114,7 +114,7 @@ def test_what_the_application_does_not_take_leaves_nothing(
     before = len(carried_out(shop))
     assert post(facade, target, key)[0] in (404, 405)
     assert connection.execute(PINNED, (key,)).fetchone() == (0, 0)
-    assert connection.execute(OWNED, (mint_order_ref(ANONYMOUS, key),)).fetchone() == (0,)
+    assert connection.execute(OWNED, (mint_ref(ANONYMOUS, key),)).fetchone() == (0,)
     assert len(carried_out(shop)) == before
     assert post(facade, "/orders", key)[0] == 201
 

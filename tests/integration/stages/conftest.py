@@ -16,7 +16,7 @@ from tests.integration.stages.legacy import TOKEN, Monolith, serving
 from tests.integration.stages.plan import plan
 
 PLAN_FILE = Path(__file__).with_name("plan.py")
-PIN = "INSERT INTO strangler.ownership (order_ref, epoch, owners) VALUES (%s, %s, %s)"
+PIN = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES (%s, %s, %s)"
 Pin = Callable[[PsycopgConnection, str], Ownership]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
 from strangler.contexts import Context
-from strangler.facts import Fact, OrderFacts
+from strangler.facts import Fact, SubjectFacts
 from strangler.plan import Check, Plan, Route, Step, Subject
 
 
-def no_orders(_connection: PsycopgConnection) -> Iterable[OrderFacts]:
+def no_orders(_connection: PsycopgConnection) -> Iterable[SubjectFacts]:
     return []
 
 

@@ -54,15 +54,15 @@ def act(dsn: str, order_ref: str) -> ClaimResult:
 
 
 def owner(connection: PsycopgConnection, order_ref: str, step: str = STEP) -> Owner:
-    row = connection.execute("SELECT owners FROM strangler.ownership WHERE order_ref = %s", [order_ref]).fetchone()
+    row = connection.execute("SELECT owners FROM strangler.ownership WHERE subject_ref = %s", [order_ref]).fetchone()
     assert row is not None
     return Ownership.from_header(row[0]).of(step)
 
 
 def audit(connection: PsycopgConnection) -> list[tuple[str, str, int, str, str, str]]:
     return connection.execute("""
-        SELECT order_ref, step, pinned_epoch, state, actor, reason FROM strangler.hand_back
-        ORDER BY order_ref, step""").fetchall()
+        SELECT subject_ref, step, pinned_epoch, state, actor, reason FROM strangler.hand_back
+        ORDER BY subject_ref, step""").fetchall()
 
 
 def result(**counts: int) -> HandBack:
@@ -119,7 +119,7 @@ def test_orders_that_the_present_ramp_gives_to_the_new_side_stay(
 def pin_of(connection: PsycopgConnection, order_ref: str) -> Owner:
     """What a pin would say now."""
     with connection.transaction(force_rollback=True):
-        connection.execute("DELETE FROM strangler.ownership WHERE order_ref = %s", [order_ref])
+        connection.execute("DELETE FROM strangler.ownership WHERE subject_ref = %s", [order_ref])
         return pin(connection, order_ref).of(STEP)
 
 
@@ -154,9 +154,9 @@ def test_an_order_that_never_commits_is_left_to_the_new_side(
     connection: PsycopgConnection, monolith: Monolith, environ: Environ
 ) -> None:
     taken_over(connection, ["refused", "old", "coming"])
-    connection.execute("UPDATE strangler.ownership SET pinned_at = now() - interval '2 min' WHERE order_ref = 'old'")
+    connection.execute("UPDATE strangler.ownership SET pinned_at = now() - interval '2 min' WHERE subject_ref = 'old'")
     connection.execute("""
-        INSERT INTO strangler.idempotency (tenant, key, fingerprint, order_ref, state, lease_until, expires_at)
+        INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
         VALUES ('shop', 'k', '', 'refused', 'done', now(), now())""")
 
     assert run(environ, timeout_s=3.0) == result(not_committed=3)
