@@ -1,4 +1,4 @@
-"""Where every step is: its stage, its last move, who owns its orders, what waits, and the next command."""
+"""Where every step is: its stage, its last move, who owns its subjects, what waits, and the next command."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SELECT step, count(*) FROM strangler.hand_back WHERE state = 'tombstoned' GROUP 
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """One line. `orders` by owner; `unfinished` hand-backs were interrupted: nobody acts on them until run again."""
+    """One line. `subjects` by owner; `unfinished` hand-backs were interrupted: nobody acts on them until run again."""
 
     step: str
     stage: Stage
     ramp_bp: int
-    orders: Mapping[str, int]
+    subjects: Mapping[str, int]
     unfinished: int
     last: AuditedMove | None
     next_command: str
@@ -40,7 +40,7 @@ class Status:
     """`strangers`: steps with a stage in the database that the plan does not know."""
 
     epoch: int
-    orders: int
+    subjects: int
     steps: Sequence[StepStatus]
     strangers: Sequence[str]
 
@@ -53,15 +53,15 @@ def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
     steps = []
     for step in plan.steps:
         row = table.row(step.name) or StageRow(step.name, Stage.LEGACY, 0, "")
-        orders: Counter[str] = Counter()
+        subjects: Counter[str] = Counter()
         for ownership, count in owned:
-            orders[ownership.of(step.name).value] += count
+            subjects[ownership.of(step.name).value] += count
         waiting = unfinished.get(step.name, 0)
         following = (
             next_command(row, waiting) if step.service is not None else "build its new side, name it in the plan"
         )
         steps.append(
-            StepStatus(step.name, row.stage, row.ramp_bp, dict(orders), waiting, last.get(step.name), following)
+            StepStatus(step.name, row.stage, row.ramp_bp, dict(subjects), waiting, last.get(step.name), following)
         )
     known = {step.name for step in plan.steps}
     strangers = [row.step for row in table.rows if row.step not in known]
@@ -94,9 +94,9 @@ def next_command(row: StageRow, unfinished: int) -> str:
 def status_lines(status: Status, subject: Subject) -> list[str]:
     """For people: a table, then what needs attention."""
     width = max(len(step.step) for step in status.steps)
-    lines = [f"epoch {status.epoch}, {status.orders} {subject.plural} pinned"]
+    lines = [f"epoch {status.epoch}, {status.subjects} {subject.plural} pinned"]
     for step in status.steps:
-        owners = ", ".join(f"{step.orders.get(owner, 0)} {owner}" for owner in ("legacy", "shadow", "new"))
+        owners = ", ".join(f"{step.subjects.get(owner, 0)} {owner}" for owner in ("legacy", "shadow", "new"))
         lines.append(f"{step.step:<{width}}  {spoken(step.stage, step.ramp_bp):<12}  {owners}")
         if step.last is not None:
             made = step.last

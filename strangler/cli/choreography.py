@@ -64,7 +64,7 @@ def _declared(plan: Plan) -> Choreography:
 def _data(problems: Sequence[Problem], found: Audit | None) -> Json:
     data: dict[str, Json] = {"graph": {"proved": not problems, "problems": [asdict(one) for one in problems]}}
     if found is not None:
-        data["orders"] = {
+        data["subjects"] = {
             "proved": found.proved,
             "counts": {standing.value: count for standing, count in found.counts.items()},
             "late": found.late,

@@ -110,7 +110,7 @@ def test_orders_of_a_running_shop_end_or_are_under_way(
 
     assert code == 0
     assert data["graph"] == {"proved": True, "problems": []}
-    counts = {standing: count for standing, count in data["orders"]["counts"].items() if count}
+    counts = {standing: count for standing, count in data["subjects"]["counts"].items() if count}
     assert counts == {"done": 2, "compensated": 1, "under_way": 1}
 
 
@@ -137,8 +137,8 @@ def test_a_stuck_order_is_named_with_the_step_it_waits_for_and_what_explains_it(
     code, data = check(database)
 
     assert code == 1
-    (finding,) = data["orders"]["findings"]
-    assert (finding["order_ref"], finding["standing"], finding["step"]) == ("slow", "stuck", "payment")
+    (finding,) = data["subjects"]["findings"]
+    assert (finding["subject_ref"], finding["standing"], finding["step"]) == ("slow", "stuck", "payment")
     waited = re.match(
         r"waits for payment since StockReserved, (\d+) s of 120 s; order: continuation behind", finding["said"]
     )
@@ -146,7 +146,7 @@ def test_a_stuck_order_is_named_with_the_step_it_waits_for_and_what_explains_it(
     assert int(waited[1]) >= 121
     assert "payment: charge planned at" in finding["said"]
     assert finding["said"].endswith("is unknown after 3 attempts")
-    assert data["orders"]["counts"]["under_way"] == 1
+    assert data["subjects"]["counts"]["under_way"] == 1
 
 
 def test_a_parked_order_is_at_an_end_that_a_person_has_to_change(

@@ -72,11 +72,11 @@ def test_status_says_where_everything_is_and_what_comes_next(environ: Environ, c
     status = data("status", environ=environ)
     lines = strangler("status", environ=environ).stdout.splitlines()
 
-    assert (status["epoch"], status["orders"], status["strangers"]) == (2, 2, [])
+    assert (status["epoch"], status["subjects"], status["strangers"]) == (2, 2, [])
     steps = {step["step"]: step for step in status["steps"]}
     assert list(steps) == ["payment", "notification", "search"]
-    assert steps["search"]["orders"] == {"shadow": 2}
-    assert steps["notification"]["orders"] == {"legacy": 2}
+    assert steps["search"]["subjects"] == {"shadow": 2}
+    assert steps["notification"]["subjects"] == {"legacy": 2}
     assert steps["search"]["last"]["reason"] == "watch it"
     assert lines[0] == "epoch 2, 2 orders pinned"
     assert any("strangler advance search --ramp 5% --reason ..." in line for line in lines)
@@ -94,7 +94,7 @@ def test_hand_back_reports_its_orders(environ: Environ, monolith: Monolith, conn
 
     assert tried == {"dry_run": True, "unstarted": 1}
     assert (done["handed_back"], done["failed"]) == (1, 0)
-    assert data("status", environ=environ)["steps"][2]["orders"] == {"legacy": 1}
+    assert data("status", environ=environ)["steps"][2]["subjects"] == {"legacy": 1}
 
 
 def test_a_hand_back_that_could_not_finish_is_a_finding(environ: Environ, connection: PsycopgConnection) -> None:
