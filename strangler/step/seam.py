@@ -60,8 +60,8 @@ def seam(
 ) -> Callable[[Callable[Concatenate[C, SubjectT, P], R]], Callable[Concatenate[C, SubjectT, P], R | None]]:
     """Wrap a legacy step `(connection, order, ...)`.
 
-    `connection` is what `outbox.append` takes. `order` has `order_ref`, `version` and `ownership`, the header text that
-    came with the request, empty for all legacy.
+    `connection` is what `outbox.append` takes. `order` has `subject_ref`, `version` and `ownership`, the header
+    text that came with the request, empty for all legacy.
     Owner new: the step is skipped, None is returned. Owner legacy or shadow: it runs, and its inputs, outcome and
     the intents that `observe(order, result, ...)` reads off are stored in the same transaction, so a rollback
     leaves nothing. An error of the step reaches the caller; an error of observing or recording never does.

@@ -26,7 +26,7 @@ CLAIM = "search.claim (order_ref, step, number, kind, epoch) VALUES ('a', 'searc
 INSERT_EVENT = """
 INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, type, payload)
 VALUES ('01a229c0-5400-7000-8000-000000000000', 'o', 'a', 1, 'T', '')"""
-OWNED = "INSERT INTO strangler.ownership (order_ref, epoch, owners) VALUES ('a', 1, '')"
+OWNED = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES ('a', 1, '')"
 VERDICT = "INSERT INTO strangler.verdict SELECT * FROM strangler.verdict"
 
 MAY = {
