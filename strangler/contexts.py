@@ -81,6 +81,9 @@ def imported(reference: str, what: str) -> object:
     if not (module and separator and name):
         raise BadPlan(f'{what} {reference!r} is no reference; write it as "package.module:NAME"')
     try:
-        return getattr(importlib.import_module(module), name, None)
+        found = vars(importlib.import_module(module))
     except Exception as error:
         raise BadPlan(f"{what} {reference!r} does not load: {type(error).__name__}: {error}; fix its module") from error
+    if name not in found:
+        raise BadPlan(f"{what} {reference!r} is not there: module {module} has no {name!r}; give the name that it has")
+    return found[name]

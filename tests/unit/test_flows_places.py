@@ -25,7 +25,7 @@ def test_a_reference_leads_to_the_value() -> None:
         ("tests.unit.policies", "is no reference"),
         (":STANDARD", "is no reference"),
         ("tests.unit.nowhere:POLICY", "does not load: ModuleNotFoundError"),
-        ("tests.unit.policies:NOBODY", "is a NoneType, not a Policy"),
+        ("tests.unit.policies:NOBODY", "has no 'NOBODY'"),
         (NO_POLICY, "is a tuple, not a Policy"),
     ],
 )

@@ -106,7 +106,7 @@ found, lying, text = service(name="found"), service(name="another"), "no service
     [
         ("nowhere_at_all.x:found", "does not load: ModuleNotFoundError"),
         (f"{__name__}:text", "is a str; name the Service itself"),
-        (f"{__name__}:absent", "is a NoneType"),
+        (f"{__name__}:absent", "has no 'absent'"),
         (f"{__name__}:lying", "calls itself 'another'"),
         ("found:", "is no reference"),
     ],
