@@ -26,7 +26,7 @@ REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
     "55P03": (DependencyDown, f"another migration has held the lock for {LOCK_WITHIN}; wait for it, then try again"),
     "42501": (
         ConfigurationError,
-        "the connection's role may not: grant it CREATE on the database or the schema, for roles see the guide",
+        "the connection's role may not: grant it CREATE on the database or the schema, roles are made by a superuser",
     ),
     "42P07": (ConfigurationError, "something of that name stands there already; give another schema, or rename it"),
     "42710": (ConfigurationError, "something of that name stands there already; rename it, then try again"),
