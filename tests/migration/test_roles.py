@@ -22,7 +22,7 @@ from tests.migration.test_statements import run_by_psql
 from tests.support.waiting import wait_until
 
 PLAN = Path(plan_module.__file__)
-CLAIM = "search.claim (order_ref, step, number, kind, epoch) VALUES ('a', 'search', 1, 'applied', 1)"
+CLAIM = "search.claim (subject_ref, step, number, kind, epoch) VALUES ('a', 'search', 1, 'applied', 1)"
 INSERT_EVENT = """
 INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, type, payload)
 VALUES ('01a229c0-5400-7000-8000-000000000000', 'o', 'a', 1, 'T', '')"""
