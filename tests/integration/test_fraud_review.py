@@ -75,7 +75,7 @@ def listed(review: Any) -> set[str]:
     code, said = review("list")
     assert code == 0
     assert {each["score"] for each in said["reviews"]} <= {75}
-    return {each["order_ref"] for each in said["reviews"]}
+    return {each["subject_ref"] for each in said["reviews"]}
 
 
 def test_a_backlog_is_worked_off_order_by_order(shop: Shop, review: Any) -> None:
@@ -87,7 +87,7 @@ def test_a_backlog_is_worked_off_order_by_order(shop: Shop, review: Any) -> None
 
     assert review("clear", "good", *AUDIT) == (
         0,
-        {"order_ref": "good", "resolution": "clear", "dry_run": False},
+        {"subject_ref": "good", "resolution": "clear", "dry_run": False},
     )
     assert shop.rows(REVIEW, "good") == [("cleared", "ann", "called the customer")]
     assert shop.rows(ORDER, "good") == [("placed", 1)]
