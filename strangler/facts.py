@@ -15,7 +15,7 @@ UNOBSERVED = "unobserved"  # the kind that a seam writes where it could not tell
 
 
 class Verdict(StrEnum):
-    """What is true of one effect of one order, below the frontier."""
+    """What is true of one effect of one subject, below the frontier."""
 
     MATCH = "match"
     LATE = "late"  # not yet due: on its way, or the consumer has not passed it
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     EXTRA = "extra"  # there, and nobody wanted it; or both sides acted
     MISMATCH = "mismatch"  # there, with other fields
     DUPLICATE = "duplicate"  # there more often than wanted
-    ORPHAN = "orphan"  # there, for an order, or a change of it, that does not exist
+    ORPHAN = "orphan"  # there, for a subject, or a change of it, that does not exist
     UNKNOWN = "unknown"  # the frontier was not reached: nothing can be said
 
 
@@ -33,7 +33,7 @@ FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
 
 @dataclass(frozen=True, slots=True)
 class SubjectFacts:
-    """An order as the legacy database has it: its version, owners and the Kafka key of its events.
+    """A subject as the legacy database has it: its version, owners and the Kafka key of its events.
 
     `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
     `rejected_by`: the step that refused it, after it had been stored. `undecided`: it is stored, and legacy has still
@@ -50,11 +50,11 @@ class SubjectFacts:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One effect of one order. `number` is 0 where the source does not know it.
+    """One effect of one subject. `number` is 0 where the source does not know it.
 
     `version`: of the event that caused it. `refused`: the vendor was asked and said no; nothing was done.
     `pending`: of an actual one, written but not done, such as a planned mail; of an expected one, it may be there and
-    is not due, because the order is not decided yet.
+    is not due, because the subject is not decided yet.
     Of expected ones only: `open_fields` are unknown to the oracle, and compared where the vendor's ledger tells them.
     `if_there` names an effect by its identity: this one is due if, and only if, that one was done. A refund is due if
     there is a charge; a charge that must be refunded is wanted if it is there. A `refused` one with `if_there`: either

@@ -68,7 +68,7 @@ def serve(
             "permit_unconventional_http_method": pre_request is not None,
             "forwarded_allow_ips": "",  # no client may set SCRIPT_NAME, PATH_INFO or the scheme
             "forwarder_headers": "",
-            "accesslog": None,  # it would hold order references
+            "accesslog": None,  # it would hold subject references
             "loglevel": "warning",
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - heartbeats, no data
             "control_socket_disable": True,

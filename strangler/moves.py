@@ -31,7 +31,7 @@ class Moved:
     undo: str
 
 
-ACTING = (Stage.RAMP, Stage.LIVE, Stage.RETIRED)  # the new side acts on some order
+ACTING = (Stage.RAMP, Stage.LIVE, Stage.RETIRED)  # the new side acts on some subject
 SAY_HOW_IT_IS_SHARED = "declare in the plan's `shared` how it is copied and counted; both owners write it one way"
 
 Planner = Callable[[StageRow], Sequence[Move] | Refused]
@@ -76,7 +76,7 @@ def rollback(
 ) -> Moved | Refused:
     """Move one stage back, or all the way to `to`; COMMITS a transaction of its own.
 
-    From live the step lands on a ramp of 0: no new order goes to the new side from then on. Stages in between are
+    From live the step lands on a ramp of 0: no new subject goes to the new side from then on. Stages in between are
     passed as audited moves, each with its epoch. Orders that are pinned already are not touched: see `hand_back`.
     """
     return _commit_moves(
@@ -97,7 +97,7 @@ def _forward(row: StageRow, to: Stage | None, ramp_bp: int | None) -> Sequence[M
 
 
 def _shared_in_place(connection: PsycopgConnection, plan: Plan, step: str, moves: Sequence[Move]) -> Refused | None:
-    """No order goes to the new side while what orders share has no one writer of record; legacy's may be no retiree."""
+    """The new side gets no subject while what subjects share has no one writer of record, or a retired one."""
     resources = plan.step(step).shared if any(move.to_stage in ACTING for move in moves) else ()
     held = authorities(connection) if resources else {}
     for resource in resources:
@@ -113,11 +113,11 @@ def _shared_in_place(connection: PsycopgConnection, plan: Plan, step: str, moves
 
 
 def _history_in_place(connection: PsycopgConnection, plan: Plan, step: str, row: StageRow) -> Refused | None:
-    """A shadow begins with the orders from before it, where the step needs them."""
+    """A shadow begins with the subjects from before it, where the step needs them."""
     if row.stage is not Stage.LEGACY or not plan.step(step).history or is_backfilled(connection, step):
         return None
     return Refused(
-        f"{step} needs the orders from before its shadow, and they have not been backfilled to the end",
+        f"{step} needs the subjects from before its shadow, and they have not been backfilled to the end",
         f"`strangler backfill {step}`, then advance again",
     )
 

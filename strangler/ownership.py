@@ -1,4 +1,4 @@
-"""Ownership: for one order and step, who acts. Pinned once at ingress, carried in a header, kept on every event."""
+"""Ownership: for one subject and step, who acts. Pinned once at ingress, carried in a header, kept on every event."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """The owners of an order's steps at the epoch of its pinning. A step that is not named is legacy."""
+    """The owners of a subject's steps at the epoch of its pinning. A step that is not named is legacy."""
 
     epoch: int
     owners: Mapping[str, Owner]
@@ -66,6 +66,6 @@ ALL_LEGACY = Ownership(0, {})
 
 
 def bucket(subject_ref: str, salt: str) -> int:
-    """The order's place in 0..9999 for a salt: stable across processes, so cohorts nest (5% lies inside 10%)."""
+    """The subject's place in 0..9999 for a salt: stable across processes, so cohorts nest (5% lies inside 10%)."""
     digest = hashlib.blake2b(f"{salt}:{subject_ref}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) % BUCKETS

@@ -32,12 +32,13 @@ Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what
 class Check:
     """How a step is judged. The readers share no code with either side.
 
-    `identity` names an effect within its order from its fields (two mails of one order differ in it).
-    `stateful`: one row per order, replaced by later versions. `expected` is the oracle, read from the legacy database,
-    and speaks of every order: it is asked where the new side owns, and where legacy's own record is lost. `actual`
-    reads the new side, by default the `Rows` that its service keeps; `ledger` reads what a vendor was really asked.
+    `identity` names an effect within its subject from its fields (two mails of one subject differ in it).
+    `stateful`: one row per subject, replaced by later versions. `expected` is the oracle, read from the legacy
+    database, and speaks of every subject: it is asked where the new side owns, and where legacy's own record is lost.
+    `actual` reads the new side, by default the `Rows` that its service keeps; `ledger` reads what a vendor was really
+    asked.
     With a ledger, facts of `$kind` write are rows, held against rows, and all others are calls, held against it.
-    `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the order that it asked for.
+    `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the subject that it asked for.
     """
 
     identity: Identity
@@ -55,9 +56,10 @@ class Step:
     `name` may be the reference of a service, `package.module:NAME`: then the step has the service's name. The service
     is loaded only when asked for, since the plan belongs to the monolith, which knows nothing of the new services.
     `waiting`: what waits for it, in the business's words, after a number: "orders wait for their stock".
-    `shared`: what it writes that orders share, by name in the plan's `shared`; it cannot ramp before that is declared.
-    `history`: its new side is of use only with the orders from before: until `strangler backfill` has brought them, the
-    step is refused shadow.
+    `shared`: what it writes that subjects share, by name in the plan's `shared`; it cannot ramp before that is
+    declared.
+    `history`: its new side is of use only with the subjects from before: until `strangler backfill` has brought them,
+    the step is refused shadow.
     `waits`: the chain waits for its outcome, so it may be taken over before steps that stay legacy. A service says so.
     """
 
@@ -110,7 +112,7 @@ class Plan:
     """A chain and everything the toolkit must know of it.
 
     `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
-    `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with orders that no request waits
+    `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
     for any more. Services that name no topics read the subject's.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's

@@ -1,4 +1,4 @@
-"""Stages: how far a step has been taken over, who therefore owns an order, and which moves are allowed. Pure."""
+"""Stages: how far a step has been taken over, who therefore owns a subject, and which moves are allowed. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACE: Mapping[Stage, int] = MappingProxyType({stage: place for place, stage in 
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """A step's stage. `ramp_bp`: basis points of orders that go to the new side while it is `ramp`.
+    """A step's stage. `ramp_bp`: basis points of subjects that go to the new side while it is `ramp`.
 
     The salt never changes, so cohorts nest: whoever is inside at 5% is inside at 10%.
     """
@@ -39,7 +39,7 @@ class StageRow:
     salt: str
 
     def owner_of(self, subject_ref: str) -> Owner:
-        """Who acts on an order that is pinned now."""
+        """Who acts on a subject that is pinned now."""
         match self.stage:
             case Stage.LEGACY:
                 return Owner.LEGACY
@@ -84,7 +84,7 @@ def stage_of(text: str) -> Stage:
 
 
 def ownership_for(table: StageTable, subject_ref: str) -> Ownership:
-    """Who owns each step of an order that is pinned at this epoch; legacy steps are left out, as in the header."""
+    """Who owns each step of a subject that is pinned at this epoch; legacy steps are left out, as in the header."""
     owners = {row.step: row.owner_of(subject_ref) for row in table.rows}
     return Ownership(table.epoch, {step: owner for step, owner in owners.items() if owner is not Owner.LEGACY})
 
@@ -118,9 +118,9 @@ def _bad_ramp(row: StageRow, to: Stage, ramp_bp: int | None) -> Refused | None:
             f"{to} has no ramp, {percent(ramp_bp)} was given", f"leave --ramp out, or move {row.step} to ramp"
         )
     if ramp_bp is None:
-        return Refused(f"{row.step} would go to ramp, but not how far", "say how many orders: --ramp 5%")
+        return Refused(f"{row.step} would go to ramp, but not how far", "say how many subjects: --ramp 5%")
     if not 0 <= ramp_bp <= BUCKETS:
-        return Refused(f"a ramp of {percent(ramp_bp)} is outside 0% to 100%", "say how many orders: --ramp 5%")
+        return Refused(f"a ramp of {percent(ramp_bp)} is outside 0% to 100%", "say how many subjects: --ramp 5%")
     return None
 
 

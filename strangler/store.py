@@ -82,7 +82,7 @@ def read_stages(connection: PsycopgConnection) -> StageTable:
     """The table as of one snapshot."""
     rows = connection.execute(READ_STAGES).fetchall()
     if not rows:
-        raise StranglerError("strangler.epoch has no row, so no order can be pinned; restore it from a backup")
+        raise StranglerError("strangler.epoch has no row, so no subject can be pinned; restore it from a backup")
     return StageTable(
         rows[0][0], [StageRow(step, stage_of(stage), bp, salt) for _, step, stage, bp, salt in rows if step is not None]
     )

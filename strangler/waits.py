@@ -1,7 +1,7 @@
 """What a plan must say before a step in the middle of the chain can be taken over, so that the rest never hangs. Pure.
 
-The middle is the steps whose outcome the chain waits for; what does not wait is the tail, which acts on the order once
-it is accepted.
+The middle is the steps whose outcome the chain waits for; what does not wait is the tail, which acts on the subject
+once it is accepted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Link:
 
 
 def waiting_problems(links: Sequence[Link], *, topics: Collection[str], resumed: bool) -> Iterable[str]:
-    """What is wrong, and the fix. `resumed`: something goes on with orders that no request waits for."""
+    """What is wrong, and the fix. `resumed`: something goes on with subjects that no request waits for."""
     yield from _order(links)
     middle = [link for link in links if link.waits]
     for link in middle:
@@ -34,7 +34,7 @@ def waiting_problems(links: Sequence[Link], *, topics: Collection[str], resumed:
             )
     if middle and not resumed:
         yield (
-            f"step {middle[0].name!r} waits, but nobody goes on with orders whose request has given up; "
+            f"step {middle[0].name!r} waits, but nobody goes on with subjects whose request has given up; "
             "name what does in `resumer`"
         )
 
@@ -49,7 +49,7 @@ def _order(links: Sequence[Link]) -> Iterable[str]:
             )
         elif unawaited is not None and link.waits:
             yield (
-                f"step {link.name!r} is waited for, but {unawaited!r} before it is not: it would act on orders that "
+                f"step {link.name!r} is waited for, but {unawaited!r} before it is not: it would act on subjects that "
                 f"{link.name!r} may still refuse; give {unawaited!r} waits=True, or move it behind {link.name!r}"
             )
         if link.topics is not None and not link.waits:

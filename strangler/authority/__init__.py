@@ -1,4 +1,4 @@
-"""Authority over what orders share: one writer of record for each resource, moved by a separate audited step."""
+"""Authority over what subjects share: one writer of record for each resource, moved by a separate audited step."""
 
 from strangler.authority.move import AuthorityMoved, Wanted, move
 from strangler.authority.shared import Holder, Shared, other

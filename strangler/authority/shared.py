@@ -1,4 +1,4 @@
-"""What orders share, as the plan declares it: its name, how it is copied and counted. Pure."""
+"""What subjects share, as the plan declares it: its name, how it is copied and counted. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def other(holder: Holder) -> Holder:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """State that belongs to no single order, such as stock. Both owners of an order write it by one statement.
+    """State that belongs to no single subject, such as stock. Both owners of a subject write it by one statement.
 
     That statement takes `pg_advisory_xact_lock_shared(hashtextextended('strangler.authority.<resource>', 0))` and
     then reads the holder from `strangler.authority` (no row: legacy), in READ COMMITTED; so a move can fence it.

@@ -1,4 +1,4 @@
-"""Prove from the data that every order has ended, or is within its deadline: one snapshot, order by order."""
+"""Prove from the data that every subject has ended, or is within its deadline: one snapshot, subject by subject."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strangler.choreography.graph import Choreography, Readers, Seen
 from strangler.choreography.verdict import Standing, Verdict, judge, worst_first
 from strangler.errors import BadPlan
 
-# One snapshot for all readers, so what an order says and what its events say belong together.
+# One snapshot for all readers, so what a subject says and what its events say belong together.
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 NOW = "SELECT clock_timestamp()"
 MOST_REMARKS = 200  # remarks explain; nobody reads more
@@ -19,7 +19,7 @@ MOST_REMARKS = 200  # remarks explain; nobody reads more
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How many orders stand where, and those that need somebody, worst first. `proved`: none is overdue or denies."""
+    """How many subjects stand where, and those that need somebody, worst first. `proved`: none is overdue or denies."""
 
     counts: Mapping[Standing, int]
     late: int
@@ -33,7 +33,7 @@ class Audit:
 def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
     """Reads in a transaction of its own, which it ends. The connection must not be in one."""
     if graph.readers is None:
-        raise BadPlan("the choreography has no readers, so no order can be looked at; declare `readers` in the plan")
+        raise BadPlan("the choreography has no readers, so no subject can be looked at; declare `readers` in the plan")
     with connection.transaction():
         connection.execute(ONE_SNAPSHOT)
         verdicts = list(_verdicts(connection, graph, graph.readers))

@@ -9,7 +9,7 @@ from strangler.choreography.graph import Choreography, Event, Final, Reaction
 
 def lines(graph: Choreography) -> Iterator[str]:
     """As text, in the order of the declaration."""
-    yield f"every order ends within {graph.within_s:g} s; it begins with {' or '.join(graph.starts)}"
+    yield f"every subject ends within {graph.within_s:g} s; it begins with {' or '.join(graph.starts)}"
     for event in graph.events:
         yield _event_line(event)
         for one in graph.reactions:

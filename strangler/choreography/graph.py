@@ -1,4 +1,4 @@
-"""The choreography of an order, as the plan declares it: events, who reacts to them, how each path ends. Plain data."""
+"""The choreography of a subject, as the plan declares it: events, who reacts, how each path ends. Plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from outbox.connection import PsycopgConnection
 
 
 class Final(StrEnum):
-    """How an order may end. `quarantined`: a step cannot handle its event; a person is asked, and nothing is lost."""
+    """How a subject may end. `quarantined`: a step cannot handle its event; a person is asked, and nothing is lost."""
 
     DONE = "done"
     COMPENSATED = "compensated"
@@ -22,7 +22,7 @@ class Final(StrEnum):
 class Event:
     """An event type. `by`: the steps that append it (either side of a step is that step), or the client's name.
 
-    `final`: an order that has it is at its end, once its reactions are through. `acts`: what has happened in the world
+    `final`: a subject that has it is at its end, once its reactions are through. `acts`: what has happened in the world
     with it, in words; `undone_by` is then the event that says it was taken back.
     """
 
@@ -39,7 +39,7 @@ class Reaction:
     """What a step does on an event: within `within_s` exactly one of `leads_to` follows.
 
     Without `leads_to` the step only acts, and reconciliation judges it. `only_after`: it has something to do only for
-    orders that have all of these events. `parks_in`: the quarantine that keeps what the step cannot handle.
+    subjects that have all of these events. `parks_in`: the quarantine that keeps what the step cannot handle.
     """
 
     on: str
@@ -52,7 +52,7 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What must never be: an order that has `after` and gets none of `either`. `broken` says it in words."""
+    """What must never be: a subject that has `after` and gets none of `either`. `broken` says it in words."""
 
     broken: str
     after: str
@@ -61,7 +61,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order as the application keeps it. `final` None: it is under way; `waits_for` then says for which step."""
+    """A subject as the application keeps it. `final` None: it is under way; `waits_for` then says for which step."""
 
     subject_ref: str
     final: Final | None
@@ -71,7 +71,7 @@ class OrderState:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The events that an order has, each type when it was appended first."""
+    """The events that a subject has, each type when it was appended first."""
 
     subject_ref: str
     events: Mapping[str, datetime]
@@ -79,7 +79,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Of an order and step: an event that is parked there, or a sentence that explains what it waits for."""
+    """Of a subject and step: an event that is parked there, or a sentence that explains what it waits for."""
 
     subject_ref: str
     step: str
@@ -88,7 +88,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Where the data is. `orders` and `seen` speak of every order; `parked` of open quarantine; `remarks` explain."""
+    """Where the data is. `orders` and `seen` speak of every subject; `parked` of open quarantine; `remarks` explain."""
 
     orders: Callable[[PsycopgConnection], Iterable[OrderState]]
     seen: Callable[[PsycopgConnection], Iterable[Seen]]
@@ -98,7 +98,7 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class Choreography:
-    """The whole graph. Every order that begins with one of `starts` ends within `within_s`.
+    """The whole graph. Every subject that begins with one of `starts` ends within `within_s`.
 
     `also_reads`: who reacts beside the plan's steps, and the topics they read.
     """

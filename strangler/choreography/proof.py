@@ -45,7 +45,7 @@ def prove(
 def _names(graph: Choreography) -> Iterator[Problem]:
     known = {event.type for event in graph.events}
     if not graph.starts:
-        yield Problem("no_start", "no event begins an order; name it in `starts`")
+        yield Problem("no_start", "no event begins a subject; name it in `starts`")
     for type_, count in Counter(event.type for event in graph.events).items():
         if count > 1:
             yield Problem("declared_twice", f"event {type_} is declared {count} times")
@@ -102,7 +102,7 @@ def _appenders(graph: Choreography) -> Iterator[Problem]:
 
 def _times(graph: Choreography) -> Iterator[Problem]:
     given = [(f"{one.step}'s on {one.on}", one.within_s) for one in graph.reactions]
-    for whose, seconds in [("the order's", graph.within_s), *given]:
+    for whose, seconds in [("the subject's", graph.within_s), *given]:
         if not (math.isfinite(seconds) and seconds > 0):
             yield Problem("no_deadline", f"{whose} deadline is {seconds} s; give seconds above 0")
 
@@ -122,10 +122,10 @@ def _in_run(graph: Choreography, run: Run) -> Iterator[Problem]:
         if visit.at_s > graph.within_s:
             yield Problem(
                 "deadlines_do_not_add_up",
-                f"{_told(visit.path)} may take {visit.at_s:g} s, an order {graph.within_s:g} s",
+                f"{_told(visit.path)} may take {visit.at_s:g} s, a subject {graph.within_s:g} s",
             )
     if len(set(finals.values())) > 1:
-        yield Problem("ends_twice", f"one order may be both: {', '.join(f'{t} ({f})' for t, f in finals.items())}")
+        yield Problem("ends_twice", f"one subject may be both: {', '.join(f'{t} ({f})' for t, f in finals.items())}")
     for visit in run:
         yield from _undone(_event(graph, visit), visit, run, set(finals.values()))
     for promise in graph.promises:
@@ -139,10 +139,10 @@ def _undone(event: Event, visit: Visit, run: Run, ends: set[Final]) -> Iterator[
     if Final.COMPENSATED in ends and not back:
         how = f"no {event.undone_by} follows" if event.undone_by else "nothing undoes it"
         yield Problem(
-            "not_compensated", f"{event.type} {event.acts}, and the order is given up, but {how}: {_ends(run)}"
+            "not_compensated", f"{event.type} {event.acts}, and the subject is given up, but {how}: {_ends(run)}"
         )
     if Final.DONE in ends and back:
-        yield Problem("undone_though_done", f"{event.type} is undone by {event.undone_by}, yet the order is done")
+        yield Problem("undone_though_done", f"{event.type} is undone by {event.undone_by}, yet the subject is done")
 
 
 def _kept(promise: Promise, run: Run) -> Iterator[Problem]:

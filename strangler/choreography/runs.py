@@ -1,4 +1,4 @@
-"""Every way that an order can go: all reactions to an event happen, each with one of its outcomes. Pure."""
+"""Every way that a subject can go: all reactions to an event happen, each with one of its outcomes. Pure."""
 
 from __future__ import annotations
 

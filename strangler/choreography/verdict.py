@@ -1,4 +1,4 @@
-"""Where one order stands in the graph, from the events that it has. Pure."""
+"""Where one subject stands in the graph, from the events that it has. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`step`: for whom the order waits, or where it is parked. `late`: it ended, but after its deadline."""
+    """`step`: for whom the subject waits, or where it is parked. `late`: it ended, but after its deadline."""
 
     subject_ref: str
     standing: Standing
@@ -47,7 +47,7 @@ class Open:
 def judge(
     graph: Choreography, seen: Seen, order: OrderState | None, parked: Mapping[str, str], now: datetime
 ) -> Verdict:
-    """`order` None: the application has no such order; `parked`: why, by step.
+    """`order` None: the application has no such subject; `parked`: why, by step.
 
     `now` is of the database, read in the snapshot that all of this was read in.
     """
@@ -85,12 +85,12 @@ def _contradiction(graph: Choreography, order: OrderState | None, events: Mappin
         return f"it has ended twice: {', '.join(finals)}"
     if order is None:
         broken = [f"({one.broken!r})" for one in graph.promises if one.after in events]
-        return " ".join(["it has events, and there is no such order", *broken])
+        return " ".join(["it has events, and there is no such subject", *broken])
     if not events:
         return "it is under way, and no event has told anybody" if order.final is None else None
     told = next(iter(finals.values()), None)
     if order.final is not told:
-        return f"the order is {order.final or 'under way'}, its events say {told or 'under way'}"
+        return f"the subject is {order.final or 'under way'}, its events say {told or 'under way'}"
     return None
 
 
@@ -106,7 +106,7 @@ def _open(graph: Choreography, events: Mapping[str, datetime]) -> Iterator[Open]
 
 
 def _late(graph: Choreography, events: Mapping[str, datetime]) -> bool:
-    """From the first event of an order to its last; cancellations, which start again, have no say."""
+    """From the first event of a subject to its last; cancellations, which start again, have no say."""
     begun = [at for type_, at in events.items() if type_ == graph.starts[0]]
     ends = [events[type_] for type_ in _finals(graph, events)]
     begins_again = set(graph.starts[1:]) & set(events)

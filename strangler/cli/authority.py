@@ -1,4 +1,4 @@
-"""`strangler authority`: who keeps what orders share, and the audited move of it."""
+"""`strangler authority`: who keeps what subjects share, and the audited move of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EPILOG = "exit: 0 done, 1 refused, 2 usage, 3 a dependency is down"
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    what = "who keeps what orders share, such as stock, and the move of it"
+    what = "who keeps what subjects share, such as stock, and the move of it"
     verbs = subparsers.add_parser("authority", help=what, description=what, epilog=EPILOG).add_subparsers(
         required=True, metavar="VERB", dest="authority_verb"
     )

@@ -1,4 +1,4 @@
-"""`strangler choreography`: the declared graph of an order's events, and the proof that every order ends."""
+"""`strangler choreography`: the declared graph of a subject's events, and the proof that every subject ends."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from strangler.errors import BadInput
 from strangler.plan import Plan
 from strangler.step.intents import Json
 
-EPILOG = "exit: 0 proved, 1 a rule is broken or an order is stuck, 2 usage, 3 a dependency is down"
+EPILOG = "exit: 0 proved, 1 a rule is broken or a subject is stuck, 2 usage, 3 a dependency is down"
 SHOWN = 20
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    what = "how an order's events lead to its end, and the proof that every order gets there"
+    what = "how a subject's events lead to its end, and the proof that every subject gets there"
     verbs = subparsers.add_parser("choreography", help=what, description=what, epilog=EPILOG).add_subparsers(
         required=True, metavar="VERB", dest="choreography_verb"
     )
@@ -27,15 +27,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     shower.add_argument("--mermaid", action="store_true", help="as a Mermaid flowchart")
     shower.set_defaults(run=show)
     checker = verbs.add_parser(
-        "check", help="prove the graph, then from the data that every order ended or is in time", epilog=EPILOG
+        "check", help="prove the graph, then from the data that every subject ended or is in time", epilog=EPILOG
     )
     checker.add_argument("--graph-only", action="store_true", help="prove the graph, ask no database")
     checker.set_defaults(run=check)
 
 
 def show(invocation: Invocation) -> int:
-    graph = _declared(invocation.plan())
-    drawn = mermaid(graph) if invocation.args.mermaid else lines(graph)
+    plan = invocation.plan()
+    graph = _declared(plan)
+    drawn = mermaid(graph) if invocation.args.mermaid else [plan.subject.words(line) for line in lines(graph)]
     invocation.emit(asdict(replace(graph, readers=None)), drawn)
     return 0
 

@@ -105,7 +105,7 @@ def discard(invocation: Invocation) -> int:
         desk.discard(connection, entry, _told(invocation))
         return [
             f"discarded {invocation.args.place.context}:{entry.place}; {len(behind)} that waited behind it go on",
-            "undo: none; replay the event's order from its source",
+            "undo: none; replay the event's subject from its source",
         ]
 
     return _changed(invocation, change)

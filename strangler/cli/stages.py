@@ -29,13 +29,13 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     history.add_argument("--limit", type=int, default=50, help="moves to show (default 50)")
     history.set_defaults(run=run_history)
     forward = _mover(subparsers, "advance", "move a step to its next stage, or change its ramp")
-    forward.add_argument("--ramp", type=basis_points, metavar="5%|500bp", help="share of orders for the new side")
+    forward.add_argument("--ramp", type=basis_points, metavar="5%|500bp", help="share of subjects for the new side")
     forward.add_argument("--to", type=str, choices=STAGES[1:], help="the next stage (default)")
     forward.set_defaults(run=run_advance)
     back = _mover(subparsers, "rollback", "move a step one stage back, or all the way to --to")
     back.add_argument("--to", type=str, choices=STAGES[:3], help="how far back (default: one stage)")
     back.set_defaults(run=run_rollback)
-    returned = _mover(subparsers, "hand-back", "give orders that the new side has not started to legacy")
+    returned = _mover(subparsers, "hand-back", "give subjects that the new side has not started to legacy")
     returned.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds to try (default 30)")
     returned.set_defaults(run=run_hand_back)
 
@@ -79,7 +79,7 @@ def run_rollback(invocation: Invocation) -> int:
 
 
 def run_hand_back(invocation: Invocation) -> int:
-    """Exit 1 when orders are left that could not be handed back."""
+    """Exit 1 when subjects are left that could not be handed back."""
     args, plan, environ = invocation.args, invocation.plan(), invocation.environ
     plan.step(args.step)
     if args.dry_run:

@@ -1,4 +1,4 @@
-"""Claims in PostgreSQL: made with the order's ownership, ended by the first answer. Connections are in autocommit."""
+"""Claims in PostgreSQL: made with the subject's ownership, ended by the first answer. Connections are in autocommit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WITH current AS (
 SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT count(*) FROM owner),
        (SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s)"""
 
-# A command of an order that exists: its ownership is read, never written.
+# A command of a subject that exists: its ownership is read, never written.
 CLAIM: LiteralString = """
 WITH claim AS (
     INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
@@ -60,7 +60,7 @@ WHERE tenant = ANY (%(other_scopes)s::text[] || %(tenant)s::text) AND key = %(ke
 ORDER BY tenant = %(tenant)s DESC LIMIT 1"""
 
 # Whoever comes first, the original request or one that resolved it, has the first answer. It need not wait for the
-# disk as the claim must: when the server crashes within the next moments, a repeat finds the order instead.
+# disk as the claim must: when the server crashes within the next moments, a repeat finds the subject instead.
 FINISH: LiteralString = """
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 UPDATE strangler.idempotency
@@ -71,7 +71,7 @@ END_LEASE: LiteralString = """
 UPDATE strangler.idempotency SET lease_until = now()
 WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
 
-# Only for a request of which nothing was sent. An ownership that was there before the claim stays: so may its order.
+# Only for a request of which nothing was sent. An ownership that was there before the claim stays: so may its subject.
 RELEASE: LiteralString = """
 WITH claim AS (
     DELETE FROM strangler.idempotency
@@ -85,7 +85,7 @@ TRIES = 3  # a claim that is in the way may be released before it is read
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The claim is ours. `owners`: the ownership header of the order, None if it has none. `pinned_now`: by us."""
+    """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned_now`: by us."""
 
     claim: Claim
     owners: str | None
@@ -100,7 +100,7 @@ class Stages:
 
 
 def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | Stored:
-    """Claim the key and pin the order's ownership, in one transaction, committed; or what was stored before.
+    """Claim the key and pin the subject's ownership, in one transaction, committed; or what was stored before.
 
     One round trip when the stages have not moved since this process last looked.
     """
@@ -116,7 +116,7 @@ def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | S
 
 
 def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
-    """Claim the key for a command of an order that exists, committed; or what was stored before."""
+    """Claim the key for a command of a subject that exists, committed; or what was stored before."""
     for _ in range(TRIES):
         claimed, owners = connection.execute(CLAIM, _claimed(claim), prepare=True).fetchone() or (0, None)
         found = Held(claim, owners) if claimed else find(connection, claim)
@@ -126,7 +126,7 @@ def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
 
 
 def owners_of(connection: PsycopgConnection, subject_ref: str) -> str | None:
-    """The stored ownership header of an order."""
+    """The stored ownership header of a subject."""
     row = connection.execute(OWNERS, {"subject_ref": subject_ref}, prepare=True).fetchone()
     return row[0] if row else None
 
@@ -164,7 +164,7 @@ def release(connection: PsycopgConnection, held: Held) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """What `PIN` did. An order that was pinned when its key was claimed long ago keeps its owner."""
+    """What `PIN` did. A subject that was pinned when its key was claimed long ago keeps its owner."""
 
     claimed: bool
     pinned: bool

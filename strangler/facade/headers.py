@@ -26,7 +26,7 @@ GIVEN_ONCE = frozenset(
     | {"clear-site-data", "dpop-nonce"}
 )
 
-# For looking up an order on a client's behalf: who asks and what it can read, nothing of the write itself.
+# For looking up a subject on a client's behalf: who asks and what it can read, nothing of the write itself.
 _OF_THE_ASKER = frozenset(
     {"host", "authorization", "cookie", "accept", "accept-language", "user-agent", "traceparent", "tracestate"}
     | _FORWARDED
@@ -72,7 +72,7 @@ def to_keep(headers: Headers) -> list[tuple[str, str]]:
 
 
 def to_look_up(headers: Headers, also: Collection[str] = ()) -> list[tuple[str, str]]:
-    """Of fields for the upstream, those with which the same client may ask for its order; `also` in lower case."""
+    """Of fields for the upstream, those with which the same client may ask for its subject; `also` in lower case."""
     return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER or name.lower() in also]
 
 

@@ -1,4 +1,4 @@
-"""The Idempotency-Key (IETF draft-07): its value, the order minted from it, what a repeated one means. Pure."""
+"""The Idempotency-Key (IETF draft-07): its value, the subject minted from it, what a repeated one means. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def parse_key(values: Sequence[str]) -> str | None:
 
 
 def mint_ref(scope: str, key: str) -> str:
-    """The order's reference, the same for each retry wherever and whenever it lands: a UUIDv8 (RFC 9562) of both.
+    """The subject's reference, the same for each retry wherever and whenever it lands: a UUIDv8 (RFC 9562) of both.
 
     >>> mint_ref("anonymous", "k-1") == mint_ref("anonymous", "k-1") != mint_ref("bob", "k-1")
     True
@@ -114,7 +114,7 @@ def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
 
 def not_taken(status: int, headers: Headers = ()) -> bool:
     """The application says that it did not take the request on: 401, 407, 408, 421, 425, 429, or 409 with Retry-After
-    (it cannot yet: the order is still being decided).
+    (it cannot yet: the subject is still being decided).
     """
     return status in (401, 407, 408, 421, 425, 429) or (status == 409 and bool(values(headers, "retry-after")))
 
@@ -133,7 +133,7 @@ def unknown_spelling(status: int, headers: Headers, canonical: str) -> bool:
 
 
 def creation_status(said: Sequence[str]) -> HTTPStatus | None:
-    """What creating an order is answered, by the application's header on looking at it; absent = it is created.
+    """What creating a subject is answered, by the application's header on looking at it; absent = it is created.
 
     >>> creation_status([]), creation_status(["402"]), creation_status(["200"])
     (<HTTPStatus.CREATED: 201>, <HTTPStatus.PAYMENT_REQUIRED: 402>, None)

@@ -1,4 +1,4 @@
-"""What became of a claimed request: stored once, given again, or found out by asking the application for the order."""
+"""What became of a claimed request: stored once, given again, or found out by asking for the subject."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Attempt:
 
     @property
     def creates(self) -> bool:
-        """It makes the order that it names."""
+        """It makes the subject that it names."""
         return bool(self.match.route.creates)
 
     @property
@@ -116,7 +116,7 @@ class Outcomes:
         return bytes(head), True
 
     def _resolved(self, attempt: Attempt) -> FirstAnswer | None:
-        """An order is found or it is not; of a command of an order nothing is found out by that.
+        """A subject is found or it is not; of a command of a subject nothing is found out by that.
 
         While the application itself still decides, its word for now is given and not kept: the next one asks again.
         """
@@ -128,7 +128,7 @@ class Outcomes:
         return found if found.status == HTTPStatus.ACCEPTED else self.settle(attempt.claim, found)
 
     def _look_up(self, attempt: Attempt) -> FirstAnswer | None:
-        """The order as the application has it, as if it were created now; None when it cannot say so.
+        """The subject as the application has it, as if it were created now; None when it cannot say so.
 
         Created, unless the application says (Strangler-Creation-Status) that it still decides, or has refused.
         """

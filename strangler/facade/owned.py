@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClaimSettings:
-    """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the order.
+    """After `lease_s` a claim without an answer counts as abandoned: a repeat asks the application for the subject.
 
     `reference_header` carries the subject's reference to the application, `work` is the class of what is refused.
     `caller` identifies who sends a key on routes without a `caller` of their own.
@@ -71,7 +71,7 @@ class OwnedWrites:
     """Answers requests on owned routes. Safe across threads.
 
     A key is forwarded once, and again only when it is certain that the application has not taken it on. Whatever
-    came in between (a lost answer, a killed facade) is resolved by looking for the order.
+    came in between (a lost answer, a killed facade) is resolved by looking for the subject.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class OwnedWrites:
         return self._first(self._attempt(request, match, body, held))
 
     def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem | None:
-        """None: a command without a key, which the order itself must recognise."""
+        """None: a command without a key, which the subject itself must recognise."""
         keys = values(request.headers, KEY_HEADER)
         if not keys:
             return KEY_MISSING if match.subject_ref is None else None
@@ -139,7 +139,7 @@ class OwnedWrites:
         return Attempt(held, sent, match, caller_fields(self._callers(match)))
 
     def _with_owner(self, request: Request, body: bytes, subject_ref: str, owners: str | None) -> Outgoing:
-        """The order's reference and owners in place of any that the client has sent; those are gone by now."""
+        """The subject's reference and owners in place of any that the client has sent; those are gone by now."""
         framing = request_framing(request.headers)
         known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
         sent = outgoing(request, self._upstream, body, known)

@@ -19,7 +19,7 @@ from strangler.http_server import RawRequest, serve
 from strangler.ownership import reference_header
 from strangler.plan import Plan
 
-LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the order up
+LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the subject up
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ TARGET_REFUSED = "the request target must be /path or http(s)://host/path, in pr
 TOO_MANY_READINGS = "the path can be read in too many ways; send it without escapes, dot segments and double slashes"
 TWO_MEANINGS = "the path can be read as more than one owned request; send it in its plain spelling"
 SPELLING_REFUSED = "this route is taken in its plain spelling only; send the path as it is documented"
-REFERENCE_REFUSED = "the order reference holds a control character; send the reference that the order was given"
+REFERENCE_REFUSED = "the subject reference holds a control character; send the reference that the subject was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class NotOwned:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A request on an owned route; `subject_ref`, as the application sees it, is None when the route creates the order.
+    """A request on an owned route; `subject_ref`, as the application sees it, is None when the route creates it.
 
     `canonical` is the path in its plain spelling, the same for every spelling; `query` begins with `?`, or is empty.
     `certain`: the application has this route for this spelling. Else 3xx, 404 and 405 may say that it does not.

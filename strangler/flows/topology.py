@@ -32,7 +32,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A durable log. Its class is its writer's; where only the application writes, orders are born: it is critical."""
+    """A durable log. Its class is its writer's; where only the application writes, subjects begin: it is critical."""
 
     name: str
     domain: str

@@ -1,4 +1,4 @@
-"""Hand-back: after a demotion, orders that the new side has not started return to legacy, audited and resumable."""
+"""Hand-back: after a demotion, subjects that the new side has not started return to legacy, audited and resumable."""
 
 from strangler.hand_back.run import HandBack, count_unstarted, hand_back
 

@@ -1,11 +1,11 @@
-"""One order's way back, in four committed parts; after a crash between any two, running it again goes on.
+"""One subject's way back, in four committed parts; after a crash between any two, running it again goes on.
 
-(a) Legacy must have the order. Its request may still be under way, pinned to the new side and not committed: taking
-    it now would ask legacy to run a step for an order that it does not have. It stays with the new side meanwhile,
+(a) Legacy must have the subject. Its request may still be under way, pinned to the new side and not committed: taking
+    it now would ask legacy to run a step for a subject that it does not have. It stays with the new side meanwhile,
     which acts when its event comes, so it is never left to nobody.
 (b) The tombstone on the new side decides, by its unique key, against a handler that acts at the same moment. From
     then on an event in flight, a replay or a zombie finds it: `not_owner`.
-(c) Owner and audit. Until here the owner still says new, so a run that was interrupted finds the order again.
+(c) Owner and audit. Until here the owner still says new, so a run that was interrupted finds the subject again.
 (d) Legacy runs the step for every version that it has not run. It answers the same when asked twice.
 """
 
@@ -35,7 +35,7 @@ HTTP_TIMEOUT_S = (2.0, 30.0)  # connect, read: legacy calls a vendor within (d)
 
 
 class Outcome(StrEnum):
-    """What became of an order in one attempt."""
+    """What became of a subject in one attempt."""
 
     HANDED_BACK = "handed_back"
     STARTED = "started"

@@ -1,4 +1,4 @@
-"""The rounds of a hand-back: every order to a small pool, and again while it is not ready, until time is up."""
+"""The rounds of a hand-back: every subject to a small pool, and again while it is not ready, until time is up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
 class Rounds:
-    """`attempt` pages of orders, then `retry`, then read `counts`. One worker per thread of the pool."""
+    """`attempt` pages of subjects, then `retry`, then read `counts`. One worker per thread of the pool."""
 
     def __init__(self, pool: ThreadPoolExecutor, workers: Sequence[Worker], deadline: float) -> None:
         self._pool, self._workers, self._deadline = pool, workers, deadline
@@ -50,7 +50,7 @@ class Rounds:
             self.attempt(orders)
 
     def stop(self) -> None:
-        """Let the threads end after the order that each has in hand."""
+        """Let the threads end after the subject that each has in hand."""
         self._deadline = 0.0
 
     def counts(self) -> Counter[Outcome]:
@@ -64,7 +64,7 @@ class Rounds:
         return worker.hand_back(order) if time.monotonic() < self._deadline else Outcome.FAILED
 
     def _wait_for(self, order: Order, coming: set[str]) -> bool:
-        """An order may commit between legacy's 404 and our look at its request: each gets one look after that."""
+        """A subject may commit between legacy's 404 and our look at its request: each gets one look after that."""
         if order.subject_ref in coming:
             return True
         first_time = order.subject_ref not in self._looked_last

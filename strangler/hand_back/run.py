@@ -1,4 +1,4 @@
-"""Hand back a step's orders: those that the new side has not started and, by the present stage, would not get."""
+"""Hand back a step's subjects: those that the new side has not started and, by the present stage, would not get."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 THREADS = 4  # legacy serves customers meanwhile
 CONNECT_TIMEOUT_S = 5
-TIMEOUTS = "-c statement_timeout=60s -c lock_timeout=5s"  # a tombstone waits for a handler at work on the order
+TIMEOUTS = "-c statement_timeout=60s -c lock_timeout=5s"  # a tombstone waits for a handler at work on the subject
 SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false)"
 
 
@@ -52,7 +52,7 @@ class HandBack:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page: orders to hand back, and how many are not, because they have been started."""
+    """A page: subjects to hand back, and how many are not, because they have been started."""
 
     orders: list[Order]
     started: int
@@ -70,8 +70,8 @@ def hand_back(
 ) -> HandBack:
     """Roll back first: at live this only finishes what an interrupted run began. Later calls find nothing to do.
 
-    COMMITS, order by order, on connections of its own; stopped anywhere, it goes on when run again. Safe while orders
-    flow and beside another run. `environ` has STRANGLER_DSN, the context's DSN, LEGACY_URL and
+    COMMITS, subject by subject, on connections of its own; stopped anywhere, it goes on when run again. Safe while
+    subjects flow and beside another run. `environ` has STRANGLER_DSN, the context's DSN, LEGACY_URL and
     STRANGLER_INTERNAL_TOKEN. Ends about `timeout_s` after its start at the latest.
     """
     if not reason.strip() or not actor.strip():
@@ -99,7 +99,7 @@ def hand_back(
 
 
 def count_unstarted(plan: Plan, environ: Mapping[str, str], step: str) -> int:
-    """How many orders a hand-back would try now; changes nothing, asks legacy nothing."""
+    """How many subjects a hand-back would try now; changes nothing, asks legacy nothing."""
     with _main(environ) as main, _in_context(_context(plan, step), environ) as context:
         return sum(len(found.orders) for found in _found(main, context, read_stages(main), step))
 
@@ -128,7 +128,9 @@ def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, fault_points: 
 def _context(plan: Plan, step: str) -> Context:
     context = plan.step(step).context
     if context is None:
-        raise RefusedError(f"refused: nobody has built {step}'s new side, so it has no orders; see `strangler status`")
+        raise RefusedError(
+            f"refused: nobody has built {step}'s new side, so it has no subjects; see `strangler status`"
+        )
     return context
 
 

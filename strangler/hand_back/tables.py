@@ -9,7 +9,7 @@ from typing import LiteralString
 from outbox.connection import PsycopgConnection
 from strangler.ownership import Owner, Ownership
 
-PAGE = 1_000  # orders; one page is in memory at a time
+PAGE = 1_000  # subjects; one page is in memory at a time
 
 # `position`, not LIKE: a step's name may hold `_`. Parsed again afterwards. Pins of a later epoch follow later stages.
 PINNED_TO_NEW: LiteralString = """
@@ -21,7 +21,7 @@ ORDER BY subject_ref LIMIT %(page)s"""
 RECORDED: LiteralString = """
 SELECT subject_ref, pinned_epoch FROM strangler.hand_back WHERE step = %(step)s AND state = 'tombstoned'"""
 
-# In the context's schema. A claim is never taken back, so a started order may be skipped without asking again. What
+# In the context's schema. A claim is never taken back, so a started subject may be skipped without asking again. What
 # was given up is started: a replay on this side makes up for it.
 CLAIMED: LiteralString = """
 SELECT subject_ref, bool_or(kind IN ('applied', 'shed')) FROM claim
@@ -35,12 +35,12 @@ INSERT INTO strangler.hand_back (subject_ref, step, pinned_epoch, state, actor, 
 VALUES (%(subject_ref)s, %(step)s, %(epoch)s, 'tombstoned', %(actor)s, %(reason)s)
 ON CONFLICT (subject_ref, step) DO NOTHING"""
 
-# Conditional, so that of two runs at once only one counts the order.
+# Conditional, so that of two runs at once only one counts the subject.
 DONE: LiteralString = """
 UPDATE strangler.hand_back SET state = 'done', done_at = now()
 WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND state = 'tombstoned'"""
 
-# Of the orders that legacy does not have: those whose request may still be under way. A request that was answered
+# Of the subjects that legacy does not have: those whose request may still be under way. A request that was answered
 # has ended; one that was pinned a minute ago has been given up by every time-out on its way.
 STILL_COMING: LiteralString = """
 SELECT subject_ref FROM strangler.ownership AS pin
@@ -67,7 +67,7 @@ class Audit:
 
 
 def pinned_to_new(connection: PsycopgConnection, step: str, epoch: int) -> Iterator[Sequence[Order]]:
-    """Pages of the orders pinned, up to this epoch, to the step's new side."""
+    """Pages of the subjects pinned, up to this epoch, to the step's new side."""
     after = ""
     while True:
         wanted = {"after": after, "epoch": epoch, "member": f"{step}={Owner.NEW.value}", "page": PAGE}
@@ -106,7 +106,7 @@ def finish(connection: PsycopgConnection, subject_ref: str, step: str) -> bool:
 
 
 def still_coming(connection: PsycopgConnection, subject_refs: Sequence[str]) -> set[str]:
-    """Of these, the orders whose request may still commit."""
+    """Of these, the subjects whose request may still commit."""
     return {
         subject_ref
         for (subject_ref,) in connection.execute(STILL_COMING, {"subject_refs": list(subject_refs)}).fetchall()

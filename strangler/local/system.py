@@ -71,7 +71,7 @@ class System:
         `plan_path` the processes find the plan as we did, by STRANGLER_PLAN or its default.
         """
         system = cls(stack, addresses(stack.bootstrap, plan, database, topic_prefix), say)
-        # Files of the plan's own processes go with the database: a ledger of another one's orders says nothing.
+        # Files of the plan's own processes go with the database: a ledger of another one's subjects says nothing.
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
         system.environ[SOURCES] = os.environ.get(SOURCES, "")

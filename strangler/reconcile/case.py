@@ -1,4 +1,4 @@
-"""A case: all that is known of one order and step when it is judged. Plain data."""
+"""A case: all that is known of one subject and step when it is judged. Plain data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class LegacySide:
-    """One snapshot of the legacy database. `handed_back`: the state of the order's hand-back, "" without one."""
+    """One snapshot of the legacy database. `handed_back`: the state of the subject's hand-back, "" without one."""
 
     order: SubjectFacts | None = None
     oracle: Sequence[Fact] = ()
@@ -80,7 +80,7 @@ class Case:
 
     @property
     def owner(self) -> Owner | None:
-        """None where there is no such order."""
+        """None where there is no such subject."""
         return None if self.legacy.order is None else self.legacy.order.ownership.of(self.rules.step)
 
     @property

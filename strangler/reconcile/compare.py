@@ -43,7 +43,7 @@ def _judge(case: Case) -> Iterator[Judgement]:
 
 
 def _until_decided(one: Judgement) -> Judgement:
-    """An order may be committed before the rest of its chain has run, so one snapshot of it says nothing of what is
+    """A subject may be committed before the rest of its chain has run, so one snapshot of it says nothing of what is
     absent. The decision brings it, or makes the absence a finding of a later run.
     """
     is_open = one.verdict is Verdict.MISSING or one.reason in OPEN_UNTIL_DECIDED
@@ -65,7 +65,7 @@ def _by_owner(case: Case) -> Iterator[Judgement]:
 
 
 def _orphans(case: Case) -> Iterator[Judgement]:
-    """Effects without an order. What a shadow would have done is no effect, nor is a question to a vendor."""
+    """Effects without a subject. What a shadow would have done is no effect, nor is a question to a vendor."""
     asked = () if case.rules.only_asks else case.ledger or ()
     for fact in [*case.new.actual, *asked]:
         yield of_fact(case, fact, Verdict.ORPHAN, Reason.NO_ORDER, side="actual")

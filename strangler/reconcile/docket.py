@@ -23,7 +23,7 @@ class Docket:
         self.gone: list[tuple[str, str, int]] = []
 
     def enter(self, by_subject: Iterable[list[Judgement]]) -> None:
-        """Take the judgements of orders, each list of one order."""
+        """Take the judgements of subjects, each list of one subject."""
         for judged in by_subject:
             self._seen.update((one.step, one.subject_ref, one.number) for one in judged)
             kept = [one for one in judged if self.is_news(one)]
@@ -37,7 +37,7 @@ class Docket:
         before = self._stored[one.step].get((one.subject_ref, one.number))
         if self._everything or before is None:
             return True
-        if before is Verdict.ORPHAN:  # its order has come since
+        if before is Verdict.ORPHAN:  # its subject has come since
             return one.verdict is not Verdict.ORPHAN
         if before is Verdict.MISSING:  # it may have come since; that it is late, or given up, lifts nothing
             return one.verdict in FINAL and one.verdict is not Verdict.MISSING
@@ -46,7 +46,7 @@ class Docket:
     def close(self) -> None:
         """Count the findings that stand, and those that are gone. A step that was not judged keeps its own.
 
-        Every run looks at all orders, and so at all that was ever called missing; other findings only an audit lifts.
+        Every run looks at all subjects, and so at all that was ever called missing; other findings only an audit lifts.
         """
         for step, stored in self._stored.items():
             rejudged = {(one.subject_ref, one.number) for one in self.final if one.step == step}

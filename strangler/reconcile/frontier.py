@@ -43,7 +43,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class StepFrontier:
-    """How far one step's consumers have come. `why_unknown` holds for all orders, `lanes` for each key's own."""
+    """How far one step's consumers have come. `why_unknown` holds for all subjects, `lanes` for each key's own."""
 
     topics: Mapping[str, int] = field(default_factory=dict)
     lanes: Mapping[TopicPartition, Sequence[Lane]] = field(default_factory=dict)

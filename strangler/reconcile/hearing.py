@@ -1,4 +1,4 @@
-"""A hearing: one step's orders are judged at the first look; whose findings are news gets a second one."""
+"""A hearing: one step's subjects are judged at the first look; whose findings are news gets a second one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Backwards:
 
 @dataclass(slots=True)
 class Hearing:
-    """The first look at a step, and the orders that need a second one, with what was found of them.
+    """The first look at a step, and the subjects that need a second one, with what was found of them.
 
     `counts`: findings that were looked at again (`missing_asked`, `surplus_asked`), and those of them that were not
     confirmed (`missing_dismissed`, `surplus_dismissed`).
@@ -40,7 +40,7 @@ class Hearing:
         return self.look.step.name
 
     def first_look(self, is_news: Callable[[Judgement], bool]) -> Iterator[list[Judgement]]:
-        """Judgements by order; orders that need a second look, and are worth one, are kept in `again` instead."""
+        """Judgements by subject; subjects that need a second look, and are worth one, are kept in `again` instead."""
         for subject_ref in self.look.subject_refs():
             found = judge(self.look.case(subject_ref))
             if any(second_look_needed(one) and is_news(one) for one in found):
@@ -54,7 +54,7 @@ class Hearing:
     def second_look(self, backwards: Backwards | None, forwards: Look | None) -> Iterator[list[Judgement]]:
         """`backwards` answers surplus, `forwards` absence at a second frontier. None: nothing was asked of it."""
         for subject_ref, first in self.again.items():
-            # An order that the first snapshot did not have is the next run's; only what is wrong is said now.
+            # A subject that the first snapshot did not have is the next run's; only what is wrong is said now.
             known = first if subject_ref in self.look.legacy.orders else []
             settled = self._settled(subject_ref, backwards)
             if backwards is not None and backwards.why_unknown:

@@ -1,4 +1,4 @@
-"""The transaction horizon: everything that was open when effects were read has ended before orders are read again."""
+"""The transaction horizon: everything that was open when effects were read has ended before subjects are read again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from outbox.connection import PsycopgConnection
 from strangler.reconcile.waiting import Deadline
 
 # Two horizons, because each sees what the other does not: transaction ids (also of prepared transactions), and open
-# transactions of this database that have none yet, having only read: the order's row may still come.
+# transactions of this database that have none yet, having only read: the subject's row may still come.
 NOW = """
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text,
        ARRAY(SELECT held.virtualxid FROM pg_locks AS held JOIN pg_stat_activity AS backend USING (pid)

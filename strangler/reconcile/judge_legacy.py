@@ -15,7 +15,7 @@ from strangler.step.intents import first_number
 
 
 def judge_legacy(case: Case) -> Iterator[Judgement]:
-    """The frontier plays no part: the seam's record commits with the order, the vendor was asked before."""
+    """The frontier plays no part: the seam's record commits with the subject, the vendor was asked before."""
     yield from intruders(case)
     if case.ledger is None:
         yield from nobody_acted(case)
@@ -24,7 +24,7 @@ def judge_legacy(case: Case) -> Iterator[Judgement]:
 
 
 def intruders(case: Case) -> Iterator[Judgement]:
-    """What the new side did with an order that is not its own: claims, and rows unless they were backfilled."""
+    """What the new side did with a subject that is not its own: claims, and rows unless they were backfilled."""
     for number, kind in case.new.claims.items():
         if kind == "applied":
             yield judgement(case, number, Verdict.EXTRA, Reason.NEW_ACTED, {"claim": number})
@@ -36,7 +36,7 @@ def intruders(case: Case) -> Iterator[Judgement]:
 
 
 def backfilled(case: Case) -> Iterator[Judgement]:
-    """Rows of legacy's order against the oracle. They come when the backfill does: older ones are not wrong."""
+    """Rows of legacy's subject against the oracle. They come when the backfill does: older ones are not wrong."""
     sides = rows(case, due(case))
     claimed = max(number for number, kind in case.new.claims.items() if kind == "backfilled")
     pairing = pair(sides.expected, sides.actual, case.rules.identity)
@@ -92,7 +92,7 @@ def against_ledger(case: Case) -> Iterator[Judgement]:
 
 
 def unrecorded(case: Case) -> list[Fact]:
-    """What the oracle wants of events that the seam has no record of. Epoch 0: nobody pinned the order, the seam
+    """What the oracle wants of events that the seam has no record of. Epoch 0: nobody pinned the subject, the seam
     may be younger than it.
     """
     if case.legacy.order is None or case.legacy.order.ownership.epoch == 0:
@@ -102,7 +102,7 @@ def unrecorded(case: Case) -> list[Fact]:
 
 
 def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
-    if fact.pending:  # legacy's turn has not come: the order waits for an earlier step
+    if fact.pending:  # legacy's turn has not come: the subject waits for an earlier step
         return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK

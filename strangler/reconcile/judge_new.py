@@ -106,7 +106,7 @@ def _unaccepted(case: Case, fact: Fact, plans: Pairing) -> Judgement:
 
 
 def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
-    """An order is rejected at a vendor's step because the vendor said no to exactly that."""
+    """A subject is rejected at a vendor's step because the vendor said no to exactly that."""
     pairing = pair(sides.expected, sides.actual, case.rules.identity)
     for each in pairing.pairs:
         yield of_pair(case, each, Reason.OTHER_FIELDS)

@@ -58,7 +58,7 @@ def _without_decision(case: Case, done: Acted) -> Iterator[Judgement]:
 
 def _without_legacy(case: Case, decided: Acted) -> Iterator[Judgement]:
     """The record commits with the version: a version that the snapshot has without its record was never run. Where
-    legacy's step refused the order, its record was rolled back with what it had done: there is nothing to compare.
+    legacy's step refused the subject, its record was rolled back with what it had done: there is nothing to compare.
     """
     if case.legacy.order is not None and case.legacy.order.rejected_by == case.rules.step:
         return

@@ -1,4 +1,4 @@
-"""A look at one step: what was read of both sides, in the order in which absence can be judged; orders become cases."""
+"""A look at one step: what was read of both sides, in the order in which absence can be judged, as cases."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Pairing:
 
 
 def pair(expected: Sequence[Fact], actual: Sequence[Fact], identity: Identity) -> Pairing:
-    """Pair the facts of one order, n with n of each identity, equal ones first.
+    """Pair the facts of one subject, n with n of each identity, equal ones first.
 
     What is left over on both sides under one number is one effect with a wrong identity, not two findings.
     """

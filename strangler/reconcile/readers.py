@@ -16,7 +16,7 @@ WHERE step = %(step)s ORDER BY subject_ref, version"""
 
 HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %(step)s"
 
-# A request that is still under way may yet commit the order that its effects are for.
+# A request that is still under way may yet commit the subject that its effects are for.
 IN_FLIGHT = "SELECT DISTINCT subject_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
 
 CLAIMS = "SELECT subject_ref, number, kind FROM claim WHERE step = %(step)s"
@@ -34,12 +34,12 @@ WHERE group_name = %(group)s AND topic = ANY(%(topics)s) AND resolved_at IS NULL
 
 
 def read_seam(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]]:
-    """What legacy did, by order."""
+    """What legacy did, by subject."""
     return _acted(connection.execute(SEAM, {"step": step}))
 
 
 def read_recorded(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]]:
-    """What the shadow would have done, by order."""
+    """What the shadow would have done, by subject."""
     return _acted(connection.execute(RECORDED, {"step": step}))
 
 
@@ -53,12 +53,12 @@ def read_in_flight(connection: PsycopgConnection) -> set[str]:
 
 
 def read_claims(connection: PsycopgConnection, step: str) -> dict[str, dict[int, str]]:
-    """Kinds by order and number."""
+    """Kinds by subject and number."""
     return _by_number(connection.execute(CLAIMS, {"step": step}))
 
 
 def read_shed(connection: PsycopgConnection, step: str, allowed: Collection[str]) -> dict[str, dict[int, str]]:
-    """Clauses by order and number. What was given up by a clause whose name is not `allowed` is left out: no excuse."""
+    """Clauses by subject and number. What a clause that is not `allowed` has given up is left out: no excuse."""
     rows = connection.execute(SHED, {"step": step})
     return _by_number(row for row in rows if row[2].partition("=")[0] in allowed)
 

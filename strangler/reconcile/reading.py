@@ -13,7 +13,7 @@ So absence is asked forwards and surplus backwards, and a run reads in a zigzag 
 
 The last two legs are read only where something was asked of them. One frontier is not enough for absence: it proves
 that the new side has passed what legacy had committed, and not that legacy had committed all that it is going to say
-of an order, nor that what a context or a vendor shows at one moment it shows at the next.
+of a subject, nor that what a context or a vendor shows at one moment it shows at the next.
 """
 
 from __future__ import annotations

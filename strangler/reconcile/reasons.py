@@ -1,4 +1,4 @@
-"""The reasons of verdicts, in words that an order's owner understands; the number says of how many orders."""
+"""The reasons of verdicts, in words that a subject's owner understands; the number says of how many subjects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a verdict is what it is. Reads on from "n orders' <step>: ..."."""
+    """Why a verdict is what it is. Reads on from "n subjects' <step>: ..."."""
 
     SAME = "both sides agree"
     # late
@@ -16,21 +16,21 @@ class Reason(StrEnum):
     HANDING_BACK = "taken from the new side, and legacy has not run it yet"
     MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
     IN_FLIGHT = "the request is still under way at the facade"
-    UNDECIDED = "the order is not decided yet: it may still come"
-    TO_BACKFILL = "legacy's order, and its backfill has not come to this version"
+    UNDECIDED = "the subject is not decided yet: it may still come"
+    TO_BACKFILL = "legacy's subject, and its backfill has not come to this version"
     # missing
     NOT_IN_LEDGER = "done by our own account, and the vendor never accepted it"
-    REFUSED = "the vendor refused it, and the order stands"
-    NEVER_REFUSED = "the order was rejected here, and nobody refused it"
+    REFUSED = "the vendor refused it, and the subject stands"
+    NEVER_REFUSED = "the subject was rejected here, and nobody refused it"
     NEVER_PLANNED = "the vendor never accepted it, and the new side never planned it"
     LEGACY_NOT_IN_LEDGER = "legacy says that it asked for it, and the vendor never accepted it"
-    NOT_APPLIED = "the new side owns the order, passed its event and did nothing"
+    NOT_APPLIED = "the new side owns the subject, passed its event and did nothing"
     OLD_VERSION = "the new side passed the event and still has an older version"
     ROW_LOST = "an earlier version was applied and its row is gone; only a later one was given up"
     NOT_RECORDED = "the shadow passed the event and recorded no decision"
     SHADOW_WANTS_LESS = "legacy did it, and the shadow would not have"
     BACKFILL_LOST = "it was backfilled, and its row is gone"
-    NOBODY = "legacy owns the order, and its seam has no record that it acted"
+    NOBODY = "legacy owns the subject, and its seam has no record that it acted"
     # mismatch
     OTHER_FIELDS = "done with other content than expected"
     SHADOW_DIFFERS = "the shadow would have done it with other content"
@@ -39,13 +39,13 @@ class Reason(StrEnum):
     UNWANTED = "done, and nobody wanted it"
     PLANNED_UNWANTED = "planned by the new side, and nobody wants it"
     SHADOW_WANTS_MORE = "the shadow would have done it, and legacy did not"
-    BOTH_ACTED = "legacy acted on an order that the new side owns"
-    NEW_ACTED = "the new side acted on an order that it does not own"
+    BOTH_ACTED = "legacy acted on a subject that the new side owns"
+    NEW_ACTED = "the new side acted on a subject that it does not own"
     UNCLAIMED = "in the vendor's ledger, and the new side has not acted on it: somebody else did"
     REPEATED = "done more often than wanted"
     PLANNED_TWICE = "planned more often than wanted"
-    NO_ORDER = "done for an order that does not exist"
-    NO_VERSION = "done for a change of the order that does not exist"
+    NO_ORDER = "done for a subject that does not exist"
+    NO_VERSION = "done for a change of the subject that does not exist"
 
 
 def given_up(clause: str) -> str:

@@ -31,7 +31,7 @@ class Change:
 
 @dataclass(slots=True)
 class Report:
-    """Of one run. `counts[step][verdict]` are effects, `by_owner[step][owner]` are orders with a final verdict.
+    """Of one run. `counts[step][verdict]` are effects, `by_owner[step][owner]` are subjects with a final verdict.
 
     `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
     earlier runs that this run had no reason to judge again. `second_looks[step]`: findings that were looked at again,
@@ -58,7 +58,7 @@ class Report:
             self.reasons[step], self.standing[step], self.second_looks[step] = Counter(), Counter(), Counter()
 
     def add(self, judged: list[Judgement]) -> None:
-        """The judgements of one step and order."""
+        """The judgements of one step and subject."""
         for one in judged:
             self.counts[one.step][one.verdict] += 1
             if one.verdict is not Verdict.MATCH:

@@ -1,7 +1,7 @@
 """What a finding needs before it is final: surplus an answer of a settled case, absence the same word a second time.
 
 A finding of the first look is a claim made from one snapshot of each side about something that another snapshot may
-still show: an order that commits between two reads looks like an orphan, and its seam's record like one that is lost.
+still show: a subject that commits between two reads looks like an orphan, and its seam's record like one that is lost.
 """
 
 from __future__ import annotations

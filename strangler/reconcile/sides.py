@@ -1,4 +1,4 @@
-"""Reading the sides: one snapshot each of legacy, of a context, of a vendor's ledger, grouped by order."""
+"""Reading the sides: one snapshot each of legacy, of a context, of a vendor's ledger, grouped by subject."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class NewSnapshot:
 
 
 def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[JudgedStep]) -> LegacySnapshot:
-    """All of legacy at one moment. Without orders nothing can be judged; without one step's oracle, that step."""
+    """All of legacy at one moment. Without subjects nothing can be judged; without one step's oracle, that step."""
     with snapshot(connection):
         try:
             orders = {order.subject_ref: order for order in plan.subject.facts(connection)}

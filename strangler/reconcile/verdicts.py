@@ -47,7 +47,7 @@ class Run:
 
 
 def read_verdicts(connection: PsycopgConnection, step: str) -> dict[Key, Verdict]:
-    """The final verdicts so far, by order and number."""
+    """The final verdicts so far, by subject and number."""
     rows = connection.execute(READ, {"step": step})
     return {(subject_ref, number): Verdict(name) for subject_ref, number, name in rows}
 

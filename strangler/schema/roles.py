@@ -88,7 +88,7 @@ _FACADE = (
     "SELECT, INSERT, DELETE ON strangler.ownership",
     f"{ROWS} ON strangler.idempotency",
 )
-# Appends, records at its seams, goes on with orders that wait, asks who holds what orders share.
+# Appends, records at its seams, goes on with subjects that wait, asks who holds what subjects share.
 _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
@@ -96,7 +96,7 @@ _MONOLITH = (
     f"{ROWS} ON strangler.continuation",
     "SELECT ON strangler.ownership, strangler.authority",
 )
-# Emits, asks whether it may shed, and who holds what orders share.
+# Emits, asks whether it may shed, and who holds what subjects share.
 _SERVICE = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",

@@ -51,7 +51,7 @@ SELECT bool_and(finished_at IS NOT NULL AND incarnation IS NOT NULL) FROM strang
 
 
 class BackfillHandler:
-    """An `outbox.consumer.Handler` that writes the rows of orders which legacy owns, once, and nothing else: their
+    """An `outbox.consumer.Handler` that writes the rows of subjects which legacy owns, once, and nothing else: their
     mails and charges were legacy's.
     """
 

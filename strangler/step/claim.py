@@ -9,9 +9,9 @@ from enum import StrEnum
 from outbox.connection import PsycopgConnection
 from strangler.step.intents import first_number
 
-FIRST = first_number(1)  # the order's first claim; a tombstone takes its place
+FIRST = first_number(1)  # the subject's first claim; a tombstone takes its place
 
-# Keys are inserted in one order everywhere: two batches that share orders wait for each other instead of
+# Keys are inserted in one order everywhere: two batches that share subjects wait for each other instead of
 # deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
 CLAIM = """
 INSERT INTO claim (subject_ref, step, number, kind, epoch)
@@ -65,7 +65,7 @@ WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND number = %(first)s A
 
 
 class ClaimResult(StrEnum):
-    """`won`: act now. `applied`: someone has acted. `handed_back`: this side must never act on the order."""
+    """`won`: act now. `applied`: someone has acted. `handed_back`: this side must never act on the subject."""
 
     WON = "won"
     APPLIED = "applied"
@@ -82,7 +82,7 @@ class TombstoneResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that is wanted: the first intent number of an event, at the epoch of the order's pinning."""
+    """A claim that is wanted: the first intent number of an event, at the epoch of the subject's pinning."""
 
     subject_ref: str
     number: int
@@ -109,7 +109,7 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
 def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause: str) -> None:
     """Turn claims that were just won into a note that their work is given up, by that clause of the step's policy.
 
-    Nobody has acted on them, and legacy does not get the order back: a replay takes them over. The context's `claim`
+    Nobody has acted on them, and legacy does not get the subject back: a replay takes them over. The context's `claim`
     has the column `clause`.
     """
     if won:
@@ -117,9 +117,9 @@ def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause:
 
 
 def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epoch: int) -> TombstoneResult:
-    """Take the order from the new side, unless it has started; the unique key decides the race with a handler.
+    """Take the subject from the new side, unless it has started; the unique key decides the race with a handler.
 
-    Waits for a handler that is at work on the order, as long as the connection's lock timeout.
+    Waits for a handler that is at work on the subject, as long as the connection's lock timeout.
     """
     parameters = {"subject_ref": subject_ref, "step": step, "epoch": epoch, "first": FIRST}
     if connection.execute(TOMBSTONE, parameters).fetchone() is not None:

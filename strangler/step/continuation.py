@@ -1,9 +1,9 @@
-"""Continuations: an order that was committed as pending goes on exactly once, whoever finds its outcome first.
+"""Continuations: a subject that was committed as pending goes on exactly once, whoever finds its outcome first.
 
 A row waits for the last of the new side's steps in a run. Rows that are `done` and were never waited for keep an
-outcome for a hand-back, which may have to wait for an earlier step than the order waits for now.
+outcome for a hand-back, which may have to wait for an earlier step than the subject waits for now.
 
-Lock order: the application locks its order first, then calls `claim` or `wait_for`.
+Lock order: the application locks its subject first, then calls `claim` or `wait_for`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SET state = CASE WHEN continuation.outcome IS NULL THEN excluded.state ELSE 'rea
     wait_until = excluded.wait_until, ended_at = NULL
 RETURNING state"""
 
-# A refusal ends what the order waits for, whichever step that is. Rows are locked in one order over the batch.
+# A refusal ends what the subject waits for, whichever step that is. Rows are locked in one order over the batch.
 STORE: LiteralString = """
 WITH due AS MATERIALIZED (
     SELECT waiting.subject_ref, waiting.waits_for, stored.outcome
@@ -43,7 +43,7 @@ SET state = 'ready', outcome = due.outcome::jsonb, next_attempt_at = clock_times
 FROM due WHERE (ready.subject_ref, ready.waits_for) = (due.subject_ref, due.waits_for)
 RETURNING ready.subject_ref"""
 
-# After STORE: a hand-back may have made the order wait for just this step in between.
+# After STORE: a hand-back may have made the subject wait for just this step in between.
 KEEP: LiteralString = """
 INSERT INTO strangler.continuation AS kept (subject_ref, waits_for, state, outcome, wait_until, ended_at)
 SELECT stored.subject_ref, stored.step, 'done', stored.outcome::jsonb, now(), now()
@@ -94,7 +94,7 @@ DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What a step of the new side came to for an order. `detail` is plain JSON in the plan's words."""
+    """What a step of the new side came to for a subject. `detail` is plain JSON in the plan's words."""
 
     subject_ref: str
     step: str
@@ -104,14 +104,14 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A claimed one: every step up to `waits_for` is done, unless `refusal` says which one refused the order."""
+    """A claimed one: every step up to `waits_for` is done, unless `refusal` says which one refused the subject."""
 
     waits_for: str
     refusal: StepOutcome | None
 
 
 def wait_for(connection: AnyConnection, subject_ref: str, step: str, *, wait_s: float, ready: bool = False) -> bool:
-    """Make the order wait for the step, in the caller's transaction; True when it need not wait.
+    """Make the subject wait for the step, in the caller's transaction; True when it need not wait.
 
     For `wait_s` seconds the request that waits goes first; then any runner may take it.
     """
@@ -128,9 +128,9 @@ def wait_for(connection: AnyConnection, subject_ref: str, step: str, *, wait_s: 
 
 
 def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int:
-    """Store outcomes in the caller's transaction and wake who waits, at its commit; how many orders became ready.
+    """Store outcomes in the caller's transaction and wake who waits, at its commit; how many subjects became ready.
 
-    Again without effect. The first outcome of an order and step counts.
+    Again without effect. The first outcome of a subject and step counts.
     """
     first = list({(one.subject_ref, one.step): one for one in reversed(outcomes)}.values())
     if not first:
@@ -149,12 +149,12 @@ def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int
 
 
 def wake(connection: AnyConnection, subject_refs: Sequence[str]) -> None:
-    """Say at the commit that these orders may go on."""
+    """Say at the commit that these subjects may go on."""
     driver_connection(connection).execute(NOTIFY, {"channel": CHANNEL, "subject_refs": list(subject_refs)})
 
 
 def claim(connection: AnyConnection, subject_ref: str) -> Continuation | None:
-    """Take the order's continuation, in the transaction that runs the rest; None when there is none to take."""
+    """Take the subject's continuation, in the transaction that runs the rest; None when there is none to take."""
     row = driver_connection(connection).execute(CLAIM, {"subject_ref": subject_ref}).fetchone()
     if row is None:
         return None
@@ -187,7 +187,7 @@ def postpone(connection: PsycopgConnection, subject_ref: str, *, base_s: float, 
 
 
 def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
-    """The step that the order waits for, locked; None when it does not wait, or is ready."""
+    """The step that the subject waits for, locked; None when it does not wait, or is ready."""
     row = driver_connection(connection).execute(WAITING, {"subject_ref": subject_ref}).fetchone()
     return str(row[0]) if row else None
 

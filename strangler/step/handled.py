@@ -1,4 +1,4 @@
-"""How far a step has come with each order, from what it keeps of every event: its claim, or the record of a shadow."""
+"""How far a step has come with each subject, from what it keeps of every event: its claim, or a shadow's record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from outbox.event import Event, ReceivedEvent
 from strangler.ownership import Owner, Ownership
 from strangler.step.intents import INTENTS_PER_EVENT
 
-# A tombstone: the order was handed back, this side waits for nothing of it.
+# A tombstone: the subject was handed back, this side waits for nothing of it.
 HANDLED = """
 WITH kept AS (
     SELECT subject_ref, number / %(intents)s AS version, kind FROM claim
@@ -25,7 +25,7 @@ GROUP BY wanted.subject_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')""
 def handled_by(
     step: str, concerns: Callable[[Event, Owner], bool]
 ) -> Callable[[PsycopgConnection, Sequence[ReceivedEvent]], Mapping[str, Done]]:
-    """For `outbox.consumer.VersionWait`: what is done of each order that the step acts on or shadows.
+    """For `outbox.consumer.VersionWait`: what is done of each subject that the step acts on or shadows.
 
     Orders of legacy are left out: the step keeps nothing of them. So is what does not concern the step.
     """

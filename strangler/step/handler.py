@@ -53,10 +53,10 @@ class StepHandler:
     """An `outbox.consumer.Handler` for one step. Safe across threads: it keeps nothing between batches.
 
     `decide` is pure and raises for an event it does not understand: what fails once always fails, so any error of
-    it is `Poison`, whoever owns the order. `apply_writes` gets all rows of the batch and the context's connection.
+    it is `Poison`, whoever owns the subject. `apply_writes` gets all rows of the batch and the context's connection.
 
     `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record.
-    `offsets`: two events of an order may have one aggregate version, from two topics. The type that is named here
+    `offsets`: two events of a subject may have one aggregate version, from two topics. The type that is named here
     gets its claim and its intents that many numbers later, and each of the two half of the version's numbers.
     """
 

@@ -1,6 +1,6 @@
 """Intents: what a step wants to do, as plain data. Ownership decides what happens to them.
 
-Numbers: the event of aggregate version v has the intents v*100, v*100+1, ... (at most 100). The claim (order, step,
+Numbers: the event of aggregate version v has the intents v*100, v*100+1, ... (at most 100). The claim (subject, step,
 v*100) always exists once a side has acted on the event, also when the step wanted nothing.
 `carry` is what later parts of the step need to know of the event: no judge compares it, no vendor gets it.
 """

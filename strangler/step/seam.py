@@ -1,4 +1,4 @@
-"""The seam around a legacy step: respects ownership, and observes what the step did in the order's own transaction."""
+"""The seam around a legacy step: respects ownership, and observes what the step did in the same transaction."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ VALUES (%(subject_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s
 ON CONFLICT (subject_ref, step, version) DO NOTHING"""
 
 SAVEPOINT = "strangler_seam"
-UNOBSERVED = "unobserved"  # an intent of this kind equals no side's: the judge reports the order
+UNOBSERVED = "unobserved"  # an intent of this kind equals no side's: the judge reports the subject
 
 
 class SeamSubject(Protocol):
-    """What a seam needs of the application's order. `ownership` is the header text stored with the order."""
+    """What a seam needs of the application's subject. `ownership` is the header text stored with the subject."""
 
     @property
     def subject_ref(self) -> str: ...
@@ -58,16 +58,16 @@ class Observation:
 def seam(
     step: str, *, observe: Callable[Concatenate[SubjectT, R, P], Sequence[Intent]]
 ) -> Callable[[Callable[Concatenate[C, SubjectT, P], R]], Callable[Concatenate[C, SubjectT, P], R | None]]:
-    """Wrap a legacy step `(connection, order, ...)`.
+    """Wrap a legacy step `(connection, subject, ...)`.
 
     `connection` is what `outbox.append` takes. `order` has `subject_ref`, `version` and `ownership`, the header
     text that came with the request, empty for all legacy.
     Owner new: the step is skipped, None is returned. Owner legacy or shadow: it runs, and its inputs, outcome and
-    the intents that `observe(order, result, ...)` reads off are stored in the same transaction, so a rollback
+    the intents that `observe(subject, result, ...)` reads off are stored in the same transaction, so a rollback
     leaves nothing. An error of the step reaches the caller; an error of observing or recording never does.
 
-        @seam("notification", observe=lambda order, result: [Call("mail", "send", result)])
-        def notify(session, order): ...
+        @seam("notification", observe=lambda subject, result: [Call("mail", "send", result)])
+        def notify(session, subject): ...
 
     Cost: one round trip beside the step's own (savepoint, insert and release are pipelined), and the one with
     which SQLAlchemy joins its transaction.
@@ -132,7 +132,7 @@ def _record(
     try:
         _insert(driver_connection(connection), step, order, ownership, observation)
     except (psycopg.Error, TypeError) as error:  # TypeError: a connection that none of ours can be
-        # The answer stands: the savepoint has been rolled back. The judge finds the order without its record.
+        # The answer stands: the savepoint has been rolled back. The judge finds the subject without its record.
         logger.error(  # no traceback: the statement's parameters are the customer's
             "seam_record_failed", extra={"step": step, "version": order.version, "error": type(error).__name__}
         )

@@ -59,7 +59,7 @@ def running(segment: Segment) -> Iterator[Segment]:
 
 
 def last_of_run(chain: Sequence[str], step: str, ownership: Ownership) -> str:
-    """The last of the new side's steps that follow each other from `step` on: what the order waits for.
+    """The last of the new side's steps that follow each other from `step` on: what the subject waits for.
 
     >>> last_of_run(["fraud", "inventory", "payment"], "fraud", Ownership(1, {"fraud": Owner.NEW}))
     'fraud'
@@ -81,7 +81,7 @@ def pausing_seam(
     """A seam whose step can be waited for.
 
     Done in an earlier run: skipped. Owner new: `Pause`. Else it runs and is observed as by `seam`; then
-    `then(connection, order, result)` tells the world of its outcome, in the same transaction. What `then` raises
+    `then(connection, subject, result)` tells the world of its outcome, in the same transaction. What `then` raises
     reaches the caller.
     """
 

@@ -16,7 +16,7 @@ from strangler.step.continuation import CHANNEL
 
 logger = logging.getLogger(__name__)
 
-RECENT = 1024  # orders whose wake-up came before anybody waited: it may overtake the answer to COMMIT
+RECENT = 1024  # subjects whose wake-up came before anybody waited: it may overtake the answer to COMMIT
 REST_S = 0.2
 LOOK_UP_S = 1.0
 

@@ -92,9 +92,9 @@ def test_the_shops_runs_are_these() -> None:
         (with_reaction("FraudCleared", "inventory", within_s=0.0), "no_deadline", "inventory's on FraudCleared"),
         (with_reaction("FraudCleared", "inventory", within_s=math.inf), "no_deadline", "is inf s"),
         (with_reaction("FraudCleared", "inventory", within_s=math.nan), "no_deadline", "is nan s"),
-        (replace(shop, within_s=-1.0), "no_deadline", "the order's deadline"),
+        (replace(shop, within_s=-1.0), "no_deadline", "the subject's deadline"),
         (with_reaction("FraudCleared", "inventory", within_s=400.0), "deadlines_do_not_add_up", "may take 760 s"),
-        (replace(shop, within_s=479.0), "deadlines_do_not_add_up", "-> StockReleased may take 480 s, an order 479 s"),
+        (replace(shop, within_s=479.0), "deadlines_do_not_add_up", "-> StockReleased may take 480 s, a subject 479 s"),
         (
             with_reaction("StockRefused", "order", leads_to=("OrderRejected", "OrderReceived")),
             "endless",

@@ -86,12 +86,12 @@ def test_a_parked_event_of_the_step_that_is_waited_for_is_quarantine() -> None:
             {**PAID, "OrderPlaced": 4.0, "OrderRejected": 4.0},
             "it has ended twice: OrderPlaced, OrderRejected",
         ),
-        (None, PAID, "it has events, and there is no such order ('payment taken, order missing')"),
-        (None, {"OrderReceived": 0.0}, "it has events, and there is no such order"),
+        (None, PAID, "it has events, and there is no such subject ('payment taken, order missing')"),
+        (None, {"OrderReceived": 0.0}, "it has events, and there is no such subject"),
         (UNDER_WAY, {}, "it is under way, and no event has told anybody"),
-        (UNDER_WAY, {**PAID, "OrderPlaced": 4.0}, "the order is under way, its events say done"),
-        (PLACED, PAID, "the order is done, its events say under way"),
-        (PLACED, {"OrderReceived": 0.0, "OrderRejected": 4.0}, "the order is done, its events say compensated"),
+        (UNDER_WAY, {**PAID, "OrderPlaced": 4.0}, "the subject is under way, its events say done"),
+        (PLACED, PAID, "the subject is done, its events say under way"),
+        (PLACED, {"OrderReceived": 0.0, "OrderRejected": 4.0}, "the subject is done, its events say compensated"),
     ],
 )
 def test_what_denies_the_graph_is_a_contradiction(

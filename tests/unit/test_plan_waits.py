@@ -36,7 +36,7 @@ def test_a_legacy_step_may_follow_one_that_is_waited_for() -> None:
         (problems(FRAUD, topics=("intake",)), "its outcomes have no topic", "add 'fraud' to `topics`"),
         (problems(Link("fraud", ("intake",), waits=True)), "cannot shadow", "its context's topics"),
         (problems(FRAUD, Link("inventory", ("inventory",), waits=True)), "does not read its outcomes", "add 'fraud'"),
-        (problems(FRAUD, resumed=False), "nobody goes on with orders", "`resumer`"),
+        (problems(FRAUD, resumed=False), "nobody goes on with subjects", "`resumer`"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_fix(found: list[str], says: str, fix: str) -> None:

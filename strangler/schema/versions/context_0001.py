@@ -8,8 +8,8 @@ branch_labels = ("context",)
 depends_on = None
 
 # Whoever has the row has acted. `tombstone`: handed back, this side must never act. `backfilled`: legacy has acted on
-# the order; this side has the row that follows, and nothing else. `shed`: given up by that clause of the policy; nobody
-# has acted. Who acts later takes it over, and the clause stays.
+# the subject; this side has the row that follows, and nothing else. `shed`: given up by that clause of the policy;
+# nobody has acted. Who acts later takes it over, and the clause stays.
 CLAIM = """
 CREATE TABLE {schema}.claim (
     subject_ref  text        NOT NULL,

@@ -29,7 +29,7 @@ TABLES = (
         evidence   jsonb       NOT NULL DEFAULT '{}',
         moved_at   timestamptz NOT NULL DEFAULT now()
     )""",
-    # The owner of each step of an order; `owners` is the ownership header. Changed only by a hand-back.
+    # The owner of each step of a subject; `owners` is the ownership header. Changed only by a hand-back.
     """CREATE TABLE strangler.ownership (
         subject_ref text        PRIMARY KEY,
         epoch     bigint      NOT NULL,
@@ -53,7 +53,7 @@ TABLES = (
     )""",
     "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
     "CREATE INDEX idempotency_order ON strangler.idempotency (subject_ref)",
-    # Audited change of an order's owner on demotion: tombstoned on the new side, then run by legacy.
+    # Audited change of a subject's owner on demotion: tombstoned on the new side, then run by legacy.
     """CREATE TABLE strangler.hand_back (
         subject_ref    text        NOT NULL,
         step         text        NOT NULL,
@@ -98,7 +98,7 @@ TABLES = (
         run_id    uuid        NOT NULL REFERENCES strangler.reconciliation_run,
         PRIMARY KEY (step, subject_ref, number)
     )""",
-    # An order that was committed as pending. waiting -> ready (the outcome is there) -> done (claimed, in the
+    # A subject that was committed as pending. waiting -> ready (the outcome is there) -> done (claimed, in the
     # transaction that ran the rest). Until wait_until the request that waits goes first.
     """CREATE TABLE strangler.continuation (
         subject_ref       text        NOT NULL,
@@ -114,7 +114,7 @@ TABLES = (
     )""",
     "CREATE INDEX continuation_ready ON strangler.continuation (next_attempt_at) WHERE state = 'ready'",
     "CREATE INDEX continuation_waiting ON strangler.continuation (created_at) WHERE state = 'waiting'",
-    # One writer of record for what orders share (stock). Read under a shared advisory lock, which a move takes alone.
+    # One writer of record for what subjects share (stock). Read under a shared advisory lock, which a move takes alone.
     """CREATE TABLE strangler.authority (
         resource text        PRIMARY KEY,
         holder   text        NOT NULL CHECK (holder IN ('legacy', 'new')),
