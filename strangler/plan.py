@@ -231,7 +231,10 @@ def _problems(plan: Plan) -> Iterable[str]:
             yield f"step {name!r} cannot travel in the ownership header; use lower case letters, digits and _"
     for step in plan.taken_over():
         if step.check is None:
-            yield f"step {step.name!r} has a new side but no check; what cannot be judged cannot be taken over"
+            yield f"step {step.name!r} has a new side but no check, so nobody could judge it; give it one"
+    for step in plan.steps:
+        if step.check is not None and step.service is None:
+            yield f"step {step.name!r} has a check and no service; name it as package.module:NAME, or drop the check"
     for name in sorted(set(plan.projections) & set(names)):
         yield f"projection {name!r} has the name of a step; give it another"
     yield from _shared_problems(plan)

@@ -65,7 +65,7 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
         yield from (f"the subject's caller {problem}" for problem in _caller_problems(caller))
     for route in routes:
         named = f"route {route.target!r}"
-        yield from (f"{named} {problem}" for problem in _path_problems(route))
+        yield from (f"{named} {problem}" for problem in _path_problems(route, subject))
         if route.creates not in ("", subject):
             yield f"{named} creates {route.creates!r}, and the plan's subject is {subject!r}; use one name"
         if route.spelling not in ("any", "exact"):
@@ -93,7 +93,7 @@ CHOICES = """give caller=... on the route, or on the subject for all routes:
       caller="anonymous": nobody logs in; whoever sends a key and its request again gets the first answer"""
 
 
-def _path_problems(route: Route) -> Iterable[str]:
+def _path_problems(route: Route, subject: str) -> Iterable[str]:
     literal = PLACEHOLDER.sub("", route.path)
     names = [match[1] for match in PLACEHOLDER.finditer(route.path)]
     if TOKEN.fullmatch(route.method) is None or route.method != route.method.upper():
@@ -105,7 +105,7 @@ def _path_problems(route: Route) -> Iterable[str]:
     if len(set(names)) < len(names):
         yield "names a placeholder twice; give each its own name"
     if not route.creates and "ref" not in names:
-        yield "neither creates a subject nor names {ref}"
+        yield f"neither creates a subject nor names {{ref}}; give it creates={subject!r}, or {{ref}} in its path"
     if route.path.startswith(OWN_PREFIX):
         yield f"lies under {OWN_PREFIX}, which is the facade's own; the application never sees it"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, Refused, RefusedError
@@ -79,18 +80,36 @@ def look_into(connection: PsycopgConnection, context: str) -> None:
 def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invocation:
     """Flags win over the environment, the environment over the default stack file; a named stack file is a flag.
 
+    Nothing of the default stack counts where another database is named: its plan and Kafka belong to its own.
     A verb that starts a stack of its own (`set_defaults(own_stack=True)`) must not find another's addresses.
     """
     merged = dict(environ)
+    dsn = getattr(args, "dsn", None) or environ.get("STRANGLER_DSN")
     named = getattr(args, "stack", None)
     if named is not None:
         merged |= _addresses(Path(named), required=True)
     elif not getattr(args, "own_stack", False):
-        merged = {**_addresses(STACK, required=False), **merged}
+        merged = {**_of_same_database(_addresses(STACK, required=False), dsn), **merged}
     for flag, name in (("plan", "STRANGLER_PLAN"), ("dsn", "STRANGLER_DSN")):
         if getattr(args, flag, None) is not None:
             merged[name] = getattr(args, flag)
     return Invocation(args, merged)
+
+
+def _of_same_database(stack: Mapping[str, str], dsn: str | None) -> Mapping[str, str]:
+    """The stack's addresses, or none; the roles of one database have DSNs of their own, so the user may differ."""
+    if not stack or not dsn or _place(dsn) == _place(stack.get("STRANGLER_DSN", "")):
+        return stack
+    print(f"strangler: {STACK} is of another database than the one named, so nothing in it is used", file=sys.stderr)
+    return {}
+
+
+def _place(dsn: str) -> tuple[object, ...]:
+    try:
+        found = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return (dsn,)
+    return tuple(found.get(part) for part in ("host", "hostaddr", "port", "dbname"))
 
 
 def refuse(refused: Refused) -> RefusedError:

@@ -191,8 +191,20 @@ def test_addresses_come_from_the_running_stacks_file(environ: Environ, tmp_path:
     assert strangler("status", environ={}, cwd=tmp_path).returncode == 0
     named = strangler("status", "--stack", str(tmp_path / ".strangler" / "stack.json"), environ={})
     assert named.returncode == 0
-    flag_wins = strangler("status", "--dsn", "postgresql://127.0.0.1:1/none", environ={}, cwd=tmp_path)
-    assert flag_wins.returncode == 3
+
+
+def test_a_stack_of_another_database_gives_nothing_away(environ: Environ, tmp_path: Path) -> None:
+    (tmp_path / ".strangler").mkdir()
+    stack = {"pid": os.getpid(), "environ": environ, "places": []}
+    (tmp_path / ".strangler" / "stack.json").write_text(json.dumps(stack))
+    other, said = "postgresql://127.0.0.1:1/none", "is of another database than the one named"
+
+    by_variable = strangler("status", environ={"STRANGLER_DSN": other}, cwd=tmp_path)
+    assert (by_variable.returncode, said in by_variable.stderr, "no plan file" in by_variable.stderr) == (2, True, True)
+    by_flag = strangler("status", "--dsn", other, environ={"STRANGLER_PLAN": str(PLAN_FILE)}, cwd=tmp_path)
+    assert (by_flag.returncode, said in by_flag.stderr) == (3, True)
+    same = strangler("status", environ={"STRANGLER_DSN": environ["STRANGLER_DSN"]}, cwd=tmp_path)
+    assert (same.returncode, same.stderr) == (0, "")
 
 
 def test_an_empty_database_is_migrated_once(stack_database: str) -> None:
