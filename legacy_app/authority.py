@@ -6,7 +6,7 @@ whoever owns the order.
 
 from __future__ import annotations
 
-from strangler.authority import Holder, Shared
+from strangler.shared_state import Holder, Shared
 
 stock = Shared(
     what="pieces on hand, by SKU",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from outbox import Policy
     from outbox.event import Event
-    from strangler.authority.shared import Shared
     from strangler.choreography.graph import Choreography
     from strangler.contexts import Context
     from strangler.errors import StranglerError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from strangler.service.http_vendor import HttpVendor
     from strangler.service.rows import Rows
     from strangler.service.serving import run
+    from strangler.shared_state.shared import Shared
     from strangler.step.intents import Call, Emit, Outcome, Write
     from strangler.step.seam import seam
     from strangler.step.vendor import Answer, Vendor
@@ -63,7 +63,7 @@ __all__ = [
 _HOMES = {
     "outbox": ("Policy",),
     "outbox.event": ("Event",),
-    "strangler.authority.shared": ("Shared",),
+    "strangler.shared_state.shared": ("Shared",),
     "strangler.choreography.graph": ("Choreography",),
     "strangler.contexts": ("Context",),
     "strangler.errors": ("StranglerError",),

@@ -11,9 +11,9 @@ from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
 from strangler import store
-from strangler.authority import Holder, authorities
 from strangler.errors import BadInput, Refused, StranglerError
 from strangler.plan import Plan
+from strangler.shared_state import Holder, authorities
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
 from strangler.step.backfill import is_backfilled
 from strangler.undo import undo_of

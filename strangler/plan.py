@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Self
 
 from outbox.event import Event
-from strangler.authority.shared import Holder, Shared
 from strangler.choreography.graph import Choreography
 from strangler.contexts import Context, Declared, Named, context_of, declared, name_of
 from strangler.errors import BadPlan
 from strangler.facts import FactReader, LedgerReader
 from strangler.routes import Callers, Route, route_problems
+from strangler.shared_state.shared import Holder, Shared
 from strangler.step.intents import Json
 from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
-from strangler.authority import ensure_authorities
 from strangler.errors import StranglerError
 from strangler.plan import Plan
+from strangler.shared_state import ensure_authorities
 from strangler.stages import Move, Stage, StageRow, StageTable, stage_of
 from strangler.step.intents import Json
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from legacy_app.rehearsal.scene import Scene
 from outbox.connection import PsycopgConnection
-from strangler.authority import Holder, Wanted, move
 from strangler.errors import Refused, RefusedError
 from strangler.hand_back import hand_back
 from strangler.moves import advance, rollback
+from strangler.shared_state import Holder, Wanted, move
 from strangler.stages import Stage
 
 ACTOR, REASON = "rehearsal", "rehearsed"

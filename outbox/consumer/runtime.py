@@ -15,16 +15,17 @@ from operator import itemgetter
 
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Handler, InParallel, answering
-from outbox.consumer.hands import Hands
+from outbox.consumer.keyed_pool import KeyedThreadPool
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
 from outbox.consumer.middleware.versions import VersionWait
 from outbox.consumer.originals import Originals
+from outbox.consumer.over_budget import Spent
 from outbox.consumer.partitions.assignments import Assignments
-from outbox.consumer.partitions.board import Board, Clock
-from outbox.consumer.partitions.healing import Healing
-from outbox.consumer.partitions.keeper import Keeper
+from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
+from outbox.consumer.partitions.position_thread import PositionThread
+from outbox.consumer.partitions.stall_recovery import Healing
 from outbox.consumer.quarantine.release import Release
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.retry.budget import RetryBudget
@@ -32,7 +33,6 @@ from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
-from outbox.consumer.spent import Spent
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
@@ -84,18 +84,18 @@ class ConsumerRuntime:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._consumer, self._topics, self._settings, self._clock = consumer, tuple(topics), settings, clock
         self._report = Report(observe)
-        self._board = Board(settings.bound, settings.run_records, clock, settings.run_s)
+        self._board = LaneScheduler(settings.bound, settings.run_records, clock, settings.run_s)
 
         def session() -> Session:
             return Session(connect, settings.transaction_idle_s)
 
         budget = budget or RetryBudget(group, settings.retry.budget)
         self._retries = Retries(settings.retry, budget, self._report, clock, rng)
-        self._keeper = Keeper(group, self._board, session(), settings, self._report, deposit=budget.deposit)
+        self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         middleware = Middleware(expiry, versions, shedding)
-        self._hands = _hands_for(handler, middleware, settings.retry.over_budget)
+        self._hands = _pool_for(handler, middleware, settings.retry.over_budget)
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
         flood = FloodGuard(settings.flood, clock)
         application = Application(group, transacted, decode, fault_points, flood, sources)
@@ -276,7 +276,7 @@ class ConsumerRuntime:
             self._report.trouble("leave_failed", error)
 
 
-def _hands_for(handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget) -> Hands | None:
+def _pool_for(handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget) -> KeyedThreadPool | None:
     if not isinstance(handler, InParallel):
         return None
     if over_budget is not OverBudget.DEFER:
@@ -287,4 +287,4 @@ def _hands_for(handler: Handler | InParallel, middleware: Middleware, over_budge
         raise ConfigurationError(
             "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"
         )
-    return Hands(handler)
+    return KeyedThreadPool(handler)

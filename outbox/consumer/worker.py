@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from outbox.consumer.application import Application
 from outbox.consumer.apply import apply_run
+from outbox.consumer.find_poison import find_permanent
 from outbox.consumer.handler import Poison
-from outbox.consumer.hands import Hands
-from outbox.consumer.isolate import find_permanent
+from outbox.consumer.keyed_pool import KeyedThreadPool
 from outbox.consumer.originals import Originals
-from outbox.consumer.partitions.board import Board
+from outbox.consumer.over_budget import Spent
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Run
@@ -20,7 +21,6 @@ from outbox.consumer.retry.retries import Retries
 from outbox.consumer.retry.rule import Clause
 from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
-from outbox.consumer.spent import Spent
 from outbox.consumer.triage import Doubtful
 from outbox.errors import Fenced, SourceBroken
 
@@ -33,14 +33,14 @@ class Worker:
     def __init__(
         self,
         *,
-        board: Board,
+        board: LaneScheduler,
         sessions: Sessions,
         application: Application,
         retries: Retries,
         report: Report,
         spent: Spent,
         originals: Originals,
-        hands: Hands | None = None,
+        hands: KeyedThreadPool | None = None,
     ) -> None:
         self._board, self._sessions, self._application = board, sessions, application
         self._originals = originals

@@ -23,9 +23,9 @@ from kafka.structs import OffsetAndMetadata
 
 from outbox.errors import DependencyDown, PositionLost
 from outbox.kafka.port import ISOLATION, GroupTiming, Rebalance, Record, TopicPartition
-from outbox.kafka.python_mending import Joining, position_of, unpark
 from outbox.kafka.python_network import connecting
 from outbox.kafka.python_records import read_quickly
+from outbox.kafka.python_workarounds import Joining, position_of, unpark
 from outbox.kafka_settings import KafkaSettings
 
 CLOSE_WITHIN_S = 5.0

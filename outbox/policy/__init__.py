@@ -1,6 +1,7 @@
 """Flow policies: values that a context declares, rules that refuse contradictions, clauses that decisions cite."""
 
 from outbox.policy.contradictions import Contradiction, contradictions, contradictions_among, require
+from outbox.policy.cross_policy_rules import Placed
 from outbox.policy.flow import (
     DuplicateImpact,
     Expired,
@@ -14,7 +15,6 @@ from outbox.policy.flow import (
     Versions,
 )
 from outbox.policy.form import from_data, to_data
-from outbox.policy.together import Placed
 
 __all__ = [
     "Contradiction",

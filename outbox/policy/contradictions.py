@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from outbox.errors import ConfigurationError
-from outbox.policy.alone import RULES
+from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES, Placed
 from outbox.policy.flow import Policy
-from outbox.policy.together import PAIR_RULES, PLACE_RULES, Placed
+from outbox.policy.policy_rules import RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from outbox.policy.alone import RULES
+from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES
 from outbox.policy.flow import Policy
-from outbox.policy.together import PAIR_RULES, PLACE_RULES
+from outbox.policy.policy_rules import RULES
 
 MEANING: Mapping[str, str] = {
     "flow": "the context's name; it stands in every clause",

@@ -8,7 +8,10 @@ from dataclasses import asdict
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.authority import (
+from strangler.cli.common import Invocation, refuse
+from strangler.errors import BadInput, Refused
+from strangler.plan import Plan
+from strangler.shared_state import (
     AuditedAuthority,
     AuthorityMoved,
     Holder,
@@ -18,9 +21,6 @@ from strangler.authority import (
     move,
     tally,
 )
-from strangler.cli.common import Invocation, refuse
-from strangler.errors import BadInput, Refused
-from strangler.plan import Plan
 from strangler.step.intents import Json
 
 EPILOG = "exit: 0 done, 1 refused, 2 usage, 3 a dependency is down"

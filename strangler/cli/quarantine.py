@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Entry, Told
+from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.kept_headers import shown_name
+from outbox.consumer.quarantine.quarantine_admin import Entry, Told
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record
 from outbox.kafka.python_reader import PythonReader
@@ -61,7 +61,9 @@ def show_list(invocation: Invocation) -> int:
     with as_its_role("quarantine"), invocation.connect() as connection:
         for context in contexts_with(connection, "quarantine", "replay_requested_at", only=arguments.context):
             look_into(connection, context)
-            entries = desk.entries(connection, everything=arguments.all, heads=arguments.heads, limit=arguments.limit)
+            entries = quarantine_admin.entries(
+                connection, everything=arguments.all, heads=arguments.heads, limit=arguments.limit
+            )
             found += [(context, entry) for entry in entries]
     invocation.emit([document(context, entry) for context, entry in found], listed_lines(found))
     return 0
@@ -70,8 +72,8 @@ def show_list(invocation: Invocation) -> int:
 def inspect(invocation: Invocation) -> int:
     place: EventPlace = invocation.args.place
     with _found(invocation) as (connection, entry):
-        behind = desk.successors(connection, entry)
-        stored = desk.stored(connection, entry)
+        behind = quarantine_admin.successors(connection, entry)
+        stored = quarantine_admin.stored(connection, entry)
     record = None if entry.kept else _read(invocation, place)
     value = stored["kept_value"] if entry.kept else record.value if record else None
     if invocation.args.out is not None:
@@ -91,7 +93,7 @@ def fix(invocation: Invocation) -> int:
     headers = [_header(text) for text in arguments.header] if arguments.header else None
 
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
-        desk.fix(connection, entry, _told(invocation), value=value, headers=headers)
+        quarantine_admin.fix(connection, entry, _told(invocation), value=value, headers=headers)
         given = [f"{len(value)} bytes of payload"] if value is not None else []
         given += [f"header {shown_name(name)}" for name, _ in headers or ()]
         return [f"fixed {arguments.place.context}:{entry.place} with {', '.join(given)}", "next: quarantine replay"]
@@ -101,8 +103,8 @@ def fix(invocation: Invocation) -> int:
 
 def discard(invocation: Invocation) -> int:
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
-        behind = desk.successors(connection, entry)
-        desk.discard(connection, entry, _told(invocation))
+        behind = quarantine_admin.successors(connection, entry)
+        quarantine_admin.discard(connection, entry, _told(invocation))
         return [
             f"discarded {invocation.args.place.context}:{entry.place}; {len(behind)} that waited behind it go on",
             "undo: none; replay the event's subject from its source",
@@ -117,7 +119,7 @@ def replay(invocation: Invocation) -> int:
         raise BadInput(f"--wait-s {arguments.wait_s} is no waiting time; give 0 to 3600")
 
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
-        asked = desk.request_replay(connection, entry, _told(invocation))
+        asked = quarantine_admin.request_replay(connection, entry, _told(invocation))
         return [f"asked for {asked} events of the key of {arguments.place.context}:{entry.place}, in their order"]
 
     if arguments.dry_run or not arguments.wait_s:
@@ -144,7 +146,7 @@ def _found(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Entry]]:
     place: EventPlace = invocation.args.place
     with as_its_role("quarantine", place.context), invocation.connect() as connection:
         look_into(connection, place.context)
-        yield connection, desk.find(connection, place.partition, place.offset)
+        yield connection, quarantine_admin.find(connection, place.partition, place.offset)
 
 
 def _read(invocation: Invocation, place: EventPlace) -> Record | None:

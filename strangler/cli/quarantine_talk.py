@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from outbox.consumer.quarantine.desk import Entry
 from outbox.consumer.quarantine.kept_headers import Headers, decoded, readable, shown_name
+from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.kafka.port import Record
 from strangler.step.intents import Json
 

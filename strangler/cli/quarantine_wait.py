@@ -6,8 +6,8 @@ import sys
 import time
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Entry, Progress
+from outbox.consumer.quarantine import quarantine_admin
+from outbox.consumer.quarantine.quarantine_admin import Entry, Progress
 from strangler.cli.common import Invocation
 
 LOOK_EVERY_S = 0.1
@@ -18,7 +18,7 @@ def wait_for(invocation: Invocation, connection: PsycopgConnection, context: str
     deadline = time.monotonic() + invocation.args.wait_s
     shown = None
     while True:
-        now = desk.progress(connection, entry)
+        now = quarantine_admin.progress(connection, entry)
         connection.commit()
         if now.open != shown and sys.stderr.isatty():
             invocation.talk(f"{now.open} still parked")

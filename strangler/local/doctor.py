@@ -22,7 +22,7 @@ from strangler.local import kafka_apache
 from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
 from strangler.local.sharing import foreign_topics, topics_of
-from strangler.local.shelter import open_to_others
+from strangler.local.unprivileged_dir import open_to_others
 from strangler.plan import Plan
 
 FREE_BYTES = 1 << 30

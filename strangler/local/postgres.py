@@ -15,8 +15,8 @@ import psycopg
 from strangler.errors import DependencyDown
 from strangler.local.ports import Ports
 from strangler.local.process import Running, tail
-from strangler.local.shelter import Shelter
 from strangler.local.spawner import Command, Spawner
+from strangler.local.unprivileged_dir import Shelter
 from strangler.local.waiting import wait_until
 
 SERVER = Path("pginstall/bin/postgres")

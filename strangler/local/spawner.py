@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.local.behind import go_behind
+from strangler.local.low_priority import go_behind
 from strangler.local.parent import dies_with_parent
 
 WAITING_ORDERS = 16  # more starts at once than that is a mistake

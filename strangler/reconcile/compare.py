@@ -8,18 +8,18 @@ from typing import assert_never
 
 from strangler.facts import Judgement, Verdict
 from strangler.ownership import Owner
-from strangler.reconcile.case import Case
 from strangler.reconcile.findings import gravest, judgement, of_fact
 from strangler.reconcile.judge_legacy import judge_legacy
 from strangler.reconcile.judge_new import judge_new
 from strangler.reconcile.judge_shadow import judge_shadow
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import SubjectEvidence
 
 # What looks unwanted only because legacy has not said yet that it wants it.
 OPEN_UNTIL_DECIDED = frozenset({Reason.UNWANTED, Reason.PLANNED_UNWANTED, Reason.NO_VERSION, Reason.FUTURE_VERSION})
 
 
-def judge(case: Case) -> list[Judgement]:
+def judge(case: SubjectEvidence) -> list[Judgement]:
     """One judgement per effect number, in order of numbers.
 
     The caller reads in this order, or verdicts are wrong: legacy, then the positions, then the new side, then the
@@ -37,7 +37,7 @@ def become_late(one: Judgement, reason: Reason) -> Judgement:
     return replace(one, verdict=Verdict.LATE, reason=reason.value, fields=())
 
 
-def _judge(case: Case) -> Iterator[Judgement]:
+def _judge(case: SubjectEvidence) -> Iterator[Judgement]:
     for one in _by_owner(case):
         yield _until_decided(one) if case.undecided else one
 
@@ -50,7 +50,7 @@ def _until_decided(one: Judgement) -> Judgement:
     return become_late(one, Reason.UNDECIDED) if is_open else one
 
 
-def _by_owner(case: Case) -> Iterator[Judgement]:
+def _by_owner(case: SubjectEvidence) -> Iterator[Judgement]:
     match case.owner:
         case None:
             yield from _orphans(case)
@@ -64,7 +64,7 @@ def _by_owner(case: Case) -> Iterator[Judgement]:
             assert_never(case.owner)
 
 
-def _orphans(case: Case) -> Iterator[Judgement]:
+def _orphans(case: SubjectEvidence) -> Iterator[Judgement]:
     """Effects without a subject. What a shadow would have done is no effect, nor is a question to a vendor."""
     asked = () if case.rules.only_asks else case.ledger or ()
     for fact in [*case.new.actual, *asked]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from strangler.facts import KIND, UNOBSERVED, Fact
-from strangler.reconcile.case import Case
 from strangler.reconcile.pairing import identity_of
+from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import Json
 
 
@@ -24,7 +24,7 @@ def concerns_vendor(fact: Fact) -> bool:
     return fact.fields.get(KIND) in (None, "call", UNOBSERVED)
 
 
-def due(case: Case) -> list[Fact]:
+def due(case: SubjectEvidence) -> list[Fact]:
     """The oracle's facts whose condition holds. What is planned is there as well: it will be done."""
     identity = case.rules.identity
     done = [*(case.ledger or ()), *(fact for fact in case.new.actual if not fact.refused)]
@@ -32,22 +32,22 @@ def due(case: Case) -> list[Fact]:
     return [fact for each in case.legacy.oracle for fact in _resolved(each, there)]
 
 
-def asked(case: Case, expected: Iterable[Fact]) -> Sides:
+def asked(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """What a vendor is to be asked for, and what it was."""
     return _told(Sides(_calls(expected), case.ledger or ()), case)
 
 
-def planned(case: Case, expected: Iterable[Fact]) -> Sides:
+def planned(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """The same, and what the new side says of it. A refused call is no effect."""
     return _told(Sides(_calls(expected), _calls(case.new.actual)), case)
 
 
-def refusals(case: Case, expected: Iterable[Fact]) -> Sides:
+def refusals(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """Calls that the vendor must have refused, and those that it did."""
     return Sides([fact for fact in expected if fact.refused], [fact for fact in case.new.actual if fact.refused])
 
 
-def rows(case: Case, expected: Iterable[Fact]) -> Sides:
+def rows(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """What the new side writes itself: everything where no vendor is asked."""
     wanted, there = list(expected), list(case.new.actual)
     if case.ledger is not None:
@@ -68,7 +68,7 @@ def _resolved(fact: Fact, there: set[str]) -> list[Fact]:
     return [fact] if fact.refused else []
 
 
-def _told(sides: Sides, case: Case) -> Sides:
+def _told(sides: Sides, case: SubjectEvidence) -> Sides:
     """Open fields filled in from the vendor's answers; those that no answer tells are not compared."""
     identity = case.rules.identity
     answers: dict[str, Json] = {}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from strangler.facts import Fact, Judgement, Verdict
-from strangler.reconcile.case import Case
 from strangler.reconcile.pairing import Pair
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import Json, first_number
 
 # What is wrong beats what cannot be said, which beats what is not due; a match only when nothing else was said.
@@ -35,7 +35,9 @@ def number_of(fact: Fact) -> int:
     return number if 0 <= number <= MAX_NUMBER else 0
 
 
-def judgement(case: Case, number: int, verdict: Verdict, reason: str, evidence: Mapping[str, Json]) -> Judgement:
+def judgement(
+    case: SubjectEvidence, number: int, verdict: Verdict, reason: str, evidence: Mapping[str, Json]
+) -> Judgement:
     """`reason` is a `Reason`, or for what was shed the clause."""
     owner = "none" if case.owner is None else case.owner.value
     shown = {name: _shown(value) for name, value in evidence.items()}
@@ -43,13 +45,13 @@ def judgement(case: Case, number: int, verdict: Verdict, reason: str, evidence: 
 
 
 def of_fact(
-    case: Case, fact: Fact, verdict: Verdict, reason: str, *, side: str, number: int | None = None
+    case: SubjectEvidence, fact: Fact, verdict: Verdict, reason: str, *, side: str, number: int | None = None
 ) -> Judgement:
     """`side`: `expected` or `actual`, whichever the fact is."""
     return judgement(case, number or number_of(fact), verdict, reason, {side: dict(fact.fields)})
 
 
-def of_pair(case: Case, pair: Pair, reason: Reason) -> Judgement:
+def of_pair(case: SubjectEvidence, pair: Pair, reason: Reason) -> Judgement:
     """MATCH, or MISMATCH with the fields that differ."""
     number = number_of(pair.expected) or number_of(pair.actual)
     if not pair.different:
@@ -59,7 +61,7 @@ def of_pair(case: Case, pair: Pair, reason: Reason) -> Judgement:
     return replace(found, fields=tuple(values))
 
 
-def repeated(case: Case, pairs: Sequence[Pair], reason: Reason) -> list[Judgement]:
+def repeated(case: SubjectEvidence, pairs: Sequence[Pair], reason: Reason) -> list[Judgement]:
     return [
         of_fact(case, pair.actual, Verdict.DUPLICATE, reason, side="actual", number=number_of(pair.expected))
         for pair in pairs

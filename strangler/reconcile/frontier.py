@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition, TopicState
-from strangler.reconcile.case import State
+from strangler.reconcile.subject_evidence import State
 from strangler.step.intents import Json
 
 

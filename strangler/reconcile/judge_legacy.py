@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from strangler.facts import KIND, TARGET, Fact, Judgement, Verdict
-from strangler.reconcile.case import Case
 from strangler.reconcile.expectation import concerns_vendor, due, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import first_number
 
 
-def judge_legacy(case: Case) -> Iterator[Judgement]:
+def judge_legacy(case: SubjectEvidence) -> Iterator[Judgement]:
     """The frontier plays no part: the seam's record commits with the subject, the vendor was asked before."""
     yield from intruders(case)
     if case.ledger is None:
@@ -23,7 +23,7 @@ def judge_legacy(case: Case) -> Iterator[Judgement]:
         yield from against_ledger(case)
 
 
-def intruders(case: Case) -> Iterator[Judgement]:
+def intruders(case: SubjectEvidence) -> Iterator[Judgement]:
     """What the new side did with a subject that is not its own: claims, and rows unless they were backfilled."""
     for number, kind in case.new.claims.items():
         if kind == "applied":
@@ -35,7 +35,7 @@ def intruders(case: Case) -> Iterator[Judgement]:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.NEW_ACTED, side="actual")
 
 
-def backfilled(case: Case) -> Iterator[Judgement]:
+def backfilled(case: SubjectEvidence) -> Iterator[Judgement]:
     """Rows of legacy's subject against the oracle. They come when the backfill does: older ones are not wrong."""
     sides = rows(case, due(case))
     claimed = max(number for number, kind in case.new.claims.items() if kind == "backfilled")
@@ -56,7 +56,7 @@ def backfilled(case: Case) -> Iterator[Judgement]:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
 
 
-def nobody_acted(case: Case) -> Iterator[Judgement]:
+def nobody_acted(case: SubjectEvidence) -> Iterator[Judgement]:
     """Where no ledger speaks, the seam's record is the only witness; a finished hand-back is one too: its audit says
     that legacy has run, and legacy may run it past the seam.
     """
@@ -67,7 +67,7 @@ def nobody_acted(case: Case) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="expected")
 
 
-def against_ledger(case: Case) -> Iterator[Judgement]:
+def against_ledger(case: SubjectEvidence) -> Iterator[Judgement]:
     """What legacy says it asked for, against what the vendor was asked; where its record is lost, the oracle's word.
 
     Orders from before the seams have neither owner nor record: their ledger entries are history, not findings.
@@ -91,7 +91,7 @@ def against_ledger(case: Case) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="actual")
 
 
-def unrecorded(case: Case) -> list[Fact]:
+def unrecorded(case: SubjectEvidence) -> list[Fact]:
     """What the oracle wants of events that the seam has no record of. Epoch 0: nobody pinned the subject, the seam
     may be younger than it.
     """
@@ -101,7 +101,7 @@ def unrecorded(case: Case) -> list[Fact]:
     return [fact for fact in due(case) if fact.version not in recorded and not fact.refused]
 
 
-def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
+def _absent(case: SubjectEvidence, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
     if fact.pending:  # legacy's turn has not come: the subject waits for an earlier step
         return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:
@@ -109,7 +109,7 @@ def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, Reason]:
     return Verdict.MISSING, reason
 
 
-def _unwanted(case: Case, fact: Fact) -> tuple[Verdict, Reason]:
+def _unwanted(case: SubjectEvidence, fact: Fact) -> tuple[Verdict, Reason]:
     """Legacy calls before it commits: a rolled-back cancellation leaves its mail behind, as an order does."""
     if fact.number >= first_number(case.version + 1):
         return Verdict.ORPHAN, Reason.NO_VERSION

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from strangler.facts import Fact, Judgement, Verdict
-from strangler.reconcile.case import Case, State
 from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason, given_up
+from strangler.reconcile.subject_evidence import State, SubjectEvidence
 from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
 
-def judge_new(case: Case) -> Iterator[Judgement]:
+def judge_new(case: SubjectEvidence) -> Iterator[Judgement]:
     yield from _legacy_acted(case)
     expected = due(case)
     if case.ledger is not None:
@@ -22,7 +22,7 @@ def judge_new(case: Case) -> Iterator[Judgement]:
     yield from _against_rows(case, rows(case, expected))
 
 
-def _legacy_acted(case: Case) -> Iterator[Judgement]:
+def _legacy_acted(case: SubjectEvidence) -> Iterator[Judgement]:
     for acted in case.legacy.seam:
         number = first_number(acted.version)
         yield judgement(case, number, Verdict.EXTRA, Reason.BOTH_ACTED, {"seam_record_of_version": acted.version})
@@ -30,7 +30,7 @@ def _legacy_acted(case: Case) -> Iterator[Judgement]:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.BOTH_ACTED, side="actual")
 
 
-def _against_rows(case: Case, sides: Sides) -> Iterator[Judgement]:
+def _against_rows(case: SubjectEvidence, sides: Sides) -> Iterator[Judgement]:
     pairing = pair(sides.expected, sides.actual, case.rules.identity)
     for each in pairing.pairs:
         yield _row(case, each)
@@ -45,7 +45,7 @@ def _against_rows(case: Case, sides: Sides) -> Iterator[Judgement]:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")
 
 
-def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, str]:
+def _row_absent(case: SubjectEvidence, fact: Fact) -> tuple[Verdict, str]:
     """A row that follows a vendor's answer is written when that has come. Giving up a later version deletes no row."""
     if case.ledger is not None and any(row.pending for row in case.new.actual):
         return Verdict.LATE, Reason.PENDING
@@ -57,7 +57,7 @@ def _row_absent(case: Case, fact: Fact) -> tuple[Verdict, str]:
     return verdict, reason
 
 
-def _row(case: Case, each: Pair) -> Judgement:
+def _row(case: SubjectEvidence, each: Pair) -> Judgement:
     expected, actual = each.expected, each.actual
     if actual.pending:
         return of_fact(case, expected, Verdict.LATE, Reason.PENDING, side="expected")
@@ -73,7 +73,7 @@ def _row(case: Case, each: Pair) -> Judgement:
     return of_pair(case, each, Reason.OTHER_FIELDS)
 
 
-def _against_ledger(case: Case, vendors: Sides, own: Sides) -> Iterator[Judgement]:
+def _against_ledger(case: SubjectEvidence, vendors: Sides, own: Sides) -> Iterator[Judgement]:
     """The vendor's word counts; the new side's own rows say whether the rest is on its way."""
     pairing = pair(vendors.expected, vendors.actual, case.rules.identity)
     for each in pairing.pairs:
@@ -91,7 +91,7 @@ def _against_ledger(case: Case, vendors: Sides, own: Sides) -> Iterator[Judgemen
         yield of_fact(case, fact, Verdict.EXTRA, Reason.PLANNED_UNWANTED, side="actual")
 
 
-def _unaccepted(case: Case, fact: Fact, plans: Pairing) -> Judgement:
+def _unaccepted(case: SubjectEvidence, fact: Fact, plans: Pairing) -> Judgement:
     """An effect that is done and that the vendor does not know is missing, wherever the consumer stands."""
     name = identity_of(fact, case.rules.identity)
     there = [each.actual for each in plans.pairs if identity_of(each.expected, case.rules.identity) == name]
@@ -105,7 +105,7 @@ def _unaccepted(case: Case, fact: Fact, plans: Pairing) -> Judgement:
     return of_fact(case, fact, *_absent(case, fact, Reason.NEVER_PLANNED), side="expected")
 
 
-def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
+def _refused(case: SubjectEvidence, sides: Sides) -> Iterator[Judgement]:
     """A subject is rejected at a vendor's step because the vendor said no to exactly that."""
     pairing = pair(sides.expected, sides.actual, case.rules.identity)
     for each in pairing.pairs:
@@ -115,20 +115,20 @@ def _refused(case: Case, sides: Sides) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="expected")
 
 
-def _unclaimed(case: Case, expected: Fact) -> bool:
+def _unclaimed(case: SubjectEvidence, expected: Fact) -> bool:
     """Whoever acts has the claim, committed before a vendor is asked."""
     first = _claimed_as(case, expected)
     return first > 0 and case.new.claims.get(first) != "applied"
 
 
-def _claimed_as(case: Case, fact: Fact) -> int:
+def _claimed_as(case: SubjectEvidence, fact: Fact) -> int:
     """The number of the claim that the fact is done under: the highest of its version's that is not above its own."""
     number = number_of(fact)
     first = number // INTENTS_PER_EVENT * INTENTS_PER_EVENT
     return max((claimed for claimed in case.new.claims if first <= claimed <= number), default=first)
 
 
-def _absent(case: Case, fact: Fact, reason: Reason) -> tuple[Verdict, str]:
+def _absent(case: SubjectEvidence, fact: Fact, reason: Reason) -> tuple[Verdict, str]:
     if fact.pending:
         return Verdict.LATE, Reason.UNDECIDED
     if case.running_hand_back:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from strangler.facts import Judgement, Verdict
-from strangler.reconcile.case import Acted, Case, State
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.judge_legacy import against_ledger, intruders, nobody_acted
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import Acted, State, SubjectEvidence
 from strangler.step.intents import first_number
 
 
-def judge_shadow(case: Case) -> Iterator[Judgement]:
+def judge_shadow(case: SubjectEvidence) -> Iterator[Judgement]:
     """Legacy's account against the shadow's decisions, and against the vendor's ledger where there is one."""
     yield from intruders(case)
     if case.ledger is not None:
@@ -29,7 +29,7 @@ def judge_shadow(case: Case) -> Iterator[Judgement]:
         yield from _without_legacy(case, decided[version])
 
 
-def _both(case: Case, done: Acted, decided: Acted) -> Iterator[Judgement]:
+def _both(case: SubjectEvidence, done: Acted, decided: Acted) -> Iterator[Judgement]:
     if not done.facts and not decided.facts:  # they agree that there is nothing to do
         yield judgement(case, first_number(done.version), Verdict.MATCH, Reason.SAME, {})
     pairing = pair(done.facts, decided.facts, case.rules.identity)
@@ -42,7 +42,7 @@ def _both(case: Case, done: Acted, decided: Acted) -> Iterator[Judgement]:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.SHADOW_WANTS_MORE, side="actual")
 
 
-def _without_decision(case: Case, done: Acted) -> Iterator[Judgement]:
+def _without_decision(case: SubjectEvidence, done: Acted) -> Iterator[Judgement]:
     """Every event below the frontier leaves a record, also when the step wants nothing."""
     if case.new.parked:
         verdict, reason = Verdict.LATE, Reason.PARKED
@@ -56,7 +56,7 @@ def _without_decision(case: Case, done: Acted) -> Iterator[Judgement]:
         yield judgement(case, first_number(done.version), verdict, reason, {})
 
 
-def _without_legacy(case: Case, decided: Acted) -> Iterator[Judgement]:
+def _without_legacy(case: SubjectEvidence, decided: Acted) -> Iterator[Judgement]:
     """The record commits with the version: a version that the snapshot has without its record was never run. Where
     legacy's step refused the subject, its record was rolled back with what it had done: there is nothing to compare.
     """

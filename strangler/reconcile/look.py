@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Case, State
 from strangler.reconcile.frontier import Lane, StepFrontier
-from strangler.reconcile.sides import ByOrder, JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.snapshots import ByOrder, JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.subject_evidence import State, SubjectEvidence
 
 BROKEN = StepFrontier(why_unknown="not read")
 
@@ -28,7 +28,7 @@ class Look:
     ledger: ByOrder | None = None
     why_unknown: str = ""
 
-    def case(self, subject_ref: str) -> Case:
+    def case(self, subject_ref: str) -> SubjectEvidence:
         """What legacy wants and is not there is absent, as far as the frontier was reached."""
         lane = self._lane(subject_ref)
         side = self.legacy.side(self.step.name, subject_ref)
@@ -36,9 +36,9 @@ class Look:
         new = self.new.side(subject_ref, key)
         owned_by_legacy = side.order is None or side.order.ownership.of(self.step.name) is Owner.LEGACY
         why = self.why_unknown or ("" if owned_by_legacy else lane.why)
-        return Case(self.step.rules, subject_ref, side, new, lane.state, self._ledger(subject_ref), why)
+        return SubjectEvidence(self.step.rules, subject_ref, side, new, lane.state, self._ledger(subject_ref), why)
 
-    def settled_case(self, subject_ref: str, legacy: LegacySnapshot, new: NewSnapshot) -> Case:
+    def settled_case(self, subject_ref: str, legacy: LegacySnapshot, new: NewSnapshot) -> SubjectEvidence:
         """What is there and legacy does not want is surplus: `new` was read after the ledger, `legacy` behind the
         transaction horizon. The lane's state holds for the first snapshot; a version that came since may be on its way.
         """
@@ -47,7 +47,9 @@ class Look:
         same = before is not None and side.order is not None and before.version == side.order.version
         state = self._lane(subject_ref).state if same else State.BEHIND
         new_side = new.side(subject_ref, side.order.key if side.order else "")
-        return Case(self.step.rules, subject_ref, side, new_side, state, self._ledger(subject_ref), settled=True)
+        return SubjectEvidence(
+            self.step.rules, subject_ref, side, new_side, state, self._ledger(subject_ref), settled=True
+        )
 
     def subject_refs(self) -> list[str]:
         """Everybody whom a side speaks of. What a shadow alone speaks of is no effect."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from outbox.connection import PsycopgConnection
 from strangler.facts import KIND, TARGET, Fact
 from strangler.reconcile.canonical import parse
-from strangler.reconcile.case import Acted
+from strangler.reconcile.subject_evidence import Acted
 from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 SEAM = """

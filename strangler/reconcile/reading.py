@@ -20,28 +20,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from strangler.reconcile.docket import Docket
+from strangler.reconcile.await_frontier import await_relay, insert_lsn
 from strangler.reconcile.frontier import StepFrontier
-from strangler.reconcile.hearing import Backwards, Hearing
 from strangler.reconcile.horizon import await_horizon
 from strangler.reconcile.look import Look
-from strangler.reconcile.reach import await_relay, insert_lsn
 from strangler.reconcile.report import Report
 from strangler.reconcile.second_look import asks_of_absence, asks_of_surplus
-from strangler.reconcile.sides import JudgedStep, LegacySnapshot
+from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot
 from strangler.reconcile.sources import Sources
+from strangler.reconcile.step_comparison import Backwards, StepComparison
+from strangler.reconcile.verdict_changes import VerdictChanges
 from strangler.reconcile.waiting import Deadline
 from strangler.step.intents import Json
 
 
-def first_reading(sources: Sources, report: Report) -> list[Hearing]:
+def first_reading(sources: Sources, report: Report) -> list[StepComparison]:
     """The first look at every step."""
     looks, report.frontier = _forwards(sources, sources.steps, sources.legacy(sources.steps))
     report.unknown = {look.step.name: look.why_unknown or look.frontier.why_unknown for look in looks}
-    return [Hearing(look) for look in looks]
+    return [StepComparison(look) for look in looks]
 
 
-def second_reading(sources: Sources, hearings: Sequence[Hearing], docket: Docket, report: Report) -> None:
+def second_reading(
+    sources: Sources, hearings: Sequence[StepComparison], docket: VerdictChanges, report: Report
+) -> None:
     """Backwards and forwards again, for the steps and as far as the first look has asked."""
     again = [hearing for hearing in hearings if hearing.again]
     if not again:
@@ -77,7 +79,7 @@ def _look(sources: Sources, step: JudgedStep, legacy: LegacySnapshot, frontier: 
     return Look(step, legacy, frontier, new, ledger, why)
 
 
-def _backwards(sources: Sources, again: Sequence[Hearing]) -> tuple[dict[str, Backwards], LegacySnapshot]:
+def _backwards(sources: Sources, again: Sequence[StepComparison]) -> tuple[dict[str, Backwards], LegacySnapshot]:
     """The new side, then the end of all open transactions, then legacy: by step what settles its surplus, and legacy.
 
     Absence alone waits for no transaction: all that it asks of legacy is to be read anew.

@@ -35,7 +35,7 @@ class Report:
 
     `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
     earlier runs that this run had no reason to judge again. `second_looks[step]`: findings that were looked at again,
-    and those of them that were not confirmed (see `Hearing.counts`).
+    and those of them that were not confirmed (see `StepComparison.counts`).
     """
 
     scope: str

@@ -15,11 +15,11 @@ from strangler.errors import BadInput, DependencyDown
 from strangler.plan import Plan
 from strangler.reconcile import verdicts
 from strangler.reconcile.addresses import Addresses
-from strangler.reconcile.docket import Docket
 from strangler.reconcile.reading import first_reading, second_reading
 from strangler.reconcile.report import Report
-from strangler.reconcile.sides import JudgedStep, described
+from strangler.reconcile.snapshots import JudgedStep, described
 from strangler.reconcile.sources import Sources
+from strangler.reconcile.verdict_changes import VerdictChanges
 
 __all__ = ["Report", "reconcile"]
 
@@ -64,7 +64,7 @@ def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[
     started_at, begun = now(), time.monotonic()
     hearings = first_reading(sources, report)
     stored = {step.name: verdicts.read_verdicts(sources.main, step.name) for step in sources.steps}
-    docket = Docket(report, stored, everything=everything)
+    docket = VerdictChanges(report, stored, everything=everything)
     for hearing in hearings:
         docket.enter(hearing.first_look(docket.is_news))
     second_reading(sources, hearings, docket, report)

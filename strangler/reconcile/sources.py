@@ -12,9 +12,9 @@ from outbox.kafka.python_admin import PythonAdmin
 from strangler.errors import StranglerError
 from strangler.plan import Plan
 from strangler.reconcile.addresses import Addresses
+from strangler.reconcile.await_frontier import Group, reach_lanes
 from strangler.reconcile.frontier import StepFrontier
-from strangler.reconcile.reach import Group, reach_lanes
-from strangler.reconcile.sides import (
+from strangler.reconcile.snapshots import (
     ByOrder,
     JudgedStep,
     LegacySnapshot,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from strangler.step.apply import NumberedWrite, emitted
     from strangler.step.effect_table import Effect, Ending
     from strangler.step.intents import Intent, Json, effect_key, first_number
-    from strangler.step.storable import encode
+    from strangler.step.pg_json import encode
     from strangler.step.vendor import AnswerKind
 
 __all__ = [
@@ -53,7 +53,7 @@ _HOMES = {
         "effect_key",
         "first_number",
     ),
-    "strangler.step.storable": ("encode",),
+    "strangler.step.pg_json": ("encode",),
     "strangler.step.vendor": ("AnswerKind",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -11,7 +11,7 @@ from strangler.errors import BadInput
 from strangler.facts import Fact
 from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Json, first_number
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 

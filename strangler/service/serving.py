@@ -21,8 +21,8 @@ from strangler.service.runner import Consuming, consume
 from strangler.service.settings import RunSettings
 from strangler.service.shedding import expiry_of, shedding_of
 from strangler.step.effects import EffectSender, SenderSettings
-from strangler.step.handled import handled_by
 from strangler.step.handler import MAX_VERSION
+from strangler.step.step_progress import handled_by
 from strangler.step.vendor import Vendor
 
 

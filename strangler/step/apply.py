@@ -10,7 +10,7 @@ from outbox import Event, append_all
 from outbox.connection import PsycopgConnection
 from outbox.structured import Item
 from strangler.step.intents import Call, Emit, Intent, Outcome, Write, effect_key
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 PLAN_EFFECT = """
 INSERT INTO effect (subject_ref, step, number, key, vendor, operation, body, carry)

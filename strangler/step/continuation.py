@@ -14,7 +14,7 @@ from typing import LiteralString
 
 from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
 from strangler.step.intents import Json
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 CHANNEL = "strangler_continuation"
 START = "-"  # waits for nothing: the whole chain is still to run

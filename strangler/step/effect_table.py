@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
 from strangler.step.intents import Json
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 # One lease per attempt: whoever takes an effect has it until next_attempt_at; a crash lets it fall due again.
 # SKIP LOCKED: senders side by side never wait for each other.

@@ -21,11 +21,11 @@ from outbox.consumer.retry.rule import Clause
 from outbox.fault_points import FaultPoints
 from strangler.step.apply import ApplyWrites, apply, write_nothing
 from strangler.step.conclude import Conclude, following, tell
+from strangler.step.effect_metrics import Told
 from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take
 from strangler.step.intents import Json
-from strangler.step.restraint import Restraint
-from strangler.step.told import Told
 from strangler.step.vendor import Answer, AnswerKind, Vendor
+from strangler.step.vendor_throttle import VendorThrottle
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class EffectSender:
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     Retries come from `budget`, which its context's consumer shares. Each vendor has a breaker and a pace, and is not
     called before the time that it asked for (`SenderSettings.breaker`: a day at most; a new process has to hear it).
-    `observe` is called with the names of `strangler.step.told.EffectMetric`.
+    `observe` is called with the names of `strangler.step.effect_metrics.EffectMetric`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class EffectSender:
         self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         budget = budget or RetryBudget(step)
-        self._restraint = Restraint(self._vendors, budget, self._settings.breaker, self._rng)
+        self._restraint = VendorThrottle(self._vendors, budget, self._settings.breaker, self._rng)
         self._look_again_at = 0.0
         self._idle = deque(Slot() for _ in range(self._settings.concurrency))
         self._signal, self._stopping = threading.Event(), threading.Event()

@@ -16,8 +16,8 @@ from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim, shed
 from strangler.step.intents import INTENTS_PER_EVENT, Intent, first_number, to_json
+from strangler.step.pg_json import encode
 from strangler.step.record import Shadowed, record
-from strangler.step.storable import encode
 
 MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL integers
 

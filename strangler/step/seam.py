@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
 from strangler.ownership import Owner, Ownership
 from strangler.step.intents import Intent, Json, to_json
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 logger = logging.getLogger(__name__)
 

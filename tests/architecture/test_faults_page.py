@@ -12,7 +12,7 @@ import pytest
 from outbox import telemetry
 from outbox.consumer import Metric
 from strangler.cli import main
-from strangler.step.told import EffectMetric
+from strangler.step.effect_metrics import EffectMetric
 from tests.unit.policies import LOSSY
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, SubjectFacts
 from strangler.plan import Plan, Step
-from strangler.reconcile.sides import JudgedStep
+from strangler.reconcile.snapshots import JudgedStep
 
 STEP = "search"
 PENDING = "SELECT order_ref FROM legacy.orders WHERE status = 'pending'"

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from outbox.consumer import FloodRule, RuntimeSettings
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Told
+from outbox.consumer.quarantine import quarantine_admin
+from outbox.consumer.quarantine.quarantine_admin import Told
 from tests.faults.poison_load import Draw, Handled, Place, Sender, sender
 from tests.integration.consumer_rig import Rig, connect_to
 from tests.support.waiting import wait_until
@@ -103,8 +103,8 @@ def _replay_all(rig: Rig, handled: Handled) -> float:
     """Seconds from the request to the last parked event's end."""
     handled.poison.clear()
     with connect_to(rig.dsn) as connection:
-        for entry in desk.entries(connection, heads=True, limit=1_000_000):
-            desk.request_replay(connection, entry, Told("bench", "the chosen are welcome now"))
+        for entry in quarantine_admin.entries(connection, heads=True, limit=1_000_000):
+            quarantine_admin.request_replay(connection, entry, Told("bench", "the chosen are welcome now"))
         asked = time.monotonic()  # nobody hears of it before the commit
     wait_until(  # how often it looks is of no weight: the end is noted at the commit
         lambda: not rig.parked(), lambda: f"{len(rig.parked())} parked", within_s=REPLAY_WITHIN_S, every_s=0.1

@@ -8,8 +8,8 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Handler, Metric, Poison
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Told
+from outbox.consumer.quarantine import quarantine_admin
+from outbox.consumer.quarantine.quarantine_admin import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
@@ -65,10 +65,10 @@ def test_what_the_old_version_does_not_know_waits_in_order_for_the_new_one(rig: 
     assert old.count(Metric.PARKED, "poison") == len({key for key, _ in waiting})
     assert new.count(Metric.PARKED) == 0
     with connect_to(rig.dsn) as connection:
-        heads = desk.entries(connection, heads=True)
+        heads = quarantine_admin.entries(connection, heads=True)
         assert {entry.reason for entry in heads} == {"search: Undecodable: unknown event type 'OrderShipped'"}
         for entry in heads:
-            desk.request_replay(connection, entry, TOLD)
+            quarantine_admin.request_replay(connection, entry, TOLD)
     wait_until(rig.all_applied, lambda: (len(rig.effects()), parked(rig)))
     wait_until(lambda: not rig.parked() and rig.caught_up(), rig.parked)
     new.stop()

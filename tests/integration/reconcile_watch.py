@@ -8,7 +8,7 @@ from dataclasses import replace
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, FactReader, SubjectFacts
 from strangler.plan import Plan
-from strangler.reconcile.sides import JudgedStep
+from strangler.reconcile.snapshots import JudgedStep
 
 Happening = Callable[[], object]
 

@@ -10,8 +10,8 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Metric, Poison
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Entry, Told
+from outbox.consumer.quarantine import quarantine_admin
+from outbox.consumer.quarantine.quarantine_admin import Entry, Told
 from outbox.event import ReceivedEvent
 from outbox.kafka.headers import RawHeaders
 from outbox.kafka.port import TopicPartition
@@ -47,7 +47,7 @@ def rig(database: str, broker: MemoryBroker) -> Iterator[Rig]:
 
 def head(rig: Rig) -> Entry:
     with connect_to(rig.dsn) as connection:
-        return desk.entries(connection)[0]
+        return quarantine_admin.entries(connection)[0]
 
 
 def ask(rig: Rig, act: Callable[[PsycopgConnection, Entry], object]) -> None:
@@ -58,7 +58,7 @@ def ask(rig: Rig, act: Callable[[PsycopgConnection, Entry], object]) -> None:
 
 
 def replay(rig: Rig) -> None:
-    ask(rig, lambda connection, entry: desk.request_replay(connection, entry, TOLD))
+    ask(rig, lambda connection, entry: quarantine_admin.request_replay(connection, entry, TOLD))
 
 
 def test_a_replay_takes_the_key_in_order_while_its_new_events_arrive(rig: Rig) -> None:
@@ -118,7 +118,7 @@ def test_an_event_parked_during_the_last_commit_of_a_replay_is_not_forgotten(rig
 def test_an_event_parked_while_the_one_before_it_is_discarded_is_not_forgotten(rig: Rig, point: str) -> None:
     _, halt = parking_its_second(rig, point)
     threading.Timer(0.3, halt.released.set).start()
-    ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
+    ask(rig, lambda connection, entry: quarantine_admin.discard(connection, entry, TOLD))
     wait_until(lambda: rig.effects() and not rig.parked(), rig.parked)
     assert rig.effects() == [("order-1", 2)]
 
@@ -134,7 +134,7 @@ def test_what_is_still_poison_waits_again_with_its_successors(rig: Rig) -> None:
     assert [number for key, number in rig.effects() if key == "order-1"] == [1, 2]
     assert (head(rig).reason, head(rig).state) == ("no such customer", "open")
 
-    ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"mended", headers=None))
+    ask(rig, lambda connection, entry: quarantine_admin.fix(connection, entry, TOLD, value=b"mended", headers=None))
     replay(rig)
     wait_until(rig.all_applied, rig.parked)
     rig.assert_once_and_in_order()
@@ -147,7 +147,7 @@ def test_discarding_the_first_releases_what_waited_behind_it(rig: Rig) -> None:
     rig.send_many(keys=2, each=4)
     rig.runtime(Picky(("order-1", 2)))
     wait_until(lambda: len(rig.parked()) == 3 and rig.caught_up(), rig.parked)
-    ask(rig, lambda connection, entry: desk.discard(connection, entry, TOLD))
+    ask(rig, lambda connection, entry: quarantine_admin.discard(connection, entry, TOLD))
     wait_until(lambda: not rig.parked(), rig.parked)
     assert [number for key, number in rig.effects() if key == "order-1"] == [1, 3, 4]
     assert rig.sql("SELECT resolution, count(*) FROM quarantine GROUP BY 1 ORDER BY 1") == [
@@ -163,7 +163,7 @@ def test_bytes_that_were_no_event_are_mended_by_payload_and_headers(rig: Rig, br
     rig.runtime()
     wait_until(lambda: len(rig.parked()) == 2, rig.parked)
     headers = [("id", b"018f0000-0000-7000-8000-000000000001"), ("type", b"OrderPlaced"), ("version", b"1")]
-    ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=b"{}", headers=headers))
+    ask(rig, lambda connection, entry: quarantine_admin.fix(connection, entry, TOLD, value=b"{}", headers=headers))
     assert head(rig).offset == broken.offset
     replay(rig)
     wait_until(rig.all_applied, rig.parked)
@@ -229,7 +229,7 @@ def test_headers_that_are_no_text_are_kept_and_mended(
     headers = [("id", b"018f0000-0000-7000-8000-000000000001"), ("type", b"OrderPlaced"), ("version", b"1")]
     for _ in range(2):
         waiting = len(rig.parked())
-        ask(rig, lambda connection, entry: desk.fix(connection, entry, TOLD, value=None, headers=headers))
+        ask(rig, lambda connection, entry: quarantine_admin.fix(connection, entry, TOLD, value=None, headers=headers))
         replay(rig)
         wait_until(lambda waiting=waiting: len(rig.parked()) < waiting, rig.parked)  # type: ignore[misc] # bound at once
     rig.assert_once_and_in_order()

@@ -12,8 +12,8 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import InParallel, VersionWait
 from outbox.consumer.handler import Disposition
 from outbox.consumer.middleware.versions import Done
-from outbox.consumer.quarantine import desk
-from outbox.consumer.quarantine.desk import Entry, Told
+from outbox.consumer.quarantine import quarantine_admin
+from outbox.consumer.quarantine.quarantine_admin import Entry, Told
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 from tests.integration.consumer_faults import rig_in_memory
@@ -60,7 +60,7 @@ def numbers(rig: Rig, key: str = "order-1") -> list[int]:
 
 def head(rig: Rig) -> Entry:
     with connect_to(rig.dsn) as connection:
-        return desk.entries(connection)[0]
+        return quarantine_admin.entries(connection)[0]
 
 
 def send(rig: Rig, *sent: int, key: str = "order-1") -> None:
@@ -72,7 +72,7 @@ def send(rig: Rig, *sent: int, key: str = "order-1") -> None:
 def replay(rig: Rig) -> None:
     entry = head(rig)
     with connect_to(rig.dsn) as connection:
-        desk.request_replay(connection, entry, TOLD)
+        quarantine_admin.request_replay(connection, entry, TOLD)
 
 
 def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(rig: Rig) -> None:
@@ -149,7 +149,7 @@ def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
     wait_until(lambda: len(rig.parked()) == 1, rig.parked)
     entry = head(rig)
     with connect_to(rig.dsn) as connection:
-        desk.discard(connection, entry, TOLD)
+        quarantine_admin.discard(connection, entry, TOLD)
     send(rig, 3, 5)
     wait_until(lambda: numbers(rig) == [1, 3], rig.parked)
     wait_until(lambda: reasons(rig) == [f"waiting for version 4: {CLAUSE}"], rig.parked)
@@ -209,7 +209,7 @@ def test_a_replay_goes_in_versions_though_the_missing_one_came_last(
 def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbox.consumer.quarantine.waiters.PAGE", 2)
+    monkeypatch.setattr("outbox.consumer.quarantine.version_release.PAGE", 2)
     rig.runtime(versions=versions(rig, wait_s=0.05))
     for number in range(10, 20):
         send(rig, 3, key=f"order-{number}")

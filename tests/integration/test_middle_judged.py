@@ -16,9 +16,9 @@ from new_services.plant_kinds import KINDS, World
 from strangler.local.stack import Stack
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
-from strangler.reconcile.hearing import Backwards, Hearing
 from strangler.reconcile.look import Look
-from strangler.reconcile.sides import JudgedStep, read_ledger, read_legacy, read_new
+from strangler.reconcile.snapshots import JudgedStep, read_ledger, read_legacy, read_new
+from strangler.reconcile.step_comparison import Backwards, StepComparison
 from tests.integration.middle import handle, sending, until_ended
 from tests.support.orders import LINES, cancelled, of_order
 from tests.support.services import vendors_at
@@ -79,7 +79,7 @@ class Town:
         with addresses.legacy() as main, addresses.context(step.context) as context:
             legacy, new = read_legacy(main, plan, [step]), read_new(context, step, addresses)
             look = Look(step, legacy, StepFrontier(), new, read_ledger(step, addresses))
-            hearing = Hearing(look)
+            hearing = StepComparison(look)
             found = [*hearing.first_look(lambda _: True), *hearing.second_look(Backwards(legacy, new), look)]
         return {judged[0].subject_ref: {one.number: one.verdict.value for one in judged} for judged in found}
 

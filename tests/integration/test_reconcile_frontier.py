@@ -12,10 +12,10 @@ from strangler.errors import BadInput, DependencyDown
 from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.ownership import Owner
-from strangler.reconcile.case import State
+from strangler.reconcile.await_frontier import Group, reach_lanes
 from strangler.reconcile.frontier import Lane
-from strangler.reconcile.reach import Group, reach_lanes
 from strangler.reconcile.run import reconcile
+from strangler.reconcile.subject_evidence import State
 from strangler.reconcile.waiting import Deadline
 from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found, place_of

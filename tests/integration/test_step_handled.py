@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outbox.event import Event
 from strangler.step.claim import tombstone
-from strangler.step.handled import handled_by
+from strangler.step.step_progress import handled_by
 from tests.integration.contexts import connect
 from tests.integration.middle import handle
 from tests.support.orders import cancelled, of_type, placed, received

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Set
 from enum import Enum, auto
 
 from outbox.consumer.originals import Originals
-from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Run
@@ -51,7 +51,7 @@ class Member:
 
     def __init__(self, database: Database, clock: Callable[[], float], poison: Set[tuple[str, int]]) -> None:
         self._database, self._clock, self._poison = database, clock, poison
-        self.board = Board(BOUND, RUN_RECORDS, clock)
+        self.board = LaneScheduler(BOUND, RUN_RECORDS, clock)
         self.watchdog = Watchdog(Patience())
         self._originals = Originals(lambda: LogReader(database.logs), database.decode, clock=clock)
         self.owned: set[TopicPartition] = set()

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 from outbox.consumer import triage
 from outbox.consumer.partitions import lanes
-from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import PartitionLanes
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.consumer.partitions.watchdog import Patience, Standing, Watchdog
@@ -24,13 +24,13 @@ Fetched = Mapping[TopicPartition, tuple[Sequence[Record], int]]
 @contextmanager
 def full_buffer_drops_records() -> Iterator[None]:
     """Faust-streaming #88: what does not fit into the full buffer is dropped, and its offset passed."""
-    offer = Board.offer
+    offer = LaneScheduler.offer
 
-    def dropping(self: Board, fetched: Fetched) -> None:
+    def dropping(self: LaneScheduler, fetched: Fetched) -> None:
         room = {one: max(0, BOUND.records - held) for one, (held, _) in self.load().items()}
         offer(self, {one: (records[: room.get(one, 0)], end) for one, (records, end) in fetched.items()})
 
-    with patch.object(Board, "offer", dropping):
+    with patch.object(LaneScheduler, "offer", dropping):
         yield
 
 
@@ -121,10 +121,10 @@ def the_bound_forgets_what_runs() -> Iterator[None]:
 def late_results_are_heard() -> Iterator[None]:
     """KPipe's fifth invariant: what comes back after a revoke is taken for the new assignment's."""
 
-    def any_open(self: Board, assigned: Assigned) -> PartitionLanes | None:
+    def any_open(self: LaneScheduler, assigned: Assigned) -> PartitionLanes | None:
         return self._partitions.get(assigned.partition)
 
-    with patch.object(Board, "_open", any_open), patch.object(Board, "_open_or_closing", any_open):
+    with patch.object(LaneScheduler, "_open", any_open), patch.object(LaneScheduler, "_open_or_closing", any_open):
         yield
 
 

@@ -9,11 +9,11 @@ from outbox.kafka.port import TopicPartition
 from strangler.contexts import Context
 from strangler.facts import FINAL, Fact, Judgement, Verdict
 from strangler.plan import Check
-from strangler.reconcile.case import State
 from strangler.reconcile.frontier import Lane, StepFrontier
-from strangler.reconcile.hearing import Backwards, Hearing
 from strangler.reconcile.look import Look
-from strangler.reconcile.sides import JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.step_comparison import Backwards, StepComparison
+from strangler.reconcile.subject_evidence import State
 from tests.unit.interleaved_world import STEP, World
 from tests.unit.judging import DOCUMENT, MAIL, REF
 
@@ -80,7 +80,7 @@ class Reading:
 
 def as_a_run(reading: Reading) -> list[Judgement]:
     """What a run says, all of it news."""
-    hearing = Hearing(reading.look(0))
+    hearing = StepComparison(reading.look(0))
     found = [one for judged in hearing.first_look(lambda _: True) for one in judged]
     backwards = Backwards(reading.legacies[1], reading.news[1])
     return [*found, *(one for judged in hearing.second_look(backwards, reading.look(1)) for one in judged)]
@@ -88,7 +88,7 @@ def as_a_run(reading: Reading) -> list[Judgement]:
 
 def as_at_one_frontier(reading: Reading) -> list[Judgement]:
     """A judge that knows undecided orders, and says missing at its first look."""
-    hearing = Hearing(reading.look(0))
+    hearing = StepComparison(reading.look(0))
     found = [one for judged in hearing.first_look(lambda _: True) for one in judged]
     return [*found, *(one for judged in hearing.again.values() for one in judged if one.verdict is Verdict.MISSING)]
 
@@ -97,7 +97,7 @@ def as_before(reading: Reading) -> list[Judgement]:
     """As the judge was: no order is undecided, and what the first look calls missing is final."""
     first = reading.look(0)
     legacies = [_blind(legacy) for legacy in reading.legacies]
-    hearing = Hearing(replace(first, legacy=legacies[0]))
+    hearing = StepComparison(replace(first, legacy=legacies[0]))
     found = [one for judged in hearing.first_look(lambda _: True) for one in judged]
     missing = [one for judged in hearing.again.values() for one in judged if one.verdict is Verdict.MISSING]
     second = hearing.second_look(Backwards(legacies[1], reading.news[1]), None)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from strangler.facts import Fact, SubjectFacts
 from strangler.ownership import Owner, Ownership
-from strangler.reconcile.case import Acted
-from strangler.reconcile.sides import LegacySnapshot, LegacyStep, NewSnapshot
+from strangler.reconcile.snapshots import LegacySnapshot, LegacyStep, NewSnapshot
+from strangler.reconcile.subject_evidence import Acted
 from tests.unit.judging import DOCUMENT, MAIL, REF, acted, document, mail
 
 STEP = {True: MAIL.step, False: DOCUMENT.step}

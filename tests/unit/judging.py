@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from strangler.facts import KIND, TARGET, Fact, SubjectFacts
 from strangler.ownership import Owner, Ownership
-from strangler.reconcile.case import Acted, Case, LegacySide, NewSide, Rules, State
 from strangler.reconcile.compare import judge
+from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, Rules, State, SubjectEvidence
 from strangler.step.intents import Json
 
 REF = "order-1"
@@ -58,7 +58,7 @@ def case(
     state: State = State.PASSED,
     why_unknown: str = "",
     settled: bool = False,
-) -> Case:
+) -> SubjectEvidence:
     """An order of this owner; None: there is no such order. New-side orders have claimed what they did."""
     order = None
     if owner is not None:
@@ -67,15 +67,15 @@ def case(
         claims = {number * 100: "applied" for number in range(1, version + 1)} if owner is Owner.NEW else {}
     legacy = LegacySide(order, oracle, seam, handed_back, in_flight)
     new = NewSide(claims, recorded, actual, parked, shed or {})
-    return Case(rules, REF, legacy, new, state, ledger, why_unknown, settled)
+    return SubjectEvidence(rules, REF, legacy, new, state, ledger, why_unknown, settled)
 
 
-def verdicts(given: Case) -> dict[int, str]:
+def verdicts(given: SubjectEvidence) -> dict[int, str]:
     """What the judge says, by number."""
     return {one.number: one.verdict.value for one in judge(given)}
 
 
-def only(given: Case) -> tuple[str, str, tuple[str, ...]]:
+def only(given: SubjectEvidence) -> tuple[str, str, tuple[str, ...]]:
     """Verdict, reason and fields of the one judgement there is."""
     (one,) = judge(given)
     return one.verdict.value, one.reason, one.fields

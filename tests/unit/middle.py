@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from strangler.facts import KIND, TARGET, Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Acted, Case, Rules, State
 from strangler.reconcile.compare import judge
+from strangler.reconcile.subject_evidence import Acted, Rules, State, SubjectEvidence
 from strangler.step.intents import Json
 from tests.unit.judging import REF, case
 
@@ -83,7 +83,7 @@ def observed(version: int, *facts: Fact) -> Acted:
     return Acted(version, tuple(without(fact, "state") for fact in facts))
 
 
-def fraud(*actual: Fact, ledger: Sequence[Fact] | None = None, oracle: Sequence[Fact] | None = None) -> Case:
+def fraud(*actual: Fact, ledger: Sequence[Fact] | None = None, oracle: Sequence[Fact] | None = None) -> SubjectEvidence:
     """An order of the new side at fraud: cleared and asked for, unless said otherwise."""
     wanted = [score(), decision()] if oracle is None else oracle
     return case(Owner.NEW, rules=FRAUD, oracle=wanted, actual=actual, ledger=[score()] if ledger is None else ledger)
@@ -91,18 +91,18 @@ def fraud(*actual: Fact, ledger: Sequence[Fact] | None = None, oracle: Sequence[
 
 def pay(
     *actual: Fact, ledger: Sequence[Fact], oracle: Sequence[Fact] | None = None, state: State = State.PASSED
-) -> Case:
+) -> SubjectEvidence:
     """An order of the new side at payment: accepted, unless said otherwise."""
     wanted = paid() if oracle is None else oracle
     return case(Owner.NEW, rules=PAYMENT, oracle=wanted, actual=actual, ledger=ledger, state=state)
 
 
-def stock(*actual: Fact, oracle: Sequence[Fact], version: int = 1, state: State = State.PASSED) -> Case:
+def stock(*actual: Fact, oracle: Sequence[Fact], version: int = 1, state: State = State.PASSED) -> SubjectEvidence:
     """An order of the new side at inventory."""
     return case(Owner.NEW, rules=INVENTORY, version=version, oracle=oracle, actual=actual, state=state)
 
 
-def said(given: Case) -> dict[int, tuple[str, str]]:
+def said(given: SubjectEvidence) -> dict[int, tuple[str, str]]:
     """Verdict and reason by number."""
     return {one.number: (one.verdict.value, one.reason) for one in judge(given)}
 

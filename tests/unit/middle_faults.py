@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from strangler.ownership import Owner
-from strangler.reconcile.case import Acted
+from strangler.reconcile.subject_evidence import Acted
 from strangler.step.intents import Json
 from tests.unit.middle import INVENTORY, PAYMENT, charged, decision, observed, refund, refused, reservation
 from tests.unit.middle_world import Fate, Reach, World, accepted, call, row

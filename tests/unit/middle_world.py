@@ -12,7 +12,7 @@ from itertools import product
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Acted, Case, Rules, State
+from strangler.reconcile.subject_evidence import Acted, Rules, State, SubjectEvidence
 from tests.unit.judging import case, pending
 from tests.unit.middle import (
     FRAUD,
@@ -81,7 +81,7 @@ class World:
         """The vendor has done what it was asked for, whoever asked."""
         return bool(self.ledger)
 
-    def case(self) -> Case:
+    def case(self) -> SubjectEvidence:
         """What the judge gets to see."""
         return case(
             self.owner,

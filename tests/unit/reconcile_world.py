@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Acted, Case, State
+from strangler.reconcile.subject_evidence import Acted, State, SubjectEvidence
 from tests.unit.judging import DOCUMENT, MAIL, REF, acted, case, document, mail
 
 
@@ -49,7 +49,7 @@ class World:
                 self._legacy(version)
         return self
 
-    def case(self) -> Case:
+    def case(self) -> SubjectEvidence:
         """What the judge gets to see."""
         versions = range(1, self.version + 1)
         return case(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from outbox.consumer.handler import Disposition
-from outbox.consumer.partitions.board import Board
 from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
@@ -36,8 +36,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def board(clock: Clock) -> Board:
-    board = Board(Bound(records=4), 10, clock)
+def board(clock: Clock) -> LaneScheduler:
+    board = LaneScheduler(Bound(records=4), 10, clock)
     board.open(ASSIGNED)
     return board
 
@@ -46,7 +46,7 @@ def test_the_keys_of_this_test_have_different_lanes() -> None:
     assert lane_of(FIRST, 2) != lane_of(SECOND, 2)
 
 
-def test_a_lane_that_failed_rests_while_others_go_on(board: Board, clock: Clock) -> None:
+def test_a_lane_that_failed_rests_while_others_go_on(board: LaneScheduler, clock: Clock) -> None:
     board.offer({HOME: ([record(0, FIRST), record(1, SECOND), record(2, FIRST)], 3)})
     failed = board.take(0.0)
     assert failed is not None
@@ -62,7 +62,7 @@ def test_a_lane_that_failed_rests_while_others_go_on(board: Board, clock: Clock)
     assert board.lowest() == {HOME: 0}
 
 
-def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: Board) -> None:
+def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: LaneScheduler) -> None:
     board.offer({HOME: ([record(0, FIRST)], 1)})
     late = board.take(0.0)
     assert late is not None
@@ -78,7 +78,7 @@ def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: Board) -> 
     assert again.assigned.fence == 2
 
 
-def test_a_fenced_partition_is_forgotten_and_told_once(board: Board) -> None:
+def test_a_fenced_partition_is_forgotten_and_told_once(board: LaneScheduler) -> None:
     board.offer({HOME: ([record(0, FIRST), record(1, SECOND)], 2)})
     run = board.take(0.0)
     assert run is not None
@@ -88,7 +88,7 @@ def test_a_fenced_partition_is_forgotten_and_told_once(board: Board) -> None:
     assert board.held() == []
 
 
-def test_the_gate_counts_what_runs_and_what_waits_for_a_retry(board: Board) -> None:
+def test_the_gate_counts_what_runs_and_what_waits_for_a_retry(board: LaneScheduler) -> None:
     board.offer({HOME: ([record(offset, FIRST) for offset in range(4)], 4)})
     run = board.take(0.0)
     assert run is not None
@@ -98,13 +98,13 @@ def test_the_gate_counts_what_runs_and_what_waits_for_a_retry(board: Board) -> N
     assert board.load() == {HOME: (4, 4)}
 
 
-def test_after_a_stop_no_run_is_given_out(board: Board) -> None:
+def test_after_a_stop_no_run_is_given_out(board: LaneScheduler) -> None:
     board.offer({HOME: ([record(0, FIRST)], 1)})
     board.stop()
     assert board.take(1.0) is None
     assert board.wait_quiet(0.0)
 
 
-def test_records_of_a_partition_that_is_not_open_are_dropped(board: Board) -> None:
+def test_records_of_a_partition_that_is_not_open_are_dropped(board: LaneScheduler) -> None:
     board.offer({TopicPartition("order", 1): ([record(0, FIRST)], 1)})
     assert board.take(0.0) is None

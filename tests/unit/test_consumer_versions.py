@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from outbox.consumer.middleware.versions import Done, first_gap, in_versions
-from outbox.consumer.quarantine.parcels import Parcel, in_versions_asked_for
 from outbox.consumer.quarantine.parked import ParkedRow
+from outbox.consumer.quarantine.parked_events import Parcel, in_versions_asked_for
 from outbox.event import Event, ReceivedEvent
 from tests.contracts.event_schemas import newest
 from tests.support.services import SERVICES

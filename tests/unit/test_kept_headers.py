@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.consumer.quarantine.kept_headers import decoded, encoded
-from outbox.consumer.quarantine.parcels import SPOILT, unpack
 from outbox.consumer.quarantine.parked import ParkedRow
+from outbox.consumer.quarantine.parked_events import SPOILT, unpack
 from outbox.kafka.codec import from_record
 from outbox.kafka.headers import RawHeaders, headers_in
 from outbox.kafka.port import TopicPartition

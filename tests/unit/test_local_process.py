@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from strangler.errors import DependencyDown
-from strangler.local.behind import NICENESS
+from strangler.local.low_priority import NICENESS
 from strangler.local.process import Ready, Running, tail
 from strangler.local.spawner import Command, Spawner
 from tests.integration.family import runs

@@ -19,7 +19,7 @@ from outbox.policy import (
     contradictions,
     require,
 )
-from outbox.policy.alone import RULES, Rule
+from outbox.policy.policy_rules import RULES, Rule
 from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 from tests.support.services import SERVICES

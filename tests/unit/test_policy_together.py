@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.policy import Expired, Loss, Placed, contradictions_among
-from outbox.policy.together import PAIR_RULES, PLACE_RULES
+from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES
 from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD, place
 
 DAY_S = 86_400.0

@@ -13,15 +13,15 @@ from strangler.facts import Fact, LedgerReader, SubjectFacts, Verdict
 from strangler.ownership import Owner, Ownership
 from strangler.plan import Check
 from strangler.reconcile.canonical import canonical
-from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.frontier import Lane, StepFrontier
-from strangler.reconcile.hearing import Hearing
 from strangler.reconcile.look import Look
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.second_look import answered
-from strangler.reconcile.sides import JudgedStep, LegacySnapshot, LegacyStep, NewSnapshot
+from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot, LegacyStep, NewSnapshot
+from strangler.reconcile.step_comparison import StepComparison
+from strangler.reconcile.subject_evidence import State
 from tests.unit.judging import MAIL, REF
 from tests.unit.reconcile_world import OF_EVENTS, OF_ROWS, Fault, World
 
@@ -85,7 +85,7 @@ def test_any_set_of_passed_lanes_leaves_the_others_late(passed: int, early: set[
         assert one.verdict is (Verdict.MATCH if done else Verdict.LATE)
 
 
-def town(passed: int, early: set[int], *, mails: bool) -> Hearing:
+def town(passed: int, early: set[int], *, mails: bool) -> StepComparison:
     """Sixty orders of the new side, four lanes, of which the bits of `passed` have passed."""
     refs = [f"order-{number}" for number in range(60)]
     done = [ref for n, ref in enumerate(refs) if passed >> lane_of(ref.encode(), LANES) & 1 or n in early]
@@ -100,7 +100,7 @@ def town(passed: int, early: set[int], *, mails: bool) -> Hearing:
     frontier = StepFrontier({"t": 1}, {TopicPartition("t", 0): lanes})
     actual = {ref: facts[ref] for ref in done}
     new = NewSnapshot({ref: {100: "applied"} for ref in done}, {}, actual, frozenset())
-    return Hearing(Look(step, legacy, frontier, new, actual if mails else None))
+    return StepComparison(Look(step, legacy, frontier, new, actual if mails else None))
 
 
 facts = st.lists(

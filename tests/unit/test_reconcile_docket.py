@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from strangler.facts import Judgement, Verdict
-from strangler.reconcile.docket import Docket, Key
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
+from strangler.reconcile.verdict_changes import Key, VerdictChanges
 from strangler.subject import Subject
 
 STEP = "mailing"
@@ -21,10 +21,10 @@ def hold(
     *,
     everything: bool = False,
     unknown: str = "",
-) -> tuple[Report, Docket]:
+) -> tuple[Report, VerdictChanges]:
     report = Report("new", "run", (STEP,))
     report.unknown[STEP] = unknown
-    docket = Docket(report, {STEP: stored or {}}, everything=everything)
+    docket = VerdictChanges(report, {STEP: stored or {}}, everything=everything)
     docket.enter([one] for one in judged)
     docket.close()
     return report, docket
@@ -126,7 +126,7 @@ def test_a_finding_that_could_not_be_judged_again_stands() -> None:
 
 def test_a_verdict_of_one_step_does_not_lift_a_finding_of_another() -> None:
     report = Report("new", "run", (STEP, "indexing"))
-    docket = Docket(report, {STEP: {}, "indexing": {KEY: Verdict.EXTRA}}, everything=False)
+    docket = VerdictChanges(report, {STEP: {}, "indexing": {KEY: Verdict.EXTRA}}, everything=False)
     docket.enter([[said(Verdict.MATCH)]])
     docket.close()
 

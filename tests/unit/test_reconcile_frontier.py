@@ -5,8 +5,8 @@ from dataclasses import replace
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition, TopicState
-from strangler.reconcile.case import State
 from strangler.reconcile.frontier import Ends, Mark, step_frontier
+from strangler.reconcile.subject_evidence import State
 
 TOPIC, LANES = "shop.order", 4
 ENDS = Ends({TOPIC: TopicState(2, "made-1")}, {TopicPartition(TOPIC, 0): 10, TopicPartition(TOPIC, 1): 0})

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from strangler.facts import KIND, TARGET, UNOBSERVED, Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Acted, State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import Acted, State
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail, only, verdicts
 
 LEGACY, SHADOW = Owner.LEGACY, Owner.SHADOW

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from strangler.facts import TARGET, Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import State
 from tests.unit.judging import REF, case, only, pending, verdicts
 from tests.unit.middle import (
     FRAUD,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from strangler.facts import Verdict
-from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.second_look import answered
+from strangler.reconcile.subject_evidence import State
 from tests.unit.middle_faults import FAULTS, Fault
 from tests.unit.middle_world import World, worlds
 

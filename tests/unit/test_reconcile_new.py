@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from strangler.ownership import Owner
-from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason, given_up
+from strangler.reconcile.subject_evidence import State
 from tests.unit.judging import DOCUMENT, acted, case, document, mail, only, pending, verdicts
 
 NEW = Owner.NEW

@@ -6,10 +6,10 @@ import pytest
 
 from strangler.facts import Judgement, Verdict
 from strangler.ownership import Owner
-from strangler.reconcile.case import State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.second_look import answered, second_look_needed
+from strangler.reconcile.subject_evidence import State
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail
 
 LEGACY, NEW = Owner.LEGACY, Owner.NEW

@@ -7,16 +7,16 @@ import pytest
 
 from strangler.facts import KIND, TARGET, Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Case
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import SubjectEvidence
 from tests.unit.judging import DOCUMENT, acted, case, document, mail, verdicts
 from tests.unit.middle import PAYMENT, charge, charged, observed, paid, payment, refund, refused
 
 LEGACY, SHADOW, NEW = Owner.LEGACY, Owner.SHADOW, Owner.NEW
 
 # What a judge that knows nothing of undecided orders calls missing, each by another path.
-ABSENT: dict[str, Callable[[], Case]] = {
+ABSENT: dict[str, Callable[[], SubjectEvidence]] = {
     "the shadow was quicker": lambda: case(SHADOW, rules=DOCUMENT, recorded=[acted(1, document(1))]),
     "the shadow's mail": lambda: case(SHADOW, recorded=[acted(1, mail())], ledger=[]),
     "an oracle that marks nothing": lambda: case(LEGACY, rules=DOCUMENT, oracle=[document(1)]),
@@ -34,7 +34,7 @@ ABSENT: dict[str, Callable[[], Case]] = {
         NEW, rules=DOCUMENT, version=2, oracle=[document(2)], claims={100: "applied"}, shed={200: "policy:x"}
     ),
 }
-UNWANTED: dict[str, Callable[[], Case]] = {
+UNWANTED: dict[str, Callable[[], SubjectEvidence]] = {
     "legacy called, and was rolled back": lambda: case(LEGACY, ledger=[mail()]),
     "of a coming version": lambda: case(LEGACY, ledger=[mail(2)]),
     "a row": lambda: case(NEW, rules=DOCUMENT, actual=[document(1)]),
@@ -45,7 +45,7 @@ UNWANTED: dict[str, Callable[[], Case]] = {
 }
 
 
-def undecided(given: Case) -> Case:
+def undecided(given: SubjectEvidence) -> SubjectEvidence:
     assert given.legacy.order is not None
     return replace(given, legacy=replace(given.legacy, order=replace(given.legacy.order, undecided=True)))
 

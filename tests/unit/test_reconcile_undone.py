@@ -6,9 +6,9 @@ import pytest
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.case import Rules, State
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
+from strangler.reconcile.subject_evidence import Rules, State
 from tests.unit.judging import case, pending, verdicts
 from tests.unit.middle import (
     FRAUD,

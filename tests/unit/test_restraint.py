@@ -8,8 +8,8 @@ import pytest
 
 from outbox.consumer import BreakerRule, RetryBudget
 from strangler.step.effects import SenderSettings
-from strangler.step.restraint import Restraint
 from strangler.step.vendor import Answer, AnswerKind
+from strangler.step.vendor_throttle import VendorThrottle
 from tests.support.clock import Clock
 
 AWAY = Answer(AnswerKind.UNKNOWN)
@@ -23,12 +23,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def restraint(clock: Clock) -> Restraint:
+def restraint(clock: Clock) -> VendorThrottle:
     rule = BreakerRule(in_a_row=3, rest_s=1.0, rest_cap_s=1.0)
-    return Restraint(["mail"], RetryBudget("test"), rule, random.Random(3), clock)
+    return VendorThrottle(["mail"], RetryBudget("test"), rule, random.Random(3), clock)
 
 
-def calls(restraint: Restraint, most: int, answer: Answer | None) -> int:
+def calls(restraint: VendorThrottle, most: int, answer: Answer | None) -> int:
     """What is admitted is made and answered; None: it came to nothing, the database did not answer, say."""
     admitted = restraint.admit("mail", most)
     if admitted:
@@ -38,12 +38,12 @@ def calls(restraint: Restraint, most: int, answer: Answer | None) -> int:
     return admitted
 
 
-def test_all_that_fit_are_admitted_while_the_vendor_is_well(restraint: Restraint) -> None:
+def test_all_that_fit_are_admitted_while_the_vendor_is_well(restraint: VendorThrottle) -> None:
     assert [calls(restraint, most, DONE) for most in (8, 0, 3)] == [8, 0, 3]
     assert restraint.rest_s(0.5) == 0.5
 
 
-def test_a_probe_that_came_to_nothing_is_made_again(restraint: Restraint, clock: Clock) -> None:
+def test_a_probe_that_came_to_nothing_is_made_again(restraint: VendorThrottle, clock: Clock) -> None:
     assert calls(restraint, 8, AWAY) == 8
     assert calls(restraint, 8, AWAY) == 0, "it rests"
     clock.now += 1.0
@@ -51,7 +51,7 @@ def test_a_probe_that_came_to_nothing_is_made_again(restraint: Restraint, clock:
     assert calls(restraint, 8, DONE) == 1
 
 
-def test_after_an_outage_the_pace_begins_low(restraint: Restraint, clock: Clock) -> None:
+def test_after_an_outage_the_pace_begins_low(restraint: VendorThrottle, clock: Clock) -> None:
     calls(restraint, 8, AWAY)
     clock.now += 1.0
     assert calls(restraint, 8, DONE) == 1
@@ -62,7 +62,7 @@ def test_after_an_outage_the_pace_begins_low(restraint: Restraint, clock: Clock)
     assert calls(restraint, 8, DONE) == 1
 
 
-def test_a_vendor_that_asks_for_patience_gets_it_and_then_fewer_calls(restraint: Restraint, clock: Clock) -> None:
+def test_a_vendor_that_asks_for_patience_gets_it_and_then_fewer_calls(restraint: VendorThrottle, clock: Clock) -> None:
     for _ in range(50):
         clock.now += 0.02
         calls(restraint, 1, DONE)
@@ -82,7 +82,7 @@ def test_a_vendor_that_asks_for_patience_gets_it_and_then_fewer_calls(restraint:
 def test_patience_of_an_hour_is_given_and_of_more_than_a_day_is_not(
     clock: Clock, asked_s: float, kept_s: float
 ) -> None:
-    restraint = Restraint(["mail"], RetryBudget("test"), SenderSettings().breaker, random.Random(3), clock)
+    restraint = VendorThrottle(["mail"], RetryBudget("test"), SenderSettings().breaker, random.Random(3), clock)
     calls(restraint, 1, Answer(AnswerKind.UNKNOWN, retry_after_s=asked_s))
     clock.now += kept_s - 1
     assert calls(restraint, 8, DONE) == 0, "not before its time"

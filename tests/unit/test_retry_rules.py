@@ -7,9 +7,9 @@ import random
 import psycopg
 import pytest
 
+from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, BreakerRule, State
 from outbox.consumer.retry.credits import BudgetRule, Credits
-from outbox.consumer.retry.pace import Pace
 from outbox.consumer.retry.rule import Overloaded, RetryRule, Trouble, classify
 from outbox.errors import ConfigurationError
 
@@ -132,7 +132,7 @@ def test_patience_that_was_asked_for_is_given() -> None:
 
 def test_paces_share_a_saturated_downstream_and_waste_little() -> None:
     """Four instances that know nothing of each other, and one that can do a thousand a second."""
-    paces, rests, rng = [Pace() for _ in range(4)], [0.0] * 4, random.Random(4)
+    paces, rests, rng = [AdaptiveRateLimit() for _ in range(4)], [0.0] * 4, random.Random(4)
     now, taken, refused, capacity, tokens = 0.0, 0, 0, 1000.0, 500.0
     while now < 30.0:
         now += 0.002
@@ -154,7 +154,7 @@ def test_paces_share_a_saturated_downstream_and_waste_little() -> None:
 
 
 def test_a_pace_begins_low_after_an_outage_and_is_forgotten_when_nothing_asks_for_it() -> None:
-    pace, now = Pace(), 0.0
+    pace, now = AdaptiveRateLimit(), 0.0
     pace.begin(now)
     assert pace.run_limit() == 1
     pace.started(now, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from strangler.local.shelter import Shelter, open_to_others
+from strangler.local.unprivileged_dir import Shelter, open_to_others
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strangler.step.intents import Json
-from strangler.step.storable import encode
+from strangler.step.pg_json import encode
 
 
 @pytest.mark.parametrize("value", ["\0", "a\\\0", "\\\\\0", "\ud800", "a\udfffb"])

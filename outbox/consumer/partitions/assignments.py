@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from outbox.consumer.partitions.board import Board, Clock
-from outbox.consumer.partitions.keeper import Answer, Keeper, Request
+from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
+from outbox.consumer.partitions.position_thread import Answer, PositionThread, Request
 from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.report import Report
@@ -24,8 +24,8 @@ class Assignments:
         *,
         consumer: Consumer,
         admin: Admin,
-        keeper: Keeper,
-        board: Board,
+        keeper: PositionThread,
+        board: LaneScheduler,
         settings: RuntimeSettings,
         report: Report,
         fault_points: FaultPoints,

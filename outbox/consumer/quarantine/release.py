@@ -16,15 +16,15 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import VersionWait
-from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
-from outbox.consumer.quarantine import early, parked
-from outbox.consumer.quarantine.doubts import Doubts
+from outbox.consumer.quarantine import parked, version_wait_sql
 from outbox.consumer.quarantine.fetch import fetch
-from outbox.consumer.quarantine.parcels import PAGE, Parcel, in_versions_asked_for, unpack
+from outbox.consumer.quarantine.parked_events import PAGE, Parcel, in_versions_asked_for, unpack
 from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of
-from outbox.consumer.quarantine.waiters import Waiters
+from outbox.consumer.quarantine.recheck import Doubts
+from outbox.consumer.quarantine.version_release import Waiters
 from outbox.consumer.report import Report
 from outbox.consumer.retry.rule import RetryRule, Trouble
 from outbox.consumer.session import Session
@@ -47,7 +47,7 @@ class Release:
     def __init__(
         self,
         *,
-        board: Board,
+        board: LaneScheduler,
         session: Session,
         application: Application,
         make_reader: Callable[[], Reader],
@@ -195,7 +195,7 @@ class Release:
     def _hold(self, connection: PsycopgConnection, assigned: Assigned, parcel: Parcel, reason: str) -> None:
         with connection.transaction():
             if reason.startswith(WAITING):
-                early.wait_on(connection, self._how.group, assigned, parcel.row.offset, reason)
+                version_wait_sql.wait_on(connection, self._how.group, assigned, parcel.row.offset, reason)
             else:
                 parked.hold(connection, self._how.group, assigned, parcel.row, reason)
         self._report.count(Metric.HELD_AGAIN, topic=assigned.partition.topic)

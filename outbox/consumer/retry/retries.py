@@ -11,9 +11,9 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
+from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, State
 from outbox.consumer.retry.budget import RetryBudget
-from outbox.consumer.retry.pace import Pace
 from outbox.consumer.retry.rule import Clause, Overloaded, RetryRule, Trouble
 
 Clock = Callable[[], float]
@@ -26,7 +26,7 @@ class Retries:
         self._rule, self.budget, self._report = rule, budget, report
         self._clock, self._rng = clock, rng
         self._lock = threading.Lock()
-        self._breaker, self._pace = Breaker(rule.breaker, rng), Pace()
+        self._breaker, self._pace = Breaker(rule.breaker, rng), AdaptiveRateLimit()
 
     def admit(self) -> float:
         """Seconds to rest before taking a run, 0 = take one. Then `started` or `unused` must follow."""

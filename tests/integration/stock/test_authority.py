@@ -13,7 +13,8 @@ import pytest
 
 from legacy_app.authority import stock
 from outbox.connection import PsycopgConnection
-from strangler.authority import (
+from strangler.errors import BadInput, BadPlan, Refused, StranglerError
+from strangler.shared_state import (
     AuthorityMoved,
     Holder,
     Wanted,
@@ -22,7 +23,6 @@ from strangler.authority import (
     ensure_authorities,
     move,
 )
-from strangler.errors import BadInput, BadPlan, Refused, StranglerError
 from tests.integration.stock.rig import deliver, give_back, held, on_hand, reserve, until_blocked
 from tests.support.waiting import wait_until
 

@@ -12,9 +12,9 @@ import pytest
 
 from legacy_app.authority import stock
 from outbox.connection import PsycopgConnection
-from strangler.authority import Holder, Shared, authorities
 from strangler.cli import main
 from strangler.errors import BadPlan
+from strangler.shared_state import Holder, Shared, authorities
 from strangler.step.intents import Json
 from strangler.store import ensure_steps
 from tests.integration.stock.plan import plan

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from legacy_app.authority import stock
-from strangler.authority import AuthorityMoved, Holder, Wanted, authorities, authority_moves, move
+from strangler.shared_state import AuthorityMoved, Holder, Wanted, authorities, authority_moves, move
 from tests.integration.stock.rig import deliver, held, on_hand, reserve
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ from legacy_app.authority import velocity
 from legacy_app.velocity_account import VelocityAccount, account_for_velocity
 from new_services.fraud.tiers import MOST_MINOR, MOST_ORDERS, Velocity
 from outbox.connection import PsycopgConnection
-from strangler.authority import AuthorityMoved, Holder, Wanted, move
+from strangler.shared_state import AuthorityMoved, Holder, Wanted, move
 from tests.integration.stock.rig import until_blocked
 
 COUNT: LiteralString = "SELECT counted, recent_orders, recent_minor FROM fraud.count_order(%s, %s, %s)"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions import positions
-from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.run import Assigned, Sweep
 from outbox.consumer.report import Report
 from outbox.consumer.session import Session
@@ -47,7 +47,7 @@ class Answer:
     result: Assigned | Exception
 
 
-class Keeper:
+class PositionThread:
     """Asked and answered without waiting. At most one request per partition is held.
 
     `deposit` is called once a second with the open connection; it commits by itself.
@@ -56,7 +56,7 @@ class Keeper:
     def __init__(
         self,
         group: str,
-        board: Board,
+        board: LaneScheduler,
         session: Session,
         settings: RuntimeSettings,
         report: Report,

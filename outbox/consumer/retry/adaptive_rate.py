@@ -15,7 +15,7 @@ RUN_S = 0.05
 FORGET_FACTOR = 100.0
 
 
-class Pace:
+class AdaptiveRateLimit:
     """Events per second, without a limit while nothing asks for one. Not thread-safe: the caller holds a lock.
 
     It begins low, after an outage or the first overload answer, and doubles every second until an answer shows the

@@ -1,8 +1,8 @@
 """Authority over what subjects share: one writer of record for each resource, moved by a separate audited step."""
 
-from strangler.authority.move import AuthorityMoved, Wanted, move
-from strangler.authority.shared import Holder, Shared, other
-from strangler.authority.table import (
+from strangler.shared_state.move import AuthorityMoved, Wanted, move
+from strangler.shared_state.shared import Holder, Shared, other
+from strangler.shared_state.table import (
     AuditedAuthority,
     Authority,
     authorities,

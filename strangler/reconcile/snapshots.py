@@ -15,7 +15,7 @@ from strangler.plan import Check, Plan, Step
 from strangler.policies import policy_of
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot
-from strangler.reconcile.case import Acted, LegacySide, NewSide, Rules
+from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, Rules
 
 ByOrder = Mapping[str, Sequence[Fact]]
 

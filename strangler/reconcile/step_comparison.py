@@ -11,7 +11,7 @@ from strangler.reconcile.compare import judge
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.look import Look
 from strangler.reconcile.second_look import answered, asks_of_absence, asks_of_surplus, second_look_needed
-from strangler.reconcile.sides import LegacySnapshot, NewSnapshot
+from strangler.reconcile.snapshots import LegacySnapshot, NewSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Backwards:
 
 
 @dataclass(slots=True)
-class Hearing:
+class StepComparison:
     """The first look at a step, and the subjects that need a second one, with what was found of them.
 
     `counts`: findings that were looked at again (`missing_asked`, `surplus_asked`), and those of them that were not

@@ -11,8 +11,8 @@ from typing import LiteralString
 from psycopg.rows import dict_row
 
 from outbox.connection import PsycopgConnection
-from strangler.authority.shared import Holder, Shared
 from strangler.errors import BadPlan, StranglerError
+from strangler.shared_state.shared import Holder, Shared
 from strangler.step.intents import Json
 
 # Whoever writes the resource holds this lock shared to its commit. Waiting for it exclusively makes later writers wait

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.run import Run
 
 
@@ -12,7 +12,7 @@ class Doubts:
     So no run needs to wake anybody for what it parks. A later run looks by itself and finds the key free.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: LaneScheduler) -> None:
         self._board = board
         self._runs: dict[int, Run] = {}  # held, so that no other takes its id
 

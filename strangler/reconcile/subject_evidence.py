@@ -63,7 +63,7 @@ class NewSide:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class SubjectEvidence:
     """`ledger` is None where the step has no vendor. `why_unknown` says why nothing can be said, "" if it can.
 
     `settled`: legacy was read after everything that could be surplus, with no older transaction left open.

@@ -23,7 +23,7 @@ WITH open AS (
            min("offset") OVER same_key AS head_offset,
            bool_or(starts_with(reason, %(waiting)s) OR starts_with(reason, %(overdue)s)) OVER same_key AS waits,
            bool_or(NOT (starts_with(reason, %(waiting)s) OR starts_with(reason, %(overdue)s) OR reason = %(behind)s)
-                   OR replay_requested_at IS NOT NULL) OVER same_key AS is_a_persons
+                   OR replay_requested_at IS NOT NULL) OVER same_key AS needs_operator
     FROM quarantine
     WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
       AND resolved_at IS NULL AND key IS NOT NULL

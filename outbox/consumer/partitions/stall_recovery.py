@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outbox.consumer.partitions.assignments import Assignments
-from outbox.consumer.partitions.board import Board
+from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.watchdog import Patience, Remedy, Standing, Watchdog
 from outbox.consumer.report import Report
 from outbox.errors import DependencyDown
@@ -16,7 +16,7 @@ class Healing:
     """Belongs to the poll thread, as the consumer does."""
 
     def __init__(
-        self, consumer: Consumer, board: Board, assignments: Assignments, patience: Patience, report: Report
+        self, consumer: Consumer, board: LaneScheduler, assignments: Assignments, patience: Patience, report: Report
     ) -> None:
         self._consumer, self._board, self._assignments = consumer, board, assignments
         self._report = report

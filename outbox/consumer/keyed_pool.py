@@ -35,7 +35,7 @@ class _Batch:
                 self.ended.set()
 
 
-class Hands:
+class KeyedThreadPool:
     """Shared by the workers of a runtime."""
 
     def __init__(self, how: InParallel) -> None:

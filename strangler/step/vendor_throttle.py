@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, RetryBudget
+from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, State
-from outbox.consumer.retry.pace import Pace
 from strangler.step.vendor import Answer, AnswerKind
 
 DEPOSIT_EVERY_S = 1.0
 
 
-class Restraint:
+class VendorThrottle:
     """Safe from every thread. Each vendor has a breaker, and a pace once it asked for patience or was away.
 
     The budget is the context's: its consumer spends from the same account.
@@ -33,7 +33,7 @@ class Restraint:
         self._budget, self._clock, self._rng = budget, clock, rng
         self._lock = threading.Lock()
         self._breakers = {vendor: Breaker(rule, rng) for vendor in vendors}
-        self._paces = {vendor: Pace() for vendor in self._breakers}
+        self._paces = {vendor: AdaptiveRateLimit() for vendor in self._breakers}
         self._deposited_at = clock()
 
     def admit(self, vendor: str, most: int) -> int:

@@ -12,8 +12,9 @@ from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.authority.shared import Holder, Shared, other
-from strangler.authority.table import (
+from strangler.errors import BadInput, Refused, StranglerError
+from strangler.shared_state.shared import Holder, Shared, other
+from strangler.shared_state.table import (
     Authority,
     authorities,
     ensure_authorities,
@@ -23,7 +24,6 @@ from strangler.authority.table import (
     switch,
     tally,
 )
-from strangler.errors import BadInput, Refused, StranglerError
 from strangler.step.intents import Json
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from outbox.kafka.port import Record, TopicPartition
 Clock = Callable[[], float]
 
 
-class Board:
+class LaneScheduler:
     """Threads meet here: the poll thread offers, workers take runs, the keeper takes sweeps.
 
     An assignment is known by its fence. Whatever comes back for an assignment that is no longer open is ignored.

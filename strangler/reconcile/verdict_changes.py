@@ -13,7 +13,7 @@ Key = tuple[str, int]
 NEW_EVIDENCE = frozenset({Verdict.EXTRA, Verdict.DUPLICATE})
 
 
-class Docket:
+class VerdictChanges:
     """Fills the report; `final` is to be stored, `gone` are stored findings that an audit no longer finds."""
 
     def __init__(self, report: Report, stored: Mapping[str, Mapping[Key, Verdict]], *, everything: bool) -> None:

@@ -10,8 +10,8 @@ from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import VersionWait, in_versions
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
-from outbox.consumer.quarantine import early, parked
-from outbox.consumer.quarantine.parcels import PAGE, Parcel, unpack
+from outbox.consumer.quarantine import parked, version_wait_sql
+from outbox.consumer.quarantine.parked_events import PAGE, Parcel, unpack
 from outbox.consumer.quarantine.parking import reason_of
 from outbox.consumer.report import Report
 from outbox.consumer.retry.rule import Classify, Trouble
@@ -45,13 +45,13 @@ class Waiters:
         """
         with connection.transaction():
             if after < 0:
-                early.give_up(connection, self._how.group, assigned, self._versions.wait_s)
-            rows = early.waiting(connection, self._how.group, assigned, PAGE, after=after)
+                version_wait_sql.give_up(connection, self._how.group, assigned, self._versions.wait_s)
+            rows = version_wait_sql.waiting(connection, self._how.group, assigned, PAGE, after=after)
         if not rows:
             return None
         at = {one.row.offset: one for one in unpack(rows, self._read(), assigned.partition, self._how.decode)}
         keys: list[dict[int, Parcel]] = []
-        for of_key in early.by_key(rows):
+        for of_key in version_wait_sql.by_key(rows):
             parcels = {row.offset: at[row.offset] for row in of_key}
             bad = next((one for one in parcels.values() if one.event is None), None)
             if bad is None:
@@ -63,7 +63,7 @@ class Waiters:
                 discarded = self._versions.discarded(connection, assigned.partition.topic, [*map(_key, keys)])
             for parcels in self._may_go(connection, keys, discarded):
                 self._let_go_key(connection, assigned, parcels, discarded)
-        return early.by_key(rows)[-1][0].offset
+        return version_wait_sql.by_key(rows)[-1][0].offset
 
     def _may_go(
         self, connection: PsycopgConnection, keys: Sequence[dict[int, Parcel]], discarded: Mapping[bytes, int]
@@ -135,7 +135,9 @@ class Waiters:
             self._how.handler(connection, ready)
             self._how.fault_points.reach("replay.handled")
             if left and len(ready) == len(going):
-                early.wait_on(connection, self._how.group, assigned, left[0].offset, versions.waiting(missing))
+                version_wait_sql.wait_on(
+                    connection, self._how.group, assigned, left[0].offset, versions.waiting(missing)
+                )
             lane = lane_of(parcels[ready[0].offset].row.key or b"", len(assigned.lanes))
             offsets = sorted(one.offset for one in ready)
             parked.resolve(connection, self._how.group, assigned, offsets)
