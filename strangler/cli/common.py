@@ -90,6 +90,8 @@ def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invoc
         merged |= _addresses(Path(named), required=True)
     elif not getattr(args, "own_stack", False):
         merged = {**_of_same_database(_addresses(STACK, required=False), dsn), **merged}
+    if getattr(args, "dsn", None) and _place(args.dsn) != _place(merged.get("STRANGLER_JUDGE_DSN", args.dsn)):
+        del merged["STRANGLER_JUDGE_DSN"]  # the flag names another database
     for flag, name in (("plan", "STRANGLER_PLAN"), ("dsn", "STRANGLER_DSN")):
         if getattr(args, flag, None) is not None:
             merged[name] = getattr(args, flag)

@@ -13,6 +13,7 @@ from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
 from outbox.kafka.port import Reader, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
+from strangler.contexts import context_of
 from strangler.errors import RefusedError
 from strangler.pressure.lost import lost
 from strangler.service.declaration import Service
@@ -148,7 +149,7 @@ def opened(
     service: Service, settings: RunSettings, *, subject: str, dry_run: bool, progress: Progress = lambda _: None
 ) -> Iterator[Reprocessing]:
     """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept."""
-    topics = settings.topics(service.context(subject).topics)
+    topics = settings.topics(context_of(service, subject).topics)
     with (
         closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")) as reader,
         closing(settings.connect(service.schema, autocommit=True)) as connection,

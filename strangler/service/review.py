@@ -92,6 +92,6 @@ def _lock(connection: PsycopgConnection, review: Review, said: Resolution) -> No
 def _resolve(connection: PsycopgConnection, review: Review, said: Resolution, resolution: str) -> None:
     query = f"""
 UPDATE {review.table} SET resolved_at = now(), resolution = %(resolution)s, actor = %(actor)s, reason = %(reason)s
-WHERE {review.key} = %(subject_ref)s"""  # noqa: S608 - a name that was checked
+WHERE {review.key} = %(subject_ref)s AND resolved_at IS NULL"""  # noqa: S608 - a name that was checked
     words = {"subject_ref": said.subject_ref, "actor": said.actor, "reason": said.reason, "resolution": resolution}
     connection.execute(query.encode(), words)

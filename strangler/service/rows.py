@@ -72,7 +72,7 @@ class Rows:
         values = each.write.values
         if self.columns[column] != "jsonb":
             return values[column]
-        return encode(values.get(column, values))
+        return encode(values if column == "body" and column not in values else values[column])
 
 
 def _upsert(rows: Rows) -> str:

@@ -15,6 +15,7 @@ from outbox.consumer import (
 from outbox.errors import ConfigurationError
 from outbox.policy import require
 from outbox.schema.parts import CONSUMER
+from strangler.contexts import context_of
 from strangler.schema.parts import CONTEXT
 from strangler.service.declaration import Service
 from strangler.service.runner import Consuming, consume
@@ -57,7 +58,7 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
         name=service.name,
         group=service.name,
         schema=service.schema,
-        topics=service.context(subject).topics,
+        topics=context_of(service, subject).topics,
         parts=(CONSUMER, CONTEXT),
         handler=service.handler(settings.fault_points),
         settings=consuming,

@@ -152,5 +152,5 @@ def _unsettled(audit: Report) -> int:
 
 
 def _plain(one: Judgement) -> dict[str, Any]:
-    names = ("step", "order_ref", "number", "owner", "verdict", "reason", "evidence")
+    names = ("step", "subject_ref", "number", "owner", "verdict", "reason", "evidence")
     return {name: getattr(one, name) for name in names}

@@ -137,7 +137,7 @@ def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:
     with psycopg.connect(shop.dsn) as connection:
         connection.execute(
             "INSERT INTO search.effect"
-            " (order_ref, step, number, key, vendor, operation, body, state, outcome, planned_at) VALUES"
+            " (subject_ref, step, number, key, vendor, operation, body, state, outcome, planned_at) VALUES"
             " ('a', 'search', 100, 'k', 'index', 'put', '{}', 'unknown', '{\"status\": 429}', now() - interval '1 min')"
         )
         connection.execute(
@@ -187,7 +187,7 @@ def test_lanes_and_connections_that_are_taken_are_part_of_it(shop: Shop) -> None
     with psycopg.connect(shop.dsn) as connection:
         connection.execute(
             "INSERT INTO search.effect"
-            " (order_ref, step, number, key, vendor, operation, body, state, next_attempt_at) VALUES"
+            " (subject_ref, step, number, key, vendor, operation, body, state, next_attempt_at) VALUES"
             " ('a', 'search', 100, 'k', 'index', 'put', '{}', 'sent', now() + interval '1 min'),"
             " ('b', 'search', 100, 'l', 'index', 'put', '{}', 'sent', now() - interval '1 min')"
         )

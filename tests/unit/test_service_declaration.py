@@ -17,6 +17,7 @@ from strangler import HttpVendor, Rows, Service
 from strangler.contexts import Context, context_of, declared
 from strangler.errors import BadInput, BadPlan
 from strangler.service.review import Review
+from strangler.service.settings import RunSettings
 from strangler.step.conclude import tell
 from tests.unit.policies import STANDARD
 
@@ -120,6 +121,9 @@ def test_a_service_that_names_no_topics_needs_a_subject() -> None:
     assert context_of(f"{__name__}:found", "booking").topics == ("booking",)
     with pytest.raises(BadPlan, match="the plan no subject"):
         context_of(found, "")
+    settings = RunSettings.from_environ({"STRANGLER_DSN": "postgresql://h/d", "KAFKA_BOOTSTRAP": "127.0.0.1:1"})
+    with pytest.raises(BadPlan, match="the plan no subject"):  # it would read a topic without a name, for ever
+        strangler.run(found, settings)
 
 
 def test_every_public_name_is_there_and_importing_the_package_loads_no_driver() -> None:
