@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import LiteralString, Never
 
 import psycopg
@@ -203,6 +204,7 @@ def test_the_verb_prints_sentences_and_json(
         admin.ensure_topics({prefix + name: 1 for name in ("intake", "fraud", "inventory", "payment")})
     for name, value in shop.environ.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STRANGLER_PLAN", str(Path(__file__).parents[2] / "legacy_app" / "plan.py"))
 
     assert main(["pressure", "--window-s", "0.05"]) == 0
     assert "search " in capsys.readouterr().out
