@@ -13,12 +13,16 @@ from psycopg.errors import InsufficientPrivilege
 from legacy_app import plan as plan_module
 from legacy_app.plan import plan
 from migrations.grants import statements as own_grants
+from outbox.consumer.reprocessing.rebuild import Projection, rebuild
+from outbox.consumer.reprocessing.rights import Rights
 from strangler.cli import main as strangler
 from strangler.local.databases import database_of
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.schema import Role, grant, role_name, roles_of, statements_of
 from tests.migration.test_statements import run_by_psql
+from tests.support.kafka.memory import MemoryBroker
+from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
 PLAN = Path(plan_module.__file__)
@@ -173,6 +177,25 @@ def test_a_second_run_changes_nothing(roles: dict[str, Role], database: str) -> 
         assert (again.added, again.rights_changed) == ((), False)
         connection.execute(f'REVOKE SELECT ON outbox.outbox FROM "{roles["relay"].name}"'.encode())
         assert grant(connection, list(roles.values())).rights_changed
+
+
+@pytest.mark.no_kafka
+def test_a_rebuilt_projection_keeps_its_owner_and_the_rights_on_it(roles: dict[str, Role], database: str) -> None:
+    nothing_read = Projection("search", ("document",), "nobody", ())
+    with psycopg.connect(database, autocommit=True, options="-c search_path=search") as connection:
+        connection.execute(f'ALTER TABLE search.document OWNER TO "{roles["order"].name}"'.encode())
+        connection.execute(f'GRANT SELECT (body) ON search.document TO "{roles["fraud"].name}"'.encode())
+        connection.execute(f'GRANT INSERT ON search.document TO "{roles["fraud"].name}" WITH GRANT OPTION'.encode())
+        connection.execute("GRANT SELECT ON search.document TO PUBLIC")
+        connection.execute("ALTER DEFAULT PRIVILEGES GRANT TRUNCATE ON TABLES TO PUBLIC")
+        before = Rights.of(connection, "search", "document")
+
+        rebuild(MemoryReader(MemoryBroker()), connection, nothing_read, lambda _connection, _events: None)
+
+        assert Rights.of(connection, "search", "document") == before
+        assert before.owner == roles["order"].name
+        for kind, statement in (("search", "DELETE FROM search.document"), ("judge", "SELECT FROM search.document")):
+            run_as(connection, roles[kind], statement)
 
 
 @pytest.mark.no_kafka

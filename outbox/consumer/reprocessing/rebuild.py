@@ -2,7 +2,8 @@
 
 The new tables grow in a schema of their own, to which the context's own statements lead by search_path. At the end
 the old tables are locked: whoever had written to them has committed by then, position included, so the positions say
-exactly what the new ones still need. They take it, and take the old ones' place, in that transaction.
+exactly what the new ones still need. They take it, and take the old ones' place, in that transaction, with the old
+ones' owner and the rights on them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from psycopg import sql
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Handler
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
+from outbox.consumer.reprocessing.rights import Rights
 from outbox.errors import PositionLost
 from outbox.kafka.port import Reader, TopicPartition
 
@@ -142,12 +144,14 @@ def _prepare(connection: PsycopgConnection, projection: Projection) -> None:
 
 def _swap(connection: PsycopgConnection, projection: Projection) -> None:
     for table in projection.tables:
+        rights = Rights.of(connection, projection.schema, table)  # now: somebody may have granted more meanwhile
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(projection.schema, table)))
         connection.execute(
             sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(
                 sql.Identifier(projection.next_schema, table), sql.Identifier(projection.schema)
             )
         )
+        rights.give(connection, projection.schema, table)
     connection.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(projection.next_schema)))
 
 
