@@ -1,4 +1,4 @@
-"""Hands: threads for work that waits for something else than the database, many keys at once, each key in order.
+"""A pool of threads for work that waits for something else than the database, many keys at once, each key in order.
 
 The work of a run is done before its transaction begins, so no connection is held meanwhile. What is done is
 remembered with the lane until the position has passed it: a run that is tried again repeats none of it.

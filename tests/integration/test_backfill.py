@@ -180,7 +180,7 @@ def test_a_step_that_needs_its_history_is_refused_shadow_until_that_is_there(con
 
     refused = shadow()
     assert isinstance(refused, Refused)
-    assert "search needs the orders from before its shadow" in refused.reason
+    assert "search needs the subjects from before its shadow" in refused.reason
     assert "`strangler backfill search`" in refused.next_step
     assert isinstance(
         advance(connection, plan, "recommendation", to=Stage.SHADOW, dry_run=True, actor="ann", reason="watch it"),

@@ -30,9 +30,9 @@ WITH open AS (
     WINDOW same_key AS (PARTITION BY key)
 )
 SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers, false AS requested FROM open
-WHERE waits AND NOT is_a_persons AND head_offset > %(after)s AND head_offset <= (
+WHERE waits AND NOT needs_operator AND head_offset > %(after)s AND head_offset <= (
     SELECT max(head_offset) FROM (
-        SELECT head_offset FROM open WHERE waits AND NOT is_a_persons AND head_offset > %(after)s
+        SELECT head_offset FROM open WHERE waits AND NOT needs_operator AND head_offset > %(after)s
         ORDER BY head_offset LIMIT %(limit)s
     ) AS page)
 ORDER BY head_offset, "offset" LIMIT %(most)s"""
