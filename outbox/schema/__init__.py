@@ -6,6 +6,6 @@ the same as a command. Version tables stand in the schema that they describe.
 
 from outbox.schema.drivers import Connection
 from outbox.schema.parts import Part
-from outbox.schema.upgrade import Change, fresh, migrate, pending, upgrade
+from outbox.schema.upgrade import Change, behind, fresh, migrate, pending, upgrade
 
-__all__ = ["Change", "Connection", "Part", "fresh", "migrate", "pending", "upgrade"]
+__all__ = ["Change", "Connection", "Part", "behind", "fresh", "migrate", "pending", "upgrade"]

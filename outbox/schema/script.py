@@ -56,6 +56,11 @@ def revisions(part: Part, since: str | None = None) -> list[str]:
     return newest_first[: newest_first.index(since)][::-1]
 
 
+def is_newer(part: Part, version: str) -> bool:
+    """Whether that is a revision of a release after this one. Their names sort as they follow each other."""
+    return version.startswith(f"{part.name}_") and version > revisions(part)[-1]
+
+
 def statements(part: Part, schema: str, since: str | None = None) -> Iterator[str]:
     """Every statement after `since`, without its semicolon; the version's row is written by them too."""
     part.check_schema(schema)

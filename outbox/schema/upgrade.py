@@ -10,7 +10,7 @@ from outbox import partitions
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.schema.drivers import Connection, Cursor, cursor_of
 from outbox.schema.parts import OUTBOX, Part, part_of, quoted
-from outbox.schema.script import revisions, statements
+from outbox.schema.script import is_newer, revisions, statements
 
 # Held to the caller's commit: two starters must not interleave. One key for all parts and schemas.
 MIGRATION_LOCK = 0x5354_5241_4E48
@@ -48,6 +48,19 @@ def pending(connection: Connection, part: Part, schema: str) -> Change:
     part.check_schema(schema)
     with closing(cursor_of(connection)) as cursor:
         return _pending(cursor, part, schema)
+
+
+def behind(connection: Connection, part: Part, schema: str) -> tuple[str, ...]:
+    """The revisions that a running process lacks, oldest first; reads only the part's version.
+
+    A newer release's tables lack nothing: they only grow, and this release runs on them. Only an upgrade refuses them.
+    """
+    part.check_schema(schema)
+    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
+        version = _version(cursor, part, schema)
+    if version is not None and is_newer(part, version):
+        return ()
+    return tuple(revisions(part, version))
 
 
 def upgrade(connection: Connection, part: Part, schema: str) -> Change:

@@ -30,7 +30,7 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.metrics import Counters, served
-from outbox.schema import Part, pending
+from outbox.schema import Part, behind
 from outbox.telemetry import log_to_stderr
 from strangler.errors import RefusedError
 from strangler.service.settings import RunSettings
@@ -119,11 +119,14 @@ class Signals:
 
 
 def require_tables(connection: PsycopgConnection, consuming: Consuming) -> None:
-    """`RefusedError` names what is behind, and the command that brings it up to date. Reads only."""
-    changes = [pending(connection, part, consuming.schema) for part in consuming.parts]
-    behind = ", ".join(f"{change.part} ({len(change.revisions)} revisions)" for change in changes if change.revisions)
-    if behind:
-        raise RefusedError(f"refused: schema {consuming.schema!r} is behind: {behind}; run `strangler migrate` first")
+    """`RefusedError` names what is behind, and the command that brings it up to date. Reads only.
+
+    Tables of a newer release are taken: a rolling release migrates first.
+    """
+    missing = {part.name: len(behind(connection, part, consuming.schema)) for part in consuming.parts}
+    said = ", ".join(f"{part} ({count} revisions)" for part, count in missing.items() if count)
+    if said:
+        raise RefusedError(f"refused: schema {consuming.schema!r} is behind: {said}; run `strangler migrate` first")
 
 
 def _runtime(
