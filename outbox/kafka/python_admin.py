@@ -18,7 +18,6 @@ from outbox.kafka.port import TopicPartition, TopicState
 from outbox.kafka.python_network import connecting
 from outbox.kafka_settings import KafkaSettings
 
-BOOTSTRAP_TIMEOUT_MS = 5_000
 REQUEST_TIMEOUT_MS = 15_000
 VISIBLE_WITHIN_S = 15.0
 POLL_S = 0.05
@@ -34,7 +33,6 @@ class PythonAdmin:
             self._client = KafkaAdminClient(
                 **given,
                 client_id=client_id,
-                bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 reconnect_backoff_max_ms=1_000,
             )

@@ -20,6 +20,8 @@ from outbox.errors import AccessDenied, ConfigurationError, DependencyDown
 from outbox.kafka.python_connections import REFUSALS, Connections, Untrusted
 from outbox.kafka_settings import KafkaSettings
 
+BOOTSTRAP_TIMEOUT_MS = 5_000  # a client that finds no broker within it does not start
+
 
 class Network(KafkaNetClient):  # type: ignore[misc] # kafka-python has no types
     """Give it to a client as `kafka_client`."""
@@ -69,7 +71,7 @@ def connecting(kafka: KafkaSettings) -> Iterator[Mapping[str, Any]]:
         return made[-1]
 
     try:
-        yield {**_arguments(kafka), "kafka_client": make}
+        yield {**_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS, "kafka_client": make}
     except BaseException as error:
         for network in made:
             network.close()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from kafka.consumer import group
 
 from outbox.errors import DependencyDown
+from outbox.kafka import python_network
 from outbox.kafka.port import Reader
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_network import Network
@@ -45,7 +45,7 @@ def test_a_connection_that_is_being_made_is_closed_with_its_network(silent: str,
 def test_a_client_that_cannot_start_leaves_no_thread(
     silent: str, make: Callable[[str], Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(group.KafkaConsumer.DEFAULT_CONFIG, "bootstrap_timeout_ms", 300)
+    monkeypatch.setattr(python_network, "BOOTSTRAP_TIMEOUT_MS", 300)
     before = set(threading.enumerate())
     with pytest.raises(DependencyDown):
         make(silent)
