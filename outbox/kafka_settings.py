@@ -158,6 +158,11 @@ def _contradictions(one: KafkaSettings) -> Iterator[str]:
             yield f"{name} is set, and KAFKA_SECURITY_PROTOCOL is {protocol}; set that to {fix}, or leave {name} out"
     if one.ssl_keyfile and not one.ssl_certfile:
         yield "KAFKA_SSL_KEYFILE is set without KAFKA_SSL_CERTFILE; set that to the certificate of the key"
+    if one.ssl_key_password and not one.ssl_certfile:
+        yield (
+            "KAFKA_SSL_KEY_PASSWORD is set without KAFKA_SSL_CERTFILE, so nothing would read it; "
+            "set that to the certificate of the key, or leave KAFKA_SSL_KEY_PASSWORD out"
+        )
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -191,4 +196,7 @@ def _require_file(name: str, path: str | None) -> None:
     try:
         Path(path).open("rb").close()
     except OSError as error:
-        raise ConfigurationError(f"{name} is {path!r}: {error.strerror}; name a file that this user can read") from None
+        # Not the value: a secret put there by mistake would be shown.
+        raise ConfigurationError(
+            f"{name} names no file that can be read: {error.strerror}; set it to one that this user can read"
+        ) from None

@@ -60,7 +60,7 @@ def test_a_password_may_come_by_file(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = dataclasses.replace(KafkaSettings.from_environ(SASL), ssl_key_password=SECRET)
+    settings = dataclasses.replace(KafkaSettings.from_environ(SASL), ssl_certfile="cert.pem", ssl_key_password=SECRET)
 
     assert SECRET not in f"{settings!r} {settings}"
 
@@ -90,10 +90,14 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         ({"KAFKA_SASL_MECHANISM": ""}, "SASL_SSL, which needs KAFKA_SASL_MECHANISM; set it"),
         ({"KAFKA_SASL_PASSWORD": ""}, "needs KAFKA_SASL_PASSWORD"),
         ({"KAFKA_SASL_PASSWORD_FILE": "/tmp/x"}, "KAFKA_SASL_PASSWORD and KAFKA_SASL_PASSWORD_FILE are both set"),
-        ({"KAFKA_SASL_PASSWORD": "", "KAFKA_SASL_PASSWORD_FILE": "/no/file"}, "'/no/file': No such file"),
+        (
+            {"KAFKA_SASL_PASSWORD": "", "KAFKA_SASL_PASSWORD_FILE": SECRET},
+            "KAFKA_SASL_PASSWORD_FILE names no file that can be read: No such file or directory; set it to one",
+        ),
         ({"KAFKA_SASL_USERNAME": "a,b"}, "which SCRAM would read as something else"),
-        ({"KAFKA_SSL_CAFILE": "/no/file"}, "KAFKA_SSL_CAFILE is '/no/file': No such file"),
+        ({"KAFKA_SSL_CAFILE": "/no/file"}, "KAFKA_SSL_CAFILE names no file that can be read: No such file"),
         ({"KAFKA_SSL_KEYFILE": __file__}, "KAFKA_SSL_KEYFILE is set without KAFKA_SSL_CERTFILE"),
+        ({"KAFKA_SSL_KEY_PASSWORD": SECRET}, "KAFKA_SSL_KEY_PASSWORD is set without KAFKA_SSL_CERTFILE, so nothing"),
         ({"KAFKA_SSL_CHECK_HOSTNAME": "no"}, "KAFKA_SSL_CHECK_HOSTNAME is 'no'; it must be one of 0, 1"),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SSL_CAFILE": __file__}, "set that to SASL_SSL, or leave"),
     ],
