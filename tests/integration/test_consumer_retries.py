@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import psycopg
+import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, BudgetRule, Disposition, Metric, Overloaded, RetryBudget
@@ -115,10 +116,14 @@ def test_a_retry_that_went_well_costs_nothing(rig: Rig) -> None:
         assert not all(budget.reserve(connection, 1) for _ in range(10))
 
 
-def test_a_schema_without_the_table_budgets_alone(rig: Rig) -> None:
+def test_a_schema_without_the_table_budgets_alone_and_says_what_makes_it(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
     rig.sql("DROP TABLE retry_budget")
     budget = RetryBudget("search", BudgetRule(floor_per_s=0.001))
     budget.delivered(20)
     with connect_to(rig.dsn) as connection:
         assert [budget.reserve(connection, 1) for _ in range(3)] == [True, True, False]
         assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+    said = [vars(record)["next_step"] for record in caplog.records if record.message == "retry_budget_missing"]
+    assert said == ["run `outbox migrate --consumer SCHEMA`, or `strangler migrate` where there is a plan"]

@@ -18,6 +18,8 @@ from outbox.consumer.retry.credits import BudgetRule, Credits
 
 _log = logging.getLogger("outbox.consumer")
 
+MAKE_TABLE = "run `outbox migrate --consumer SCHEMA`, or `strangler migrate` where there is a plan"
+
 # A lost credit is earned again: no need to wait for the disk.
 _LAZY_COMMIT = "SET LOCAL synchronous_commit TO OFF"
 
@@ -142,7 +144,7 @@ class RetryBudget:
         now_s = self._clock()
         with self._lock:
             if self._alone is None:
-                _log.warning("retry_budget_missing", extra={"budget": self.name, "next_step": "strangler migrate"})
+                _log.warning("retry_budget_missing", extra={"budget": self.name, "next_step": MAKE_TABLE})
                 self._alone = Credits.opened(now_s, self._rule)
             account = self._alone.at(now_s, self._rule).settle(self._rule, delivered=delivered, failed=failed)
             self._alone, granted = account.lease(wanted)
