@@ -21,10 +21,7 @@ IN_FLIGHT = "SELECT DISTINCT subject_ref FROM strangler.idempotency WHERE state 
 
 CLAIMS = "SELECT subject_ref, number, kind FROM claim WHERE step = %(step)s"
 
-# As JSON: a context whose policy sheds nothing has no such column.
-SHED = """
-SELECT subject_ref, number, coalesce(to_jsonb(claim) ->> 'clause', 'an unknown clause')
-FROM claim WHERE step = %(step)s AND kind = 'shed'"""
+SHED = "SELECT subject_ref, number, clause FROM claim WHERE step = %(step)s AND kind = 'shed'"
 
 RECORDED = "SELECT subject_ref, version, intents::text FROM intent WHERE step = %(step)s ORDER BY subject_ref, version"
 
