@@ -13,6 +13,7 @@ from legacy_app.rehearsal.report import StepCounts
 from legacy_app.rehearsal.scene import Scene
 from outbox.audit import Account, account
 from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka_settings import KafkaSettings
 from strangler.choreography import audit
 from strangler.facts import Judgement, Verdict
 from strangler.reconcile.run import Report
@@ -60,7 +61,7 @@ def lost_orders(scene: Scene, out: Path) -> int:
 def relay_account(scene: Scene) -> Account:
     """Every event of the outbox table against the topics."""
     prefix = scene.environ["OUTBOX_TOPIC_PREFIX"]
-    consumer = PythonConsumer(scene.stack.bootstrap, group=f"{prefix}account")
+    consumer = PythonConsumer(KafkaSettings.from_environ(scene.environ), group=f"{prefix}account")
     try:
         with psycopg.connect(scene.environ["STRANGLER_DSN"], autocommit=True) as connection:
             return account(connection, consumer, [prefix + kind for kind in scene.plan.topics])
