@@ -79,6 +79,7 @@ class Harness:
         self._handler = _governed(answering(handler), policy, clock)
         self._sent: list[ReceivedEvent] = []
         self._parked: dict[str, str] = {}
+        self._parked_from: dict[str, int] = {}  # the poison's offset, by key
 
     @property
     def parked(self) -> Mapping[str, str]:
@@ -105,13 +106,18 @@ class Harness:
 
     def _handled(self, received: Sequence[ReceivedEvent]) -> list[Disposition]:
         while True:
-            ready = [one for one in received if _key(one) not in self._parked]
+            ready = [one for one in received if not self._waits(one)]
             try:
                 with _transaction(self._database):
                     answers = iter(self._handler(self._connection, ready) if ready else ())
-                return [Disposition.PARKED if _key(one) in self._parked else next(answers) for one in received]
+                return [Disposition.PARKED if self._waits(one) else next(answers) for one in received]
             except Poison as poison:
-                self._parked[_key(ready[poison.index])] = poison.reason
+                parked = ready[poison.index]
+                self._parked[_key(parked)], self._parked_from[_key(parked)] = poison.reason, parked.offset
+
+    def _waits(self, received: ReceivedEvent) -> bool:
+        """In quarantine: the poison, and what follows it in its key."""
+        return received.offset >= self._parked_from.get(_key(received), received.offset + 1)
 
 
 def _governed(handler: Answering, policy: Policy | None, clock: Callable[[], float]) -> Answering:

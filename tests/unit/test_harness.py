@@ -51,6 +51,17 @@ def test_poison_parks_its_key_and_the_others_are_handled_once() -> None:
     assert harness.send(made("b", 3)) == [PARKED]
 
 
+def test_what_came_before_the_poison_of_its_key_is_handled() -> None:
+    harness = Harness(strict, tables=TABLES)
+
+    assert harness.send(made("b"), made("a"), made("b", 2, {"bad": True}), made("b", 3), made("a", 2)) == [
+        *(APPLIED, APPLIED, PARKED, PARKED, APPLIED)
+    ]
+    assert harness.rows("seen") == [("a", 1), ("a", 2), ("b", 1)]
+    assert harness.send(made("b", 4)) == [PARKED]
+    assert harness.repeat() == [APPLIED, APPLIED, PARKED, PARKED, APPLIED, PARKED]
+
+
 def test_a_payload_that_is_no_json_is_poison() -> None:
     harness = Harness(strict, tables=TABLES)
 
