@@ -25,11 +25,15 @@ from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.policy import Expired, Policy, require
+from outbox.schema import migrate
+from outbox.schema.parts import CONSUMER
 
 CONNECT_TIMEOUT_S = 10
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
 
-
+# By what any role may read; no Alembic is needed to see that nothing was made.
+HAS_TABLES = """
+SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relname = %s"""
 FIRST_ON_PATH = "SELECT set_config('search_path', %s || ', ' || current_setting('search_path'), false)"
 
 
@@ -92,15 +96,14 @@ class Consumer:
         The statements that were executed. `ConfigurationError` where the role may not, `DependencyDown` after 60 s
         behind another migration.
         """
-        from outbox.schema import migrate  # noqa: PLC0415 - Alembic is for this alone
-
         with psycopg.connect(self._dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             return migrate(connection, "consumer", self._schema)
 
     def run(self) -> None:
         """Block until `stop`, then finish the work under way and leave the group. Once.
 
-        Raises `DependencyDown` when PostgreSQL or Kafka does not answer at the start; later outages are waited for.
+        Raises `ConfigurationError` where its tables are missing, `DependencyDown` when PostgreSQL or Kafka does not
+        answer at the start; later outages are waited for.
         """
         if self._runtime is not None:
             raise OutboxError("a consumer runs once; make a new one")
@@ -120,6 +123,7 @@ class Consumer:
         policy = self._policy
         try:
             with self._connect() as connection:
+                self._require_tables(connection)
                 ours = Installation.of(connection)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
@@ -139,6 +143,14 @@ class Consumer:
             expiry=None if policy.expired is Expired.RUN else Expiry.of(policy),
             shedding=Shedding.of(policy, permitted=lambda: bool(policy.shedding())),
         )
+
+    def _require_tables(self, connection: PsycopgConnection) -> None:
+        """Without them every partition would wait for them, without end and without a word."""
+        if connection.execute(HAS_TABLES, [self._schema, CONSUMER.version_table]).fetchone() is None:
+            raise ConfigurationError(
+                f"schema {self._schema!r} has no tables of a consumer; call migrate() before run(), "
+                f"or run: outbox migrate --consumer {self._schema}"
+            )
 
     def _connect(self) -> PsycopgConnection:
         connection = psycopg.connect(
