@@ -39,6 +39,11 @@ class Declared(Protocol):
     @property
     def awaited(self) -> bool: ...
 
+    @property
+    def acts(self) -> bool:
+        """Whether it claims, intends and emits, and not only reads."""
+        ...
+
     def context(self, subject: str) -> Context:
         """Where it lives; `subject` is the topic of what names none."""
         ...

@@ -26,7 +26,7 @@ REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
     "55P03": (DependencyDown, f"another migration has held the lock for {LOCK_WITHIN}; wait for it, then try again"),
     "42501": (
         ConfigurationError,
-        "the connection's role may not: grant it CREATE on the database or the schema, roles are made by a superuser",
+        "the connection's role may not: take the tables' owner or grant it CREATE, roles are made by a superuser",
     ),
     "42P07": (ConfigurationError, "something of that name stands there already; give another schema, or rename it"),
     "42710": (ConfigurationError, "something of that name stands there already; rename it, then try again"),
@@ -46,7 +46,7 @@ class Change:
 def pending(connection: Connection, part: Part, schema: str) -> Change:
     """What `upgrade` would do now; reads only."""
     part.check_schema(schema)
-    with closing(cursor_of(connection)) as cursor:
+    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
         return _pending(cursor, part, schema)
 
 
@@ -69,10 +69,10 @@ def upgrade(connection: Connection, part: Part, schema: str) -> Change:
     `DependencyDown` after 60 s behind another migration, `ConfigurationError` where the database refuses.
     """
     part.check_schema(schema)
-    with closing(cursor_of(connection)) as cursor:
+    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
         if not _pending(cursor, part, schema).statements:
             return Change(part.name, schema, (), ())
-        with explained(f"the part {part.name!r} in the schema {schema!r}"), _waiting_for_locks(cursor):
+        with _waiting_for_locks(cursor):
             cursor.execute(TAKE_LOCK)
             change = _pending(cursor, part, schema)  # the lock's last holder may have done it
             for statement in change.statements:

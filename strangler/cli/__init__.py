@@ -33,6 +33,11 @@ VERBS = (
 EXIT_OF_OUTBOX: Mapping[type[Exception], int] = {ConfigurationError: 2, DependencyDown: 3}
 NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
+MAY = (
+    "give the DSN of a role that may (--dsn or STRANGLER_DSN; the owner's for what changes stages or tables), "
+    "or bring each process's role its rights by `strangler migrate --roles`"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code. Data goes to stdout, talk and errors to stderr."""
@@ -53,14 +58,20 @@ def parser() -> VerbParser:
 
 
 def _guarded(invocation: Callable[[], Invocation], run: Callable[[Invocation], int]) -> int:
+    role = "the connection's role"
     try:
-        code = run(invocation())
+        invoked = invocation()
+        role = invoked.role
+        code = run(invoked)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader has gone, as `| head` does: what python would flush at exit goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except psycopg.errors.InsufficientPrivilege as error:
+        print(f"strangler: {role} may not: {_first_line(error)}; {MAY}", file=sys.stderr)
+        return 2
     except (StranglerError, OutboxError, psycopg.OperationalError, *NOT_MIGRATED) as error:
         message, code = _explained(error)
         print(f"strangler: {message}", file=sys.stderr)

@@ -16,7 +16,7 @@ from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
 from strangler.plan import Plan, load_plan
-from strangler.settings import Settings
+from strangler.settings import JUDGE_DSN, Settings
 from strangler.step.intents import Json
 
 STACK = Path(".strangler") / NAME
@@ -53,6 +53,16 @@ class Invocation:
         """With its services loaded and judged; without, for a process that has nothing to do with them."""
         plan = load_plan(self.settings.plan)
         return plan.checked() if services else plan
+
+    @property
+    def role(self) -> str:
+        """Whom the verb connects as, for people."""
+        judge = self.environ.get(JUDGE_DSN) if getattr(self.args, "verb", None) == "reconcile" else None
+        try:
+            user = conninfo_to_dict(judge or self.environ.get("STRANGLER_DSN", "")).get("user")
+        except psycopg.ProgrammingError:
+            user = None
+        return f"the role {user!r}" if user else "the connection's role"
 
     def connect(self) -> PsycopgConnection:
         """To the main database, in no transaction; every statement ends within a minute."""

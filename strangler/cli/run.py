@@ -9,7 +9,7 @@ from strangler.cli.common import Invocation
 from strangler.contexts import declared
 from strangler.errors import BadInput, BadPlan
 from strangler.plan import Plan
-from strangler.schema import migrate
+from strangler.schema import behind_of, targets_of, upgrade_all
 from strangler.service.declaration import Service
 from strangler.service.resumer import Resumer, resume
 from strangler.service.serving import run
@@ -32,7 +32,7 @@ def run_named(invocation: Invocation) -> int:
     found = runnable(plan, arguments.name)
     if arguments.migrate:
         with invocation.connect() as connection:
-            migrate(connection, found.context(plan.subject.name))
+            upgrade_all(connection, behind_of(connection, targets_of(found)))
     match found:
         case Service():
             run(found, settings, subject=plan.subject.name)

@@ -7,13 +7,14 @@ is the same as a command.
 from strangler.schema.granting import Granted, grant, statements_of
 from strangler.schema.parts import Migrated, Target, targets_named, targets_of
 from strangler.schema.roles import Role, role_name, roles_of
-from strangler.schema.upgrade import migrate, pending_of, upgrade_all
+from strangler.schema.upgrade import behind_of, migrate, pending_of, upgrade_all
 
 __all__ = [
     "Granted",
     "Migrated",
     "Role",
     "Target",
+    "behind_of",
     "grant",
     "migrate",
     "pending_of",

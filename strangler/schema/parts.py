@@ -30,6 +30,8 @@ def targets_of(migrated: Migrated) -> tuple[Target, ...]:
 
     A service needs an outbox beside it for the events that it emits. The resumer makes no claims, it only reads.
     """
+    if not isinstance(migrated, Plan | Context) and not migrated.acts:
+        return (Target(CONSUMER, migrated.context("").schema),)
     if not isinstance(migrated, Plan):
         context = migrated if isinstance(migrated, Context) else migrated.context("")  # its topics do not matter here
         return (Target(OUTBOX, "outbox"), *_in_schema(context.schema))

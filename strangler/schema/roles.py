@@ -96,10 +96,11 @@ _MONOLITH = (
     f"{ROWS} ON strangler.continuation",
     "SELECT ON strangler.ownership, strangler.authority",
 )
-# Emits, asks whether it may shed, and who holds what subjects share.
+# Emits, asks whether it may shed, who holds what subjects share, and whether the tables are up to date.
 _SERVICE = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
+    "SELECT ON outbox.outbox_version",
     "SELECT ON strangler.authority, strangler.verdict, strangler.reconciliation_run",
 )
 # Reads both sides, writes verdicts; sees whose transactions are open.

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from outbox.schema import Change, Connection, fresh, pending, upgrade
+from outbox.schema import Change, Connection, behind, fresh, pending, upgrade
 from strangler.schema.parts import Migrated, Target, targets_of
 
 
 def pending_of(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
     """What `upgrade_all` would do now; reads only."""
     return [pending(connection, part, schema) for part, schema in targets]
+
+
+def behind_of(connection: Connection, targets: Iterable[Target]) -> Sequence[Target]:
+    """Those that lack a revision; reads versions only, so that a role without more rights can find nothing to do."""
+    return [target for target in targets if behind(connection, *target)]
 
 
 def upgrade_all(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
@@ -24,8 +29,8 @@ class Migrate:
     def __call__(self, connection: Connection, migrated: Migrated) -> list[str]:
         """Make or extend every table that the plan needs, in the caller's transaction; the statements executed.
 
-        A plan: the outbox, strangler's own tables, and each context's in its schema. A service: the outbox and its own
-        tables, for a database that is the service's alone. `connection`: of psycopg, psycopg2, or SQLAlchemy's on
+        A plan: the outbox, strangler's own tables, and each context's in its schema. A service: the outbox that
+        it emits to, and its own tables; a resumer: its own. `connection`: of psycopg, psycopg2, or SQLAlchemy's on
         either, so that it can be one call in a revision of yours. Nothing is committed, tables only grow, a second call
         executes nothing; a second starter waits up to 60 s for the first one's commit. Steps are not entered:
         `strangler migrate` does that, at legacy. `outbox.errors.ConfigurationError`, `outbox.errors.DependencyDown`.

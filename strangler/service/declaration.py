@@ -78,6 +78,10 @@ class Service:
     project: Answering | None = None
     schema: str = ""
 
+    @property
+    def acts(self) -> bool:
+        return True
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", self.schema or self.name)
         object.__setattr__(self, "policy", _completed(self))

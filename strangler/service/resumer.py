@@ -32,6 +32,10 @@ class Resumer:
     def awaited(self) -> bool:
         return False
 
+    @property
+    def acts(self) -> bool:
+        return False
+
     def context(self, subject: str) -> Context:  # noqa: ARG002 - it names its topics
         """Where it lives."""
         return Context(self.schema or self.name, self.group or self.name, self.topics)
