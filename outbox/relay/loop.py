@@ -131,7 +131,9 @@ class RelayLoop:
                 skip_existing=settings.skip_existing,
             )
         except psycopg.OperationalError as error:
-            raise DependencyDown(f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN") from error
+            raise DependencyDown(
+                f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN, or Relay(dsn=...)"
+            ) from error
         if made:
             logger.info("slot_made", extra={"slot": settings.slot})
 

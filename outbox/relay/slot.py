@@ -14,6 +14,7 @@ from outbox.errors import ConfigurationError, DependencyDown
 from outbox.relay.wal import connect_replication, first_line
 
 CREATE_WITHIN_MS = 60_000
+SKIP_EXISTING = "OUTBOX_SKIP_EXISTING=1, or Relay(..., skip_existing=True)"
 
 WAL_LEVEL = "SELECT current_setting('wal_level')"
 PUBLICATION = """
@@ -127,7 +128,8 @@ def _check_publication(connection: PsycopgConnection, publication: str) -> None:
         row = cursor.execute(PUBLICATION, (publication,)).fetchone()
     if row is None:
         raise ConfigurationError(
-            f"there is no publication {publication!r}; run: outbox migrate, or set OUTBOX_PUBLICATION"
+            f"there is no publication {publication!r}; run: outbox migrate; "
+            "the command `outbox relay` takes another one by OUTBOX_PUBLICATION"
         )
     inserts, via_root, more, covers = row
     if not (inserts and via_root and covers) or more:
@@ -141,13 +143,13 @@ def _check_slot(state: SlotState) -> None:
     if not state.is_here or state.plugin != "pgoutput":
         raise ConfigurationError(
             f"slot {state.name!r} belongs to database {state.database!r} and plugin {state.plugin!r}; "
-            "set OUTBOX_SLOT to a name of this database's own"
+            "set OUTBOX_SLOT, or Relay(..., slot=...), to a name of this database's own"
         )
     if state.wal_status == "lost":
         raise ConfigurationError(
             f"slot {state.name!r} is lost: the server threw away WAL that was never published "
             "(max_slot_wal_keep_size). Find the events missing in the topics, publish them again, then "
-            f"SELECT pg_drop_replication_slot('{state.name}') and start with OUTBOX_SKIP_EXISTING=1"
+            f"SELECT pg_drop_replication_slot('{state.name}') and start with {SKIP_EXISTING}"
         )
 
 
@@ -155,7 +157,7 @@ def _refusal(slot: str) -> ConfigurationError:
     return ConfigurationError(
         f"there is no slot {slot!r}, but outbox.outbox already holds events that a new slot would never deliver; "
         "if the slot was dropped, find and publish them first; "
-        "if they are not wanted, start once with OUTBOX_SKIP_EXISTING=1"
+        f"if they are not wanted, start once with {SKIP_EXISTING}"
     )
 
 
