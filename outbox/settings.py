@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from outbox.errors import ConfigurationError
 from outbox.installation import SOURCES, sources_in
 from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
@@ -50,7 +53,7 @@ class RelaySettings:
         """The same with both addresses given; `chosen` holds variables whose default is not wanted."""
         environ = chosen
         return cls(
-            dsn=dsn,
+            dsn=well_formed(dsn, "dsn"),
             kafka=kafka,
             slot=_text(environ, "OUTBOX_SLOT", r"[a-z0-9_]{1,63}"),
             publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
@@ -100,7 +103,23 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 def dsn_of(environ: Mapping[str, str]) -> str:
     """The database's address alone, for verbs that need no Kafka."""
-    return _required(environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database")
+    dsn = _required(environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database")
+    return well_formed(dsn, "STRANGLER_DSN")
+
+
+def well_formed(dsn: str, named: str) -> str:
+    """The DSN, which came from `named`. Never its value: libpq quotes what it cannot read, say half a password."""
+    try:
+        found = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        found = {"port": "unreadable"}
+    # A raw / or @ in a password would make the rest of it a port or a host, which errors quote too.
+    if re.fullmatch(r"[0-9,]*", str(found.get("port", ""))) is None or "@" in str(found.get("host", ""))[1:]:
+        raise ConfigurationError(
+            f"{named} is not of its form; write postgresql://user:password@host:port/database, "
+            "and in a password % as %25, @ as %40, / as %2F"
+        )
+    return dsn
 
 
 def days_ahead_of(environ: Mapping[str, str]) -> int:

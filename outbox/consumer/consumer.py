@@ -27,6 +27,7 @@ from outbox.kafka_settings import KafkaSettings
 from outbox.policy import Expired, Policy, require
 from outbox.schema import migrate
 from outbox.schema.parts import CONSUMER
+from outbox.settings import well_formed
 
 CONNECT_TIMEOUT_S = 10
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
@@ -76,7 +77,7 @@ class Consumer:
         lanes: int | None = None,
         prefix: str = "outbox.event.",
     ) -> None:
-        """Opens nothing. `ConfigurationError` for a policy that contradicts itself."""
+        """Opens nothing. `ConfigurationError` for a policy that contradicts itself, or a DSN that cannot be read."""
         if not topics:
             raise ConfigurationError(f"consumer {group!r} has no topics; name the aggregate types that it handles")
         self._policy = require(policy or Policy.lossless(3_600, "the position"))
@@ -85,7 +86,7 @@ class Consumer:
                 f"policy of consumer {group!r} waits for versions, which only a handler with claims can; leave them out"
             )
         self._topics, self._group, self._handler = [prefix + topic for topic in topics], group, handler
-        self._dsn, self._kafka, self._schema = dsn, KafkaSettings.of(bootstrap), schema or group
+        self._dsn, self._kafka, self._schema = well_formed(dsn, "dsn"), KafkaSettings.of(bootstrap), schema or group
         self._observe, self._lanes = observe, lanes
         self._runtime: ConsumerRuntime | None = None
         self._stopped = False

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from outbox.connection import PsycopgConnection
+from outbox.settings import well_formed
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
 from strangler.plan import Plan, load_plan
@@ -105,6 +106,10 @@ def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invoc
     for flag, name in (("plan", "STRANGLER_PLAN"), ("dsn", "STRANGLER_DSN")):
         if getattr(args, flag, None) is not None:
             merged[name] = getattr(args, flag)
+    for name in ("STRANGLER_DSN", JUDGE_DSN):
+        if merged.get(name):
+            flag_given = name == "STRANGLER_DSN" and getattr(args, "dsn", None) is not None
+            well_formed(merged[name], "--dsn" if flag_given else name)
     return Invocation(args, merged)
 
 

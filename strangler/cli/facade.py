@@ -69,8 +69,8 @@ def _check(settings: FacadeSettings) -> None:
     """What the workers would only find out one by one. A database that is down is no reason not to forward."""
     try:
         psycopg.conninfo.conninfo_to_dict(settings.dsn)
-    except psycopg.ProgrammingError as error:
-        raise BadInput("STRANGLER_DSN cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from error
+    except psycopg.ProgrammingError:  # its text may hold half a password
+        raise BadInput("STRANGLER_DSN cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from None
     UpstreamSettings(settings.upstream).address()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -15,6 +15,7 @@ import requests
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
+from outbox.settings import well_formed
 from strangler.contexts import Context
 from strangler.errors import BadInput, RefusedError
 from strangler.hand_back import tables
@@ -147,4 +148,6 @@ def _in_context(context: Context, environ: Mapping[str, str]) -> PsycopgConnecti
 def _connect(environ: Mapping[str, str], name: str) -> PsycopgConnection:
     if not environ.get(name):
         raise BadInput(f"{name} must be set for a hand-back; `--stack` knows a running stack's")
-    return psycopg.connect(environ[name], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=TIMEOUTS)
+    return psycopg.connect(
+        well_formed(environ[name], name), autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=TIMEOUTS
+    )

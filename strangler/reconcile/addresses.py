@@ -11,6 +11,7 @@ from psycopg import IsolationLevel
 
 from outbox.connection import PsycopgConnection
 from outbox.kafka_settings import KafkaSettings
+from outbox.settings import well_formed
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
 from strangler.settings import Settings
@@ -55,7 +56,7 @@ class Addresses:
     def _dsn(self, variable: str) -> str:
         """The judge's own role in the main database, where there is one."""
         own = Settings.from_environ(self.environ).judge_dsn if variable == "STRANGLER_DSN" else None
-        return own or self._required(variable)
+        return own or well_formed(self._required(variable), variable)
 
     def _required(self, name: str) -> str:
         value = self.environ.get(name)

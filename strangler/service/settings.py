@@ -14,6 +14,7 @@ from outbox.installation import sources_in
 from outbox.kafka.port import GroupTiming
 from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import address_of
+from outbox.settings import well_formed
 
 # A member that was killed is missed after the session; the brokers' usual minimum is 6 s.
 SESSION_S, HEARTBEAT_S = 10.0, 2.0
@@ -42,7 +43,7 @@ class RunSettings:
         if missing:
             raise ConfigurationError(f"not set: {', '.join(missing)}; `strangler up` prints them")
         return cls(
-            dsn=environ["STRANGLER_DSN"],
+            dsn=well_formed(environ["STRANGLER_DSN"], "STRANGLER_DSN"),
             kafka=KafkaSettings.from_environ(environ),
             topic_prefix=environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event."),
             group_prefix=environ.get("OUTBOX_GROUP_PREFIX", ""),
