@@ -68,7 +68,9 @@ def _role_lines(granted: Granted, *, dry_run: bool) -> Sequence[str]:
     made = [f"{'would make' if dry_run else 'made'} the role {name}" for name in granted.added]
     if made and not dry_run:
         made.append(r"they have no password: set one by \password in psql; undo: DROP OWNED BY and DROP ROLE")
-    return made or (["rights were missing, and are granted"] if granted.rights_changed and not dry_run else [])
+    if made or not granted.rights_changed:
+        return made
+    return ["rights are missing, and would be granted" if dry_run else "rights were missing, and are granted"]
 
 
 def _targets(plan: Plan, service: str | None) -> Sequence[Target]:

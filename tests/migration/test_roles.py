@@ -214,6 +214,13 @@ def test_the_command_makes_roles_once_or_says_how(
         assert [one["roles_added"] for one in told] == [names, names, []]
         assert [one["rights_changed"] for one in told] == [True, True, False]
         assert told[2]["statements"] == []
+        with psycopg.connect(empty) as connection:
+            connection.execute(f'REVOKE SELECT ON outbox.outbox FROM "{role_name(prefix, "relay")}"'.encode())
+        lines = []
+        for flags in (["--dry-run"], [], []):
+            assert strangler(["migrate", "--plan", str(PLAN), "--roles", prefix, *flags]) == 0
+            lines.append(capsys.readouterr().out.splitlines()[1:])
+        assert lines == [["rights are missing, and would be granted"], ["rights were missing, and are granted"], []]
         assert strangler(["migrate", "--plan", str(PLAN), "--roles", prefix, "--sql"]) == 0
         script = capsys.readouterr().out
         assert "PASSWORD" not in script
