@@ -17,7 +17,7 @@ from strangler.store import ensure_steps
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = subparsers.add_parser("migrate", help="bring the toolkit's tables to their newest form (expand only)")
-    parser.add_argument("--service", metavar="NAME", help="only this context's tables, for a database of its own")
+    parser.add_argument("--service", metavar="NAME", help="only this context's tables, and the outbox that it emits to")
     parser.add_argument("--dry-run", action="store_true", help="print what is pending, change nothing")
     parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
     parser.add_argument(

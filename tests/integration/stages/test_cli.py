@@ -233,12 +233,15 @@ def test_a_service_that_does_not_exist_is_named(stack_database: str) -> None:
     assert "no service 'nosuch' in plan 'small'; known: notification, search" in ended.stderr
 
 
-def test_a_service_in_a_database_of_its_own_gets_its_own_tables_only(stack_database: str) -> None:
+def test_a_service_alone_gets_its_tables_and_the_outbox_that_it_emits_to(stack_database: str) -> None:
     environ = {"STRANGLER_DSN": stack_database, "STRANGLER_PLAN": str(PLAN_FILE)}
 
     applied = data("migrate", "--service", "search", environ=environ)
 
     assert applied["revisions"] == ["outbox.outbox_0001", "search.consumer_0001", "search.context_0001"]
+    assert applied["steps_added"] == []
+    told = " ".join(strangler("migrate", "--help", environ=environ).stdout.split())
+    assert "--service NAME only this context's tables, and the outbox that it emits to" in told
 
 
 @pytest.fixture
