@@ -46,7 +46,8 @@ def as_record(event: Event, source: str, number: int) -> tuple[bytes, bytes, Hea
 class Harness:
     """Gives events to `handler` as a consumer does: a batch is one transaction, poison is parked with what follows it.
 
-    `tables`: statements that make what the handler writes to. `policy`: late events take its branch, by `clock`.
+    `tables`: statements that make what the handler writes to. `policy`: late events take its branch, by `clock`;
+    `compensate` is given those of a policy that says `expired=compensate`.
 
     >>> def count(connection, received):
     ...     for one in received:
@@ -70,13 +71,14 @@ class Harness:
         *,
         tables: Iterable[str] = (),
         policy: Policy | None = None,
+        compensate: Handler | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = sqlite3.connect(":memory:", isolation_level=None)
         for statement in tables:
             self._database.execute(statement)
         self._connection = cast("PsycopgConnection", _Connection(self._database))
-        self._handler = _governed(answering(handler), policy, clock)
+        self._handler = _governed(answering(handler), policy, compensate, clock)
         self._sent: list[ReceivedEvent] = []
         self._parked: dict[str, str] = {}
         self._parked_from: dict[str, int] = {}  # the poison's offset, by key
@@ -120,14 +122,16 @@ class Harness:
         return received.offset >= self._parked_from.get(_key(received), received.offset + 1)
 
 
-def _governed(handler: Answering, policy: Policy | None, clock: Callable[[], float]) -> Answering:
-    if policy is None:
+def _governed(
+    handler: Answering, policy: Policy | None, compensate: Handler | None, clock: Callable[[], float]
+) -> Answering:
+    if policy is None and compensate is None:
         return handler
-    require(policy)
+    policy = require(policy or Policy.lossless(3_600, "the position"))
     shedding, report = Shedding.of(policy, permitted=lambda: bool(policy.shedding())), Report(ignore)
     if policy.sampling is not None:
         handler = Sampled(handler, policy.sampling, shedding, report, lambda _: clock())
-    return Expiring(handler, Expiry.of(policy), shedding, report, lambda _: clock())
+    return Expiring(handler, Expiry.of(policy, compensate=compensate), shedding, report, lambda _: clock())
 
 
 def _key(received: ReceivedEvent) -> str:

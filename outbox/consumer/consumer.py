@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 
 import psycopg
@@ -18,7 +18,7 @@ from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Observe, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
-from outbox.installation import Installation
+from outbox.installation import SOURCES, Installation, sources_in
 from outbox.kafka.port import Admin
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
@@ -44,8 +44,10 @@ class Consumer:
     `topics` are aggregate types: `prefix` is put before each, as the relay does. `dsn` is the database of the
     handler's tables; what the consumer keeps for itself lies in `schema`, by default the group's name, which stands
     first on the handler's search path. `migrate` makes it. `handler` may be `InParallel`. `policy` says what becomes of
-    late and failing events; without one nothing is lost. `lanes`: how many keys are worked on side by side in a
-    partition; stored, so another number later is refused. `observe` is called with counts, from several threads.
+    late and failing events; without one nothing is lost. `compensate` is given the late events of a policy that says
+    `expired=compensate`, instead of `handler`. `sources` are other databases whose events are ours too, as for `Relay`.
+    `lanes`: how many keys are worked on side by side in a partition; stored, so another number later is refused.
+    `observe` is called with counts, from several threads.
 
     Order is kept per key. A failing event is tried again without end, the others of its lane behind it; `Poison`, and
     data that the database refuses, is parked in quarantine, the later events of its key behind it.
@@ -76,8 +78,10 @@ class Consumer:
         observe: Observe = ignore,
         lanes: int | None = None,
         prefix: str = "outbox.event.",
+        compensate: Handler | None = None,
+        sources: Collection[str] = (),
     ) -> None:
-        """Opens nothing. `ConfigurationError` for a policy that contradicts itself, or a DSN that cannot be read."""
+        """Opens nothing. `ConfigurationError` for a policy that contradicts itself, or `compensate`, or a bad DSN."""
         if not topics:
             raise ConfigurationError(f"consumer {group!r} has no topics; name the aggregate types that it handles")
         self._policy = require(policy or Policy.lossless(3_600, "the position"))
@@ -85,6 +89,9 @@ class Consumer:
             raise ConfigurationError(
                 f"policy of consumer {group!r} waits for versions, which only a handler with claims can; leave them out"
             )
+        expiry = Expiry.of(self._policy, compensate=compensate)
+        self._expiry = None if self._policy.expired is Expired.RUN else expiry
+        self._sources = sources_in({SOURCES: ",".join(sources)})
         self._topics, self._group, self._handler = [prefix + topic for topic in topics], group, handler
         self._dsn, self._kafka, self._schema = well_formed(dsn, "dsn"), KafkaSettings.of(bootstrap), schema or group
         self._observe, self._lanes = observe, lanes
@@ -125,7 +132,7 @@ class Consumer:
         try:
             with self._connect() as connection:
                 self._require_tables(connection)
-                ours = Installation.of(connection)
+                ours = Installation.of(connection, self._sources)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise DependencyDown(f"PostgreSQL does not answer: {reason}; check the DSN") from error
@@ -141,7 +148,7 @@ class Consumer:
             observe=self._observe,
             reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-reader"),
             sources=ours.sources,
-            expiry=None if policy.expired is Expired.RUN else Expiry.of(policy),
+            expiry=self._expiry,
             shedding=Shedding.of(policy, permitted=lambda: bool(policy.shedding())),
         )
 

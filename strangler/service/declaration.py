@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-from outbox.consumer.handler import Answering
+from outbox.consumer.handler import Answering, Handler
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
-from outbox.policy import Policy
+from outbox.policy import Expired, Policy
 from strangler.contexts import Context
 from strangler.errors import BadInput
 from strangler.ownership import Owner
@@ -51,6 +51,7 @@ class Service:
     `review`: what is decided now and looked at by a person later.
     `project`: instead of `decide`, for a projection that is no step: a handler that sees every event, whoever owns.
     It must be safe across threads, and recognise what it has seen. Its `on` is empty.
+    `compensate`: the handler of late events, whoever owns their subject, under a policy that says `expired=compensate`.
 
     Raises `BadInput` for what contradicts itself.
 
@@ -77,6 +78,7 @@ class Service:
     review: Review | None = None
     project: Answering | None = None
     schema: str = ""
+    compensate: Handler | None = None
 
     @property
     def acts(self) -> bool:
@@ -155,3 +157,12 @@ def _problems(service: Service) -> Iterator[str]:
         yield "is rebuilt by a command that knows no table of it; give it Rows, or name its `tables`"
     if service.topics == ():
         yield "reads no topic; name them, or leave `topics` out for the plan's subject"
+    yield from _compensation_problems(service)
+
+
+def _compensation_problems(service: Service) -> Iterator[str]:
+    compensates = service.policy.expired is Expired.COMPENSATE
+    if compensates and service.compensate is None:
+        yield "has late events that nothing compensates, under expired=compensate; give `compensate`, a handler of them"
+    if service.compensate is not None and not compensates:
+        yield "has `compensate`, which nothing would call; leave it out, or let its policy say expired=compensate"

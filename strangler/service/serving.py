@@ -62,7 +62,7 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
         parts=(CONSUMER, CONTEXT),
         handler=service.handler(settings.fault_points),
         settings=consuming,
-        expiry=expiry_of(service.policy),
+        expiry=expiry_of(service.policy, service.compensate),
         versions=versions_of(service, settings.group(service.name)),
         shedding=shedding_of(service, settings.dsn),
         wakes=frozenset({Disposition.APPLIED}),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from outbox.consumer import Expiry, Shedding
+from outbox.consumer import Expiry, Handler, Shedding
 from outbox.policy import Expired, Policy
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask
@@ -55,9 +55,9 @@ class Interlock:
         return not reason
 
 
-def expiry_of(policy: Policy) -> Expiry | None:
+def expiry_of(policy: Policy, compensate: Handler | None = None) -> Expiry | None:
     """None where late work is run: then nobody needs to look at deadlines."""
-    return None if policy.expired is Expired.RUN else Expiry.of(policy)
+    return None if policy.expired is Expired.RUN else Expiry.of(policy, compensate=compensate)
 
 
 def shedding_of(service: Service, dsn: str) -> Shedding:

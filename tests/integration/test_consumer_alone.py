@@ -2,25 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
 
-from outbox import Consumer, PsycopgConnection, ReceivedEvent
+from outbox import Consumer, Event, Policy, PsycopgConnection, ReceivedEvent, uuid7
+from outbox.consumer import Handler
 from outbox.errors import ConfigurationError
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_producer import PythonProducer
+from outbox.policy import Expired
+from outbox.testing import as_record
+from tests.support.waiting import wait_until
+
+ELSEWHERE = "1/elsewhere"
+COMPENSATING = Policy.lossless(
+    3_600, "the position", expired=Expired.COMPENSATE, compensation="TakenBack", ordering_scope="order"
+)
+Build = Callable[..., Consumer]
 
 
-def nothing(_connection: PsycopgConnection, _received: Sequence[ReceivedEvent]) -> None:
-    """A handler."""
+def noting(kind: str) -> Handler:
+    def note(connection: PsycopgConnection, received: Sequence[ReceivedEvent]) -> None:
+        rows = [(kind, one.event.aggregate_id) for one in received]
+        connection.cursor().executemany("INSERT INTO alone.noted VALUES (%s, %s)", rows)
+
+    return note
+
+
+@pytest.fixture
+def build(database: str, bootstrap: str, topic_prefix: str) -> Build:
+    """A consumer of the test's own topic, which handles events of another source too."""
+    with closing(PythonAdmin(bootstrap)) as admin:
+        admin.ensure_topics({f"{topic_prefix}order": 1})
+
+    def built(**said: object) -> Consumer:
+        given = {"topics": ["order"], "group": "alone", "handler": noting("handled"), "prefix": topic_prefix, **said}
+        return Consumer(dsn=database, bootstrap=bootstrap, **given)  # type: ignore[arg-type]  # a test's own
+
+    return built
+
+
+@contextmanager
+def running(consumer: Consumer) -> Iterator[None]:
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(consumer.run)
+        try:
+            yield
+        finally:
+            consumer.stop()
+        ended.result()
 
 
 @pytest.mark.timeout(30)
-def test_a_consumer_without_its_tables_ends_with_what_makes_them(
-    database: str, bootstrap: str, topic_prefix: str
-) -> None:
-    consumer = Consumer(
-        topics=["late"], group="alone", handler=nothing, dsn=database, bootstrap=bootstrap, prefix=topic_prefix
-    )
-
+def test_a_consumer_without_its_tables_ends_with_what_makes_them(build: Build) -> None:
     with pytest.raises(ConfigurationError, match=r"schema 'alone' has no tables .*call migrate\(\)"):
-        consumer.run()
+        build().run()
+
+
+@pytest.mark.timeout(60)
+def test_late_events_are_compensated_and_a_source_that_the_program_names_is_ours(
+    build: Build, database: str, bootstrap: str, topic_prefix: str
+) -> None:
+    consumer = build(policy=COMPENSATING, compensate=noting("compensated"), sources=[ELSEWHERE])
+    consumer.migrate()
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE alone.noted (kind text, key text)")
+    made_ms = round(time.time() * 1000)
+    producer = PythonProducer(bootstrap)
+    for number, (key, age_ms) in enumerate({"late": 7_200_000, "fresh": 0}.items(), start=1):
+        event = Event("order", key, 1, "OrderPlaced", b"{}", id=uuid7(made_ms - age_ms))
+        producer.send(f"{topic_prefix}order", *as_record(event, ELSEWHERE, number))
+    producer.flush(10)
+    producer.close(10)
+
+    def noted() -> set[tuple[str, str]]:
+        with psycopg.connect(database) as connection:
+            return set(connection.execute("SELECT kind, key FROM alone.noted").fetchall())
+
+    with running(consumer):
+        wait_until(lambda: len(noted()) == 2, noted)
+    assert noted() == {("compensated", "late"), ("handled", "fresh")}
+
+
+def test_compensation_without_a_handler_is_refused_and_a_handler_without_it(build: Build) -> None:
+    with pytest.raises(ConfigurationError, match="give compensate="):
+        build(policy=COMPENSATING)
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        build(compensate=noting("compensated"))

@@ -152,9 +152,9 @@ def test_a_policy_says_it_all() -> None:
 
 
 def test_compensation_needs_a_handler_and_no_other_branch_takes_one() -> None:
-    with pytest.raises(ConfigurationError, match="exactly when"):
+    with pytest.raises(ConfigurationError, match="give compensate="):
         Expiry(Expired.COMPENSATE, CLAUSE)
-    with pytest.raises(ConfigurationError, match="exactly when"):
+    with pytest.raises(ConfigurationError, match="leave it out, or let the policy say expired=compensate"):
         replace(Expiry(Expired.DROP, CLAUSE), compensate=Handled())
 
 

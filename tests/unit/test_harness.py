@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import pytest
 
 from outbox import Disposition, Event, OutboxError, Poison, Policy, PsycopgConnection, ReceivedEvent
+from outbox.errors import ConfigurationError
 from outbox.event import uuid7
-from outbox.policy import Sampling
+from outbox.policy import Expired, Sampling
 from outbox.testing import Harness
 
 APPLIED, PARKED, EXPIRED, SHED = Disposition.APPLIED, Disposition.PARKED, Disposition.EXPIRED, Disposition.SHED
+COMPENSATING = Policy.lossless(
+    10, "the row's key", expired=Expired.COMPENSATE, compensation="OrderTakenBack", ordering_scope="order"
+)
 TABLES = ("CREATE TABLE seen (ref text, number int, PRIMARY KEY (ref, number))",)
 UPSERT = "INSERT INTO seen VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
@@ -93,6 +97,29 @@ def test_late_events_take_the_policys_branch() -> None:
 
     assert harness.send(made("late", at_ms=900_000), made("fresh", at_ms=999_000)) == [EXPIRED, APPLIED]
     assert harness.rows("seen") == [("fresh", 1)]
+
+
+def test_late_events_of_a_policy_that_compensates_reach_its_handler() -> None:
+    taken_back: list[str] = []
+
+    def take_back(_connection: PsycopgConnection, received: Sequence[ReceivedEvent]) -> None:
+        for one in received:
+            one.event.json()
+            taken_back.append(one.event.aggregate_id)
+
+    harness = Harness(remember, tables=TABLES, policy=COMPENSATING, compensate=take_back, clock=lambda: 1_000.0)
+
+    late, fresh = made("late", at_ms=900_000), made("fresh", at_ms=999_000)
+    assert harness.send(late, fresh) == [EXPIRED, APPLIED]
+    assert (taken_back, harness.rows("seen")) == (["late"], [("fresh", 1)])
+    assert harness.send(made("bad", payload=b"no JSON", at_ms=900_000)) == [PARKED]
+
+
+def test_compensation_without_a_handler_is_refused_and_a_handler_without_it() -> None:
+    with pytest.raises(ConfigurationError, match="give compensate="):
+        Harness(remember, policy=COMPENSATING)
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        Harness(remember, compensate=remember)
 
 
 def test_a_sample_is_kept_while_events_wait() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +13,19 @@ import pytest
 import strangler
 import strangler.service
 from outbox import Disposition, Policy, PsycopgConnection
+from outbox.consumer import RuntimeSettings
 from outbox.event import ReceivedEvent
+from outbox.policy import Expired
 from strangler import HttpVendor, Rows, Service
 from strangler.contexts import Context, context_of, declared
 from strangler.errors import BadInput, BadPlan
 from strangler.service.review import Review
+from strangler.service.serving import consuming_of
 from strangler.service.settings import RunSettings
 from strangler.step.conclude import tell
 from tests.unit.policies import STANDARD
 
+COMPENSATING = replace(STANDARD, expired=Expired.COMPENSATE, compensation="MailTakenBack")
 VENDOR = HttpVendor("MAIL_URL", send="POST /messages", look_up="GET /messages/{key}")
 
 
@@ -30,6 +35,15 @@ def project(_connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> 
 
 def service(**said: Any) -> Service:
     return Service(**{"name": "mail", "on": ("Placed",), "decide": lambda _: [], "policy": STANDARD, **said})
+
+
+def test_late_events_of_a_policy_that_compensates_reach_the_services_compensate() -> None:
+    compensating = service(policy=COMPENSATING, compensate=project)
+    environ = {"STRANGLER_DSN": "postgresql://nowhere/x", "KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    runs = consuming_of(compensating, RunSettings.from_environ(environ), RuntimeSettings(), "booking")
+
+    assert runs.expiry is not None
+    assert (runs.expiry.branch, runs.expiry.compensate) == (Expired.COMPENSATE, project)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +57,8 @@ def service(**said: Any) -> Service:
         ({"on": ()}, "name event types in `on`"),
         ({"conclude": lambda *_: []}, "declare its vendors"),
         ({"topics": ()}, "for the plan's subject"),
+        ({"policy": COMPENSATING}, "give `compensate`, a handler of them"),
+        ({"compensate": project}, "let its policy say expired=compensate"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_the_fix(said: dict[str, Any], words: str) -> None:

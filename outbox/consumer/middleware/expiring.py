@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Answering, Disposition, Poison
+from outbox.consumer.handler import Answering, Disposition, Poison, answering
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report
@@ -66,7 +66,7 @@ class Expiring:
                 return [Disposition.EXPIRED if one is Disposition.SHED else one for one in given_up]
             case Expired.COMPENSATE:
                 if self._expiry.compensate is not None:
-                    self._expiry.compensate(connection, events)
+                    answering(self._expiry.compensate)(connection, events)
                 self._report.expired(self._expiry.clause, len(events))
             case Expired.DEFER | Expired.ESCALATE:
                 self._report.expired(self._expiry.clause, 1)

@@ -32,8 +32,14 @@ class Expiry:
     compensate: Handler | None = None
 
     def __post_init__(self) -> None:
-        if (self.branch is Expired.COMPENSATE) is not (self.compensate is not None):
-            raise ConfigurationError(f"{self.clause}: give a compensate handler exactly when late work is compensated")
+        if self.branch is Expired.COMPENSATE and self.compensate is None:
+            raise ConfigurationError(
+                f"{self.clause}, and nothing compensates; give compensate=, a handler of late events"
+            )
+        if self.branch is not Expired.COMPENSATE and self.compensate is not None:
+            raise ConfigurationError(
+                f"{self.clause}, so nothing calls compensate; leave it out, or let the policy say expired=compensate"
+            )
         if self.tolerance_s < 0 or (self.deadline_s is not None and self.deadline_s <= 0):
             raise ConfigurationError(f"deadline_s is {self.deadline_s}, tolerance_s {self.tolerance_s}: not below 0")
 
