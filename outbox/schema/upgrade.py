@@ -26,7 +26,7 @@ REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
     "55P03": (DependencyDown, f"another migration has held the lock for {LOCK_WITHIN}; wait for it, then try again"),
     "42501": (
         ConfigurationError,
-        "the connection's role may not: take the tables' owner or grant it CREATE, roles are made by a superuser",
+        "the connection's role may not: grant it CREATE there, or take the tables' owner; a superuser makes roles",
     ),
     "42P07": (ConfigurationError, "something of that name stands there already; give another schema, or rename it"),
     "42710": (ConfigurationError, "something of that name stands there already; rename it, then try again"),
