@@ -171,7 +171,7 @@ def _system(stack: Stack, dsn: str, prefix: str, scale: Scale) -> Iterator[Syste
 
 
 def _instances(whole: Plan, scale: Scale) -> Plan:
-    """The vendors, the resumer, and the two contexts at stake, several times each."""
+    """The vendors, the resumer, and the two contexts at stake, several times each, all as the database's owner."""
     argv = ("tests.faults.outage_context",)
     contexts = [
         Process(f"{name}-{number}", (*argv, name, str(scale.compress)))
@@ -179,7 +179,7 @@ def _instances(whole: Plan, scale: Scale) -> Plan:
         for number in range(scale.instances)
     ]
     kept = [process for process in whole.processes if process.name == "vendors"]
-    return replace(whole, processes=(*kept, *contexts))
+    return replace(whole, processes=(*kept, *contexts), own_grants=())
 
 
 @contextmanager
