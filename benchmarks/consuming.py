@@ -15,7 +15,8 @@ import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from outbox import Consumer, Disposition, Event, Handler, InParallel, PsycopgConnection
+from outbox import Consumer, Disposition, Event, Handler, InParallel, Policy, PsycopgConnection
+from outbox.policy import Expired
 from outbox.testing import as_record
 from strangler.local import Stack
 
@@ -104,6 +105,7 @@ def consume(feed: Feed, handler: Handler | InParallel) -> float:
         bootstrap=feed.bootstrap,
         schema=SCHEMA,
         observe=tally,
+        policy=Policy.lossless(3_600.0, "the position", expired=Expired.RUN),  # nobody asks the time
     )
     thread = threading.Thread(target=consumer.run, name="consumer")
     with rarely_collected():
