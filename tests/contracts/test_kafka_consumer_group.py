@@ -64,6 +64,7 @@ def test_a_join_survives_polls_that_are_shorter_than_it(kafka: Kafka) -> None:
     for _ in range(3):
         member = kafka.member().subscribe()
         join(member)
+        assert set(member.consumer.assignment()) == {TopicPartition(kafka.topic, number) for number in (0, 1)}
         member.consumer.close()
 
 

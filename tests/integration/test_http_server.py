@@ -75,6 +75,7 @@ def test_a_name_that_could_be_taken_for_another_is_dropped(server: Running) -> N
 def test_an_application_that_reads_raw_headers_gets_every_name(server: Running) -> None:
     get(server, "/", {"a_b": "kept"})
     wait_until(lambda: b"saw kept" in server.said())
+    assert server.said().count(b"saw kept") == 1
 
 
 def test_oversized_requests_are_refused_and_the_server_lives(server: Running) -> None:
@@ -100,6 +101,7 @@ def test_workers_die_with_the_master(server: Running) -> None:
     os.kill(server.pid, signal.SIGKILL)
     wait_until(lambda: not answers_200("/")(server))
     wait_until(lambda: not runs(worker))
+    assert not server.alive()
 
 
 def test_sigterm_ends_it_cleanly(server: Running) -> None:

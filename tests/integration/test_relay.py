@@ -255,3 +255,4 @@ def test_it_serves_what_it_counts_where_it_is_told_to(rig: RelayRig) -> None:
         return requests.get(f"http://{address}/metrics", timeout=30).text
 
     wait_until(lambda: 'outbox_relay_records_total{context="relay"} 1' in counted(), within_s=30)
+    assert counted().count("outbox_relay_records_total{") == 1

@@ -82,6 +82,7 @@ def test_a_signal_wakes_a_sender_that_would_poll_much_later(database: str, vendo
         plan(database, "a")
         sender.wake()
         until_settled(database, "done")
+    assert vendor.asked == {"a:notification:100": 1}
 
 
 @pytest.mark.parametrize("answer", [-503, -500, 503, 429])

@@ -163,3 +163,4 @@ def test_patience_without_end_is_a_day(database: str) -> None:
     due = "SELECT next_attempt_at > now() + interval '23 hours' FROM notification.effect WHERE state = 'unknown'"
     with sending(database, vendor, SenderSettings().breaker, BudgetRule(floor_per_s=1000.0)):
         wait_until(lambda: rows(database, due) == [(True,)], within_s=10)
+    assert len(vendor.calls) == 1

@@ -103,6 +103,7 @@ def test_its_children_are_killed_with_it(spawner: Spawner, tmp_path: Path) -> No
     grandchild = int(numbers(string=child.log_path.read_text())[0])
     child.kill()
     wait_until(lambda: not runs(grandchild))
+    assert not child.alive()
 
 
 def test_it_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path: Path) -> None:
