@@ -3,8 +3,9 @@
 Names are loaded when first used: `import outbox` imports no driver, no Kafka client and no SQLAlchemy.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from outbox.lazy import names_from
 
 if TYPE_CHECKING:
     from outbox.appending import append, append_all
@@ -57,13 +58,7 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'outbox' has no attribute {name!r}; it has {', '.join(__all__)}")
-        found = getattr(import_module(_HOMES[name]), name)
-        globals()[name] = found
-        return found
+    __getattr__ = names_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from outbox.lazy import names_from
 
 if TYPE_CHECKING:
     from outbox import Policy
@@ -100,14 +101,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
-
-    def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module 'strangler' has no attribute {name!r}; it has {', '.join(__all__)}")
-        value = getattr(import_module(home), name)
-        globals()[name] = value
-        return value
+    __getattr__ = names_from(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ Names are loaded when first used, as those of `strangler` are.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from outbox.lazy import names_from
 
 if TYPE_CHECKING:
     from strangler.local.process import Running as Running
@@ -21,9 +22,9 @@ _HOMES = {
 __all__ = ["Running", "Stack", "wait_until"]
 
 
-if not TYPE_CHECKING:  # so that a name which is none is an error to a type checker
+if not TYPE_CHECKING:  # else every misspelled name would have a type
+    __getattr__ = names_from(__name__, _HOMES)
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'strangler.local' has no attribute {name!r}")
-        return getattr(import_module(_HOMES[name]), name)
+
+def __dir__() -> list[str]:
+    return __all__
