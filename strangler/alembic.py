@@ -17,7 +17,8 @@ CONTEXT = frozenset({"context_version", "claim", "intent", "effect"})
 STRANGLER = frozenset(
     {
         *("authority", "authority_move", "backfill", "continuation", "epoch", "hand_back", "idempotency"),
-        *("ownership", "reconciliation_run", "seam_record", "stage", "stage_move", "strangler_version", "verdict"),
+        *("ownership", "reconciliation_run", "seam_record", "stage", "stage_move", "strangler_version"),
+        *("subject_change", "verdict"),
     }
 )
 OUTBOX = re.compile(r"outbox|outbox_version|outbox_\d{8}")

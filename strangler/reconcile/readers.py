@@ -12,7 +12,7 @@ from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 SEAM = """
 SELECT subject_ref, version, intents::text FROM strangler.seam_record
-WHERE step = %(step)s ORDER BY subject_ref, version"""
+WHERE step = %(step)s AND state = 'done' ORDER BY subject_ref, version, call"""
 
 HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %(step)s"
 
@@ -65,10 +65,12 @@ def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]
     return {bytes(key) for (key,) in connection.execute(PARKED, {"group": group, "topics": list(topics)})}
 
 
-def facts_of(subject_ref: str, version: int, intents: Json) -> tuple[Fact, ...]:
-    """The stored form of intents as facts. What is not of that form is a fact too: it equals nothing."""
+def facts_of(subject_ref: str, version: int, intents: Json, before: int = 0) -> tuple[Fact, ...]:
+    """The stored form of intents as facts. What is not of that form is a fact too: it equals nothing. `before`: how
+    many facts of the same version stand before them.
+    """
     rows = intents if isinstance(intents, list) else [intents]
-    first = version * INTENTS_PER_EVENT
+    first = version * INTENTS_PER_EVENT + before
     return tuple(Fact(subject_ref, number, version, _fields(row)) for number, row in enumerate(rows, first))
 
 
@@ -82,7 +84,9 @@ def _fields(row: Json) -> dict[str, Json]:
 def _acted(rows: Iterable[tuple[str, int, str]]) -> dict[str, list[Acted]]:
     by_subject: dict[str, list[Acted]] = {}
     for subject_ref, version, intents in rows:
-        by_subject.setdefault(subject_ref, []).append(Acted(version, facts_of(subject_ref, version, parse(intents))))
+        acts = by_subject.setdefault(subject_ref, [])
+        earlier = acts.pop().facts if acts and acts[-1].version == version else ()  # a call before this one
+        acts.append(Acted(version, earlier + facts_of(subject_ref, version, parse(intents), len(earlier))))
     return by_subject
 
 

@@ -93,6 +93,8 @@ _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
     "SELECT, INSERT ON strangler.seam_record",
+    "INSERT ON strangler.subject_change",
+    "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",
     "SELECT ON strangler.ownership, strangler.authority",
 )

@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -19,11 +19,12 @@ from strangler.step.pg_json import encode
 
 logger = logging.getLogger(__name__)
 
+# A second call for one change is numbered after the first.
 RECORD = """
-INSERT INTO strangler.seam_record (subject_ref, step, version, owner, epoch, inputs, outcome, intents)
-VALUES (%(subject_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s::jsonb, %(outcome)s::jsonb,
-        %(intents)s::jsonb)
-ON CONFLICT (subject_ref, step, version) DO NOTHING"""
+INSERT INTO strangler.seam_record (subject_ref, step, version, call, owner, epoch, inputs, outcome, intents, ended_at)
+SELECT %(subject_ref)s, %(step)s, %(version)s, coalesce(max(call), 0) + 1, %(owner)s, %(epoch)s, %(inputs)s::jsonb,
+       %(outcome)s::jsonb, %(intents)s::jsonb, now()
+FROM strangler.seam_record WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND version = %(version)s"""
 
 SAVEPOINT = "strangler_seam"
 UNOBSERVED = "unobserved"  # an intent of this kind equals no side's: the judge reports the subject
@@ -152,14 +153,12 @@ def _insert(
         "intents": observation.intents,
     }
     if connection.autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
-        cursor = connection.execute(RECORD, parameters)  # no transaction to join, so none to protect
+        connection.execute(RECORD, parameters)  # no transaction to join, so none to protect
     else:
-        cursor = _insert_guarded(connection, parameters)
-    if cursor.rowcount == 0:
-        logger.error("seam_acted_again", extra={"step": step, "version": order.version})
+        _insert_guarded(connection, parameters)
 
 
-def _insert_guarded(connection: PsycopgConnection, parameters: Mapping[str, object]) -> psycopg.Cursor[tuple[Any, ...]]:
+def _insert_guarded(connection: PsycopgConnection, parameters: Mapping[str, object]) -> None:
     """One round trip for all three; `connection.transaction()` would wait for each. After an error two more.
 
     Nothing is prepared: the driver would take a statement that an aborted pipeline has skipped for a prepared one.
@@ -167,10 +166,9 @@ def _insert_guarded(connection: PsycopgConnection, parameters: Mapping[str, obje
     try:
         with connection.pipeline():
             connection.execute(f"SAVEPOINT {SAVEPOINT}", prepare=False)
-            cursor = connection.execute(RECORD, parameters, prepare=False)
+            connection.execute(RECORD, parameters, prepare=False)
             connection.execute(f"RELEASE {SAVEPOINT}", prepare=False)
     except psycopg.Error:
         connection.execute(f"ROLLBACK TO {SAVEPOINT}", prepare=False)
         connection.execute(f"RELEASE {SAVEPOINT}", prepare=False)
         raise
-    return cursor

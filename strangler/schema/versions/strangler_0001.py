@@ -65,19 +65,36 @@ TABLES = (
         done_at      timestamptz,
         PRIMARY KEY (subject_ref, step)
     )""",
-    # Written by the seam in the legacy transaction (so: in the legacy database). One row per acted event.
+    # Written by the seam, in the subject's transaction while that is open, by a connection of its own once it has
+    # committed: `begun` before the call, `done` or `failed` after it, `none` when the unit ended without one. Two calls
+    # behind one seam for one change are two.
     """CREATE TABLE strangler.seam_record (
-        subject_ref   text        NOT NULL,
+        subject_ref text        NOT NULL,
         step        text        NOT NULL,
         version     bigint      NOT NULL,
-        owner       text        NOT NULL CHECK (owner IN ('legacy', 'shadow')),
-        epoch       bigint      NOT NULL,
-        inputs      jsonb       NOT NULL,
+        call        integer     NOT NULL DEFAULT 1 CHECK (call BETWEEN 1 AND 100),
+        state       text        NOT NULL DEFAULT 'done' CHECK (state IN ('begun', 'done', 'failed', 'none')),
+        owner       text        CHECK (owner IN ('legacy', 'shadow')),
+        epoch       bigint,
+        inputs      jsonb,
         outcome     jsonb,
-        intents     jsonb       NOT NULL,
+        intents     jsonb       NOT NULL DEFAULT '[]',
         recorded_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (subject_ref, step, version)
+        ended_at    timestamptz,
+        PRIMARY KEY (subject_ref, step, version, call)
     )""",
+    # Written with the subject's event, in its transaction: which process of the monolith may still act on it. That
+    # process holds pg_advisory_lock(0x5354, process) as long as it lives.
+    """CREATE TABLE strangler.subject_change (
+        subject_ref text        NOT NULL,
+        version     bigint      NOT NULL,
+        type        text        NOT NULL,
+        process     bigint      NOT NULL,
+        changed_at  timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (subject_ref, version)
+    )""",
+    # As an advisory lock's second key: int4.
+    "CREATE SEQUENCE strangler.process_number AS integer CYCLE",
     """CREATE TABLE strangler.reconciliation_run (
         run_id     uuid        PRIMARY KEY,
         scope      text        NOT NULL,
