@@ -12,7 +12,7 @@ from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.budget import RetryBudget
 from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.flood import FloodRule
-from outbox.consumer.retry.rule import Overloaded, RetryRule, Trouble
+from outbox.consumer.retry.rule import Overloaded, Trouble
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 
@@ -32,7 +32,6 @@ __all__ = [
     "Patience",
     "Poison",
     "RetryBudget",
-    "RetryRule",
     "RuntimeSettings",
     "Shedding",
     "Trouble",

@@ -9,7 +9,7 @@ from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.parking import reason_of, still_open
-from outbox.consumer.retry.rule import Classify, Trouble
+from outbox.consumer.retry.rule import Trouble, classify
 
 
 class _Undo(Exception):
@@ -17,7 +17,7 @@ class _Undo(Exception):
 
 
 def find_permanent(
-    connection: PsycopgConnection, run: Run, how: Application, condemned: Mapping[int, str], classify: Classify
+    connection: PsycopgConnection, run: Run, how: Application, condemned: Mapping[int, str]
 ) -> tuple[int, str] | None:
     """The offset of the first event that fails for good by itself, and why; None when none does.
 

@@ -29,6 +29,7 @@ from outbox.consumer.partitions.stall_recovery import Healing
 from outbox.consumer.quarantine.release import Release
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.retry.budget import RetryBudget
+from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
@@ -89,8 +90,8 @@ class ConsumerRuntime:
         def session() -> Session:
             return Session(connect, settings.transaction_idle_s)
 
-        budget = budget or RetryBudget(group, settings.retry.budget)
-        self._retries = Retries(settings.retry, budget, self._report, clock, rng)
+        budget = budget or RetryBudget(group, BudgetRule.of(settings.retry, settings.credit_s))
+        self._retries = Retries(settings, budget, self._report, clock, rng)
         self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
@@ -244,7 +245,7 @@ class ConsumerRuntime:
             session=session,
             application=application,
             make_reader=make_reader,
-            rule=self._settings.retry,
+            settings=self._settings,
             report=self._report,
             rng=rng,
             versions=versions,

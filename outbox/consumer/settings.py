@@ -9,10 +9,10 @@ from typing import Protocol
 
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.watchdog import Patience
+from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.flood import FloodRule
-from outbox.consumer.retry.rule import RetryRule
 from outbox.errors import ConfigurationError
-from outbox.policy import Policy
+from outbox.policy import Policy, Retry
 
 
 class Metric(StrEnum):
@@ -57,6 +57,8 @@ class RuntimeSettings:
     process holds, so a handler must not pause longer between two statements.
     `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
     counts `Metric.UNREACHABLE` meanwhile.
+    `retry` is the policy's own. What it puts off waits `defer_s`, and longer each time; what deliveries earn and
+    failures cost counts for `credit_s`.
     `patience`: when a partition that does not move is stuck.
     `broken_s`: how often a partition whose source broke looks whether a person has decided.
     """
@@ -73,7 +75,10 @@ class RuntimeSettings:
     commit_s: float = 1.0
     grace_s: float = 0.5
     drain_s: float = 10.0
-    retry: RetryRule = field(default_factory=RetryRule)
+    retry: Retry = field(default_factory=Retry)
+    defer_s: float = 1.0
+    credit_s: float = 10.0
+    breaker: BreakerRule = field(default_factory=BreakerRule)
     flood: FloodRule = field(default_factory=FloodRule)
     reassign_s: float = 1.0
     broken_s: float = 30.0
@@ -84,13 +89,15 @@ class RuntimeSettings:
         for name in ("lanes", "workers", "run_records", "fetch_records"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
+        if self.defer_s <= 0:
+            raise ConfigurationError(f"RuntimeSettings.defer_s is {self.defer_s}; give a time above 0")
 
     @classmethod
     def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:
         """What a flow's policy says of queues, retries and quarantine; `lanes` as by default where None."""
         chosen = cls(
             bound=Bound(policy.queue_bound, policy.queue_bytes),
-            retry=RetryRule.of(policy),
+            retry=policy.retry,
             flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
         )
         return chosen if lanes is None else replace(chosen, lanes=lanes)

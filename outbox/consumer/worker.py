@@ -18,7 +18,7 @@ from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.retries import Retries
-from outbox.consumer.retry.rule import Clause
+from outbox.consumer.retry.rule import Clause, Trouble, classify
 from outbox.consumer.session import Session, Sessions
 from outbox.consumer.settings import Metric
 from outbox.consumer.triage import Doubtful
@@ -141,7 +141,7 @@ class Worker:
             return self._transacted(session, run, how, {})
 
     def _is_final(self, error: Exception) -> bool:
-        return isinstance(error, Poison) or self._retries.is_permanent(error)
+        return isinstance(error, Poison) or classify(error) is Trouble.PERMANENT
 
     def _transacted(self, session: Session, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
         """`condemned` are the offsets in the run that are to be parked, with their reasons."""
@@ -157,10 +157,10 @@ class Worker:
             try:
                 return apply_run(session.connection(), run, how, condemned)
             except Exception as error:
-                if not self._retries.is_permanent(error):
+                if classify(error) is not Trouble.PERMANENT:
                     raise
                 session.recover()
-                found = find_permanent(session.connection(), run, how, condemned, self._retries.classify)
+                found = find_permanent(session.connection(), run, how, condemned)
                 if found is None:
                     raise
                 offset, condemned[offset] = found

@@ -47,7 +47,7 @@ def run(
     def sender(observe: Observe) -> EffectSender | None:
         if not vendors:
             return None
-        budget = consuming.retry.budget
+        budget = BudgetRule.of(consuming.retry, consuming.credit_s)
         return sender_of(service, settings, budget, vendors=vendors, observe=observe, sending=sending)
 
     consume(consuming_of(service, settings, consuming, subject), settings, sender)

@@ -43,6 +43,7 @@ CHAOS = RuntimeSettings(
     commit_s=0.2,
     transaction_idle_s=1.0,
     retry=RETRY,
+    defer_s=0.05,
 )
 TIMING = GroupTiming(session_s=1.5, heartbeat_s=0.3)
 # As it comes, but for the lanes: four workers that sleep 2 ms an event, and every fifth run fails.

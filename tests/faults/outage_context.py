@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import replace
 
-from outbox.consumer import BreakerRule, RetryRule, RuntimeSettings
+from outbox.consumer import BreakerRule, RuntimeSettings
 from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 from strangler.step.effects import SenderSettings
@@ -25,7 +25,7 @@ def main(name: str, factor: float) -> None:
     run(
         with_vendors(service, timeout_s=TIMEOUT_S / factor),
         RunSettings.from_environ(os.environ),
-        consuming=replace(consuming, retry=_retry(consuming.retry, factor)),
+        consuming=_quicker(consuming, factor),
         sending=replace(
             sending,
             poll_s=sending.poll_s / factor,
@@ -37,14 +37,20 @@ def main(name: str, factor: float) -> None:
     )
 
 
-def _retry(rule: RetryRule, factor: float) -> RetryRule:
+def _quicker(settings: RuntimeSettings, factor: float) -> RuntimeSettings:
+    said = settings.retry
+    retry = replace(
+        said,
+        base_s=said.base_s / factor,
+        cap_s=said.cap_s / factor,
+        budget_floor_per_s=said.budget_floor_per_s * factor,
+    )
     return replace(
-        rule,
-        base_s=rule.base_s / factor,
-        cap_s=rule.cap_s / factor,
-        defer_s=rule.defer_s / factor,
-        budget=replace(rule.budget, floor_per_s=rule.budget.floor_per_s * factor, ttl_s=rule.budget.ttl_s / factor),
-        breaker=_breaker(rule.breaker, factor),
+        settings,
+        retry=retry,
+        defer_s=settings.defer_s / factor,
+        credit_s=settings.credit_s / factor,
+        breaker=_breaker(settings.breaker, factor),
     )
 
 

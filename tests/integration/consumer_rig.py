@@ -23,19 +23,18 @@ from outbox.consumer import (
     Shedding,
     VersionWait,
 )
-from outbox.consumer.retry.credits import BudgetRule
-from outbox.consumer.retry.rule import RetryRule
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import to_headers
 from outbox.kafka.port import Admin, Consumer, Producer, Reader
+from outbox.policy import Retry
 
 WITHIN_S = 30.0
 SCHEMA = "search"
 UNDER_TEST = "consumer-under-test"  # the runtime's sessions, not the test's own
 EFFECTS = f"CREATE TABLE {SCHEMA}.effects_seen (key text NOT NULL, number bigint NOT NULL, seq bigserial)"
-RETRY = RetryRule(base_s=0.01, cap_s=0.1, defer_s=0.05, budget=BudgetRule(floor_per_s=1000.0))
-QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry=RETRY, reassign_s=0.1)
+RETRY = Retry(base_s=0.01, cap_s=0.1, budget_floor_per_s=1000.0)
+QUICK = RuntimeSettings(lanes=4, workers=3, run_records=5, retry=RETRY, defer_s=0.05, reassign_s=0.1)
 
 
 def connect_to(dsn: str, name: str = "test") -> PsycopgConnection:

@@ -45,7 +45,7 @@ def test_one_failing_key_holds_its_lane_and_the_others_flow(rig: Rig) -> None:
         return write_effects(connection, events)
 
     rig.send_many(keys=12, each=4)
-    running = rig.runtime(limping, settings=replace(QUICK, retry=replace(RETRY, breaker=NEVER)))
+    running = rig.runtime(limping, settings=replace(QUICK, breaker=NEVER))
     wait_until(lambda: len({key for key, _ in rig.effects()}) > 6, rig.effects)
     wait_until(lambda: running.count(Metric.PUT_OFF, Clause.ATTEMPTS) > 0)
     assert ("order-1", 1) not in rig.effects()
@@ -81,13 +81,13 @@ def test_without_credit_nothing_is_tried_again_and_the_clause_is_named(rig: Rig)
         attempts.append(len(events))
         raise ConnectionError("down")
 
-    rule = replace(RETRY, budget=BudgetRule(floor_per_s=1.0), breaker=NEVER)
+    settings = replace(QUICK, retry=replace(RETRY, budget_floor_per_s=1.0), breaker=NEVER)
     rig.send_many(keys=20, each=1)
     began = time.monotonic()
-    running = rig.runtime(down, settings=replace(QUICK, retry=rule))
+    running = rig.runtime(down, settings=settings)
     wait_until(lambda: running.count(Metric.PUT_OFF, Clause.BUDGET) > 20)
     running.stop()
-    assert sum(attempts) <= 20 + 5 + 15 + (time.monotonic() - began) * rule.budget.floor_per_s
+    assert sum(attempts) <= 20 + 5 + 15 + (time.monotonic() - began) * settings.retry.budget_floor_per_s
 
 
 def test_instances_share_one_account(rig: Rig) -> None:

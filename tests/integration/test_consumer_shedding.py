@@ -76,8 +76,8 @@ def fails_for(*keys: str, limping: list[bool]) -> Handler:
 
 def poor(choice: OverBudget, flood: FloodRule = FloodRule()) -> RuntimeSettings:  # noqa: B008 - frozen
     """Little budget."""
-    retry = replace(RETRY, budget=BudgetRule(floor_per_s=5.0), breaker=NEVER, over_budget=choice)
-    return replace(QUICK, retry=retry, flood=flood)
+    retry = replace(RETRY, budget_floor_per_s=5.0, over_budget=choice)
+    return replace(QUICK, retry=retry, breaker=NEVER, flood=flood)
 
 
 def test_a_sample_is_handled_the_rest_is_noted_and_all_of_it_is_passed(rig: Rig) -> None:
@@ -169,14 +169,13 @@ def test_who_only_stood_beside_a_failure_is_not_ended(rig: Rig, choice: OverBudg
             raise ConnectionError("somebody of these")
         return write_effects(connection, events)
 
-    rule = BudgetRule(floor_per_s=20.0)
-    others = RetryBudget(rig.group, rule)
+    others = RetryBudget(rig.group, BudgetRule(floor_per_s=20.0))
     others.failed(140)  # what the account opens with, and two seconds' worth
     with connect_to(rig.dsn) as connection:
         others.deposit(connection)
     rig.send_many(keys=8, each=3)
     settings = poor(choice)
-    settings = replace(settings, run_records=10, retry=replace(settings.retry, budget=rule))
+    settings = replace(settings, run_records=10, retry=replace(settings.retry, budget_floor_per_s=20.0))
     running = rig.runtime(fails_in_company, settings=settings, shedding=Shedding(always, give_up))
     wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()

@@ -126,7 +126,7 @@ def test_the_runtime_takes_its_bounds_and_retries_from_the_policy() -> None:
 
     assert (settings.bound.records, settings.bound.bytes, settings.lanes) == (77, 2_000_000, 3)
     assert (settings.retry.base_s, settings.retry.cap_s) == (0.2, 5.0)
-    assert settings.retry.budget.ratio == policy.retry.budget_ratio
+    assert settings.retry == policy.retry
     assert RuntimeSettings.of(policy).lanes == 8
 
 

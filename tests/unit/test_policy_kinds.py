@@ -41,5 +41,5 @@ def test_the_runtime_takes_what_a_policy_says() -> None:
 
     assert (settings.lanes, settings.bound.records, settings.bound.bytes) == (3, 77, 2 << 20)
     assert (settings.retry.attempts, settings.retry.base_s, settings.retry.cap_s) == (2, 0.2, 9.0)
-    assert (settings.retry.budget.ratio, settings.retry.budget.floor_per_s) == (0.15, 7.0)
+    assert (settings.retry.budget_ratio, settings.retry.budget_floor_per_s) == (0.15, 7.0)
     assert (settings.flood.ratio, settings.flood.consecutive) == (0.2, 5)

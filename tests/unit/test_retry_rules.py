@@ -10,8 +10,10 @@ import pytest
 from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, BreakerRule, State
 from outbox.consumer.retry.credits import BudgetRule, Credits
-from outbox.consumer.retry.rule import Overloaded, RetryRule, Trouble, classify
+from outbox.consumer.retry.rule import Overloaded, Trouble, classify, delay_s, puts_off
+from outbox.consumer.settings import RuntimeSettings
 from outbox.errors import ConfigurationError
+from outbox.policy import Retry
 
 BUDGET = BudgetRule(ratio=0.1, floor_per_s=1.0, ttl_s=10.0)
 BREAKER = BreakerRule(window_s=10, least=5, ratio=0.5, rest_s=1.0, rest_cap_s=4.0)
@@ -62,20 +64,19 @@ def test_errors_are_classified_by_their_type() -> None:
 
 
 def test_three_quick_attempts_then_a_delayed_one() -> None:
-    rule, rng = RetryRule(attempts=3, base_s=0.1, cap_s=30.0, defer_s=2.0), random.Random(1)
-    quick = [rule.delay_s(failed, rng) for failed in (1, 2) for _ in range(200)]
+    rule, rng = Retry(attempts=3, base_s=0.1, cap_s=30.0), random.Random(1)
+    quick = [delay_s(rule, failed, rng, defer_s=2.0) for failed in (1, 2) for _ in range(200)]
     assert 0 <= min(quick) < 0.02
     assert 0.15 < max(quick) <= 0.2
-    assert [rule.puts_off(failed) for failed in (1, 2, 3)] == [False, False, True]
-    late = [rule.delay_s(20, rng) for _ in range(200)]
+    assert [puts_off(rule, failed) for failed in (1, 2, 3)] == [False, False, True]
+    late = [delay_s(rule, 20, rng, defer_s=2.0) for _ in range(200)]
     assert min(late) >= 1.0
     assert 20 < max(late) <= 30
 
 
-@pytest.mark.parametrize("bad", [{"attempts": 0}, {"base_s": 0}, {"cap_s": 0.01}, {"defer_s": 0}])
-def test_a_rule_that_cannot_retry_is_refused(bad: dict[str, float]) -> None:
+def test_settings_that_cannot_retry_are_refused() -> None:
     with pytest.raises(ConfigurationError):
-        RetryRule(**bad)  # type: ignore[arg-type]
+        RuntimeSettings(defer_s=0)
     with pytest.raises(ConfigurationError):
         BudgetRule(floor_per_s=0)
 

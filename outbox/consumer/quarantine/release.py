@@ -26,9 +26,9 @@ from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of
 from outbox.consumer.quarantine.recheck import Doubts
 from outbox.consumer.quarantine.version_release import Waiters
 from outbox.consumer.report import Report
-from outbox.consumer.retry.rule import RetryRule, Trouble
+from outbox.consumer.retry.rule import Trouble, classify, delay_s
 from outbox.consumer.session import Session
-from outbox.consumer.settings import Metric
+from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.consumer.triage import WAITING
 from outbox.errors import Fenced
 from outbox.kafka.port import Reader
@@ -51,14 +51,14 @@ class Release:
         session: Session,
         application: Application,
         make_reader: Callable[[], Reader],
-        rule: RetryRule,
+        settings: RuntimeSettings,
         report: Report,
         rng: random.Random,
         versions: VersionWait | None = None,
     ) -> None:
         self._board, self._session, self._how, self._versions = board, session, application, versions
         self._look_again_s = LOOK_AGAIN_S if versions is None else min(LOOK_AGAIN_S, versions.wait_s)
-        self._make_reader, self._rule, self._report, self._rng = make_reader, rule, report, rng
+        self._make_reader, self._settings, self._report, self._rng = make_reader, settings, report, rng
         self._reader: Reader | None = None
         self._stopping = threading.Event()
         self._failures = 0
@@ -67,9 +67,7 @@ class Release:
         self._listening: PsycopgConnection | None = None
         self._doubts = Doubts(board)
         self._waiters = (
-            None
-            if versions is None
-            else Waiters(versions, application, report, read=self._read, hold=self._hold, classify=rule.classify)
+            None if versions is None else Waiters(versions, application, report, read=self._read, hold=self._hold)
         )
 
     def stop(self) -> None:
@@ -161,7 +159,7 @@ class Release:
                 waiting.remove(poisoned)
                 size = BATCH
             except Exception as error:
-                if self._rule.classify(error) is not Trouble.PERMANENT:
+                if classify(error) is not Trouble.PERMANENT:
                     raise
                 if size > 1:  # fewer at a time show which one it is
                     size //= 2
@@ -220,7 +218,7 @@ class Release:
         self._failures += 1
         self._look_at = 0.0
         self._report.trouble("replay_waits", error)
-        self._stopping.wait(self._rule.delay_s(self._failures, self._rng))
+        self._stopping.wait(delay_s(self._settings.retry, self._failures, self._rng, defer_s=self._settings.defer_s))
 
     def _read(self) -> Reader:
         if self._reader is None:

@@ -14,7 +14,7 @@ from outbox.consumer.quarantine import parked, version_wait_sql
 from outbox.consumer.quarantine.parked_events import PAGE, Parcel, unpack
 from outbox.consumer.quarantine.parking import reason_of
 from outbox.consumer.report import Report
-from outbox.consumer.retry.rule import Classify, Trouble
+from outbox.consumer.retry.rule import Trouble, classify
 from outbox.consumer.settings import Metric
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import Reader
@@ -33,9 +33,8 @@ class Waiters:
         *,
         read: Callable[[], Reader],
         hold: Hold,
-        classify: Classify,
     ) -> None:
-        self._versions, self._how, self._report, self._classify = versions, application, report, classify
+        self._versions, self._how, self._report = versions, application, report
         self._read, self._hold = read, hold
 
     def let_go(self, connection: PsycopgConnection, assigned: Assigned, after: int = -1) -> int | None:
@@ -73,7 +72,7 @@ class Waiters:
             with connection.transaction():
                 done = self._versions.handled(connection, [event for one in keys for event in _events(one)])
         except Exception as error:
-            if self._classify(error) is not Trouble.PERMANENT:
+            if classify(error) is not Trouble.PERMANENT:
                 raise
             return list(keys)
         return [one for one in keys if in_versions(_events(one), done, _excused(one, discarded))[0]]
@@ -98,7 +97,7 @@ class Waiters:
                 self._hold(connection, assigned, left[ready[0].offset], poison.reason)
                 return
             except Exception as error:
-                if self._classify(error) is not Trouble.PERMANENT:
+                if classify(error) is not Trouble.PERMANENT:
                     raise
                 if len(ready) > 1:
                     at_most = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from outbox.errors import ConfigurationError
+from outbox.policy import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class BudgetRule:
     def __post_init__(self) -> None:
         if self.ratio < 0 or self.floor_per_s <= 0 or self.ttl_s <= 0 or self.lease < 1:
             raise ConfigurationError(f"{self} never lets a retry through; floor_per_s, ttl_s and lease must be above 0")
+
+    @classmethod
+    def of(cls, retry: Retry, credit_s: float) -> BudgetRule:
+        """What a policy says of retries, as an account whose entries count for `credit_s`."""
+        return cls(retry.budget_ratio, retry.budget_floor_per_s, credit_s)
 
 
 @dataclass(frozen=True, slots=True)

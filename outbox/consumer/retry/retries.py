@@ -14,7 +14,8 @@ from outbox.consumer.report import Report
 from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, State
 from outbox.consumer.retry.budget import RetryBudget
-from outbox.consumer.retry.rule import Clause, Overloaded, RetryRule, Trouble
+from outbox.consumer.retry.rule import Clause, Overloaded, Trouble, classify, delay_s, puts_off
+from outbox.consumer.settings import RuntimeSettings
 
 Clock = Callable[[], float]
 
@@ -22,11 +23,14 @@ Clock = Callable[[], float]
 class Retries:
     """Safe from every thread. A worker is admitted, takes a run, asks whether it may be tried, and says how it went."""
 
-    def __init__(self, rule: RetryRule, budget: RetryBudget, report: Report, clock: Clock, rng: random.Random) -> None:
-        self._rule, self.budget, self._report = rule, budget, report
+    def __init__(
+        self, settings: RuntimeSettings, budget: RetryBudget, report: Report, clock: Clock, rng: random.Random
+    ) -> None:
+        self._retry, self._defer_s = settings.retry, settings.defer_s
+        self.budget, self._report = budget, report
         self._clock, self._rng = clock, rng
         self._lock = threading.Lock()
-        self._breaker, self._pace = Breaker(rule.breaker, rng), AdaptiveRateLimit()
+        self._breaker, self._pace = Breaker(settings.breaker, rng), AdaptiveRateLimit()
 
     def admit(self) -> float:
         """Seconds to rest before taking a run, 0 = take one. Then `started` or `unused` must follow."""
@@ -57,7 +61,7 @@ class Retries:
                 reserved = True
             if not reserved:
                 self.unused()
-                return self._rule.defer_s * self._rng.uniform(0.5, 1.5)
+                return self._defer_s * self._rng.uniform(0.5, 1.5)
         with self._lock:
             self._pace.started(self._clock(), len(run.records))
         return 0.0
@@ -84,7 +88,7 @@ class Retries:
 
     def failed(self, run: Run, error: Exception) -> float:
         """Seconds to rest before the run is tried again; other lanes go on."""
-        trouble = self._rule.classify(error)
+        trouble = classify(error)
         self.budget.failed(len(run.records) - run.again)
         with self._lock:
             now = self._clock()
@@ -96,15 +100,8 @@ class Retries:
                 opened = self._breaker.failed(now)
         if opened:
             self._report.breaker("open")
-        delay_s = self._rule.delay_s(run.attempt + 1, self._rng)
-        self._report.retried(run, error, trouble.value, delay_s)
-        if self._rule.puts_off(run.attempt + 1):
+        rest_s = delay_s(self._retry, run.attempt + 1, self._rng, defer_s=self._defer_s)
+        self._report.retried(run, error, trouble.value, rest_s)
+        if puts_off(self._retry, run.attempt + 1):
             self._report.put_off(run, Clause.ATTEMPTS)
-        return delay_s
-
-    def classify(self, error: Exception) -> Trouble:
-        return self._rule.classify(error)
-
-    def is_permanent(self, error: Exception) -> bool:
-        """Its event can never succeed and is to be parked."""
-        return self._rule.classify(error) is Trouble.PERMANENT
+        return rest_s

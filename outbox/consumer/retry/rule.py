@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import psycopg
 
-from outbox.consumer.retry.breaker import BreakerRule
-from outbox.consumer.retry.credits import BudgetRule
-from outbox.errors import ConfigurationError, OutboxError
-from outbox.policy import OverBudget, Policy
+from outbox.errors import OutboxError
+from outbox.policy import Retry
 
 
 class Trouble(StrEnum):
@@ -40,8 +36,6 @@ class Overloaded(OutboxError):
         self.retry_after_s = retry_after_s
 
 
-Classify = Callable[[Exception], Trouble]
-
 # Of the data and not of the moment: the same row fails the same way tomorrow. A unique violation may be a race.
 _PERMANENT = (
     psycopg.DataError,
@@ -65,46 +59,21 @@ def classify(error: Exception) -> Trouble:
     return Trouble.PERMANENT if isinstance(error, _PERMANENT) else Trouble.TRANSIENT
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRule:
-    """How a group retries. A context with errors of its own gives `classify` a wider function.
+def puts_off(retry: Retry, failed: int) -> bool:
+    """After so many failed attempts in a row: is the next one a delayed one?"""
+    return failed >= retry.attempts
 
-    `attempts` in a row, the delays in full jitter; then the lane's head is put off for `defer_s` and more each time,
-    without end: nothing is lost, its key keeps its order, and other lanes go on. `over_budget`: what becomes of events
-    that failed when the group's budget is spent; what is dropped is given up as the runtime's `Shedding` permits.
+
+def delay_s(retry: Retry, failed: int, rng: random.Random, *, defer_s: float = 1.0) -> float:
+    """Before the next attempt: full jitter, anything up to base x 2^failed, capped; from `defer_s` on if put off.
+
+    What is put off is tried again without end, later each time: nothing is lost, its key keeps its order, and other
+    lanes go on.
+
+    >>> 0 <= delay_s(Retry(), 100, random.Random(1)) <= 30
+    True
     """
-
-    attempts: int = 3
-    base_s: float = 0.1
-    cap_s: float = 30.0
-    defer_s: float = 1.0
-    classify: Classify = classify
-    budget: BudgetRule = field(default_factory=BudgetRule)
-    breaker: BreakerRule = field(default_factory=BreakerRule)
-    over_budget: OverBudget = OverBudget.DEFER
-
-    def __post_init__(self) -> None:
-        if self.attempts < 1 or self.base_s <= 0 or self.defer_s <= 0 or self.cap_s < self.base_s:
-            raise ConfigurationError(f"{self} cannot retry: attempts 1 or more, delays above 0, cap_s not below base_s")
-
-    @classmethod
-    def of(cls, policy: Policy) -> RetryRule:
-        """What a flow's policy says of retries."""
-        said = policy.retry
-        budget = BudgetRule(said.budget_ratio, said.budget_floor_per_s)
-        return cls(said.attempts, said.base_s, said.cap_s, budget=budget, over_budget=said.over_budget)
-
-    def puts_off(self, failed: int) -> bool:
-        """After so many failed attempts in a row: is the next one a delayed one?"""
-        return failed >= self.attempts
-
-    def delay_s(self, failed: int, rng: random.Random) -> float:
-        """Before the next attempt: full jitter, anything up to base x 2^failed, capped; from `defer_s` on if put off.
-
-        >>> 0 <= RetryRule().delay_s(100, random.Random(1)) <= 30
-        True
-        """
-        if not self.puts_off(failed):
-            return rng.uniform(0, min(self.cap_s, self.base_s * 2.0 ** min(failed - 1, 32)))
-        longest = max(self.defer_s, min(self.cap_s, self.defer_s * 2.0 ** min(failed - self.attempts, 32)))
-        return min(self.cap_s, rng.uniform(self.defer_s / 2, longest))
+    if not puts_off(retry, failed):
+        return rng.uniform(0, min(retry.cap_s, retry.base_s * 2.0 ** min(failed - 1, 32)))
+    longest = max(defer_s, min(retry.cap_s, defer_s * 2.0 ** min(failed - retry.attempts, 32)))
+    return min(retry.cap_s, rng.uniform(defer_s / 2, longest))
