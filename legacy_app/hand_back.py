@@ -19,8 +19,8 @@ from legacy_app.steps.notification import notify
 from legacy_app.steps.recommendation import learn
 from legacy_app.steps.search import index
 from legacy_app.vendor_client import Vendors
+from strangler.continuation import table as continuation
 from strangler.ownership import Owner, Ownership
-from strangler.step import continuation
 
 # Without their seams: nothing is compared of what was handed back, its tombstone and audit say what happened.
 _notify: Callable[[Session, Order, Vendors, Cancellation | None], object] = inspect.unwrap(notify)

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from legacy_app.models import Order
 from legacy_app.vendor_client import Vendors
+from strangler.continuation import table as continuation
 from strangler.errors import BadInput
 from strangler.ownership import Ownership
-from strangler.step import continuation
 from strangler.step.segment import Pause, Segment, current, last_of_run, running
 
 MIDDLE = ("fraud", "inventory", "payment")

@@ -14,9 +14,9 @@ from legacy_app.pausing import MIDDLE, up_to
 from legacy_app.rejected import Rejected
 from legacy_app.vendor_client import Vendors
 from outbox.fault_points import FaultPoints
+from strangler.continuation import table as continuation
+from strangler.continuation.table import Continuation, StepOutcome
 from strangler.ownership import Owner, Ownership
-from strangler.step import continuation
-from strangler.step.continuation import Continuation, StepOutcome
 from strangler.step.segment import Segment, running
 
 

@@ -28,7 +28,7 @@ from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.step.wakeups import Wakeups
+from strangler.continuation.wakeups import Wakeups
 
 PRIMARY_KEY = "orders_pkey"
 View = Callable[..., Any]  # as Flask keeps them

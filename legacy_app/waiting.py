@@ -13,8 +13,8 @@ from legacy_app.models import Order
 from legacy_app.rest import Rest
 from legacy_app.vendor_client import VendorFailed, Vendors
 from outbox.fault_points import FaultPoints
-from strangler.step import continuation
-from strangler.step.wakeups import Wakeups
+from strangler.continuation import table as continuation
+from strangler.continuation.wakeups import Wakeups
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
 from outbox.event import Event, ReceivedEvent
 from outbox.fault_points import FaultPoints
-from strangler.step.continuation import StepOutcome, store
+from strangler.continuation.table import StepOutcome, store
 
 TYPES: Mapping[str, tuple[str, bool]] = {
     type_: (step, bool(refused)) for step, types in OUTCOMES.items() for refused, type_ in enumerate(types)

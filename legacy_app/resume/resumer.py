@@ -8,7 +8,8 @@ from sqlalchemy.orm import sessionmaker
 from legacy_app.pausing import MIDDLE
 from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
-from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
+from legacy_app.resume.vendors import PerThread
+from strangler.continuation.runner import Runner, RunnerSettings
 from strangler.errors import BadInput
 from strangler.service import Resumer, RunSettings
 
@@ -22,10 +23,10 @@ def runner_of(settings: RunSettings) -> Runner:
         raise BadInput("not set: VENDORS_URL; `strangler up` prints it")
     chosen = RunnerSettings()
     sessions = sessionmaker(_engine(settings.dsn, chosen.threads), expire_on_commit=False)
+    rest, each = Rest(sessions, settings.fault_points), PerThread(vendors_url)
     return Runner(
         connect=lambda: settings.connect("resume", autocommit=True),
-        rest=Rest(sessions, settings.fault_points),
-        make_vendors=lambda: PatientVendors(vendors_url),
+        rest=lambda order_ref: rest.run(each.vendors(), order_ref, wait_s=0.0),
         settings=chosen,
     )
 

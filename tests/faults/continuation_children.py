@@ -22,10 +22,11 @@ from legacy_app.app import create_app
 from legacy_app.models import make_engine
 from legacy_app.rest import Rest
 from legacy_app.resume.outcomes import StoreOutcomes
-from legacy_app.resume.runner import PatientVendors, Runner, RunnerSettings
+from legacy_app.resume.vendors import PerThread
 from outbox import Event
 from outbox.event import ReceivedEvent
 from outbox.fault_points import FaultPoints
+from strangler.continuation.runner import Runner, RunnerSettings
 
 QUICK = RunnerSettings(threads=2, poll_s=0.02, backoff_base_s=0.02, backoff_cap_s=0.2)
 TAKE = """
@@ -70,10 +71,10 @@ def resumer(dsn: str, vendors_url: str, seed: int) -> int:
     """Store outcomes and go on with orders until SIGTERM."""
     fault_points = FaultPoints.from_environ(os.environ)
     rest = Rest(sessionmaker(make_engine(dsn), expire_on_commit=False), fault_points)
+    each = PerThread(vendors_url)
     runner = Runner(
         connect=lambda: psycopg.connect(dsn, autocommit=True),
-        rest=rest,
-        make_vendors=lambda: PatientVendors(vendors_url),
+        rest=lambda order_ref: rest.run(each.vendors(), order_ref, wait_s=0.0),
         settings=QUICK,
         rng=random.Random(seed),
     )

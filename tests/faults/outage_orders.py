@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import psycopg
 
 from outbox import append
-from strangler.step import continuation
+from strangler.continuation import table as continuation
 from strangler.step.intents import Json
 from tests.support.orders import of_order
 

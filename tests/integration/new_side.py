@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from legacy_app.pausing import MIDDLE
+from strangler.continuation.table import StepOutcome, store
 from strangler.ownership import Owner, Ownership
-from strangler.step.continuation import StepOutcome, store
 from tests.support.waiting import wait_until
 
 WAITING = """

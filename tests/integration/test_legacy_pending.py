@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from legacy_app.pausing import MIDDLE
+from strangler.continuation import table as continuation
+from strangler.continuation.table import StepOutcome
 from strangler.local.stack import Stack
-from strangler.step import continuation
-from strangler.step.continuation import StepOutcome
 from tests.integration.legacy_shop import LINES, Shop, broken_contracts, mails, open_shop, order
 from tests.integration.new_side import answering, say, until
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ from legacy_app.reading import read_order
 from legacy_app.vendor_client import Vendors
 from legacy_app.waiting import Waiting
 from outbox.fault_points import FaultPoints
-from strangler.step.wakeups import Wakeups
+from strangler.continuation.wakeups import Wakeups
 from tests.integration.legacy_shop import LINES, order
 from tests.integration.new_side import say
 from tests.support.waiting import wait_until

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.step.continuation import wake
-from strangler.step.wakeups import Wakeups
+from strangler.continuation.table import wake
+from strangler.continuation.wakeups import Wakeups
 from tests.support.waiting import wait_until
 
 NAME = "wakeups_of_a_test"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from strangler.step.continuation import CHANNEL
+from strangler.continuation.table import CHANNEL
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The runner: goes on with ready orders that no request waits for, and tries again what failed."""
+"""The runner: goes on with ready subjects that no request waits for, and tries again what failed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 
-from legacy_app.rest import Rest
-from legacy_app.vendor_client import Vendors
 from outbox.connection import PsycopgConnection
-from strangler.step import continuation
+from strangler.continuation import table
 
 logger = logging.getLogger(__name__)
-
-VENDOR_TIMEOUT_S = (3.0, 15.0)  # connect, read: the monolith's own client would wait for ever
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerSettings:
-    """`poll_s`: how often it looks for orders whose request has given up, and for retries."""
+    """`poll_s`: how often it looks for subjects whose request has given up, and for retries."""
 
     threads: int = 4
     poll_s: float = 0.1
@@ -34,39 +27,25 @@ class RunnerSettings:
     backoff_cap_s: float = 15.0
 
 
-class PatientVendors(Vendors):
-    """The monolith's client, which gives up on a hung vendor."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self._session.mount("http://", _Bounded())
-        self._session.mount("https://", _Bounded())
-
-
-class _Bounded(HTTPAdapter):
-    def send(self, request: PreparedRequest, **given: Any) -> Response:  # type: ignore[override]  # by name only
-        return super().send(request, **{**given, "timeout": given.get("timeout") or VENDOR_TIMEOUT_S})
-
-
 class Runner:
     """`run` blocks until `stop`; `wake` says that there may be something to do; both from any thread.
 
-    Every ready order is tried until its rest has run: what fails is postponed, twice as long each time, with jitter.
+    `rest(subject_ref)` claims the subject's continuation, runs the rest of its chain and commits, from several
+    threads; a subject that somebody else works on it leaves alone. Each ready subject is tried until that succeeds:
+    what raises is postponed, twice as long each time, with jitter.
     """
 
     def __init__(
         self,
         *,
         connect: Callable[[], PsycopgConnection],
-        rest: Rest,
-        make_vendors: Callable[[], Vendors],
+        rest: Callable[[str], object],
         settings: RunnerSettings | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._connect, self._rest, self._make_vendors = connect, rest, make_vendors
+        self._connect, self._rest = connect, rest
         self._settings = settings or RunnerSettings()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._local = threading.local()
         self._signal, self._stopping = threading.Event(), threading.Event()
         self._connection: PsycopgConnection | None = None
 
@@ -75,7 +54,7 @@ class Runner:
         self._signal.set()
 
     def stop(self) -> None:
-        """Take nothing new; `run` returns when the orders in hand are done."""
+        """Take nothing new; `run` returns when the subjects in hand are done."""
         self._stopping.set()
         self._signal.set()
 
@@ -98,37 +77,30 @@ class Runner:
         """True when there is certainly more to do."""
         connection = self._connected()
         limit = 4 * self._settings.threads
-        order_refs = continuation.due(connection, limit)
-        failed = [ref for ref, ended in zip(order_refs, pool.map(self._try, order_refs), strict=True) if not ended]
+        subject_refs = table.due(connection, limit)
+        failed = [ref for ref, ended in zip(subject_refs, pool.map(self._try, subject_refs), strict=True) if not ended]
         self._postpone(connection, failed)
-        return len(order_refs) == limit
+        return len(subject_refs) == limit
 
-    def _try(self, order_ref: str) -> bool:
-        """False: it failed. An order that somebody else works on is left to him; it is due again if he fails."""
+    def _try(self, subject_ref: str) -> bool:
+        """False: it failed. A subject that somebody else works on is left to him; it is due again if he fails."""
         try:
-            self._rest.run(self._vendors(), order_ref, wait_s=0.0)
-        except Exception as error:  # noqa: BLE001 - the thread's edge: one order must not stop the others
+            self._rest(subject_ref)
+        except Exception as error:  # noqa: BLE001 - the thread's edge: one subject must not stop the others
             logger.warning("rest_failed", extra={"error": type(error).__name__})
             return False
         return True
 
-    def _postpone(self, connection: PsycopgConnection, order_refs: Sequence[str]) -> None:
+    def _postpone(self, connection: PsycopgConnection, subject_refs: Sequence[str]) -> None:
         settings = self._settings
-        for order_ref in order_refs:
-            continuation.postpone(
+        for subject_ref in subject_refs:
+            table.postpone(
                 connection,
-                order_ref,
+                subject_ref,
                 base_s=settings.backoff_base_s,
                 cap_s=settings.backoff_cap_s,
                 jitter=self._rng.uniform(0.5, 1.0),
             )
-
-    def _vendors(self) -> Vendors:
-        """One per thread: a session of requests is not shared."""
-        if not hasattr(self._local, "vendors"):
-            self._local.vendors = self._make_vendors()
-        vendors: Vendors = self._local.vendors
-        return vendors
 
     def _connected(self) -> PsycopgConnection:
         if self._connection is None:
