@@ -1,0 +1,1 @@
+"""Applications that are not our sample, as teams write them, and what strangling one takes."""
