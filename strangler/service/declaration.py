@@ -119,6 +119,7 @@ class Service:
             self.apply_writes,
             concerns=self.concerns,
             offsets=dict.fromkeys(self.later, INTENTS_PER_EVENT // 2),
+            kept=self.writes.kept if isinstance(self.writes, Rows) else lambda write: write,
             fault_points=fault_points,
         )
 

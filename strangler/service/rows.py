@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput
 from strangler.facts import Fact
 from strangler.step.apply import NumberedWrite
-from strangler.step.intents import Json, first_number
+from strangler.step.intents import Json, Write, first_number
 from strangler.step.pg_json import encode
 
+# Types whose values come back as JSON has them.
+_FAITHFUL = frozenset({"text", "smallint", "integer", "int", "bigint", "boolean", "jsonb"})
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -53,6 +55,16 @@ class Rows:
         }
         values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}
         connection.execute(self._statement.encode(), {"_keys": list(newest), **values})
+
+    def kept(self, write: Write) -> Write:
+        """What the table says again of a write: all of it where the body is kept, else the columns of types that come
+        back as they were given.
+        """
+        if self.columns.get("body") == "jsonb":
+            body = write.values.get("body")
+            return replace(write, values=body) if isinstance(body, Mapping) else write
+        names = [name for name, kind in self.columns.items() if kind.lower() in _FAITHFUL and name != "version"]
+        return replace(write, values={name: write.values[name] for name in names if name in write.values})
 
     def facts(self, connection: PsycopgConnection) -> Iterator[Fact]:
         """What the table has, for the judge: whole bodies where they are kept, else the columns. Looks into the

@@ -14,10 +14,11 @@ FIRST = first_number(1)  # the subject's first claim; a tombstone takes its plac
 # Keys are inserted in one order everywhere: two batches that share subjects wait for each other instead of
 # deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
 CLAIM = """
-INSERT INTO claim (subject_ref, step, number, kind, epoch)
-SELECT wanted.subject_ref, %(step)s, wanted.number, 'applied', wanted.epoch
-FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
-     AS wanted (subject_ref, number, epoch)
+INSERT INTO claim (subject_ref, step, number, kind, epoch, intents, digest)
+SELECT wanted.subject_ref, %(step)s, wanted.number, 'applied', wanted.epoch, wanted.intents, wanted.digest
+FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[], %(intents)s::integer[],
+            %(digests)s::text[])
+     AS wanted (subject_ref, number, epoch, intents, digest)
 WHERE NOT EXISTS (SELECT FROM claim AS handed_back
                   WHERE (handed_back.subject_ref, handed_back.step, handed_back.number)
                         = (wanted.subject_ref, %(step)s, %(first)s)
@@ -29,13 +30,15 @@ RETURNING subject_ref, number"""
 # What was shed nobody has done: whoever comes to it again takes it over. In one order of keys, as above.
 TAKE_OVER = """
 WITH free AS (
-    SELECT subject_ref, number, wanted.epoch
+    SELECT subject_ref, number, wanted.epoch, wanted.intents, wanted.digest
     FROM claim
-    JOIN unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[])
-         AS wanted (subject_ref, number, epoch) USING (subject_ref, number)
+    JOIN unnest(%(subject_refs)s::text[], %(numbers)s::integer[], %(epochs)s::bigint[], %(intents)s::integer[],
+                %(digests)s::text[])
+         AS wanted (subject_ref, number, epoch, intents, digest) USING (subject_ref, number)
     WHERE step = %(step)s AND kind = 'shed'
     ORDER BY subject_ref, number FOR UPDATE OF claim)
-UPDATE claim SET kind = 'applied', epoch = free.epoch, claimed_at = now() FROM free
+UPDATE claim SET kind = 'applied', epoch = free.epoch, claimed_at = now(), intents = free.intents, digest = free.digest
+FROM free
 WHERE claim.step = %(step)s AND (claim.subject_ref, claim.number) = (free.subject_ref, free.number)
 RETURNING claim.subject_ref, claim.number"""
 
@@ -55,7 +58,7 @@ ON CONFLICT (subject_ref, step, number) DO NOTHING
 RETURNING number"""
 
 SHED = """
-UPDATE claim SET kind = 'shed', clause = %(clause)s
+UPDATE claim SET kind = 'shed', clause = %(clause)s, intents = NULL, digest = NULL
 FROM unnest(%(subject_refs)s::text[], %(numbers)s::integer[]) AS given_up (subject_ref, number)
 WHERE claim.step = %(step)s AND (claim.subject_ref, claim.number) = (given_up.subject_ref, given_up.number)"""
 
@@ -82,11 +85,20 @@ class TombstoneResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that is wanted: the first intent number of an event, at the epoch of the subject's pinning."""
+    """A claim that is wanted: the first intent number of an event, at the epoch of the subject's pinning.
+
+    `digest`: of the event's intents, as `strangler.step.digests` makes it; None: nothing is kept of them.
+    """
 
     subject_ref: str
     number: int
     epoch: int
+    digest: str | None = None
+
+    @property
+    def intents(self) -> int | None:
+        """How many there are."""
+        return None if self.digest is None else len(self.digest.split())
 
 
 def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> list[ClaimResult]:
@@ -132,13 +144,11 @@ def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epo
 def _insert(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> set[tuple[str, int]]:
     if not wanted:
         return set()
-    epochs = [one.epoch for one in wanted]
-    return set(connection.execute(CLAIM, {**_keys(step, wanted), "epochs": epochs, "first": FIRST}).fetchall())
+    return set(connection.execute(CLAIM, {**_keys(step, wanted), **_told(wanted), "first": FIRST}).fetchall())
 
 
 def _take_over(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) -> set[tuple[str, int]]:
-    epochs = [one.epoch for one in lost]
-    return set(connection.execute(TAKE_OVER, {**_keys(step, lost), "epochs": epochs}).fetchall())
+    return set(connection.execute(TAKE_OVER, {**_keys(step, lost), **_told(lost)}).fetchall())
 
 
 def _applied(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) -> set[tuple[str, int]]:
@@ -148,3 +158,11 @@ def _applied(connection: PsycopgConnection, step: str, lost: Sequence[Claim]) ->
 def _keys(step: str, claims: Sequence[Claim]) -> dict[str, object]:
     refs, numbers = [one.subject_ref for one in claims], [one.number for one in claims]
     return {"step": step, "subject_refs": refs, "numbers": numbers}
+
+
+def _told(claims: Sequence[Claim]) -> dict[str, object]:
+    return {
+        "epochs": [one.epoch for one in claims],
+        "intents": [one.intents for one in claims],
+        "digests": [one.digest for one in claims],
+    }

@@ -15,7 +15,8 @@ from outbox.structured import Item
 from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim, shed
-from strangler.step.intents import INTENTS_PER_EVENT, Intent, first_number, to_json
+from strangler.step.digests import digests
+from strangler.step.intents import INTENTS_PER_EVENT, Intent, Write, first_number, to_json
 from strangler.step.pg_json import encode
 from strangler.step.record import Shadowed, record
 
@@ -23,6 +24,7 @@ MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL in
 
 Decide = Callable[[Event], Sequence[Intent]]
 Concerns = Callable[[Event, Owner], bool]
+Kept = Callable[[Write], Write]
 _Key = tuple[Owner, str, int]
 _Became = dict[_Key, Disposition]
 
@@ -38,6 +40,7 @@ class Decision:
     owner: Owner  # legacy also where the event is none of the step's
     intents: Sequence[Intent]
     stored: str
+    digest: str | None  # where the new side owns the subject
     context: Mapping[str, Item]
 
     @property
@@ -46,7 +49,7 @@ class Decision:
 
     @property
     def claim(self) -> Claim:
-        return Claim(self.subject_ref, self.number, self.epoch)
+        return Claim(self.subject_ref, self.number, self.epoch, self.digest)
 
 
 class StepHandler:
@@ -58,6 +61,7 @@ class StepHandler:
     `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record.
     `offsets`: two events of a subject may have one aggregate version, from two topics. The type that is named here
     gets its claim and its intents that many numbers later, and each of the two half of the version's numbers.
+    `kept(write)`: what can be read again of a row, so that a claim's digest can be held against it; all by default.
     """
 
     def __init__(
@@ -68,10 +72,11 @@ class StepHandler:
         *,
         concerns: Concerns = lambda _event, _owner: True,
         offsets: Mapping[str, int] | None = None,
+        kept: Kept = lambda write: write,
         fault_points: FaultPoints | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
-        self._concerns, self._offsets = concerns, dict(offsets or {})
+        self._concerns, self._offsets, self._kept = concerns, dict(offsets or {}), kept
         self._most_intents = min([INTENTS_PER_EVENT, *self._offsets.values()])
         self._fault_points = fault_points or FaultPoints()
 
@@ -102,11 +107,15 @@ class StepHandler:
             owner = ownership.of(self._step)
             if not self._concerns(event, owner):
                 owner = Owner.LEGACY
+            digest = self._digest(intents) if owner is Owner.NEW else None
         except Exception as error:
             raise Poison(index, f"{self._step}: {type(error).__name__}: {error}"[:500]) from error
         number = first_number(event.aggregate_version) + self._offsets.get(event.type, 0)
         ref, version = event.aggregate_id, event.aggregate_version
-        return Decision(ref, version, number, ownership.epoch, owner, intents, stored, event.context)
+        return Decision(ref, version, number, ownership.epoch, owner, intents, stored, digest, event.context)
+
+    def _digest(self, intents: Sequence[Intent]) -> str:
+        return digests(to_json([self._kept(one) if isinstance(one, Write) else one for one in intents]))
 
     def _handle(
         self,

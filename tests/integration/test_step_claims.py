@@ -141,3 +141,20 @@ def test_an_order_of_which_something_was_shed_has_started(database: str, number:
         assert tombstone(connection, subject_ref="o1", step="recommendation", epoch=8) is TombstoneResult.STARTED
         assert claimed_orders(connection, "recommendation", ["o1", "o2"]) == {"o1": True}
         assert claim(connection, "recommendation", [Claim("o1", 100, 7), Claim("o1", 200, 7)]) == [WON, WON]
+
+
+def test_a_claim_keeps_how_many_intents_it_stands_for_and_their_digests(database: str) -> None:
+    """A step that wanted nothing differs from one of which nothing is known."""
+    claimed(database, Claim("o1", 100, 7, "3f5a 99ab"), Claim("o1", 200, 7, ""), Claim("o1", 300, 7))
+    handed_back(database, "o2")
+    kept = rows(database, "SELECT number, intents, digest FROM search.claim WHERE kind = 'applied' ORDER BY number")
+    assert kept == [(100, 2, "3f5a 99ab"), (200, 0, ""), (300, None, None)]
+    assert rows(database, "SELECT intents, digest FROM search.claim WHERE kind = 'tombstone'") == [(None, None)]
+
+
+def test_what_is_given_up_keeps_none_and_whoever_takes_it_over_its_own(database: str) -> None:
+    shed_by(database, Claim("o1", 100, 7, "3f5a"))
+    assert rows(database, "SELECT intents, digest FROM recommendation.claim") == [(None, None)]
+    with connect(database, "recommendation") as connection:
+        claim(connection, "recommendation", [Claim("o1", 100, 7, "77cc")])
+    assert rows(database, "SELECT intents, digest FROM recommendation.claim") == [(1, "77cc")]

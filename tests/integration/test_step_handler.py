@@ -13,6 +13,7 @@ import pytest
 from outbox.consumer.handler import Disposition, Poison
 from outbox.event import Event
 from strangler.step.claim import tombstone
+from strangler.step.digests import digest
 from strangler.step.handler import MAX_VERSION, StepHandler
 from strangler.step.intents import Call, Emit, Intent, Write
 from tests.integration.contexts import connect, rows
@@ -46,6 +47,18 @@ def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:
     assert rows(database, "SELECT subject_ref, number, kind, epoch FROM search.claim") == [("new", 100, "applied", 7)]
     recorded = rows(database, "SELECT subject_ref, version, epoch, intents -> 0 ->> 'target' FROM search.intent")
     assert recorded == [("shadow", 1, 7, "document")]
+
+
+def test_a_claim_has_the_digest_of_what_came_of_it(database: str) -> None:
+    """Held against the planned call and the row, as they come back from jsonb."""
+    handle(database, "notification", placed("a", "notification=new"))
+    handle(database, "search", placed("a", "search=new"))
+    [(body,)] = rows(database, "SELECT body FROM notification.effect")
+    [(document,)] = rows(database, "SELECT body FROM search.document")
+    call = {"kind": "call", "target": "mail.send", "body": body}
+    write = {"kind": "write", "target": "document", "body": document}
+    assert rows(database, "SELECT intents, digest FROM notification.claim") == [(1, digest(call))]
+    assert rows(database, "SELECT intents, digest FROM search.claim") == [(1, digest(write))]
 
 
 def test_a_replay_is_a_duplicate_and_changes_nothing(database: str) -> None:

@@ -9,7 +9,8 @@ depends_on = None
 
 # Whoever has the row has acted. `tombstone`: handed back, this side must never act. `backfilled`: legacy has acted on
 # the subject; this side has the row that follows, and nothing else. `shed`: given up by that clause of the policy;
-# nobody has acted. Who acts later takes it over, and the clause stays.
+# nobody has acted. Who acts later takes it over, and the clause stays. Of what was applied: how many intents the event
+# had, and a digest of each; NULL where nothing is known of them.
 CLAIM = """
 CREATE TABLE {schema}.claim (
     subject_ref  text        NOT NULL,
@@ -19,6 +20,8 @@ CREATE TABLE {schema}.claim (
     epoch      bigint      NOT NULL,
     claimed_at timestamptz NOT NULL DEFAULT now(),
     clause     text,
+    intents    integer,
+    digest     text,
     PRIMARY KEY (subject_ref, step, number),
     CONSTRAINT claim_clause_check CHECK (kind <> 'shed' OR clause IS NOT NULL)
 )"""

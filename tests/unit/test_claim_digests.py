@@ -1,0 +1,58 @@
+"""The digest of an intent is the same of what a step wanted and of what PostgreSQL gives back of it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strangler import Rows, Write
+from strangler.step.digests import digest, digests
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    NUMBERS | st.booleans() | st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+def as_jsonb_gives_it(value: Any) -> Any:
+    """jsonb keeps a number's digits, writes it without an exponent, and knows no negative zero."""
+
+    def number(text: str) -> float | int:
+        plain = format(Decimal(text), "f")
+        return float(plain) or 0.0 if "." in plain else int(plain)
+
+    return json.loads(json.dumps(value), parse_float=number)
+
+
+@given(VALUES)
+def test_what_comes_back_has_the_digest_of_what_was_wanted(value: Any) -> None:
+    body = {"z": value, "a": [value]}
+    back = as_jsonb_gives_it(body)
+
+    assert digest({"body": dict(reversed(back.items()))}) == digest({"body": body})
+
+
+@pytest.mark.parametrize("other", [251, "250", 250.5, None, True, [250]])
+def test_another_value_has_another_digest(other: Any) -> None:
+    assert digest({"body": {"cents": 250}}) != digest({"body": {"cents": other}})
+
+
+def test_each_intent_has_its_own_and_nothing_wanted_is_none() -> None:
+    one, two = {"kind": "call"}, {"kind": "write"}
+
+    assert digests([one, two, one]).split() == [digest(one), digest(two), digest(one)]
+    assert digests([]) == ""
+
+
+def test_of_a_row_counts_what_the_table_gives_back() -> None:
+    columns = Rows("seat", "ref", {"version": "bigint", "desk": "integer", "since": "timestamptz"})
+    whole = Rows("seat", "ref", {"version": "bigint", "body": "jsonb"})
+    written = Write("seat", {"desk": 4, "since": "2026-11-30", "note": "x"})
+
+    assert columns.kept(written).values == {"desk": 4}
+    assert whole.kept(written) == written
