@@ -75,7 +75,7 @@ plan = Plan(
         ),
     ),
     routes=(
-        Route("POST /orders", creates="order"),
+        Route("POST /orders", creates="order", key="required"),
         Route("POST /orders/{ref}/cancellations"),
     ),
     shared={"stock": stock, "velocity": velocity},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from strangler.choreography.graph import Choreography
     from strangler.contexts import Context
     from strangler.errors import StranglerError
+    from strangler.keys import Derived
     from strangler.ownership import Owner, Ownership
     from strangler.plan import Check, Plan, Process, Step, load_plan
     from strangler.routes import Route
@@ -37,6 +38,7 @@ __all__ = [
     "Check",
     "Choreography",
     "Context",
+    "Derived",
     "Emit",
     "Event",
     "HttpVendor",
@@ -68,6 +70,7 @@ _HOMES = {
     "strangler.choreography.graph": ("Choreography",),
     "strangler.contexts": ("Context",),
     "strangler.errors": ("StranglerError",),
+    "strangler.keys": ("Derived",),
     "strangler.ownership": (
         "Owner",
         "Ownership",

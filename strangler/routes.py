@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from strangler.keys import KeyRule, key_problems
+
 # `{name}` is one segment of a path or a part of one, `{name:path}` one or more segments.
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(:path)?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -31,6 +33,11 @@ class Route:
     `"exact"` refuses it. `case_insensitive`: the application takes `/Orders` for `/orders`.
 
     `caller` identifies who sends an Idempotency-Key; the subject's `caller` is the default. See `Subject`.
+
+    `key`: whether a request must bring an Idempotency-Key. One that brings a key is carried out once and answered the
+    same from then on, whatever `key` says. `"required"` refuses one without (400). `"optional"` takes it as a request
+    of its own: it is pinned and forwarded, and sent again it is another one. `Derived` makes a key of its fields.
+    `key_field`: the field of an HTML form that holds the key, where the header is missing.
     """
 
     target: str
@@ -38,6 +45,8 @@ class Route:
     spelling: Literal["any", "exact"] = "any"
     case_insensitive: bool = False
     caller: Callers | None = None
+    key: KeyRule = "optional"
+    key_field: str = ""
 
     @property
     def method(self) -> str:
@@ -70,6 +79,7 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
             yield f"{named} creates {route.creates!r}, and the plan's subject is {subject!r}; use one name"
         if route.spelling not in ("any", "exact"):
             yield f'{named} has spelling={route.spelling!r}; use "any" or "exact"'
+        yield from (f"{named} {problem}" for problem in key_problems(route.key, route.key_field))
         if route.caller is not None:
             yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
         elif caller is None and route.creates:

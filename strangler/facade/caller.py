@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from strangler.facade.message import Headers
@@ -89,6 +89,16 @@ def cookies(headers: Headers, name: str) -> list[str]:
     return [value for value in found if value]
 
 
+def unambiguous(texts: Sequence[str]) -> bytes:
+    """Each text with its length in front: no two lists of texts are written alike.
+
+    >>> unambiguous(["a", "bc"])
+    b'1:a2:bc'
+    """
+    octets = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return b"".join(b"%d:%b" % (len(each), each) for each in octets)
+
+
 class CallerHeaders(Mapping[str, str]):
     """A request's fields by name in any letter case; repeated ones are joined by ", " (RFC 9110 section 5.3)."""
 
@@ -143,8 +153,5 @@ def _folded(name: str) -> str:
 
 
 def _digest(key: str, parts: list[Part]) -> str:
-    """Each text with its length in front: no two lists of parts are written alike."""
-    texts = [key, *(text for part in parts for text in part)]
-    octets = [text.encode("utf-8", "surrogatepass") for text in texts]
-    written = b"".join(b"%d:%b" % (len(each), each) for each in octets)
+    written = unambiguous([key, *(text for part in parts for text in part)])
     return hashlib.blake2b(written, digest_size=32, person=b"strangler-caller").hexdigest()

@@ -4,81 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown, StranglerError
 from strangler.facade.caller import UNKNOWN_SCOPE
+from strangler.facade.claim_sql import (
+    CLAIM,
+    END_LEASE,
+    FIND,
+    FINISH,
+    FORGET,
+    NEAR_LOCK,
+    OWNERS,
+    PIN,
+    RELEASE,
+)
 from strangler.facade.headers import to_keep
 from strangler.facade.idempotency import Claim, FirstAnswer, Stored
 from strangler.ownership import Ownership
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
 from strangler.store import SHARE_LOCK, STAGE_LOCK, read_stages, share_stage_lock
-
-# Under the shared stage lock, taken by the statement before: its snapshot is younger than the lock, so the epoch that
-# it sees cannot be moved before the commit. Nothing is written for another epoch than the one that `owners` is of.
-PIN: LiteralString = """
-WITH current AS (
-    SELECT epoch FROM strangler.epoch WHERE epoch = %(epoch)s
-), claim AS (
-    INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
-    SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(subject_ref)s, 'started',
-           now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
-    FROM current WHERE NOT EXISTS (
-        SELECT FROM strangler.idempotency
-        WHERE tenant = ANY (%(other_scopes)s::text[]) AND key = %(key)s AND expires_at > now())
-    ON CONFLICT (tenant, key) DO NOTHING RETURNING subject_ref
-), owner AS (
-    INSERT INTO strangler.ownership (subject_ref, epoch, owners) SELECT subject_ref, %(epoch)s, %(owners)s FROM claim
-    ON CONFLICT (subject_ref) DO NOTHING RETURNING subject_ref
-)
-SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT count(*) FROM owner),
-       (SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s)"""
-
-# A command of a subject that exists: its ownership is read, never written.
-CLAIM: LiteralString = """
-WITH claim AS (
-    INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
-    SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(subject_ref)s, 'started',
-           now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
-    WHERE NOT EXISTS (
-        SELECT FROM strangler.idempotency
-        WHERE tenant = ANY (%(other_scopes)s::text[]) AND key = %(key)s AND expires_at > now())
-    ON CONFLICT (tenant, key) DO NOTHING RETURNING subject_ref
-)
-SELECT (SELECT count(*) FROM claim),
-       (SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s)"""
-
-OWNERS: LiteralString = "SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s"
-
-FIND: LiteralString = """
-SELECT fingerprint, subject_ref, lease_until <= now(), state = 'done', status, headers, body, tenant = %(tenant)s
-FROM strangler.idempotency
-WHERE tenant = ANY (%(other_scopes)s::text[] || %(tenant)s::text) AND key = %(key)s
-  AND (tenant = %(tenant)s OR expires_at > now())
-ORDER BY tenant = %(tenant)s DESC LIMIT 1"""
-
-# Whoever comes first, the original request or one that resolved it, has the first answer. It need not wait for the
-# disk as the claim must: when the server crashes within the next moments, a repeat finds the subject instead.
-FINISH: LiteralString = """
-WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-UPDATE strangler.idempotency
-SET state = 'done', status = %(status)s, headers = %(headers)s::jsonb, body = %(body)s
-FROM quick WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
-
-END_LEASE: LiteralString = """
-UPDATE strangler.idempotency SET lease_until = now()
-WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
-
-# Only for a request of which nothing was sent. An ownership that was there before the claim stays: so may its subject.
-RELEASE: LiteralString = """
-WITH claim AS (
-    DELETE FROM strangler.idempotency
-    WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started' RETURNING subject_ref
-)
-DELETE FROM strangler.ownership USING claim
-WHERE ownership.subject_ref = claim.subject_ref AND %(pinned_now)s"""
 
 TRIES = 3  # a claim that is in the way may be released before it is read
 
@@ -118,7 +64,10 @@ def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | S
 def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
     """Claim the key for a command of a subject that exists, committed; or what was stored before."""
     for _ in range(TRIES):
-        claimed, owners = connection.execute(CLAIM, _claimed(claim), prepare=True).fetchone() or (0, None)
+        with connection.pipeline():
+            _lock_near(connection, claim)
+            cursor = connection.execute(CLAIM, _claimed(claim), prepare=True)
+        claimed, owners = cursor.fetchone() or (0, None)
         found = Held(claim, owners) if claimed else find(connection, claim)
         if found is not None:
             return found
@@ -136,17 +85,20 @@ def find(connection: PsycopgConnection, claim: Claim) -> Stored | None:
     row = connection.execute(FIND, _claimed(claim), prepare=True).fetchone()
     if row is None:
         return None
-    fingerprint, subject_ref, lease_over, done, status, headers, body, same_scope = row
+    key, fingerprint, subject_ref, lease_over, done, status, headers, body, same_scope = row
     answer = None
     if done:
         fields = to_keep([(name, value) for name, value in headers["fields"]])  # earlier releases stored all of them
         answer = FirstAnswer(status, headers["reason"], fields, None if body is None else bytes(body))
     same_caller = same_scope and claim.tenant != UNKNOWN_SCOPE
-    return Stored(bytes(fingerprint), subject_ref, lease_over, answer, same_caller)
+    return Stored(key, bytes(fingerprint), subject_ref, lease_over, answer, same_caller)
 
 
 def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> bool:
     """Store the first answer, committed. False: there is one already, and that one counts."""
+    if not claim.repeatable:
+        connection.execute(FORGET, _name(claim), prepare=True)
+        return True
     headers = json.dumps({"reason": answer.reason, "fields": to_keep(answer.headers)})
     values = {**_name(claim), "status": answer.status, "headers": headers, "body": answer.body}
     return connection.execute(FINISH, values, prepare=True).rowcount == 1
@@ -177,6 +129,7 @@ def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) 
     # What a pipeline sends before its end is one transaction of its own, without BEGIN and COMMIT: 0.28 ms, not 0.43.
     with connection.pipeline():
         connection.execute(SHARE_LOCK, {"key": STAGE_LOCK}, prepare=True)
+        _lock_near(connection, claim)
         cursor = connection.execute(PIN, _values(claim, owners), prepare=True)
     return _pinned(cursor.fetchone(), owners)
 
@@ -184,6 +137,7 @@ def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) 
 def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _Pinned:
     with connection.transaction():
         share_stage_lock(connection)
+        _lock_near(connection, claim)
         stages.table = read_stages(connection)
         owners = ownership_for(stages.table, claim.subject_ref)
         row = connection.execute(PIN, _values(claim, owners)).fetchone()
@@ -196,6 +150,11 @@ def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _
 def _pinned(row: tuple[Json, ...] | None, owners: Ownership) -> _Pinned | None:
     current, claimed, pinned, kept = row or (0, 0, 0, None)
     return _Pinned(bool(claimed), bool(pinned), owners.to_header() if pinned else kept) if current else None
+
+
+def _lock_near(connection: PsycopgConnection, claim: Claim) -> None:
+    if claim.near:
+        connection.execute(NEAR_LOCK, {"tenant": claim.tenant, "fingerprint": claim.fingerprint}, prepare=True)
 
 
 def _vanished() -> DependencyDown:
@@ -211,4 +170,4 @@ def _values(claim: Claim, owners: Ownership) -> dict[str, object]:
 
 
 def _claimed(claim: Claim) -> dict[str, object]:
-    return {**asdict(claim), "other_scopes": list(claim.other_scopes)}
+    return {**asdict(claim), "other_scopes": list(claim.other_scopes), "near": list(claim.near)}

@@ -25,7 +25,8 @@ _BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")  # what most clients send
 class Claim:
     """The right to carry a request out once. Until `lease_s` have passed, repeats are told that it is under way.
 
-    `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's.
+    `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's. A claim of the last
+    `within_s` seconds under a key of `near` is the same request's. Not `repeatable`: nobody can ask for it again.
     """
 
     tenant: str
@@ -35,6 +36,9 @@ class Claim:
     lease_s: float
     retention_s: float
     other_scopes: Sequence[str] = ()
+    near: Sequence[str] = ()
+    within_s: float = 0.0
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class FirstAnswer:
 class Stored:
     """A claim as the database has it; `answer` is None until it is done. Only the same caller may have the answer."""
 
+    key: str
     fingerprint: bytes
     subject_ref: str
     lease_over: bool

@@ -16,6 +16,7 @@ from strangler.facade import claims
 from strangler.facade.claims import Held
 from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent, TooSlow
+from strangler.facade.forward import failed
 from strangler.facade.headers import to_client, to_look_up
 from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored, creation_status
 from strangler.facade.message import Answer, Outgoing, values
@@ -91,12 +92,15 @@ class Outcomes:
             first = found
         return Answer(first.status, first.reason, [*first.headers, REPLAYED], first.body or b"")
 
-    def lost(self, attempt: Attempt, reason: str) -> Answer:
+    def lost(self, attempt: Attempt, broke: Broke) -> Answer:
         """Our own attempt has ended without an answer that counts: whoever asks next need not wait for the lease."""
-        logger.warning("answer_lost", extra={"reason": reason})
+        logger.warning("answer_lost", extra={"reason": str(broke)})
         self._quietly("lease_not_ended", lambda connection: claims.end_lease(connection, attempt.claim))
         found = self._resolved(attempt)
-        return OUTCOME_UNKNOWN.to_answer() if found is None else given(found)
+        if found is not None:
+            return given(found)
+        unknown = OUTCOME_UNKNOWN if attempt.claim.repeatable else failed(attempt.sent.method, broke)
+        return unknown.to_answer()
 
     def resolve(self, attempt: Attempt) -> Answer:
         """A claim that nobody works on any more."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
@@ -11,7 +13,7 @@ from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
 from strangler.errors import DependencyDown
 from strangler.facade import claims
-from strangler.facade.caller import CallerFailed, caller_fields, other_scopes, scope_of
+from strangler.facade.caller import CallerFailed, caller_fields
 from strangler.facade.claims import Held, Stages
 from strangler.facade.client_body import ClientBody, read_all
 from strangler.facade.database import Database
@@ -19,36 +21,36 @@ from strangler.facade.exchange import Broke, Exchange, NotSent
 from strangler.facade.forward import Streamed, failed, outgoing, passed_on
 from strangler.facade.headers import is_field_value, request_framing, to_client
 from strangler.facade.idempotency import (
-    KEY_HEADER,
     Claim,
     FirstAnswer,
     Repeat,
     Stored,
-    fingerprint_of,
     judge,
     mint_ref,
     not_taken,
-    parse_key,
     unknown_spelling,
 )
-from strangler.facade.message import Answer, Framing, Outgoing, Request, values
+from strangler.facade.message import Answer, Framing, Outgoing, Request
 from strangler.facade.outcome import Attempt, Outcomes, given
 from strangler.facade.problem import (
     CALLER_FAILED,
     CALLER_UNKNOWN,
     DATABASE_DOWN,
     IN_PROGRESS,
-    KEY_MALFORMED,
-    KEY_MISSING,
     OTHER_REQUEST,
     Problem,
 )
+from strangler.facade.request_key import key_of
 from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
 from strangler.ownership import HEADER
 from strangler.routes import Callers
 
 logger = logging.getLogger(__name__)
+
+# What stands between says that the application gave no answer. Any other status is the application's own word, 500
+# too: it may have committed before it failed, and it is the first answer all the same.
+NO_WORD = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class OwnedWrites:
         upstream: Upstream,
         outcomes: Outcomes,
         fault_points: FaultPoints,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._database = database
         self._upstream = upstream
@@ -97,34 +102,39 @@ class OwnedWrites:
         claim = self._claim_of(request, match, body)
         if isinstance(claim, Problem):
             return claim.to_answer()
+        return self._carried_out(request, match, body, claim)
+
+    def _carried_out(self, request: Request, match: Owned, body: bytes, claim: Claim) -> Answer:
         try:
-            if claim is None:
-                return self._unclaimed(request, match, body)
             held = self._database.run(lambda connection: self._claim(connection, claim, match))
         except DependencyDown as error:
             logger.warning("claim_not_stored", extra={"reason": str(error)})
             return DATABASE_DOWN.to_answer(self._settings.work)
         if isinstance(held, Stored):
+            claim = replace(claim, key=held.key, subject_ref=held.subject_ref)
             return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
         self._fault_points.reach("facade.claimed")
         return self._first(self._attempt(request, match, body, held))
 
-    def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem | None:
-        """None: a command without a key, which the subject itself must recognise."""
-        keys = values(request.headers, KEY_HEADER)
-        if not keys:
-            return KEY_MISSING if match.subject_ref is None else None
-        key = parse_key(keys)
-        if key is None:
-            return KEY_MALFORMED
-        scope = scope_of(self._callers(match), request.headers, key)
-        if isinstance(scope, CallerFailed):
-            logger.error("caller_failed", extra={"route": match.route.path, "error": scope.error})
+    def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem:
+        found = key_of(request, match, body, self._callers(match), self._clock())
+        if isinstance(found, CallerFailed):
+            logger.error("caller_failed", extra={"route": match.route.path, "error": found.error})
             return CALLER_FAILED
-        subject_ref = match.subject_ref or mint_ref(scope, key)
-        fingerprint = fingerprint_of(request.method, match.canonical + match.query, body)
-        lease_s, retention_s = self._settings.lease_s, self._settings.retention_s
-        return Claim(scope, key, fingerprint, subject_ref, lease_s, retention_s, other_scopes(scope))
+        if isinstance(found, Problem):
+            return found
+        return Claim(
+            found.scope,
+            found.key,
+            found.fingerprint,
+            match.subject_ref or mint_ref(found.scope, found.key),
+            self._settings.lease_s,
+            self._settings.retention_s,
+            found.other_scopes,
+            found.near,
+            found.within_s,
+            found.repeatable,
+        )
 
     def _callers(self, match: Owned) -> Callers:
         return self._settings.caller if match.route.caller is None else match.route.caller
@@ -147,14 +157,6 @@ class OwnedWrites:
         if is_field_value(subject_ref):  # else the path alone names it
             own.insert(0, (self._settings.reference_header, subject_ref))
         return replace(sent, headers=[*sent.headers, *own])
-
-    def _unclaimed(self, request: Request, match: Owned, body: bytes) -> Answer:
-        subject_ref = str(match.subject_ref)
-        owners = self._database.run(lambda connection: claims.owners_of(connection, subject_ref))
-        try:
-            return passed_on(self._upstream.exchange(self._with_owner(request, body, subject_ref, owners)))
-        except (NotSent, Broke) as error:
-            return failed(request.method, error).to_answer(self._settings.work)
 
     def _repeated(self, stored: Stored, attempt: Attempt) -> Answer:
         found = judge(stored, attempt.claim.fingerprint)
@@ -179,11 +181,11 @@ class OwnedWrites:
             self._outcomes.release(attempt.held)
             return failed(attempt.sent.method, error).to_answer(self._settings.work)
         except Broke as broke:
-            return self._outcomes.lost(attempt, str(broke))
+            return self._outcomes.lost(attempt, broke)
         self._fault_points.reach("facade.forwarded")
-        if exchange.status >= 500:
+        if exchange.status in NO_WORD and attempt.claim.repeatable:
             exchange.close()
-            return self._outcomes.lost(attempt, f"status {exchange.status}")
+            return self._outcomes.lost(attempt, Broke(f"status {exchange.status}"))
         if _not_taken(attempt, exchange):
             self._outcomes.release(attempt.held)
             return passed_on(exchange)
@@ -196,7 +198,7 @@ class OwnedWrites:
             head, ended = self._outcomes.read(pieces)
         except Broke as broke:
             exchange.close()
-            return self._outcomes.lost(attempt, str(broke))
+            return self._outcomes.lost(attempt, broke)
         own = FirstAnswer(exchange.status, exchange.reason, to_client(exchange.headers), head if ended else None)
         counts = self._outcomes.settle(attempt.claim, own)
         if counts is own and not ended:

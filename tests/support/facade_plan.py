@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import SubjectFacts
+from strangler.keys import Derived
 from strangler.plan import Plan, Route, Step, Subject
 
 
@@ -16,7 +17,9 @@ plan = Plan(
     subject=Subject("order", read=no_orders, caller="anonymous"),
     steps=(Step("payment"), Step("notification")),
     routes=(
-        Route("POST /orders", creates="order"),
+        Route("POST /orders", creates="order", key="required"),
+        Route("POST /free/orders", creates="order", key_field="idempotency_key"),
+        Route("POST /derived/orders", creates="order", key=Derived("email", "day", within_s=3600)),
         Route("POST /orders/{ref}/cancellations"),
     ),
 )

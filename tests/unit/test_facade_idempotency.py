@@ -73,18 +73,18 @@ def test_another_body_has_another_fingerprint(body: bytes, other: bytes) -> None
 @pytest.mark.parametrize("lease_over", [True, False])
 @pytest.mark.parametrize("answer", [ANSWER, None])
 def test_another_request_is_refused_whatever_became_of_the_first(lease_over: bool, answer: FirstAnswer | None) -> None:
-    assert judge(Stored(b"a", "o", lease_over, answer), b"b") is Repeat.OTHER_REQUEST
+    assert judge(Stored("k", b"a", "o", lease_over, answer), b"b") is Repeat.OTHER_REQUEST
 
 
 def test_a_caller_that_may_be_another_one_gets_no_answer_whatever_became_of_the_first() -> None:
     for lease_over, answer in ((True, ANSWER), (True, None), (False, None)):
-        assert judge(Stored(b"a", "o", lease_over, answer, same_caller=False), b"a") is Repeat.CALLER_UNKNOWN
+        assert judge(Stored("k", b"a", "o", lease_over, answer, same_caller=False), b"a") is Repeat.CALLER_UNKNOWN
 
 
 def test_the_first_answer_is_given_again_and_an_abandoned_claim_is_stale() -> None:
-    assert judge(Stored(b"a", "o", lease_over=True, answer=ANSWER), b"a") is ANSWER
-    assert judge(Stored(b"a", "o", lease_over=True, answer=None), b"a") is Repeat.STALE
-    assert judge(Stored(b"a", "o", lease_over=False, answer=None), b"a") is Repeat.IN_PROGRESS
+    assert judge(Stored("k", b"a", "o", lease_over=True, answer=ANSWER), b"a") is ANSWER
+    assert judge(Stored("k", b"a", "o", lease_over=True, answer=None), b"a") is Repeat.STALE
+    assert judge(Stored("k", b"a", "o", lease_over=False, answer=None), b"a") is Repeat.IN_PROGRESS
 
 
 def test_a_conflict_that_says_when_to_come_again_is_not_final() -> None:

@@ -47,14 +47,29 @@ def test_an_order_that_is_not_found_stays_unknown_until_it_is(facade: Running, s
     assert len(shop.posted) == 1
 
 
-def test_an_error_of_the_application_is_no_last_word(facade: Running, app: HttpStub, key: str) -> None:
-    shop = Shop(app)
+def fails_after_the_commit(shop: Shop, status: int) -> None:
+    """The order is kept, and the client is told of an error."""
 
     def reply(seen: Seen) -> Reply:
         made = shop.reply(seen)
-        return made if seen.line.startswith("GET") else answer(500, b"oops")
+        return made if seen.line.startswith("GET") else answer(status, b"oops")
 
-    app.reply = reply
+    shop.app.reply = reply
+
+
+def test_an_error_of_the_application_is_its_answer_also_after_the_commit(facade: Running, shop: Shop, key: str) -> None:
+    fails_after_the_commit(shop, 500)
+    first, again = order(facade, key), order(facade, key)
+    assert (first.status, first.body, first.field("Idempotency-Replayed")) == (500, b"oops", None)
+    assert (again.status, again.body, again.field("Idempotency-Replayed")) == (500, b"oops", "?1")
+    assert (len(shop.orders), len(shop.posted), len(shop.app.asked("GET"))) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_a_gateway_says_in_place_of_an_answer_is_a_lost_answer(
+    facade: Running, shop: Shop, key: str, status: int
+) -> None:
+    fails_after_the_commit(shop, status)
     assert order(facade, key).json()["seen_as"] == "order"
     shop.refuse = True
     got = order(facade, f"{key}-2")
