@@ -27,7 +27,9 @@ class Route:
 
     `target` is a method and a path. `{name}` in it matches one segment, `{name:path}` one or more.
     `creates` names the plan's subject: the facade mints its reference and pins its ownership. Else the path must hold
-    `{ref}`, and the subject's stored ownership is sent along. Every other request is forwarded untouched.
+    `{ref}`, the subject's reference, or `{id}`, the application's own id: of a subject that has no reference yet it
+    becomes `NAME:ID`, pinned at this request. The subject's ownership is sent along. Every other request is forwarded
+    untouched.
 
     `spelling`: a request that only some applications take for this route (`//orders`, `/orders%2F`) is owned too;
     `"exact"` refuses it. `case_insensitive`: the application takes `/Orders` for `/orders`.
@@ -114,8 +116,8 @@ def _path_problems(route: Route, subject: str) -> Iterable[str]:
         yield "holds one of { } ? # outside a placeholder; a placeholder is {name} or {name:path}"
     if len(set(names)) < len(names):
         yield "names a placeholder twice; give each its own name"
-    if not route.creates and "ref" not in names:
-        yield f"neither creates a subject nor names {{ref}}; give it creates={subject!r}, or {{ref}} in its path"
+    if not route.creates and len({"ref", "id"} & set(names)) != 1:
+        yield f"needs one of creates={subject!r}, {{ref}} and {{id}} in its path, to say which subject it is about"
     if route.path.startswith(OWN_PREFIX):
         yield f"lies under {OWN_PREFIX}, which is the facade's own; the application never sees it"
 

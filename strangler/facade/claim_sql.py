@@ -33,6 +33,42 @@ WITH current AS (
 SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT count(*) FROM owner),
        (SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s)"""
 
+# A command of a subject that the application knows by its own id. An unknown id gets the reference that was guessed, a
+# known one keeps its own: then nothing is written, and the caller asks again with that. Where another request has
+# pinned the id meanwhile, no reference comes back, and the caller looks which one.
+PIN_NATIVE: LiteralString = """
+WITH current AS (
+    SELECT epoch FROM strangler.epoch WHERE epoch = %(epoch)s
+), known AS (
+    SELECT subject_ref FROM strangler.subject_alias WHERE kind = %(kind)s AND native_id = %(native_id)s
+), claim AS (
+    INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
+    SELECT %(tenant)s, %(key)s, %(fingerprint)s, %(subject_ref)s, 'started',
+           now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(retention_s)s)
+    FROM current WHERE NOT EXISTS (SELECT FROM known WHERE subject_ref <> %(subject_ref)s)
+      AND NOT EXISTS (
+        SELECT FROM strangler.idempotency
+        WHERE tenant = ANY (%(other_scopes)s::text[]) AND key = %(key)s AND expires_at > now())
+      AND NOT EXISTS (
+        SELECT FROM strangler.idempotency
+        WHERE tenant = %(tenant)s AND key = ANY (%(near)s::text[])
+          AND created_at > now() - make_interval(secs => %(within_s)s))
+    ON CONFLICT (tenant, key) DO NOTHING RETURNING subject_ref
+), alias AS (
+    INSERT INTO strangler.subject_alias (kind, native_id, subject_ref)
+    SELECT %(kind)s, %(native_id)s, subject_ref FROM claim WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (kind, native_id) DO NOTHING RETURNING subject_ref
+), owner AS (
+    INSERT INTO strangler.ownership (subject_ref, epoch, owners) SELECT subject_ref, %(epoch)s, %(owners)s FROM claim
+    ON CONFLICT (subject_ref) DO NOTHING RETURNING subject_ref
+)
+SELECT (SELECT count(*) FROM current), (SELECT count(*) FROM claim), (SELECT count(*) FROM owner),
+       (SELECT owners FROM strangler.ownership WHERE subject_ref = %(subject_ref)s),
+       coalesce((SELECT subject_ref FROM known), (SELECT subject_ref FROM alias))"""
+
+ALIAS: LiteralString = """
+SELECT subject_ref FROM strangler.subject_alias WHERE kind = %(kind)s AND native_id = %(native_id)s"""
+
 # A command of a subject that exists: its ownership is read, never written.
 CLAIM: LiteralString = """
 WITH claim AS (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown, StranglerError
 from strangler.facade.caller import UNKNOWN_SCOPE
 from strangler.facade.claim_sql import (
+    ALIAS,
     CLAIM,
     END_LEASE,
     FIND,
@@ -17,6 +19,7 @@ from strangler.facade.claim_sql import (
     NEAR_LOCK,
     OWNERS,
     PIN,
+    PIN_NATIVE,
     RELEASE,
 )
 from strangler.facade.headers import to_keep
@@ -26,7 +29,7 @@ from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
 from strangler.store import SHARE_LOCK, STAGE_LOCK, read_stages, share_stage_lock
 
-TRIES = 3  # a claim that is in the way may be released before it is read
+TRIES = 4  # a claim that is in the way may be released before it is read, a reference that was guessed be another
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,21 @@ class Stages:
 def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | Stored:
     """Claim the key and pin the subject's ownership, in one transaction, committed; or what was stored before.
 
-    One round trip when the stages have not moved since this process last looked.
+    One round trip when the stages have not moved since this process last looked; two for a subject that the application
+    knows by an id of its own, and that has another reference than the one made of it.
     """
     for _ in range(TRIES):
         found = _pin_cached(connection, claim, stages.table) if stages.table else None
         found = found or _pin_fresh(connection, claim, stages)
-        if found.claimed:
-            return Held(claim, found.owners or owners_of(connection, claim.subject_ref), found.pinned)
+        ref = found.ref or _ref_of(connection, claim)
+        if found.claimed and ref == claim.subject_ref:
+            pinned_now = found.pinned and claim.native is None  # another command may have the same id by now
+            return Held(claim, found.owners or owners_of(connection, ref), pinned_now)
+        if ref != claim.subject_ref:
+            if found.claimed:  # a race for an unknown id, lost: its subject has another reference
+                release(connection, Held(claim, None, found.pinned))
+            claim = replace(claim, subject_ref=ref)
+            continue
         stored = find(connection, claim)
         if stored is not None:
             return stored
@@ -116,11 +127,15 @@ def release(connection: PsycopgConnection, held: Held) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """What `PIN` did. A subject that was pinned when its key was claimed long ago keeps its owner."""
+    """What `PIN` did. A subject that was pinned when its key was claimed long ago keeps its owner.
+
+    `ref`: its reference, None where another request has given it one at the same time.
+    """
 
     claimed: bool
     pinned: bool
     owners: str | None
+    ref: str | None
 
 
 def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) -> _Pinned | None:
@@ -130,8 +145,8 @@ def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) 
     with connection.pipeline():
         connection.execute(SHARE_LOCK, {"key": STAGE_LOCK}, prepare=True)
         _lock_near(connection, claim)
-        cursor = connection.execute(PIN, _values(claim, owners), prepare=True)
-    return _pinned(cursor.fetchone(), owners)
+        cursor = connection.execute(_pinning(claim), _values(claim, owners), prepare=True)
+    return _pinned(cursor.fetchone(), claim, owners)
 
 
 def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _Pinned:
@@ -140,16 +155,29 @@ def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _
         _lock_near(connection, claim)
         stages.table = read_stages(connection)
         owners = ownership_for(stages.table, claim.subject_ref)
-        row = connection.execute(PIN, _values(claim, owners)).fetchone()
-    pinned = _pinned(row, owners)
+        row = connection.execute(_pinning(claim), _values(claim, owners)).fetchone()
+    pinned = _pinned(row, claim, owners)
     if pinned is None:
         raise StranglerError("the stages moved under the shared lock; a move must hold it exclusively (lock_stages)")
     return pinned
 
 
-def _pinned(row: tuple[Json, ...] | None, owners: Ownership) -> _Pinned | None:
-    current, claimed, pinned, kept = row or (0, 0, 0, None)
-    return _Pinned(bool(claimed), bool(pinned), owners.to_header() if pinned else kept) if current else None
+def _pinning(claim: Claim) -> LiteralString:
+    return PIN if claim.native is None else PIN_NATIVE
+
+
+def _pinned(row: tuple[Json, ...] | None, claim: Claim, owners: Ownership) -> _Pinned | None:
+    current, claimed, pinned, kept, *known = row or (0, 0, 0, None)
+    if not current:
+        return None
+    ref = known[0] if claim.native else claim.subject_ref
+    return _Pinned(bool(claimed), bool(pinned), owners.to_header() if pinned else kept, ref)
+
+
+def _ref_of(connection: PsycopgConnection, claim: Claim) -> str:
+    """The reference of the claim's subject now: the guessed one, where its id has none."""
+    row = connection.execute(ALIAS, _native(claim)).fetchone()
+    return row[0] if row else claim.subject_ref
 
 
 def _lock_near(connection: PsycopgConnection, claim: Claim) -> None:
@@ -170,4 +198,14 @@ def _values(claim: Claim, owners: Ownership) -> dict[str, object]:
 
 
 def _claimed(claim: Claim) -> dict[str, object]:
-    return {**asdict(claim), "other_scopes": list(claim.other_scopes), "near": list(claim.near)}
+    return {
+        **asdict(claim),
+        **_native(claim),
+        "other_scopes": list(claim.other_scopes),
+        "near": list(claim.near),
+    }
+
+
+def _native(claim: Claim) -> dict[str, object]:
+    kind, native_id = claim.native or (None, None)
+    return {"kind": kind, "native_id": native_id}

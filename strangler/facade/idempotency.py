@@ -27,6 +27,7 @@ class Claim:
 
     `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's. A claim of the last
     `within_s` seconds under a key of `near` is the same request's. Not `repeatable`: nobody can ask for it again.
+    `native`: kind and id by which the application knows the subject; `subject_ref` is a guess until it is pinned.
     """
 
     tenant: str
@@ -39,6 +40,7 @@ class Claim:
     near: Sequence[str] = ()
     within_s: float = 0.0
     repeatable: bool = True
+    native: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from strangler.facade.problem import (
     OTHER_REQUEST,
     Problem,
 )
-from strangler.facade.request_key import key_of
+from strangler.facade.request_key import RequestKey, key_of
 from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
 from strangler.ownership import HEADER
@@ -127,14 +127,20 @@ class OwnedWrites:
             found.scope,
             found.key,
             found.fingerprint,
-            match.subject_ref or mint_ref(found.scope, found.key),
+            self._ref_of(match, found),
             self._settings.lease_s,
             self._settings.retention_s,
             found.other_scopes,
             found.near,
             found.within_s,
             found.repeatable,
+            None if match.native_id is None else (self._settings.work, match.native_id),
         )
+
+    def _ref_of(self, match: Owned, key: RequestKey) -> str:
+        if match.native_id is not None:
+            return f"{self._settings.work}:{match.native_id}"
+        return match.subject_ref or mint_ref(key.scope, key.key)
 
     def _callers(self, match: Owned) -> Callers:
         return self._settings.caller if match.route.caller is None else match.route.caller

@@ -23,7 +23,7 @@ TARGET_REFUSED = "the request target must be /path or http(s)://host/path, in pr
 TOO_MANY_READINGS = "the path can be read in too many ways; send it without escapes, dot segments and double slashes"
 TWO_MEANINGS = "the path can be read as more than one owned request; send it in its plain spelling"
 SPELLING_REFUSED = "this route is taken in its plain spelling only; send the path as it is documented"
-REFERENCE_REFUSED = "the subject reference holds a control character; send the reference that the subject was given"
+REFERENCE_REFUSED = "the subject's reference or id holds a control character; send the one that the subject was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class NotOwned:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A request on an owned route; `subject_ref`, as the application sees it, is None when the route creates it.
+    """A request on an owned route, about `subject_ref`, or the subject that the application knows as `native_id`, both
+    as the application sees them; both are None when the route creates it.
 
     `canonical` is the path in its plain spelling, the same for every spelling; `query` begins with `?`, or is empty.
     `certain`: the application has this route for this spelling. Else 3xx, 404 and 405 may say that it does not.
@@ -44,6 +45,7 @@ class Owned:
     canonical: str
     query: str = ""
     certain: bool = True
+    native_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,10 @@ def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Re
 
 def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
     route, values = hit.compiled.route, hit.values
-    subject_ref = None if route.creates else values["ref"]
-    if subject_ref is not None and _UNSAFE.search(subject_ref):
+    subject_ref, native_id = (None, None) if route.creates else (values.get("ref"), values.get("id"))
+    if _UNSAFE.search(subject_ref or native_id or ""):
         return Refused(REFERENCE_REFUSED)
-    return Owned(route, subject_ref, hit.compiled.pattern.filled(values), query, certain)
+    return Owned(route, subject_ref, hit.compiled.pattern.filled(values), query, certain, native_id)
 
 
 def _exact_hit(routes: Sequence[_Compiled], path: str) -> _Hit | None:

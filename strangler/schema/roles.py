@@ -86,6 +86,7 @@ _FACADE = (
     "USAGE ON SCHEMA strangler",
     "SELECT ON strangler.epoch, strangler.stage",
     "SELECT, INSERT, DELETE ON strangler.ownership",
+    "SELECT, INSERT ON strangler.subject_alias",
     f"{ROWS} ON strangler.idempotency",
 )
 # Appends, records at its seams, goes on with subjects that wait, asks who holds what subjects share.
@@ -97,6 +98,7 @@ _MONOLITH = (
     "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",
     "SELECT ON strangler.ownership, strangler.authority",
+    "EXECUTE ON FUNCTION strangler.pin_alias(text, text, text), strangler.pin_part(text, text)",
 )
 # Emits, asks whether it may shed, who holds what subjects share, and whether the tables are up to date.
 _SERVICE = (

@@ -21,5 +21,6 @@ plan = Plan(
         Route("POST /free/orders", creates="order", key_field="idempotency_key"),
         Route("POST /derived/orders", creates="order", key=Derived("email", "day", within_s=3600)),
         Route("POST /orders/{ref}/cancellations"),
+        Route("POST /bookings/{id}/cancel"),
     ),
 )

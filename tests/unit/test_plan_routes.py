@@ -29,7 +29,8 @@ def planned(*routes: Route, caller: Callers | None = "anonymous", path: str = ""
         (Route("POST /orders/{ref}?a"), "a placeholder is {name} or {name:path}"),
         (Route("POST /orders/{ref:int}"), "a placeholder is {name} or {name:path}"),
         (Route("POST /{ref}/{ref}"), "names a placeholder twice"),
-        (Route("POST /orders/{order}"), "neither creates a subject nor names {ref}"),
+        (Route("POST /orders/{order}"), "needs one of creates='order', {ref} and {id}"),
+        (Route("POST /orders/{ref}/{id}"), "needs one of creates='order', {ref} and {id}"),
         (Route("POST /-/{ref}"), "the facade's own"),
         (Route("POST /{ref}", spelling="plain"), 'use "any" or "exact"'),  # type: ignore[arg-type]  # a typing error
     ],
@@ -57,7 +58,7 @@ def test_a_path_that_could_not_be_filled_in_is_refused(paths: Mapping[str, str])
 
 
 def test_routes_of_every_kind_are_taken() -> None:
-    assert planned(ORDERS, Route("PATCH /a/{ref:path}/x-{other}/"), Route("M-SEARCH /{ref}"))
+    assert planned(ORDERS, Route("PATCH /a/{ref:path}/x-{other}/"), Route("M-SEARCH /{ref}"), Route("PATCH /b/{id}"))
 
 
 def test_a_plan_that_identifies_no_caller_is_refused_with_each_choice() -> None:
