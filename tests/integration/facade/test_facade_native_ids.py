@@ -32,7 +32,6 @@ def staged(app: HttpStub, connection: PsycopgConnection) -> None:
     app.reply = lambda _: answer(200, b"{}")
 
 
-
 @pytest.fixture
 def native() -> str:
     """An id of this test only."""
