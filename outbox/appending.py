@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import LiteralString
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-import psycopg
-
-from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
-from outbox.errors import OutboxError, PartitionMissing
+from outbox.errors import PartitionMissing
 from outbox.event import Event
+from outbox.speaking import constraint, execute, sqlstate
 from outbox.structured import format_dictionary
+
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
 
 # Kafka's default limit of a record is 1 MiB; one that is larger would stop the relay, so it is refused here.
 MAX_EVENT_BYTES = 1_000_000
 _AGGREGATE_TYPE = re.compile(r"[A-Za-z0-9._-]{1,180}")
 
+NO_PARTITION = "23514"  # check_violation, without a constraint's name
+
 # No lock but the row's own; order per aggregate comes from the caller's lock on the aggregate.
-INSERT: LiteralString = """
+INSERT = """
 INSERT INTO outbox.outbox
     (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 # In the order given, which the WAL keeps. Each event's columns stand in nine arrays.
-INSERT_ALL: LiteralString = """
+INSERT_ALL = """
 INSERT INTO outbox.outbox
     (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::text[],
                      %s::text[], %s::text[])"""
 
-_Row = tuple[UUID, str, str, int, str, bytes, str, str | None, str | None]
+_Row = tuple[str, str, str, int, str, bytes, str, str | None, str | None]
 
 
 def append(connection: AnyConnection, event: Event) -> None:
-    """Insert the event; never commits, never rolls back.
+    """Insert the event; never commits, never rolls back. One round trip.
 
-    `ValueError` for an event that could not be published, before anything is written. `PartitionMissing` when no
-    partition covers the id's time; the transaction is then aborted, as after any failed statement.
+    `connection`: of psycopg, psycopg2, or SQLAlchemy's Connection, Session or scoped_session on either.
+    `ValueError` for an event that could not be published, before anything is written. `OutboxError` for a connection
+    that is in no transaction. `PartitionMissing` when no partition covers the id's time; the transaction is then
+    aborted, as after any failed statement.
 
         with psycopg.connect(dsn) as connection:  # commits at its end
             connection.execute("UPDATE orders ...")
             append(connection, Event("order", "o-1", 2, "OrderCancelled", b"{}"))
     """
-    _insert(_writable(connection), INSERT, _row(event), event)
+    _insert(connection, INSERT, _row(event), event)
 
 
 def append_all(connection: AnyConnection, events: Sequence[Event]) -> None:
@@ -52,21 +56,14 @@ def append_all(connection: AnyConnection, events: Sequence[Event]) -> None:
     rows = [_row(event) for event in events]
     if rows:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        _insert(_writable(connection), INSERT_ALL, columns, events[0])
+        _insert(connection, INSERT_ALL, columns, events[0])
 
 
-def _writable(connection: AnyConnection) -> PsycopgConnection:
-    driver = driver_connection(connection)
-    if driver.autocommit and driver.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-        raise OutboxError("append needs a transaction, this connection commits every statement; begin one first")
-    return driver
-
-
-def _insert(driver: PsycopgConnection, query: LiteralString, values: Sequence[object], event: Event) -> None:
+def _insert(connection: AnyConnection, query: str, values: Sequence[object], event: Event) -> None:
     try:
-        driver.execute(query, values)
-    except psycopg.errors.CheckViolation as error:
-        if error.diag.constraint_name is None:  # the row fits no partition
+        execute(connection, query, values)
+    except Exception as error:
+        if sqlstate(error) == NO_PARTITION and constraint(error) is None:  # the row fits no partition
             raise PartitionMissing(
                 f"outbox.outbox has no partition for the time of id {event.id}; run: outbox partitions"
             ) from error
@@ -78,7 +75,7 @@ def _row(event: Event) -> _Row:
     context = format_dictionary(event.context)
     _check(event, context)
     return (
-        event.id,
+        str(event.id),  # psycopg2 knows no UUID
         event.aggregate_type,
         event.aggregate_id,
         event.aggregate_version,

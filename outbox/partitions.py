@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from outbox.connection import AnyConnection, driver_connection
+from outbox.speaking import execute
+
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
 
 DAYS_AHEAD = 7
 Now = Callable[[], datetime]
@@ -28,12 +32,11 @@ def ensure(connection: AnyConnection, *, days_ahead: int = DAYS_AHEAD, now: Now 
     """Make the partitions from yesterday to `days_ahead` days after today (UTC); the names of the new ones.
 
     Yesterday too: an id made just before midnight may be written after it. Never commits. Waits at most 2 s for a
-    lock (`psycopg.errors.LockNotAvailable`).
+    lock (SQLSTATE 55P03).
     """
-    driver = driver_connection(connection)
     missing = _missing(_existing(connection), days_ahead, now)
     for day in missing:
-        driver.execute(_make(day).encode())
+        execute(connection, _make(day), (), joins=False)
     return [partition_name(day) for day in missing]
 
 
@@ -68,5 +71,4 @@ def _make(day: date) -> str:
 
 
 def _existing(connection: AnyConnection) -> set[str]:
-    with driver_connection(connection).cursor() as cursor:
-        return {row[0] for row in cursor.execute(EXISTING)}
+    return {name for (name,) in execute(connection, EXISTING, (), joins=False)}

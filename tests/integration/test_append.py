@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
+import psycopg2
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from outbox import Event, append, append_all, partitions, uuid7
 from outbox.errors import OutboxError, PartitionMissing
+from tests.support.callers import CALLERS, DRIVERS, Opened, engine_of
+from tests.support.round_trips import counting_round_trips
 
 COUNT = "SELECT count(*) FROM outbox.outbox"
 ROW = """
@@ -86,34 +89,70 @@ def test_a_savepoint_takes_its_event_back(dsn: str) -> None:
     assert count(dsn) == 1
 
 
-@pytest.mark.parametrize("ending", [Session.commit, Session.rollback], ids=["commit", "rollback"])
-def test_a_sqlalchemy_session_decides(dsn: str, ending: Callable[[Session], None]) -> None:
-    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    with Session(engine) as session:
+@pytest.fixture(params=list(CALLERS.values()), ids=list(CALLERS))
+def opened(request: pytest.FixtureRequest) -> Opened:
+    found: Opened = request.param
+    return found
+
+
+def test_every_caller_decides_about_its_transaction(dsn: str, opened: Opened) -> None:
+    with opened(dsn) as caller:
+        append(caller, placed())
+        caller.rollback()
+        assert count(dsn) == 0
+        append(caller, placed())
+        caller.commit()
+    assert count(dsn) == 1
+
+
+def test_every_driver_writes_the_same_row(dsn: str, opened: Opened) -> None:
+    one = replace(placed("z"), context={"epoch": 3}, payload=b"\x00\xff", traceparent="00-ab", partition_key="%s c'1")
+    two = replace(placed("a"), id=uuid7())
+    with opened(dsn) as caller:
+        append_all(caller, [one, two])
+        append(caller, replace(one, id=uuid7()))
+        caller.commit()
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(f"{ROW} ORDER BY ctid").fetchall()
+    full = ("order", "z", 1, "OrderPlaced", b"\x00\xff", "epoch=3", "00-ab", "%s c'1")
+    assert [row[1:] for row in rows] == [full, ("order", "a", 1, "OrderPlaced", b"{}", "", None, None), full]
+    assert [row[0] for row in rows[:2]] == [one.id, two.id]
+
+
+def test_a_day_without_partition_is_named_with_the_way_out(dsn: str, opened: Opened) -> None:
+    long_ago = uuid7(int(datetime(2001, 1, 1, tzinfo=UTC).timestamp() * 1000))
+    with opened(dsn) as caller, pytest.raises(PartitionMissing, match="run: outbox partitions"):
+        append(caller, replace(placed(), id=long_ago))
+
+
+def test_an_append_is_one_round_trip(dsn: str, opened: Opened) -> None:
+    with counting_round_trips(dsn) as (trips, counted), opened(counted) as caller:
+        append(caller, placed())  # whoever connects or begins says more
+        before = trips.count
+        append(caller, replace(placed(), id=uuid7()))
+        append_all(caller, [replace(placed(), id=uuid7()), replace(placed(), id=uuid7())])
+        assert trips.count - before == 2
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_engine_that_commits_every_statement_is_refused(dsn: str, driver: str) -> None:
+    engine = engine_of(dsn, driver, isolation_level="AUTOCOMMIT")
+    with Session(engine) as session, pytest.raises(OutboxError, match="begin one first"):
         append(session, placed())
-        ending(session)
-    engine.dispose()
-    assert count(dsn) == (1 if ending is Session.commit else 0)
-
-
-def test_a_sqlalchemy_connection_shares_its_transaction(dsn: str) -> None:
-    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.connect() as connection:
-        append(connection, placed())
-        assert connection.scalar(text(COUNT)) == 1
-        connection.rollback()
-    engine.dispose()
     assert count(dsn) == 0
 
 
-def test_a_scoped_session_is_taken_as_it_is(dsn: str) -> None:
-    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    session = scoped_session(sessionmaker(engine))
-    append(session, placed())
-    session.commit()
-    session.remove()
-    engine.dispose()
-    assert count(dsn) == 1
+def test_a_plain_psycopg2_connection_that_commits_by_itself_is_refused(dsn: str) -> None:
+    with closing(psycopg2.connect(dsn)) as connection:
+        connection.autocommit = True
+        with pytest.raises(OutboxError, match="begin one first"):
+            append(connection, placed())
+    assert count(dsn) == 0
+
+
+def test_another_driver_beneath_sqlalchemy_is_named(dsn: str) -> None:
+    with create_engine("sqlite://").connect() as connection, pytest.raises(TypeError, match=r"runs on pysqlite; use"):
+        append(connection, placed())
 
 
 def test_what_is_no_connection_is_named_with_what_to_give() -> None:
@@ -128,12 +167,6 @@ def test_a_connection_that_commits_by_itself_is_refused(dsn: str) -> None:
         with connection.transaction():
             append(connection, placed())
     assert count(dsn) == 1
-
-
-def test_a_day_without_partition_is_named_with_the_way_out(dsn: str) -> None:
-    long_ago = uuid7(int(datetime(2001, 1, 1, tzinfo=UTC).timestamp() * 1000))
-    with psycopg.connect(dsn) as connection, pytest.raises(PartitionMissing, match="run: outbox partitions"):
-        append(connection, replace(placed(), id=long_ago))
 
 
 @pytest.mark.parametrize(
