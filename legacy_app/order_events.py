@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from legacy_app.models import Cancellation, Order, OrderLine
 from outbox import Event, append
 from strangler.ownership import Ownership
-from strangler.step.segment import current
+from strangler.seam.segment import current
 
 # Cleared and refused, by step of the middle: the types that both sides give their outcomes.
 OUTCOMES: Mapping[str, tuple[str, str]] = {

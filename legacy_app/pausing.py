@@ -13,7 +13,7 @@ from legacy_app.vendor_client import Vendors
 from strangler.continuation import table as continuation
 from strangler.errors import BadInput
 from strangler.ownership import Ownership
-from strangler.step.segment import Pause, Segment, current, last_of_run, running
+from strangler.seam.segment import Pause, Segment, current, last_of_run, running
 
 MIDDLE = ("fraud", "inventory", "payment")
 WAIT_S = "LEGACY_WAIT_S"

@@ -17,7 +17,7 @@ from outbox.fault_points import FaultPoints
 from strangler.continuation import table as continuation
 from strangler.continuation.table import Continuation, StepOutcome
 from strangler.ownership import Owner, Ownership
-from strangler.step.segment import Segment, running
+from strangler.seam.segment import Segment, running
 
 
 class Rest:

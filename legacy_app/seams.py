@@ -20,9 +20,9 @@ from legacy_app.vendor_client import Vendors
 from outbox.errors import Undecodable
 from strangler.errors import BadOwnership
 from strangler.ownership import HEADER, Ownership, reference_header
+from strangler.seam.segment import pausing_seam
+from strangler.seam.watched import seam
 from strangler.step.intents import Call, Intent, Write, effect_key, first_number
-from strangler.step.seam import seam
-from strangler.step.segment import pausing_seam
 
 __all__ = [
     "adopt",

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from strangler.plan import Check, Plan, Process, Step, load_plan
     from strangler.routes import Route
     from strangler.schema import migrate
+    from strangler.seam.watched import seam
     from strangler.service.declaration import Service
     from strangler.service.http_vendor import HttpVendor
     from strangler.service.rows import Rows
     from strangler.service.serving import run
     from strangler.shared_state.shared import Shared
     from strangler.step.intents import Call, Emit, Outcome, Write
-    from strangler.step.seam import seam
     from strangler.step.vendor import Answer, Vendor
     from strangler.subject import Subject
 
@@ -94,7 +94,7 @@ _HOMES = {
         "Outcome",
         "Write",
     ),
-    "strangler.step.seam": ("seam",),
+    "strangler.seam.watched": ("seam",),
     "strangler.step.vendor": (
         "Answer",
         "Vendor",

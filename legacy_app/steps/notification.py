@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from legacy_app import seams  # seam
 from legacy_app.models import Cancellation, Notification, Order
 from legacy_app.vendor_client import Vendors
-from strangler.step.seam import seam  # seam
+from strangler.seam.watched import seam  # seam
 
 
 @seam("notification", observe=seams.observe_mail)  # seam

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from legacy_app import seams  # seam
 from legacy_app.models import Affinity, Basket, Order
-from strangler.step.seam import seam  # seam
+from strangler.seam.watched import seam  # seam
 
 DEAREST = 5
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from legacy_app import seams  # seam
 from legacy_app.models import Order, SearchDocument
-from strangler.step.seam import seam  # seam
+from strangler.seam.watched import seam  # seam
 
 
 @seam("search", observe=seams.observe_document)  # seam

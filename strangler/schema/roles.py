@@ -93,7 +93,7 @@ _FACADE = (
 _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
-    "SELECT, INSERT ON strangler.seam_record",
+    "EXECUTE ON FUNCTION strangler.record_seam",
     "INSERT ON strangler.subject_change",
     "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",

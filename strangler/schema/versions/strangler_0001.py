@@ -1,6 +1,7 @@
 """Stages, ownership, idempotency, hand-backs, seam records, verdicts, waits, shared state, backfills."""
 
 from outbox.schema.script import Execute
+from strangler.schema.record_seam import RECORD_SEAM
 
 revision = "strangler_0001"
 down_revision = None
@@ -78,7 +79,7 @@ TABLES = (
     )""",
     # Written by the seam, in the subject's transaction while that is open, by a connection of its own once it has
     # committed: `begun` before the call, `done` or `failed` after it, `none` when the unit ended without one. Two calls
-    # behind one seam for one change are two.
+    # behind one seam for one change are two. `process`: who makes the call, where that is not who made the change.
     """CREATE TABLE strangler.seam_record (
         subject_ref text        NOT NULL,
         step        text        NOT NULL,
@@ -90,6 +91,7 @@ TABLES = (
         inputs      jsonb,
         outcome     jsonb,
         intents     jsonb       NOT NULL DEFAULT '[]',
+        process     bigint,
         recorded_at timestamptz NOT NULL DEFAULT now(),
         ended_at    timestamptz,
         PRIMARY KEY (subject_ref, step, version, call)
@@ -232,9 +234,10 @@ END $$"""
 NOT_FOR_ALL = (
     "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.pin_part(text, text) FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION strangler.record_seam FROM PUBLIC",
 )
 
 
 def upgrade(execute: Execute) -> None:
-    for statement in (*TABLES, HOLDER, PIN_ALIAS, PIN_PART, *NOT_FOR_ALL):
+    for statement in (*TABLES, HOLDER, PIN_ALIAS, PIN_PART, RECORD_SEAM, *NOT_FOR_ALL):
         execute(statement)

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from outbox.connection import PsycopgConnection
 from strangler.reconcile.readers import read_seam
+from strangler.seam.watched import seam
 from strangler.step.intents import Call, Intent
-from strangler.step.seam import seam
 from tests.integration.contexts import rows
 
 RECORDS = "SELECT subject_ref, step, version, owner, epoch, intents FROM strangler.seam_record"

@@ -11,8 +11,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from outbox.connection import AnyConnection
 from strangler.ownership import Owner, Ownership
+from strangler.seam.watched import SeamSubject, seam
 from strangler.step.intents import Intent
-from strangler.step.seam import SeamSubject, seam
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,0 +1,62 @@
+"""The one function by which a seam writes: strangler.record_seam."""
+
+# Never at the cost of the caller's transaction: whatever goes wrong is rolled back to the block's own savepoint, told
+# as an SQLSTATE. A statement's timeout is not among OTHERS. With the owner's rights: EXECUTE is all the monolith needs.
+#
+# `a_call` NULL: the call after those that there are. A call that ended in failure, or whose process is gone, is made
+# again under its number, and so under the vendor's key, when it is asked for the same. `none` yields to any call.
+RECORD_SEAM = """
+CREATE FUNCTION strangler.record_seam(
+    a_subject text, a_step text, a_version bigint, a_call integer, a_state text, an_owner text, an_epoch bigint,
+    a_process bigint, some_inputs text, an_outcome text, some_intents text,
+    OUT recorded_call integer, OUT refused text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    ended timestamptz := CASE WHEN a_state <> 'begun' THEN clock_timestamp() END;
+BEGIN
+    IF a_state = 'none' THEN
+        INSERT INTO strangler.seam_record (subject_ref, step, version, state, owner, epoch, process, ended_at)
+        SELECT a_subject, a_step, a_version, a_state, an_owner, an_epoch, a_process, ended
+        WHERE NOT EXISTS (SELECT FROM strangler.seam_record
+                          WHERE subject_ref = a_subject AND step = a_step AND version = a_version)
+        ON CONFLICT DO NOTHING;
+        RETURN;
+    END IF;
+    IF a_call IS NOT NULL THEN
+        UPDATE strangler.seam_record SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
+               intents = coalesce(some_intents::jsonb, intents)
+        WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call AND state = 'begun'
+        RETURNING call INTO recorded_call;
+    ELSE
+        UPDATE strangler.seam_record AS again SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
+               intents = coalesce(some_intents::jsonb, intents), process = a_process, recorded_at = now()
+        WHERE (subject_ref, step, version, call) = (
+            SELECT subject_ref, step, version, call FROM strangler.seam_record AS earlier
+            WHERE subject_ref = a_subject AND step = a_step AND version = a_version
+              AND inputs = some_inputs::jsonb
+              AND (state = 'failed' OR state = 'begun' AND process <> a_process AND NOT EXISTS (
+                   SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 21332 AND objsubid = 2
+                   AND objid = earlier.process::oid
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+            ORDER BY call LIMIT 1 FOR UPDATE)
+        RETURNING call INTO recorded_call;
+    END IF;
+    WHILE recorded_call IS NULL LOOP
+        INSERT INTO strangler.seam_record AS found
+            (subject_ref, step, version, call, state, owner, epoch, inputs, outcome, intents, process, ended_at)
+        SELECT a_subject, a_step, a_version, coalesce(a_call, max(call) FILTER (WHERE state <> 'none') + 1, 1),
+               a_state, an_owner, an_epoch, some_inputs::jsonb, an_outcome::jsonb,
+               coalesce(some_intents::jsonb, '[]'), a_process, ended
+        FROM strangler.seam_record WHERE subject_ref = a_subject AND step = a_step AND version = a_version
+        ON CONFLICT (subject_ref, step, version, call) DO UPDATE
+        SET state = excluded.state, owner = excluded.owner, epoch = excluded.epoch, inputs = excluded.inputs,
+            outcome = excluded.outcome, intents = excluded.intents, process = excluded.process,
+            recorded_at = excluded.recorded_at, ended_at = excluded.ended_at
+        WHERE found.state = 'none'
+        RETURNING call INTO recorded_call;
+        a_call := NULL;  -- somebody has that number: take the next one
+    END LOOP;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    recorded_call := NULL;
+    refused := SQLSTATE;
+END $$"""

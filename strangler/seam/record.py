@@ -1,0 +1,75 @@
+"""Write down what legacy did behind a seam: one round trip, and never at the cost of the caller's transaction."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from outbox.speaking import execute, sqlstate
+from strangler.ownership import Owner, Ownership
+from strangler.seam.observation import Observation
+
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
+
+logger = logging.getLogger(__name__)
+
+RECORD = "SELECT recorded_call, refused FROM strangler.record_seam(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+
+
+class State(StrEnum):
+    """How far a call behind a seam has come; `none`: the unit of work ended without one."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    FAILED = "failed"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SeamCall:
+    """A call of a step for one change of a subject. `number`: from 1, None for the next; `process`: who makes it."""
+
+    subject_ref: str
+    version: int
+    step: str
+    owner: Owner
+    epoch: int
+    number: int | None = None
+    process: int | None = None
+
+    @classmethod
+    def of(cls, subject_ref: str, version: int, step: str, ownership: Ownership) -> SeamCall:
+        """The next one, by nobody in particular."""
+        return cls(subject_ref, version, step, ownership.of(step), ownership.epoch)
+
+
+NOTHING_SEEN = Observation(None, None, None)
+
+
+def record(
+    connection: AnyConnection, call: SeamCall, state: State, seen: Observation = NOTHING_SEEN, *, joins: bool = True
+) -> int | None:
+    """The call's number, None where nothing could be written: that is logged, and the transaction is as usable as
+    before. `joins`: into a transaction of the caller's, which must be there.
+    """
+    values = (call.subject_ref, call.step, call.version, call.number, state.value, call.owner.value, call.epoch)
+    try:
+        answer = execute(
+            connection, RECORD, (*values, call.process, seen.inputs, seen.outcome, seen.intents), joins=joins
+        )
+    except Exception as error:  # noqa: BLE001 - a driver's, or of what is no connection: the answer stands
+        _lost(call, state, sqlstate(error), type(error).__name__)
+        return None
+    ((number, refused),) = answer
+    if refused is not None:
+        _lost(call, state, refused, "refused")
+    return None if number is None else int(number)
+
+
+def _lost(call: SeamCall, state: State, said: str | None, error: str) -> None:
+    """No traceback: the statement's parameters are the customer's. The judge finds the subject without its record."""
+    extra = {"step": call.step, "version": call.version, "state": state.value, "sqlstate": said, "error": error}
+    logger.error("seam_record_failed", extra=extra)
