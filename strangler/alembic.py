@@ -18,7 +18,7 @@ STRANGLER = frozenset(
     {
         *("authority", "authority_move", "backfill", "continuation", "epoch", "hand_back", "idempotency"),
         *("ownership", "reconciliation_run", "seam_record", "stage", "stage_move", "strangler_version"),
-        *("subject_change", "verdict"),
+        *("subject_alias", "subject_change", "verdict"),
     }
 )
 OUTBOX = re.compile(r"outbox|outbox_version|outbox_\d{8}")
