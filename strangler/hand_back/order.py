@@ -6,7 +6,9 @@
 (b) The tombstone on the new side decides, by its unique key, against a handler that acts at the same moment. From
     then on an event in flight, a replay or a zombie finds it: `not_owner`.
 (c) Owner and audit. Until here the owner still says new, so a run that was interrupted finds the subject again.
-(d) Legacy runs the step for every version that it has not run. It answers the same when asked twice.
+(d) Legacy runs the step for every version that it has not run. It answers the same when asked twice. A request that
+    was sent with the old owners would commit a version that neither side runs, so those are waited for first. What
+    legacy can no longer run, because it has lost what the step needs, is too old: a person must act.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from strangler.step.claim import TombstoneResult, tombstone
 
 logger = logging.getLogger(__name__)
 
+TOO_OLD = 410  # by which legacy says so
 HTTP_TIMEOUT_S = (2.0, 30.0)  # connect, read: legacy calls a vendor within (d)
 
 
@@ -40,6 +43,8 @@ class Outcome(StrEnum):
     HANDED_BACK = "handed_back"
     STARTED = "started"
     NOT_COMMITTED = "not_committed"
+    UNDER_WAY = "under_way"
+    TOO_OLD = "too_old"
     FAILED = "failed"
     ELSEWHERE = "elsewhere"  # another run, at the same time, was first
 
@@ -70,15 +75,16 @@ class Legacy:
                 raise requests.HTTPError(f"{answer.status_code} instead of 200 or 404")
             return answer.status_code == 200
 
-    def run(self, step: str, subject_ref: str) -> None:
-        """`RequestException` unless it says that the step has run."""
+    def run(self, step: str, subject_ref: str) -> bool:
+        """False: too old, nothing is left to run it from. `RequestException` unless it says that the step has run."""
         path = self.plan.subject.hand_back_path.format(step=step, ref=quote(subject_ref, safe=""))
         headers = {"Authorization": f"Bearer {self.token}"}
         with self.session.post(
             self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False
         ) as answer:
-            if answer.status_code != 200:
+            if answer.status_code not in (200, TOO_OLD):
                 raise requests.HTTPError(f"{answer.status_code} instead of 200")
+            return answer.status_code == 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +116,12 @@ class Worker:
         with self.main.transaction():
             tables.give_to_legacy(self.main, ref, self.audit)
         self.fault_points.reach("hand_back.recorded")
-        self.legacy.run(step, ref)
+        if tables.under_way(self.main, [ref]):
+            return Outcome.UNDER_WAY
+        ended = Outcome.HANDED_BACK if self.legacy.run(step, ref) else Outcome.TOO_OLD
         self.fault_points.reach("hand_back.run")
-        return Outcome.HANDED_BACK if tables.finish(self.main, ref, step) else Outcome.ELSEWHERE
+        state = "done" if ended is Outcome.HANDED_BACK else "too_old"
+        return ended if tables.finish(self.main, ref, step, state) else Outcome.ELSEWHERE
 
     def _failed(self, error: Exception) -> Outcome:
         said = str(error)[:200] if isinstance(error, requests.HTTPError) else type(error).__name__

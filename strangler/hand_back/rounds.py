@@ -11,6 +11,7 @@ from strangler.hand_back import tables
 from strangler.hand_back.order import Outcome, Worker
 from strangler.hand_back.tables import Order
 
+UNENDED = (Outcome.FAILED, Outcome.UNDER_WAY)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -22,6 +23,7 @@ class Rounds:
         self._ended = Counter[Outcome]()
         self._again: list[tuple[Order, Outcome]] = []
         self._looked_last: set[str] = set()
+        self._parts: set[str] = set()  # attempted: a page may bring them before their request has ended
 
     def count_started(self, orders: int) -> None:
         """Orders of which the claims say, without an attempt, that the new side has them."""
@@ -31,13 +33,27 @@ class Rounds:
         """Once each, in parallel. What may still change is kept for `retry`."""
         shares = [orders[start :: len(self._workers)] for start in range(len(self._workers))]
         results = [one for share in self._pool.map(self._share, self._workers, shares) for one in share]
+        self._parts |= {order.subject_ref for order in orders if order.part_of}
         absent = [order.subject_ref for order, outcome in results if outcome is Outcome.NOT_COMMITTED]
-        coming = tables.still_coming(self._workers[0].main, absent) if absent else set()
+        coming = tables.under_way(self._workers[0].main, absent) if absent else set()
+        gone = []
         for order, outcome in results:
-            if outcome is Outcome.FAILED or (outcome is Outcome.NOT_COMMITTED and self._wait_for(order, coming)):
+            if outcome in UNENDED or (outcome is Outcome.NOT_COMMITTED and self._wait_for(order, coming)):
                 self._again.append((order, outcome))
+            elif outcome is Outcome.NOT_COMMITTED:
+                gone.append(order)
             else:
                 self._ended[outcome] += 1
+        self._attempt_parts(gone)
+
+    def _attempt_parts(self, gone: Sequence[Order]) -> None:
+        """Legacy has no subject of that reference: its request has made several others, or none."""
+        worker = self._workers[0]
+        bases, found = tables.parts(worker.main, [each.subject_ref for each in gone], worker.audit.step)
+        self._ended[Outcome.NOT_COMMITTED] += len(gone) - len(bases)
+        new = [part for part in found if part.subject_ref not in self._parts]
+        if new:
+            self.attempt(new)
 
     def retry(self, pause: Callable[[float], None] = time.sleep) -> None:
         """Rounds with growing pauses."""

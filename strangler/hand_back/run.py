@@ -38,8 +38,9 @@ SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false
 @dataclass(frozen=True, slots=True)
 class HandBack:
     """Orders by what became of them. `not_committed`: pinned, and legacy does not have them; if they come, the new
-    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then. `elsewhere`:
-    another run, at the same time, was first.
+    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then; so do those
+    `under_way`, on which a request was still at work. `too_old`: taken from the new side, and legacy has nothing left
+    to run them from; nobody will act on them. `elsewhere`: another run, at the same time, was first.
     """
 
     step: str
@@ -47,6 +48,8 @@ class HandBack:
     handed_back: int
     started: int
     not_committed: int
+    under_way: int
+    too_old: int
     failed: int
     elsewhere: int
 
@@ -111,7 +114,9 @@ def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTabl
     row = table.row(step)
     for page in tables.pinned_to_new(main, step, table.epoch):
         claims = tables.claimed(context, step, [order.subject_ref for order in page])
-        gone = [order for order in page if row is None or row.owner_of(order.subject_ref) is not Owner.NEW]
+        gone = [
+            order for order in page if row is None or row.owner_of(order.part_of or order.subject_ref) is not Owner.NEW
+        ]
         started = sum(1 for order in gone if claims.get(order.subject_ref) is True)
         unstarted = [order for order in gone if order.subject_ref not in claims]
         begun = [order for order in page if claims.get(order.subject_ref) is False]

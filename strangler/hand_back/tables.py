@@ -13,7 +13,7 @@ PAGE = 1_000  # subjects; one page is in memory at a time
 
 # `position`, not LIKE: a step's name may hold `_`. Parsed again afterwards. Pins of a later epoch follow later stages.
 PINNED_TO_NEW: LiteralString = """
-SELECT subject_ref, owners FROM strangler.ownership
+SELECT subject_ref, owners, part_of FROM strangler.ownership
 WHERE subject_ref > %(after)s AND epoch <= %(epoch)s AND position(%(member)s IN owners) > 0
 ORDER BY subject_ref LIMIT %(page)s"""
 
@@ -36,25 +36,29 @@ VALUES (%(subject_ref)s, %(step)s, %(epoch)s, 'tombstoned', %(actor)s, %(reason)
 ON CONFLICT (subject_ref, step) DO NOTHING"""
 
 # Conditional, so that of two runs at once only one counts the subject.
-DONE: LiteralString = """
-UPDATE strangler.hand_back SET state = 'done', done_at = now()
+END: LiteralString = """
+UPDATE strangler.hand_back SET state = %(state)s, done_at = now()
 WHERE subject_ref = %(subject_ref)s AND step = %(step)s AND state = 'tombstoned'"""
 
-# Of the subjects that legacy does not have: those whose request may still be under way. A request that was answered
-# has ended; one that was pinned a minute ago has been given up by every time-out on its way.
-STILL_COMING: LiteralString = """
-SELECT subject_ref FROM strangler.ownership AS pin
-WHERE subject_ref = ANY (%(subject_refs)s) AND pinned_at > now() - interval '60 s'
-  AND NOT EXISTS (SELECT FROM strangler.idempotency AS request
-                  WHERE request.subject_ref = pin.subject_ref AND request.state = 'done')"""
+# Subjects of which a request may still commit: its claim has no answer, and the facade that forwarded it works on it. A
+# request of several subjects has one claim for all. Past its lease nobody waits for the request any more; should it
+# commit after all, the owners that it was sent with hold.
+UNDER_WAY: LiteralString = """
+SELECT DISTINCT pin.subject_ref FROM strangler.ownership AS pin
+JOIN strangler.idempotency AS request ON request.subject_ref IN (pin.subject_ref, pin.part_of)
+WHERE pin.subject_ref = ANY (%(subject_refs)s) AND request.state = 'started' AND request.lease_until > now()"""
+
+PARTS: LiteralString = """
+SELECT subject_ref, owners, part_of FROM strangler.ownership WHERE part_of = ANY (%(subject_refs)s)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One that may be handed back, with the epoch of its pinning."""
+    """One that may be handed back, with the epoch of its pinning. `part_of`: the request that made it with others."""
 
     subject_ref: str
     epoch: int
+    part_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,7 @@ def pinned_to_new(connection: PsycopgConnection, step: str, epoch: int) -> Itera
         wanted = {"after": after, "epoch": epoch, "member": f"{step}={Owner.NEW.value}", "page": PAGE}
         with connection.transaction():
             rows = connection.execute(PINNED_TO_NEW, wanted).fetchall()
-        read = [(subject_ref, Ownership.from_header(owners)) for subject_ref, owners in rows]
-        yield [Order(subject_ref, pinned.epoch) for subject_ref, pinned in read if pinned.of(step) is Owner.NEW]
+        yield _still_new(rows, step)
         if len(rows) < PAGE:
             return
         after = rows[-1][0]
@@ -100,14 +103,22 @@ def give_to_legacy(connection: PsycopgConnection, subject_ref: str, audit: Audit
     connection.execute(RECORD, {"subject_ref": subject_ref, "epoch": pinned.epoch, **asdict(audit)})
 
 
-def finish(connection: PsycopgConnection, subject_ref: str, step: str) -> bool:
-    """Legacy has run; False when another run said so first."""
-    return connection.execute(DONE, {"subject_ref": subject_ref, "step": step}).rowcount == 1
+def finish(connection: PsycopgConnection, subject_ref: str, step: str, state: str = "done") -> bool:
+    """Legacy has run, or cannot; False when another run said so first."""
+    return connection.execute(END, {"subject_ref": subject_ref, "step": step, "state": state}).rowcount == 1
 
 
-def still_coming(connection: PsycopgConnection, subject_refs: Sequence[str]) -> set[str]:
-    """Of these, the subjects whose request may still commit."""
-    return {
-        subject_ref
-        for (subject_ref,) in connection.execute(STILL_COMING, {"subject_refs": list(subject_refs)}).fetchall()
-    }
+def under_way(connection: PsycopgConnection, subject_refs: Sequence[str]) -> set[str]:
+    """Of these, the subjects of which a request may still commit."""
+    return {subject_ref for (subject_ref,) in connection.execute(UNDER_WAY, {"subject_refs": list(subject_refs)})}
+
+
+def parts(connection: PsycopgConnection, subject_refs: Sequence[str], step: str) -> tuple[set[str], list[Order]]:
+    """Of these, the requests that made several subjects; and which of those are still the new side's."""
+    rows = connection.execute(PARTS, {"subject_refs": list(subject_refs)}).fetchall()
+    return {base for _, _, base in rows}, _still_new(rows, step)
+
+
+def _still_new(rows: Sequence[tuple[str, str, str | None]], step: str) -> list[Order]:
+    read = [(subject_ref, Ownership.from_header(owners), base) for subject_ref, owners, base in rows]
+    return [Order(ref, pinned.epoch, base) for ref, pinned, base in read if pinned.of(step) is Owner.NEW]

@@ -98,4 +98,6 @@ class SubjectEvidence:
     @property
     def running_hand_back(self) -> bool:
         """Taken from one side, and the other has not acted yet."""
-        return self.legacy.handed_back == "tombstoned" or (self.tombstoned and self.legacy.handed_back != "done")
+        return self.legacy.handed_back == "tombstoned" or (
+            self.tombstoned and self.legacy.handed_back not in ("done", "too_old")
+        )

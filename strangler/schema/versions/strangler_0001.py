@@ -65,12 +65,13 @@ TABLES = (
     )""",
     "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
     "CREATE INDEX idempotency_order ON strangler.idempotency (subject_ref)",
-    # Audited change of a subject's owner on demotion: tombstoned on the new side, then run by legacy.
+    # Audited change of a subject's owner on demotion: tombstoned on the new side, then run by legacy. `too_old`: legacy
+    # has nothing left to run it from, so neither side has acted, and a person must.
     """CREATE TABLE strangler.hand_back (
         subject_ref    text        NOT NULL,
         step         text        NOT NULL,
         pinned_epoch bigint      NOT NULL,
-        state        text        NOT NULL CHECK (state IN ('tombstoned', 'done')),
+        state        text        NOT NULL CHECK (state IN ('tombstoned', 'done', 'too_old')),
         actor        text        NOT NULL,
         reason       text        NOT NULL,
         at           timestamptz NOT NULL DEFAULT now(),

@@ -18,6 +18,7 @@ class Monolith:
     def __init__(self) -> None:
         self.url = ""
         self.orders: set[str] = set()
+        self.too_old: set[str] = set()
         self.asked: Counter[str] = Counter()
         self.runs: Counter[tuple[str, str]] = Counter()
         self.failures = 0
@@ -38,8 +39,8 @@ class Monolith:
             case ("POST", ["internal", "steps", step, "orders", order_ref]):
                 if seen.value("Authorization") != f"Bearer {TOKEN}":
                     return 401
-                if order_ref not in self.orders:
-                    return 404
+                if order_ref not in self.orders or order_ref in self.too_old:
+                    return 410 if order_ref in self.too_old else 404
                 self.runs[step, order_ref] += 1
                 return 200
         return 405

@@ -16,58 +16,18 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, RefusedError
-from strangler.hand_back import HandBack, count_unstarted, hand_back
-from strangler.moves import advance, rollback
-from strangler.ownership import Owner, Ownership
+from strangler.hand_back import count_unstarted
+from strangler.moves import advance
+from strangler.ownership import Owner
 from strangler.stages import Stage
 from strangler.step.claim import Claim, ClaimResult, claim
 from tests.integration.stages.conftest import pin
+from tests.integration.stages.handing_back import STEP, Environ, act, audit, owner, result, run, taken_over
 from tests.integration.stages.legacy import Monolith
 from tests.integration.stages.plan import plan
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-STEP = "notification"
-Environ = dict[str, str]
-
-
-def taken_over(connection: PsycopgConnection, orders: list[str], steps: tuple[str, ...] = (STEP,)) -> None:
-    """The steps at live, these orders pinned, then demoted to a ramp of 0."""
-    for step in steps:
-        for to, ramp_bp in ((Stage.SHADOW, None), (Stage.RAMP, 5_000), (Stage.LIVE, None)):
-            advance(connection, plan, step, to=to, ramp_bp=ramp_bp, actor="test", reason="take over")
-    for order_ref in orders:
-        pin(connection, order_ref)
-    for step in steps:
-        rollback(connection, plan, step, actor="test", reason="too slow")
-
-
-def run(environ: Mapping[str, str], step: str = STEP, timeout_s: float = 30.0) -> HandBack:
-    return hand_back(plan, environ, step, actor="test", reason="too slow", timeout_s=timeout_s)
-
-
-def act(dsn: str, order_ref: str) -> ClaimResult:
-    """The new side gets the order's event."""
-    with psycopg.connect(dsn, options="-c search_path=notification") as context:
-        (result,) = claim(context, STEP, [Claim(order_ref, 100, 4)])
-    return result
-
-
-def owner(connection: PsycopgConnection, order_ref: str, step: str = STEP) -> Owner:
-    row = connection.execute("SELECT owners FROM strangler.ownership WHERE subject_ref = %s", [order_ref]).fetchone()
-    assert row is not None
-    return Ownership.from_header(row[0]).of(step)
-
-
-def audit(connection: PsycopgConnection) -> list[tuple[str, str, int, str, str, str]]:
-    return connection.execute("""
-        SELECT subject_ref, step, pinned_epoch, state, actor, reason FROM strangler.hand_back
-        ORDER BY subject_ref, step""").fetchall()
-
-
-def result(**counts: int) -> HandBack:
-    zero = {"handed_back": 0, "started": 0, "not_committed": 0, "failed": 0, "elsewhere": 0}
-    return HandBack(STEP, Stage.RAMP, **{**zero, **counts})
 
 
 def test_unstarted_orders_return_and_started_ones_stay(
@@ -136,35 +96,6 @@ def test_many_orders_are_handed_back_page_by_page(
 
     assert monolith.runs == {(STEP, order_ref): 1 for order_ref in orders}
     assert count_unstarted(plan, environ, STEP) == 0
-
-
-def test_an_order_whose_request_is_under_way_is_waited_for(
-    connection: PsycopgConnection, monolith: Monolith, environ: Environ
-) -> None:
-    taken_over(connection, ["coming"])
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, environ)
-        wait_until(lambda: monolith.asked["coming"] > 1)
-        monolith.orders = {"coming"}
-
-        assert running.result(timeout=30) == result(handed_back=1)
-
-
-def test_an_order_that_never_commits_is_left_to_the_new_side(
-    connection: PsycopgConnection, monolith: Monolith, environ: Environ
-) -> None:
-    taken_over(connection, ["refused", "old", "coming"])
-    connection.execute("UPDATE strangler.ownership SET pinned_at = now() - interval '2 min' WHERE subject_ref = 'old'")
-    connection.execute("""
-        INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)
-        VALUES ('shop', 'k', '', 'refused', 'done', now(), now())""")
-
-    assert run(environ, timeout_s=3.0) == result(not_committed=3)
-
-    assert monolith.asked["coming"] > 2
-    assert (monolith.asked["refused"], monolith.asked["old"]) == (2, 2)
-    assert owner(connection, "refused") is Owner.NEW
-    assert act(environ["STRANGLER_DSN"], "refused") is ClaimResult.WON
 
 
 def test_a_legacy_that_fails_is_asked_again(
