@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import sessionmaker
 
+from legacy_app.order_events import OUTCOMES
 from legacy_app.pausing import MIDDLE
 from legacy_app.rest import Rest
-from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.vendors import PerThread
+from strangler.continuation.outcomes import StoreOutcomes
 from strangler.continuation.runner import Runner, RunnerSettings
 from strangler.errors import BadInput
 from strangler.service import Resumer, RunSettings
@@ -37,4 +40,4 @@ def _engine(dsn: str, connections: int) -> Engine:
     return create_engine(url, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args=options)
 
 
-resume = Resumer("resume", MIDDLE, handler=StoreOutcomes, worker=runner_of, group="legacy")
+resume = Resumer("resume", MIDDLE, handler=partial(StoreOutcomes, OUTCOMES), worker=runner_of, group="legacy")

@@ -1,31 +1,38 @@
 """Continuations: a subject that was committed as pending goes on exactly once, whoever finds its outcome first.
 
-A row waits for the last of the new side's steps in a run. Rows that are `done` and were never waited for keep an
-outcome for a hand-back, which may have to wait for an earlier step than the subject waits for now.
+A row waits for the last of the new side's steps in a run. Each outcome is kept in the row of its own step, waited for
+or not: who claims sees all of them, and a hand-back may wait for an earlier step than the subject waits for now.
 
 Lock order: the application locks its subject first, then calls `claim` or `wait_for`.
+What the application's side calls speaks through any connection that `outbox.append` takes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import LiteralString
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, LiteralString
 
-from outbox.connection import AnyConnection, PsycopgConnection, driver_connection
+from outbox.speaking import execute
 from strangler.step.intents import Json
 from strangler.step.pg_json import encode
+
+if TYPE_CHECKING:
+    from outbox.connection import PsycopgConnection
+    from outbox.speaking import AnyConnection
 
 CHANNEL = "strangler_continuation"
 START = "-"  # waits for nothing: the whole chain is still to run
 
 # An outcome that is known already (a hand-back waits for an earlier step) makes it ready at once.
 WAIT: LiteralString = """
-INSERT INTO strangler.continuation (subject_ref, waits_for, state, wait_until)
-VALUES (%(subject_ref)s, %(waits_for)s, %(state)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
+INSERT INTO strangler.continuation (subject_ref, waits_for, state, rest, carry, wait_until)
+VALUES (%(subject_ref)s, %(waits_for)s, %(state)s, %(rest)s::text[], %(carry)s::jsonb,
+        clock_timestamp() + make_interval(secs => %(wait_s)s))
 ON CONFLICT (subject_ref, waits_for) DO UPDATE
 SET state = CASE WHEN continuation.outcome IS NULL THEN excluded.state ELSE 'ready' END,
-    wait_until = excluded.wait_until, ended_at = NULL
+    rest = excluded.rest, carry = excluded.carry, wait_until = excluded.wait_until, ended_at = NULL
 RETURNING state"""
 
 # A refusal ends what the subject waits for, whichever step that is. Rows are locked in one order over the batch.
@@ -58,13 +65,20 @@ NOTIFY: LiteralString = (
     "SELECT pg_notify(%(channel)s, subject_ref) FROM unnest(%(subject_refs)s::text[]) AS woken (subject_ref)"
 )
 
-# The guard: of all who find it ready, one gets the row, and its transaction runs the rest.
+# The guard: of all who find it ready, one gets the row, and its transaction runs the rest. The row that was claimed
+# comes from the update, which sees it as it is: who had to wait for its lock sees the others as they were before.
+# JSON as text: an application may read jsonb in its own way.
 CLAIM: LiteralString = """
-UPDATE strangler.continuation SET state = 'done', ended_at = now()
-WHERE subject_ref = %(subject_ref)s AND state = 'ready'
-RETURNING waits_for, outcome"""
+WITH claimed AS (
+    UPDATE strangler.continuation SET state = 'done', ended_at = now()
+    WHERE subject_ref = %(subject_ref)s AND state = 'ready'
+    RETURNING waits_for, rest, carry, outcome)
+SELECT waits_for, rest, carry::text, outcome::text,
+       (SELECT jsonb_agg(kept.outcome)::text FROM strangler.continuation AS kept
+        WHERE kept.subject_ref = %(subject_ref)s AND kept.outcome IS NOT NULL)
+FROM claimed"""
 
-READY: LiteralString = "SELECT FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'ready'"
+READY: LiteralString = "SELECT 1 FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'ready'"
 
 # A row that is locked is having its outcome stored, by a process that may be slow: the client's answer does not wait
 # for that commit, the row's `wait_until` ends by itself.
@@ -89,7 +103,8 @@ WAITING: LiteralString = """
 SELECT waits_for FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'waiting' FOR UPDATE"""
 
 FORGET: LiteralString = """
-DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s"""
+DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s
+RETURNING rest, carry::text"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +119,28 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A claimed one: every step up to `waits_for` is done, unless `refusal` says which one refused the subject."""
+    """A claimed one. `refusal`: which step refused the subject, if one did. `outcomes`: what is known, by step.
+
+    `rest` and `carry` are as `wait_for` was given them: the steps that were still to run, and what they need to know.
+    """
 
     waits_for: str
     refusal: StepOutcome | None
+    outcomes: Mapping[str, StepOutcome] = field(default_factory=dict)
+    rest: Sequence[str] = ()
+    carry: Mapping[str, Json] = field(default_factory=dict)
 
 
-def wait_for(connection: AnyConnection, subject_ref: str, step: str, *, wait_s: float, ready: bool = False) -> bool:
+def wait_for(
+    connection: AnyConnection,
+    subject_ref: str,
+    step: str,
+    *,
+    wait_s: float,
+    ready: bool = False,
+    rest: Sequence[str] = (),
+    carry: Mapping[str, Json] | None = None,
+) -> bool:
     """Make the subject wait for the step, in the caller's transaction; True when it need not wait.
 
     For `wait_s` seconds the request that waits goes first; then any runner may take it.
@@ -119,12 +149,55 @@ def wait_for(connection: AnyConnection, subject_ref: str, step: str, *, wait_s: 
         "subject_ref": subject_ref,
         "waits_for": step,
         "state": "ready" if ready else "waiting",
+        "rest": list(rest),
+        "carry": encode(dict(carry or {})),
         "wait_s": wait_s,
     }
-    (state,) = driver_connection(connection).execute(WAIT, parameters).fetchone() or ("waiting",)
+    ((state,),) = execute(connection, WAIT, parameters)
     if state == "ready":
         wake(connection, [subject_ref])
     return bool(state == "ready")
+
+
+def wake(connection: AnyConnection, subject_refs: Sequence[str]) -> None:
+    """Say at the commit that these subjects may go on."""
+    execute(connection, NOTIFY, {"channel": CHANNEL, "subject_refs": list(subject_refs)}, joins=False)
+
+
+def claim(connection: AnyConnection, subject_ref: str) -> Continuation | None:
+    """Take the subject's continuation, in the transaction that runs the rest; None when there is none to take."""
+    rows = execute(connection, CLAIM, {"subject_ref": subject_ref})
+    if not rows:
+        return None
+    ((waits_for, rest, carry, outcome, kept),) = rows
+    ended = None if outcome is None else _read(subject_ref, json.loads(outcome))
+    known = {one.step: one for one in (_read(subject_ref, stored) for stored in json.loads(kept or "[]"))}
+    if ended is not None:
+        known[ended.step] = ended
+    refusal = ended if ended is not None and ended.refused else None
+    return Continuation(waits_for, refusal, known, tuple(rest), json.loads(carry))
+
+
+def is_ready(connection: AnyConnection, subject_ref: str) -> bool:
+    """Whether there was something to claim just now; locks nothing."""
+    return bool(execute(connection, READY, {"subject_ref": subject_ref}, joins=False))
+
+
+def give_up(connection: AnyConnection, subject_ref: str) -> None:
+    """Nobody waits any longer: whoever finds it ready may take it. Waits for nobody."""
+    execute(connection, GIVE_UP, {"subject_ref": subject_ref}, joins=False)
+
+
+def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
+    """The step that the subject waits for, locked; None when it does not wait, or is ready."""
+    rows = execute(connection, WAITING, {"subject_ref": subject_ref})
+    return str(rows[0][0]) if rows else None
+
+
+def wait_instead(connection: AnyConnection, subject_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
+    """A hand-back: wait for an earlier `step` than `waits_for`. `ready`: there is nothing to wait for."""
+    for rest, carry in execute(connection, FORGET, {"subject_ref": subject_ref, "waits_for": waits_for}):
+        wait_for(connection, subject_ref, step, wait_s=0.0, ready=ready, rest=rest, carry=json.loads(carry))
 
 
 def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int:
@@ -148,35 +221,8 @@ def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int
     return len(ready)
 
 
-def wake(connection: AnyConnection, subject_refs: Sequence[str]) -> None:
-    """Say at the commit that these subjects may go on."""
-    driver_connection(connection).execute(NOTIFY, {"channel": CHANNEL, "subject_refs": list(subject_refs)})
-
-
-def claim(connection: AnyConnection, subject_ref: str) -> Continuation | None:
-    """Take the subject's continuation, in the transaction that runs the rest; None when there is none to take."""
-    row = driver_connection(connection).execute(CLAIM, {"subject_ref": subject_ref}).fetchone()
-    if row is None:
-        return None
-    waits_for, outcome = row
-    refused = outcome is not None and outcome["refused"]
-    return Continuation(
-        waits_for, StepOutcome(subject_ref, outcome["step"], True, outcome["detail"]) if refused else None
-    )
-
-
-def is_ready(connection: AnyConnection, subject_ref: str) -> bool:
-    """Whether there was something to claim just now; locks nothing."""
-    return driver_connection(connection).execute(READY, {"subject_ref": subject_ref}).fetchone() is not None
-
-
-def give_up(connection: AnyConnection, subject_ref: str) -> None:
-    """Nobody waits any longer: whoever finds it ready may take it. Waits for nobody."""
-    driver_connection(connection).execute(GIVE_UP, {"subject_ref": subject_ref})
-
-
 def due(connection: PsycopgConnection, limit: int) -> list[str]:
-    """Orders that are ready, due, and that no request waits for."""
+    """Subjects that are ready, due, and that no request waits for."""
     return [subject_ref for (subject_ref,) in connection.execute(DUE, {"limit": limit})]
 
 
@@ -186,17 +232,9 @@ def postpone(connection: PsycopgConnection, subject_ref: str, *, base_s: float, 
     connection.execute(POSTPONE, parameters)
 
 
-def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
-    """The step that the subject waits for, locked; None when it does not wait, or is ready."""
-    row = driver_connection(connection).execute(WAITING, {"subject_ref": subject_ref}).fetchone()
-    return str(row[0]) if row else None
-
-
-def wait_instead(connection: AnyConnection, subject_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
-    """A hand-back: wait for an earlier `step` than `waits_for`. `ready`: there is nothing to wait for."""
-    driver_connection(connection).execute(FORGET, {"subject_ref": subject_ref, "waits_for": waits_for})
-    wait_for(connection, subject_ref, step, wait_s=0.0, ready=ready)
-
-
 def _stored(outcome: StepOutcome) -> Mapping[str, Json]:
     return {"step": outcome.step, "refused": outcome.refused, "detail": dict(outcome.detail)}
+
+
+def _read(subject_ref: str, stored: Mapping[str, Json]) -> StepOutcome:
+    return StepOutcome(subject_ref, stored["step"], stored["refused"], stored["detail"])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from outbox.connection import PsycopgConnection
 from strangler.continuation.table import CHANNEL
+
+if TYPE_CHECKING:
+    from outbox.speaking import DriverConnection
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +25,12 @@ LOOK_UP_S = 1.0
 class Wakeups:
     """`wait` from any thread. The listening thread starts with the first wait in a process, also after a fork.
 
+    `connect` opens a connection of psycopg or psycopg2 for that thread alone.
     A wake-up is a hint: whoever is woken looks for himself. After a lost connection all are woken once, because
     nobody knows what was missed.
     """
 
-    def __init__(self, connect: Callable[[], PsycopgConnection]) -> None:
+    def __init__(self, connect: Callable[[], DriverConnection]) -> None:
         self._connect = connect
         self._lock = threading.Lock()
         self._waiting: dict[str, threading.Event] = {}
@@ -63,14 +65,15 @@ class Wakeups:
         while not self._stopping.is_set():
             try:
                 with contextlib.closing(self._connect()) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
+                    connection.autocommit = True
+                    connection.cursor().execute(f"LISTEN {CHANNEL}")
                     self._wake_all()
                     while not self._stopping.is_set():
-                        for notify in connection.notifies(timeout=LOOK_UP_S):
-                            self._wake(notify.payload)
-            except psycopg.Error as error:
+                        for subject_ref in _heard(connection):
+                            self._wake(subject_ref)
+            except Exception as error:  # noqa: BLE001 - the thread's edge; either driver's, or the application's own way in
                 logger.warning("wakeups_lost", extra={"error": type(error).__name__})
-                time.sleep(REST_S)  # waiting requests have their own deadline
+                self._stopping.wait(REST_S)  # waiting requests have their own deadline
 
     def _wake(self, subject_ref: str) -> None:
         with self._lock:
@@ -86,3 +89,14 @@ class Wakeups:
         with self._lock:
             for event in self._waiting.values():
                 event.set()
+
+
+def _heard(connection: Any) -> Iterator[str]:
+    """What is heard within LOOK_UP_S."""
+    if callable(connection.notifies):  # psycopg 3
+        for notify in connection.notifies(timeout=LOOK_UP_S):
+            yield notify.payload
+    elif select.select([connection], [], [], LOOK_UP_S)[0]:
+        connection.poll()
+        while connection.notifies:
+            yield connection.notifies.pop(0).payload

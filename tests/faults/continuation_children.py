@@ -20,12 +20,13 @@ from sqlalchemy.orm import sessionmaker
 
 from legacy_app.app import create_app
 from legacy_app.models import make_engine
+from legacy_app.order_events import OUTCOMES
 from legacy_app.rest import Rest
-from legacy_app.resume.outcomes import StoreOutcomes
 from legacy_app.resume.vendors import PerThread
 from outbox import Event
 from outbox.event import ReceivedEvent
 from outbox.fault_points import FaultPoints
+from strangler.continuation.outcomes import StoreOutcomes
 from strangler.continuation.runner import Runner, RunnerSettings
 
 QUICK = RunnerSettings(threads=2, poll_s=0.02, backoff_base_s=0.02, backoff_cap_s=0.2)
@@ -79,7 +80,7 @@ def resumer(dsn: str, vendors_url: str, seed: int) -> int:
         rng=random.Random(seed),
     )
     threading.Thread(target=runner.run, daemon=True).start()
-    handler, rested = StoreOutcomes(fault_points), threading.Event()
+    handler, rested = StoreOutcomes(OUTCOMES, fault_points), threading.Event()
     with psycopg.connect(dsn) as connection:
         while True:
             rows = connection.execute(TAKE).fetchall()

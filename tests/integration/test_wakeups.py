@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import psycopg2
 import pytest
 
 from outbox.connection import PsycopgConnection
@@ -23,9 +24,9 @@ def connection(database: str) -> Iterator[PsycopgConnection]:
         yield opened
 
 
-@pytest.fixture
-def wakeups(database: str) -> Iterator[Wakeups]:
-    opened = Wakeups(lambda: psycopg.connect(database, autocommit=True, application_name=NAME))
+@pytest.fixture(params=[psycopg, psycopg2], ids=["psycopg", "psycopg2"])
+def wakeups(request: pytest.FixtureRequest, database: str) -> Iterator[Wakeups]:
+    opened = Wakeups(lambda: request.param.connect(database, application_name=NAME))
     yield opened
     opened.close()
 
