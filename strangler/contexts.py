@@ -10,6 +10,8 @@ from outbox.policy import Policy
 from strangler.errors import BadPlan
 from strangler.facts import FactReader
 
+RESUME = "resume"  # the schema and group of what goes on with an application's subjects
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

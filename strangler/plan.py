@@ -12,7 +12,7 @@ from typing import Self
 
 from outbox.event import Event
 from strangler.choreography.graph import Choreography
-from strangler.contexts import Context, Declared, Named, context_of, declared, name_of
+from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
 from strangler.facts import FactReader, LedgerReader
 from strangler.routes import Callers, Route, route_problems
@@ -113,7 +113,8 @@ class Plan:
 
     `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
-    for any more. Services that name no topics read the subject's.
+    for any more: what makes the application, as `package.module:create_app`; `strangler run resume` runs it.
+    Services that name no topics read the subject's.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
@@ -180,13 +181,22 @@ class Plan:
     def runs(self) -> Mapping[str, Declared | str]:
         """What `strangler run` runs, by name: the services, then the resumer. Loads nothing."""
         steps = {step.name: step.service for step in self.steps if step.service is not None}
-        resumer = {} if self.resumer is None else {name_of(self.resumer): self.resumer}
+        resumer = {} if self.resumer is None else {self._resumer_name: self.resumer}
         named = {**steps, **self.projections}
         return {name: one for name, one in named.items() if not isinstance(one, Context)} | resumer
 
     def resumer_context(self) -> Mapping[str, Context]:
-        """By its name, what the resumer reads; empty where there is none."""
-        return {} if self.resumer is None else {name_of(self.resumer): context_of(self.resumer, self.subject.name)}
+        """By its name, what the resumer reads; empty where there is none. Loads services, makes no application."""
+        if self.resumer is None:
+            return {}
+        found = imported(self.resumer, "resumer") if isinstance(self.resumer, str) else self.resumer
+        awaited = tuple(step.name for step in self.steps if step.awaited)
+        context = found.context(self.subject.name) if isinstance(found, Declared) else Context(RESUME, RESUME, awaited)
+        return {self._resumer_name: context}
+
+    @property
+    def _resumer_name(self) -> str:
+        return RESUME if self.resumer is None or isinstance(self.resumer, str) else self.resumer.name
 
 
 def load_plan(path: Path) -> Plan:

@@ -6,12 +6,12 @@ import argparse
 from typing import assert_never
 
 from strangler.cli.common import Invocation
-from strangler.contexts import declared
+from strangler.contexts import RESUME, declared
 from strangler.errors import BadInput, BadPlan
 from strangler.plan import Plan
 from strangler.schema import behind_of, targets_of, upgrade_all
 from strangler.service.declaration import Service
-from strangler.service.resumer import Resumer, resume
+from strangler.service.resumer import Resumer, resume, resumer_of
 from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 
@@ -20,6 +20,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb."""
     parser = subparsers.add_parser("run", help="run a service until SIGTERM; prints `ready NAME`")
     parser.add_argument("name", metavar="NAME", help="a service of the plan, or its resumer")
+    parser.add_argument(
+        "--app", metavar="REFERENCE", default=None, help="with resume: what makes the application, package.module:name"
+    )
     parser.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition (default 8)")
     parser.add_argument("--migrate", action="store_true", help="bring its tables up to date first")
     parser.set_defaults(run=run_named)
@@ -29,7 +32,7 @@ def run_named(invocation: Invocation) -> int:
     """Loads that service alone: the others may be installed elsewhere."""
     plan, arguments = invocation.plan(services=False), invocation.args
     settings = RunSettings.from_environ(invocation.environ, lanes=arguments.lanes)
-    found = runnable(plan, arguments.name)
+    found = runnable(plan, arguments.name, app=arguments.app)
     if arguments.migrate:
         with invocation.connect() as connection:
             upgrade_all(connection, behind_of(connection, targets_of(found)))
@@ -43,11 +46,17 @@ def run_named(invocation: Invocation) -> int:
     return 0
 
 
-def runnable(plan: Plan, name: str) -> Service | Resumer:
-    """What the plan runs under that name; `BadInput` lists what it does."""
+def runnable(plan: Plan, name: str, *, app: str | None = None) -> Service | Resumer:
+    """What the plan runs under that name; `BadInput` lists what it does. `app`: instead of the plan's resumer."""
+    if app is not None:
+        if name != RESUME:
+            raise BadInput(f"--app makes a resumer, {name!r} is none; say `strangler run {RESUME} --app {app}`")
+        return resumer_of(app)
     named = plan.runs().get(name)
     if named is None:
         raise BadInput(f"plan {plan.name!r} runs no {name!r}; it runs {', '.join(plan.runs()) or 'nothing'}")
+    if named is plan.resumer and isinstance(named, str):
+        return resumer_of(named)
     found = declared(named)
     if not isinstance(found, Service | Resumer):
         raise BadPlan(f"{name!r} is a {type(found).__name__}, which nothing here runs; make it a Service or a Resumer")

@@ -1,16 +1,23 @@
-"""`Resumer`: who goes on with subjects whose request has given up waiting, declared as a service is."""
+"""`Resumer`: who goes on with subjects whose request has given up waiting, made from the application itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 from outbox.consumer import Handler, RuntimeSettings
 from outbox.fault_points import FaultPoints
 from outbox.schema.parts import CONSUMER
-from strangler.contexts import Context
+from strangler.contexts import RESUME, Context, imported
+from strangler.continuation.outcomes import StoreOutcomes
+from strangler.continuation.runner import Runner
+from strangler.errors import BadPlan
 from strangler.service.runner import Consuming, Worker, consume
 from strangler.service.settings import RunSettings
+
+EXTENSION = "strangler"  # under that name Flask keeps what `init_app` was called on
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +62,52 @@ def resume(resumer: Resumer, settings: RunSettings) -> None:
     )
     worker = resumer.worker(settings)
     consume(consuming, settings, lambda _observe: worker)
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What goes on with the subjects of an application: its `Strangled`. From any thread."""
+
+    def tells(self) -> Mapping[str, tuple[str, str]]:
+        """By step of the middle, the types of the events of its outcome; `BadInput` where one has no way on."""
+        ...
+
+    def go_on(self, subject_ref: str) -> object:
+        """Run the rest of its chain, and commit."""
+        ...
+
+
+def resumer_of(reference: str) -> Resumer:
+    """The resumer of the application that `package.module:create_app` makes, or that the name is.
+
+    The outcomes' topics and types come from its `awaited`, the rest from its `after` and `refused`. `BadPlan` says
+    what is wrong with the reference, or with what it made.
+    """
+    found = imported(reference, "resumer")
+    if isinstance(found, Resumer):
+        return found
+    application = _resumable(reference, found)
+    tells = application.tells()
+    if not tells:
+        raise BadPlan(f"application {reference!r} waits for no step; decorate one with @strangled.awaited")
+
+    def runner(settings: RunSettings) -> Worker:
+        return Runner(connect=lambda: settings.connect(RESUME, autocommit=True), rest=application.go_on)
+
+    return Resumer(RESUME, tuple(tells), handler=partial(StoreOutcomes, tells), worker=runner)
+
+
+def _resumable(reference: str, found: object) -> Resumable:
+    made = found
+    if callable(found) and not isinstance(found, Resumable) and not hasattr(found, "extensions"):
+        try:
+            made = found()
+        except Exception as error:
+            raise BadPlan(f"application {reference!r} cannot be made: {type(error).__name__}: {error}") from error
+    kept = getattr(made, "extensions", {}).get(EXTENSION, made)
+    if not isinstance(kept, Resumable):
+        raise BadPlan(
+            f"application {reference!r} is a {type(made).__name__} that nothing goes on with; "
+            "call `strangled.init_app` in it, or name its Strangled"
+        )
+    return kept
