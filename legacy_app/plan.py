@@ -9,7 +9,13 @@ from strangler.plan import Check, Plan, Process, Route, Step, Subject
 
 plan = Plan(
     name="shop",
-    subject=Subject("order", read=oracle.orders, caller="anonymous"),
+    subject=Subject(
+        "order",
+        read=oracle.orders,
+        path="/orders/{ref}",
+        hand_back_path="/internal/steps/{step}/orders/{ref}",
+        caller="anonymous",
+    ),
     steps=(
         Step(
             "new_services.fraud.service:fraud",

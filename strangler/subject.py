@@ -12,11 +12,14 @@ from psycopg.rows import class_row
 from outbox.connection import PsycopgConnection
 from strangler.facts import SubjectFacts
 from strangler.ownership import Ownership
-from strangler.routes import Callers, path_template_problems
+from strangler.routes import INTERNAL_PREFIX, Callers, path_template_problems
 
 SubjectReader = Callable[[PsycopgConnection], Iterable[SubjectFacts]]
 """All subjects as the legacy database has them, each once, in any order."""
 
+LOOK_UP_PATH = INTERNAL_PREFIX + "subjects/{ref}"
+HAND_BACK_PATH = INTERNAL_PREFIX + "steps/{step}/subjects/{ref}"
+STATUS_PATH = "/strangler/status/{ref}"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -33,7 +36,9 @@ class Subject:
     Columns are names, the two expressions are SQL of the plan's author. `read` is a function instead of a table.
 
     `path` answers a GET of one by its reference: a request whose answer was lost is resolved by it. `hand_back_path`
-    takes a POST that runs a legacy step for one that was handed back.
+    takes a POST that runs a legacy step for one that was handed back. By default both are the toolkit's own routes in
+    the monolith, which need the internal token, and which no client reaches through the facade. `status_path` tells a
+    client what has become of one, by default `path` where that is the application's own.
     `caller` identifies who sends an Idempotency-Key, on all routes without a `caller` of their own:
     `"header:NAME"`, `"cookie:NAME"`, a function of the request's headers (a mapping, names in any letter case,
     repeated fields joined by ", ") that returns the caller's name or None, `"anonymous"`, or several of these; all
@@ -42,7 +47,7 @@ class Subject:
     returns the account: beside the name that it returns, an Authorization header does not count.
 
     >>> Subject("booking", table="public.bookings").path
-    '/bookings/{ref}'
+    '/internal/strangler/subjects/{ref}'
     """
 
     name: str
@@ -57,14 +62,19 @@ class Subject:
     plural: str = ""
     path: str = ""
     hand_back_path: str = ""
+    status_path: str = ""
     caller: Callers | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plural", self.plural or f"{self.name}s")
-        object.__setattr__(self, "path", self.path or f"/{self.plural}/{{ref}}")
-        object.__setattr__(
-            self, "hand_back_path", self.hand_back_path or f"/internal/steps/{{step}}/{self.plural}/{{ref}}"
-        )
+        object.__setattr__(self, "status_path", self.status_path or self.path or STATUS_PATH)
+        object.__setattr__(self, "path", self.path or LOOK_UP_PATH)
+        object.__setattr__(self, "hand_back_path", self.hand_back_path or HAND_BACK_PATH)
+
+    @property
+    def internal_look_up(self) -> bool:
+        """Whether a look-up needs the internal token."""
+        return self.path.startswith(INTERNAL_PREFIX)
 
     def words(self, text: str) -> str:
         """A sentence of the toolkit with this subject's name in it.
@@ -94,6 +104,7 @@ def subject_problems(subject: Subject) -> Iterable[str]:
         found = "both a table and" if subject.table else "neither a table nor"
         yield f"subject {subject.name!r} has {found} a reader; give one"
     yield from path_template_problems("the subject's path", subject.path, "ref")
+    yield from path_template_problems("the subject's status_path", subject.status_path, "ref")
     yield from path_template_problems("the subject's hand_back_path", subject.hand_back_path, "step", "ref")
 
 

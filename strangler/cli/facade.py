@@ -30,7 +30,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(invocation: Invocation) -> int:
     """Does not return before it is told to stop."""
-    plan, settings = invocation.plan(services=False), _settings(invocation)
+    plan = invocation.plan(services=False)
+    settings = _settings(invocation)
+    if plan.subject.internal_look_up and settings.internal_token is None:
+        raise BadInput(
+            "STRANGLER_INTERNAL_TOKEN must be set: lost answers are looked up at the toolkit's own route in the "
+            "application; set the application's, or give Subject(path=...) a route of its own"
+        )
     _check(settings)
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
@@ -56,6 +62,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         threads=args.threads,
         read_timeout_s=args.read_timeout_s,
         body_limit_bytes=args.body_limit_bytes,
+        internal_token=invocation.settings.internal_token,
     )
 
 

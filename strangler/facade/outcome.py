@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown
 from strangler.facade import claims
+from strangler.facade.caller import AUTHORIZATION
 from strangler.facade.claims import Held
 from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent, TooSlow
@@ -49,11 +50,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream)."""
+    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream).
+
+    `subject_path` is where a subject is looked up, with `token` where that is a route of the toolkit's own;
+    `status_path` where a client is sent that has to wait.
+    """
 
     subject_path: str
+    status_path: str
     answer_bytes: int
     answer_within_s: float
+    token: str | None = field(default=None, repr=False)
 
 
 class Outcomes:
@@ -136,11 +143,13 @@ class Outcomes:
 
         Created, unless the application says (Strangler-Creation-Status) that it still decides, or has refused.
         """
-        target = self._bounds.subject_path.format(ref=quote(attempt.claim.subject_ref, safe=""))
+        ref = quote(attempt.claim.subject_ref, safe="")
+        asked = to_look_up(attempt.sent.headers, attempt.caller_fields)
+        if self._bounds.token is not None:
+            asked = [field for field in asked if field[0].lower() != AUTHORIZATION]
+            asked.append(("Authorization", f"Bearer {self._bounds.token}"))
         try:
-            exchange = self._upstream.exchange(
-                Outgoing("GET", target, to_look_up(attempt.sent.headers, attempt.caller_fields))
-            )
+            exchange = self._upstream.exchange(Outgoing("GET", self._bounds.subject_path.format(ref=ref), asked))
             with closing(exchange):
                 body, whole = self.read(iter(exchange))
         except (NotSent, Broke) as error:
@@ -153,7 +162,7 @@ class Outcomes:
             logger.warning("look_up_failed", extra={"reason": f"{CREATION_STATUS_HEADER} is not 201, 202 or 4xx"})
             return None
         kept = [field for field in to_client(exchange.headers) if field[0].lower() != CREATION_STATUS_HEADER.lower()]
-        place = [("Location", target)] if status is HTTPStatus.ACCEPTED else []
+        place = [("Location", self._bounds.status_path.format(ref=ref))] if status is HTTPStatus.ACCEPTED else []
         return FirstAnswer(status, status.phrase, [*kept, *place], body)
 
     def _quietly(self, event: str, work: Callable[[PsycopgConnection], None]) -> None:

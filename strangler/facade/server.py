@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from outbox.fault_points import FaultPoints
@@ -18,13 +18,17 @@ from strangler.facade.upstream import Upstream, UpstreamSettings
 from strangler.http_server import RawRequest, serve
 from strangler.ownership import reference_header
 from strangler.plan import Plan
+from strangler.routes import INTERNAL_PREFIX
 
 LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the subject up
 
 
 @dataclass(frozen=True, slots=True)
 class FacadeSettings:
-    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client."""
+    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client.
+
+    `internal_token` opens the toolkit's own routes in the application.
+    """
 
     dsn: str
     upstream: str
@@ -36,6 +40,7 @@ class FacadeSettings:
     client_timeout_s: float = 30.0
     body_limit_bytes: int = 1024 * 1024
     database_connections: int = 8
+    internal_token: str | None = field(default=None, repr=False)
 
 
 class RawHeaders(threading.local):
@@ -72,7 +77,13 @@ def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, ra
         UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
     )
     database = Database(settings.dsn, size=settings.database_connections)
-    bounds = Bounds(plan.subject.path, answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
+    bounds = Bounds(
+        plan.subject.path,
+        plan.subject.status_path,
+        answer_bytes=settings.body_limit_bytes,
+        answer_within_s=settings.read_timeout_s,
+        token=settings.internal_token if plan.subject.internal_look_up else None,
+    )
     claim_settings = ClaimSettings(
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
         reference_header=reference_header(plan.subject.name),
@@ -81,7 +92,7 @@ def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, ra
         body_limit_bytes=settings.body_limit_bytes,
     )
     owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points)
-    targets = Targets(plan.routes, internal=[plan.subject.hand_back_path])
+    targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
     facade = Facade(targets, owned, upstream, database, lambda: raw.fields)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

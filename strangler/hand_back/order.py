@@ -69,8 +69,12 @@ class Legacy:
 
     def has(self, subject_ref: str) -> bool:
         """`RequestException` when it does not say."""
-        path = self.plan.subject.path.format(ref=quote(subject_ref, safe=""))
-        with self.session.get(self.url + path, timeout=HTTP_TIMEOUT_S, allow_redirects=False) as answer:
+        subject = self.plan.subject
+        path = subject.path.format(ref=quote(subject_ref, safe=""))
+        headers = self._token() if subject.internal_look_up else {}
+        with self.session.get(
+            self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False
+        ) as answer:
             if answer.status_code not in (200, 404):
                 raise requests.HTTPError(f"{answer.status_code} instead of 200 or 404")
             return answer.status_code == 200
@@ -78,13 +82,15 @@ class Legacy:
     def run(self, step: str, subject_ref: str) -> bool:
         """False: too old, nothing is left to run it from. `RequestException` unless it says that the step has run."""
         path = self.plan.subject.hand_back_path.format(step=step, ref=quote(subject_ref, safe=""))
-        headers = {"Authorization": f"Bearer {self.token}"}
         with self.session.post(
-            self.url + path, headers=headers, timeout=HTTP_TIMEOUT_S, allow_redirects=False
+            self.url + path, headers=self._token(), timeout=HTTP_TIMEOUT_S, allow_redirects=False
         ) as answer:
             if answer.status_code not in (200, TOO_OLD):
                 raise requests.HTTPError(f"{answer.status_code} instead of 200")
             return answer.status_code == 200
+
+    def _token(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 @dataclass(frozen=True, slots=True)

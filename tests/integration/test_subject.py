@@ -38,7 +38,13 @@ def test_every_row_is_a_subject_with_its_version_and_owners(database: str) -> No
 
 def test_a_name_makes_the_default_paths() -> None:
     subject = Subject("gift-card", table="cards", caller="anonymous")
-    assert (subject.path, subject.hand_back_path) == ("/gift-cards/{ref}", "/internal/steps/{step}/gift-cards/{ref}")
+    assert (subject.path, subject.hand_back_path, subject.status_path) == (
+        "/internal/strangler/subjects/{ref}",
+        "/internal/strangler/steps/{step}/subjects/{ref}",
+        "/strangler/status/{ref}",
+    )
+    own = Subject("gift-card", table="cards", path="/gift-cards/{ref}", caller="anonymous")
+    assert (own.status_path, own.internal_look_up) == ("/gift-cards/{ref}", False)
     assert Plan("p", subject, (Step("mail"),), (Route("POST /cards", creates="gift-card"),))
 
 

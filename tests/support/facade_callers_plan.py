@@ -16,7 +16,7 @@ def account(headers: Mapping[str, str]) -> str | None:
 
 plan = Plan(
     name="callers",
-    subject=Subject("order", read=no_orders, caller=("header:X-Api-Key", "cookie:session")),
+    subject=Subject("order", read=no_orders, path="/orders/{ref}", caller=("header:X-Api-Key", "cookie:session")),
     steps=(Step("payment"),),
     routes=(
         Route("POST /orders", creates="order"),

@@ -14,7 +14,13 @@ def no_orders(_connection: PsycopgConnection) -> Iterable[SubjectFacts]:
 
 plan = Plan(
     name="facade",
-    subject=Subject("order", read=no_orders, caller="anonymous"),
+    subject=Subject(
+        "order",
+        read=no_orders,
+        path="/orders/{ref}",
+        hand_back_path="/internal/steps/{step}/orders/{ref}",
+        caller="anonymous",
+    ),
     steps=(Step("payment"), Step("notification")),
     routes=(
         Route("POST /orders", creates="order", key="required"),

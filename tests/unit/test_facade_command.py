@@ -9,10 +9,12 @@ import pytest
 
 from strangler.cli import main
 
+SUPPORT = Path(__file__).parents[1] / "support"
+INTERNAL = str(SUPPORT / "facade_internal_plan.py")
 GOOD = {
     "STRANGLER_DSN": "postgresql://postgres@127.0.0.1:1/x",
     "LEGACY_URL": "http://127.0.0.1:1",
-    "STRANGLER_PLAN": str(Path(__file__).parents[1] / "support" / "facade_plan.py"),
+    "STRANGLER_PLAN": str(SUPPORT / "facade_plan.py"),
 }
 
 
@@ -30,6 +32,7 @@ GOOD = {
         ({}, ["--threads", "0"], "--threads"),
         ({}, ["--read-timeout-s", "-1"], "--read-timeout-s"),
         ({"STRANGLER_PLAN": "nowhere.py"}, [], "nowhere.py"),
+        ({"STRANGLER_PLAN": INTERNAL, "STRANGLER_INTERNAL_TOKEN": ""}, [], "STRANGLER_INTERNAL_TOKEN must be set"),
     ],
 )
 def test_a_bad_setting_is_named_and_ends_with_2(

@@ -48,9 +48,19 @@ def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade
     started: list[Running] = []
 
     def start(
-        *flags: str, stop_at: str = "", dsn: str = dsn, upstream: str = shared_app.url, plan: Path = PLAN
+        *flags: str,
+        stop_at: str = "",
+        dsn: str = dsn,
+        upstream: str = shared_app.url,
+        plan: Path = PLAN,
+        token: str = "",
     ) -> Running:
-        env = {"STRANGLER_DSN": dsn, "LEGACY_URL": upstream, "STRANGLER_PLAN": str(plan)}
+        env = {
+            "STRANGLER_INTERNAL_TOKEN": token,
+            "STRANGLER_DSN": dsn,
+            "LEGACY_URL": upstream,
+            "STRANGLER_PLAN": str(plan),
+        }
         port = stack.take_port()
         running = stack.spawn(
             f"facade-{port}",

@@ -33,12 +33,12 @@ class Monolith:
             self.failures -= 1
             return 500
         match (seen.method, seen.target.strip("/").split("/")):
-            case ("GET", ["orders", order_ref]):
+            case _ if seen.value("Authorization") != f"Bearer {TOKEN}":
+                return 401
+            case ("GET", ["internal", "strangler", "subjects", order_ref]):
                 self.asked[order_ref] += 1
                 return 200 if order_ref in self.orders else 404
-            case ("POST", ["internal", "steps", step, "orders", order_ref]):
-                if seen.value("Authorization") != f"Bearer {TOKEN}":
-                    return 401
+            case ("POST", ["internal", "strangler", "steps", step, "subjects", order_ref]):
                 if order_ref not in self.orders or order_ref in self.too_old:
                     return 410 if order_ref in self.too_old else 404
                 self.runs[step, order_ref] += 1
