@@ -1,0 +1,64 @@
+"""The chain of an application: its steps of the middle, the request that waits for them, whoever goes on with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from outbox.fault_points import FaultPoints
+from strangler.continuation.wakeups import Wakeups
+from strangler.seam.await_outcome import Waiting
+from strangler.seam.middle import Middle
+from strangler.seam.rest import Rest
+from strangler.seam.walk import Application, Ended
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from outbox.speaking import DriverConnection
+
+
+@dataclass
+class Chain:
+    """`listen` opens the connection that wake-ups are heard on. Safe across threads and forks."""
+
+    application: Application
+    listen: Callable[[], DriverConnection]
+    middle: Middle = field(default_factory=Middle)
+
+    def run(self, session: Session, subject: Any, functions: Sequence[object], *, wait_s: float) -> Ended:
+        """COMMITS. As far as the chain comes within `wait_s`; `BadInput` for one that could not be gone on with."""
+        names = self.middle.names(functions)
+        subject_ref = self.application.reference_of(subject)
+        ended = self._rest.begin(session, subject, names, wait_s=wait_s)
+        if not ended.waits:
+            return ended
+        return self._waiting.finish(session, subject_ref, wait_s) or ended
+
+    def go_on(self, session: Session, subject_ref: str) -> Ended | None:
+        """COMMITS. What is left of a subject that nobody waits for; None where there is nothing to take."""
+        self.middle.check()
+        return self._rest.run(session, subject_ref, wait_s=0.0)
+
+    def close(self) -> None:
+        """End the thread that hears wake-ups, within about a second; a request that waits then looks by itself."""
+        self._wakeups.close()
+
+    @cached_property
+    def _fault_points(self) -> FaultPoints:
+        return FaultPoints.from_environ(os.environ)
+
+    @cached_property
+    def _rest(self) -> Rest:
+        return Rest(self.application, self.middle, self._fault_points)
+
+    @cached_property
+    def _wakeups(self) -> Wakeups:
+        return Wakeups(self.listen)
+
+    @cached_property
+    def _waiting(self) -> Waiting:
+        return Waiting(self._rest, self._wakeups, self._fault_points)
