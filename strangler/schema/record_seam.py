@@ -27,7 +27,7 @@ BEGIN
                intents = coalesce(some_intents::jsonb, intents)
         WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call AND state = 'begun'
         RETURNING call INTO recorded_call;
-    ELSE
+    ELSIF a_state = 'begun' THEN  -- what joins the subject's transaction is seen by nobody until it is done
         UPDATE strangler.seam_record AS again SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
                intents = coalesce(some_intents::jsonb, intents), process = a_process, recorded_at = now()
         WHERE (subject_ref, step, version, call) = (
@@ -39,6 +39,14 @@ BEGIN
                    AND objid = earlier.process::oid
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))
             ORDER BY call LIMIT 1 FOR UPDATE)
+        RETURNING call INTO recorded_call;
+    END IF;
+    IF recorded_call IS NULL THEN  -- nearly always the first
+        INSERT INTO strangler.seam_record
+            (subject_ref, step, version, call, state, owner, epoch, inputs, outcome, intents, process, ended_at)
+        VALUES (a_subject, a_step, a_version, coalesce(a_call, 1), a_state, an_owner, an_epoch, some_inputs::jsonb,
+                an_outcome::jsonb, coalesce(some_intents::jsonb, '[]'), a_process, ended)
+        ON CONFLICT (subject_ref, step, version, call) DO NOTHING
         RETURNING call INTO recorded_call;
     END IF;
     WHILE recorded_call IS NULL LOOP
