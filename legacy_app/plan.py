@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from legacy_app import oracle, oracle_middle, readers, readers_middle
+from legacy_app import oracle, oracle_middle, readers
 from legacy_app.authority import stock, velocity
 from legacy_app.choreography import choreography
 from strangler.plan import Check, Plan, Process, Route, Step, Subject
@@ -21,10 +21,8 @@ plan = Plan(
             "new_services.fraud.service:fraud",
             check=Check(
                 identity=oracle_middle.identity,
-                stateful=False,
                 expected=oracle_middle.expected_scores,
-                actual=readers_middle.scores,
-                ledger=readers_middle.scorer_ledger,
+                actual=readers.decisions,
                 only_asks=True,
             ),
             waiting="orders wait for their check",
@@ -36,7 +34,7 @@ plan = Plan(
                 identity=oracle_middle.identity,
                 stateful=True,
                 expected=oracle_middle.expected_reservations,
-                actual=readers_middle.reservations,
+                actual=readers.reservations,
             ),
             waiting="orders wait for their stock",
             shared=("stock",),
@@ -45,10 +43,8 @@ plan = Plan(
             "new_services.payment.service:payment",
             check=Check(
                 identity=oracle_middle.identity,
-                stateful=False,
                 expected=oracle_middle.expected_charges,
-                actual=readers_middle.charges,
-                ledger=readers_middle.provider_ledger,
+                actual=readers.payments,
             ),
             waiting="orders wait for their payment",
         ),
@@ -56,17 +52,13 @@ plan = Plan(
             "new_services.notification.service:notification",
             check=Check(
                 identity=readers.mail_identity,
-                stateful=False,
                 expected=oracle.expected_mails,
-                actual=readers.planned_mails,
-                ledger=readers.sent_mails,
             ),
         ),
         Step(
             "new_services.search.service:search",
             check=Check(
                 identity=lambda _: "document",
-                stateful=True,
                 expected=oracle.expected_documents,
             ),
         ),

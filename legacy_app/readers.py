@@ -1,54 +1,52 @@
-"""What the tail's new side has really done: its rows, its planned effects, the mail gateway's ledger."""
+"""What the new side keeps that its services write by code of their own: only this shop knows these tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from legacy_app.vendor_ledger import read_ledger
 from outbox.connection import PsycopgConnection
-from strangler.errors import BadInput
-from strangler.facts import Fact
+from strangler.facts import KIND, TARGET, Fact
 from strangler.step.intents import Json
 
 # Unqualified: the judge's connection looks into the context's own schema.
-EFFECTS = "SELECT subject_ref, number, body, state FROM effect WHERE step = 'notification' ORDER BY subject_ref, number"
 BASKETS = "SELECT order_ref, version, customer_id, skus FROM basket ORDER BY order_ref"
-UNDER_WAY = frozenset({"planned", "sent", "unknown"})
-
-
-def planned_mails(connection: PsycopgConnection) -> Iterator[Fact]:
-    """One for each effect row; pending until the gateway has answered."""
-    for order_ref, number, body, state in connection.execute(EFFECTS):
-        pending, refused = state in UNDER_WAY, state == "refused"
-        yield Fact(order_ref, number, number // 100, body, pending=pending, refused=refused)
+DECISIONS = "SELECT order_ref, score, verdict, recent_orders, recent_minor FROM decision ORDER BY order_ref"
+PAYMENTS = "SELECT order_ref, charge_id, amount_minor, state FROM payment ORDER BY order_ref"
+RESERVATIONS = "SELECT order_ref, version, pieces FROM reservation ORDER BY order_ref"
 
 
 def baskets(connection: PsycopgConnection) -> Iterator[Fact]:
     for order_ref, version, customer_id, skus in connection.execute(BASKETS):
         fields = {"order_ref": order_ref, "version": version, "customer_id": customer_id, "skus": skus}
-        yield Fact(order_ref, version * 100, version, fields)
+        yield _row("basket", fields, version, 100 * version)
 
 
-def sent_mails(environ: Mapping[str, str]) -> Iterator[Fact]:
-    """What the gateway was really asked to send, by whomever; it knows no versions."""
-    for entry in ledger_entries(environ, "mail"):
-        yield Fact(entry["body"]["order_ref"], number_in(entry["key"]), 0, entry["body"])
+def decisions(connection: PsycopgConnection) -> Iterator[Fact]:
+    """What the scorer's answers became."""
+    for order_ref, score, verdict, orders, minor in connection.execute(DECISIONS):
+        decision = {"order_ref": order_ref, "score": score, "verdict": verdict}
+        yield _row("decision", {**decision, "recent_orders": orders, "recent_minor": minor}, 1, 101)
+
+
+def reservations(connection: PsycopgConnection) -> Iterator[Fact]:
+    """What is held. A first version without pieces has been released: the order was rejected, its next change."""
+    for order_ref, stored, pieces in connection.execute(RESERVATIONS):
+        version = 2 if stored == 1 and not pieces else stored
+        yield _row(
+            "reservation", {"order_ref": order_ref, "version": version, "pieces": pieces}, version, 100 * version
+        )
+
+
+def payments(connection: PsycopgConnection) -> Iterator[Fact]:
+    """What the provider's answers became."""
+    for order_ref, charge_id, amount_minor, state in connection.execute(PAYMENTS):
+        paid = {"order_ref": order_ref, "charge_id": charge_id, "amount_minor": amount_minor, "state": state}
+        yield _row("payment", paid, 1, 101)
 
 
 def mail_identity(body: Mapping[str, Json]) -> str:
     return f"{body['template']}:{body['subject_ref']}"
 
 
-def ledger_entries(environ: Mapping[str, str], book: str) -> Iterator[dict[str, Any]]:
-    """A vendor's own account; `BadInput` without its address."""
-    url = environ.get("VENDORS_URL")
-    if not url:
-        raise BadInput(f"VENDORS_URL is not set; the vendor's ledger of {book} is part of the evidence")
-    yield from read_ledger(url, book)
-
-
-def number_in(key: str) -> int:
-    """The number at the end of `order:step:number`; 0 for a key of another shape."""
-    number = key.rpartition(":")[2]
-    return int(number) if number.isdecimal() and len(number) < 10 else 0
+def _row(table: str, fields: Mapping[str, Json], version: int, number: int) -> Fact:
+    return Fact(fields["order_ref"], number, version, {**fields, KIND: "write", TARGET: table})

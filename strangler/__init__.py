@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from strangler.step.intents import Call, Emit, Outcome, Write
     from strangler.step.vendor import Answer, Vendor
     from strangler.subject import Subject
+    from strangler.witness import Sql
 
 __all__ = [
     "Answer",
@@ -52,6 +53,7 @@ __all__ = [
     "Rows",
     "Service",
     "Shared",
+    "Sql",
     "Step",
     "StranglerError",
     "Subject",
@@ -100,6 +102,7 @@ _HOMES = {
         "Vendor",
     ),
     "strangler.subject": ("Subject",),
+    "strangler.witness": ("Sql",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from outbox.policy import Policy
 from strangler.errors import BadPlan
-from strangler.facts import FactReader
+from strangler.facts import Evidence
 
 RESUME = "resume"  # the schema and group of what goes on with an application's subjects
 
@@ -18,7 +18,7 @@ class Context:
     """The schema, consumer group and topics of a new side. `dsn_env` names the address of its database.
 
     A `Service` says all of it by itself; written down, it is a new side that something else than `strangler run` runs.
-    `rows` reads what it keeps, where a service says so by itself. `policy`: its flow policy, or its name as
+    `evidence`: what the judge reads of it, where a service says so by itself. `policy`: its flow policy, or its name as
     `package.module:NAME`. `pool`: whose threads and connections do its work, its own group's by default.
     """
 
@@ -28,7 +28,7 @@ class Context:
     dsn_env: str = "STRANGLER_DSN"
     policy: Policy | str | None = None
     pool: str | None = None
-    rows: FactReader | None = None
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
 @runtime_checkable

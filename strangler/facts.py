@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from outbox.connection import PsycopgConnection
 from strangler.ownership import Ownership
-from strangler.step.intents import Json
+from strangler.step.intents import Json, Write
 
 KIND, TARGET = "$kind", "$target"  # an intent's own words, beside its body's fields
 UNOBSERVED = "unobserved"  # the kind that a seam writes where it could not tell what the step did
@@ -17,7 +17,9 @@ UNOBSERVED = "unobserved"  # the kind that a seam writes where it could not tell
 class Verdict(StrEnum):
     """What is true of one effect of one subject, below the frontier."""
 
-    MATCH = "match"
+    MATCH = "match"  # two accounts agree that know nothing of each other
+    ACTED = "acted"  # one account alone says that it was done: nothing contradicts it, nobody else confirms it
+    FAILED = "failed"  # legacy's call has failed, and legacy's own record says so
     LATE = "late"  # not yet due: on its way, or the consumer has not passed it
     SHED = "shed"  # due, and given up by a clause of the step's policy; a replay makes up for it
     MISSING = "missing"  # due, and not there
@@ -29,6 +31,7 @@ class Verdict(StrEnum):
 
 
 FINAL = frozenset(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
+FINDINGS = frozenset({Verdict.ORPHAN, Verdict.EXTRA, Verdict.DUPLICATE, Verdict.MISMATCH, Verdict.MISSING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,25 @@ class Fact:
 
 FactReader = Callable[[PsycopgConnection], Iterable[Fact]]
 LedgerReader = Callable[[Mapping[str, str]], Iterable[Fact]]  # from the environment (addresses) to what was done
+Kept = Callable[[str, Write], Write | None]  # of a subject's write; None: nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a service's declaration tells of its acts, so that they can be judged without a word of the plan.
+
+    `on`: the event types that it acts on. `stateful`: it keeps one row per subject. `rows` reads them, and `kept` says
+    what of a write they can show again. `ledger` reads what `vendors` were asked, by their names. `blind`: what nobody
+    reads, in words.
+    """
+
+    on: frozenset[str]
+    stateful: bool = False
+    rows: FactReader | None = None
+    kept: Kept | None = None
+    ledger: LedgerReader | None = None
+    vendors: frozenset[str] = frozenset()
+    blind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

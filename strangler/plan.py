@@ -20,6 +20,7 @@ from strangler.shared_state.shared import Holder, Shared
 from strangler.step.intents import Json
 from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems
+from strangler.witness import Expected
 
 __all__ = ["Callers", "Check", "Context", "Plan", "Process", "Route", "Step", "Subject", "load_plan"]
 
@@ -28,22 +29,26 @@ Identity = Callable[[Mapping[str, Json]], str]
 Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what an event could make hot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """How a step is judged. The readers share no code with either side.
+    """How a step is judged, beyond what its service's declaration says by itself; empty, it adds nothing.
 
-    `identity` names an effect within its subject from its fields (two mails of one subject differ in it).
-    `stateful`: one row per subject, replaced by later versions. `expected` is the oracle, read from the legacy
-    database, and speaks of every subject: it is asked where the new side owns, and where legacy's own record is lost.
-    `actual` reads the new side, by default the `Rows` that its service keeps; `ledger` reads what a vendor was really
-    asked.
+    Without a word of the plan the judge reads the claims and planned calls of the new side, the `Rows` that its service
+    keeps, the ledgers that its `HttpVendor`s declare, and legacy's own records. Where only one of them speaks, the
+    verdict is ACTED, not MATCH.
+    `expected` is a witness, an `Sql` or a function: what should have been done, read from the legacy database and
+    sharing no code with either side. It speaks of every subject, so what it does not name is unwanted.
+    `identity` names an effect within its subject from its fields (two mails of one subject differ in it); by default
+    the version and the place within it do. `stateful`: one row per subject, replaced by later versions; `Rows` say so.
+    `actual` reads rows that the service's own code writes, instead of `Rows`. `ledger` reads what vendors were really
+    asked, instead of the declared ones.
     With a ledger, facts of `$kind` write are rows, held against rows, and all others are calls, held against it.
     `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the subject that it asked for.
     """
 
-    identity: Identity
-    stateful: bool
-    expected: FactReader
+    expected: Expected | None = None
+    identity: Identity | None = None
+    stateful: bool | None = None
     actual: FactReader | None = None
     ledger: LedgerReader | None = None
     only_asks: bool = False
@@ -51,7 +56,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A link of the chain. `service` and `check` are None while nobody has built its new side.
+    """A link of the chain. `service` is None while nobody has built its new side; `check` adds to how it is judged.
 
     `name` may be the reference of a service, `package.module:NAME`: then the step has the service's name. The service
     is loaded only when asked for, since the plan belongs to the monolith, which knows nothing of the new services.
@@ -230,6 +235,9 @@ def _find_modules_of(path: Path) -> None:
         sys.path.append(beside)  # last: its file names must hide no installed module
 
 
+_NO_ROWS = "step {!r} has a history and keeps no rows by version; only a stateful check can judge it"
+
+
 def _problems(plan: Plan) -> Iterable[str]:
     names = [step.name for step in plan.steps]
     if not names:
@@ -239,9 +247,6 @@ def _problems(plan: Plan) -> Iterable[str]:
     for name in names:
         if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None or name == "epoch":
             yield f"step {name!r} cannot travel in the ownership header; use lower case letters, digits and _"
-    for step in plan.taken_over():
-        if step.check is None:
-            yield f"step {step.name!r} has a new side but no check, so nobody could judge it; give it one"
     for step in plan.steps:
         if step.check is not None and step.service is None:
             yield f"step {step.name!r} has a check and no service; name it as package.module:NAME, or drop the check"
@@ -257,8 +262,8 @@ def _service_problems(plan: Plan) -> Iterable[str]:
     links = [Link(step.name, step.context.topics if step.context else None, step.awaited) for step in plan.steps]
     yield from waiting_problems(links, topics=plan.topics, resumed=plan.resumer is not None)
     for step in plan.taken_over():
-        if step.check is not None and step.check.actual is None and (step.context is None or step.context.rows is None):
-            yield f"step {step.name!r} has a check without `actual`, and its service keeps no Rows; give the check one"
+        if step.history and (step.check is None or step.check.stateful is None) and not _keeps_rows(step):
+            yield _NO_ROWS.format(step.name)
     for attribute in ("schema", "group"):
         contexts = (*plan.contexts().values(), *plan.resumer_context().values())
         values = [getattr(context, attribute) for context in contexts]
@@ -280,5 +285,11 @@ def _history_problems(plan: Plan) -> Iterable[str]:
     for step in plan.steps:
         if step.history and step.service is None:
             yield f"step {step.name!r} has a history and no new side to bring it to; give it a context"
-        elif step.history and step.check is not None and not step.check.stateful:
-            yield f"step {step.name!r} has a history and keeps no rows by version; only a stateful check can judge it"
+
+        elif step.check is not None and step.check.stateful is False and step.history:
+            yield _NO_ROWS.format(step.name)
+
+
+def _keeps_rows(step: Step) -> bool:
+    """Whether its service keeps one row per subject; loads the service."""
+    return bool(step.context and step.context.evidence and step.context.evidence.stateful)

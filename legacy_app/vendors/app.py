@@ -57,11 +57,12 @@ class VendorRoutes:
         return _problem(410, "it was given back") if given_back else _problem(404, "nothing with that key")
 
     def ledger(self, book: str) -> Answer:
-        """A page of what was done. Ask again with `after` = `next` until it holds no entries."""
+        """A page of what was done, and answered. Ask again with `after` = `next` until it holds no entries."""
         after = request.args.get("after", 0, int)
         limit = min(max(request.args.get("limit", 100, int), 1), MAX_PAGE)
         entries = self._book(book).page(after, limit)
-        return jsonify(entries=[asdict(entry) for entry in entries], next=entries[-1].seq if entries else after), 200
+        page = [{**asdict(entry), "answer": self._answered(book, entry)} for entry in entries]
+        return jsonify(entries=page, next=entries[-1].seq if entries else after), 200
 
     def show_knobs(self, book: str) -> Answer:
         self._authorise()
@@ -79,8 +80,11 @@ class VendorRoutes:
         return jsonify(forgotten=key), 200 if self._book(book).forget(key) else 404
 
     def _answer(self, book: str, entry: Entry) -> Response:
+        return jsonify(self._answered(book, entry))
+
+    def _answered(self, book: str, entry: Entry) -> dict[str, Any]:
         desk = DESKS[book]
-        return jsonify(desk.answer(entry, self._books[desk.gives_back].done(entry.key) if desk.gives_back else None))
+        return desk.answer(entry, self._books[desk.gives_back].done(entry.key) if desk.gives_back else None)
 
     def _book(self, name: str) -> Book:
         return self._books[name] if name in self._books else _refuse(404, f"no book; known: {', '.join(DESKS)}")

@@ -9,6 +9,15 @@ from outbox.policy import ServiceClass
 from strangler import HttpVendor, Service
 from strangler.service import Review
 
+SCORES = HttpVendor(
+    "VENDORS_URL",
+    send="POST /fraud/scores",
+    look_up="GET /fraud/scores/{key}",
+    keeps={"score": int},
+    ledger="GET /ledger/fraud?limit=1000",
+    ledger_subject="order_ref",
+)
+
 fraud = Service(
     "fraud",
     on=("OrderReceived",),
@@ -28,10 +37,6 @@ fraud = Service(
         queue_bytes=4 * 1024 * 1024,
     ),
     writes=apply_writes,
-    vendors={
-        "fraud": HttpVendor(
-            "VENDORS_URL", send="POST /fraud/scores", look_up="GET /fraud/scores/{key}", keeps={"score": int}
-        )
-    },
+    vendors={"fraud": {"score": SCORES}},
     review=Review(cancel, about=("score",), key="order_ref"),
 )

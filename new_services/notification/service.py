@@ -6,7 +6,13 @@ from outbox import Policy
 from outbox.policy import Retry, Versions
 from strangler import HttpVendor, Service
 
-MAILS = HttpVendor("VENDORS_URL", send="POST /mail/messages", look_up="GET /mail/messages/{key}")
+MAILS = HttpVendor(
+    "VENDORS_URL",
+    send="POST /mail/messages",
+    look_up="GET /mail/messages/{key}",
+    ledger="GET /ledger/mail?limit=1000",
+    ledger_subject="order_ref",
+)
 
 notification = Service(
     "notification",

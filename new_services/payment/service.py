@@ -8,7 +8,12 @@ from outbox.policy import ServiceClass
 from strangler import HttpVendor, Service
 
 CHARGES = HttpVendor(
-    "VENDORS_URL", send="POST /payments/charges", look_up="GET /payments/charges/{key}", keeps={"charge_id": str}
+    "VENDORS_URL",
+    send="POST /payments/charges",
+    look_up="GET /payments/charges/{key}",
+    keeps={"charge_id": str},
+    ledger="GET /ledger/payments?limit=1000",
+    ledger_subject="order_ref",
 )
 REFUNDS = HttpVendor(  # asked for by the charge's key; no charge_id where the key was voided
     "VENDORS_URL",
@@ -16,6 +21,8 @@ REFUNDS = HttpVendor(  # asked for by the charge's key; no charge_id where the k
     look_up="GET /payments/refunds/{key}",
     keeps={"charge_id": str, "amount_minor": int, "refund_status": str},
     key=charge_key,
+    ledger="GET /ledger/refunds?limit=1000",
+    ledger_subject="order_ref",
 )
 
 payment = Service(

@@ -12,7 +12,10 @@ from strangler.errors import BadInput
 from strangler.reconcile.run import reconcile
 
 WAITS = "seconds for each wait: the frontier, open transactions, the second frontier (default 10)"
-EPILOG = "exit: 0 all match or only late, 1 findings, 2 usage, 3 something could not be judged or a dependency is down"
+EPILOG = (
+    "exit: 0 nothing is wrong: match, acted, failed at legacy, or late; 1 findings; 2 usage; 3 something could not be "
+    "judged, nothing was there to look at, or a dependency is down"
+)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from strangler.facts import KIND, UNOBSERVED, Fact
+from strangler.facts import KIND, TARGET, UNOBSERVED, Fact
 from strangler.reconcile.pairing import identity_of
-from strangler.reconcile.subject_evidence import SubjectEvidence
+from strangler.reconcile.subject_evidence import Rules, SubjectEvidence
 from strangler.step.intents import Json
 
 
@@ -19,9 +19,14 @@ class Sides:
     actual: Sequence[Fact]
 
 
-def concerns_vendor(fact: Fact) -> bool:
-    """A step may also write rows; what the seam could not observe may have been a call."""
-    return fact.fields.get(KIND) in (None, "call", UNOBSERVED)
+def concerns_vendor(fact: Fact, rules: Rules) -> bool:
+    """Whether a ledger should have it. A step may also write rows, and ask vendors that have no ledger; what the seam
+    could not observe may have been a call.
+    """
+    if fact.fields.get(KIND) not in (None, "call", UNOBSERVED):
+        return False
+    vendor = str(fact.fields.get(TARGET, "")).partition(".")[0]
+    return rules.vendors is None or fact.fields.get(KIND) != "call" or not vendor or vendor in rules.vendors
 
 
 def due(case: SubjectEvidence) -> list[Fact]:
@@ -34,12 +39,12 @@ def due(case: SubjectEvidence) -> list[Fact]:
 
 def asked(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """What a vendor is to be asked for, and what it was."""
-    return _told(Sides(_calls(expected), case.ledger or ()), case)
+    return _told(Sides(_calls(expected, case.rules), case.ledger or ()), case)
 
 
 def planned(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """The same, and what the new side says of it. A refused call is no effect."""
-    return _told(Sides(_calls(expected), _calls(case.new.actual)), case)
+    return _told(Sides(_calls(expected, case.rules), _calls(case.new.actual, case.rules)), case)
 
 
 def refusals(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
@@ -51,13 +56,13 @@ def rows(case: SubjectEvidence, expected: Iterable[Fact]) -> Sides:
     """What the new side writes itself: everything where no vendor is asked."""
     wanted, there = list(expected), list(case.new.actual)
     if case.ledger is not None:
-        wanted = [fact for fact in wanted if not concerns_vendor(fact)]
-        there = [fact for fact in there if not concerns_vendor(fact)]
+        wanted = [fact for fact in wanted if not concerns_vendor(fact, case.rules)]
+        there = [fact for fact in there if not concerns_vendor(fact, case.rules)]
     return _told(Sides(wanted, there), case)
 
 
-def _calls(facts: Iterable[Fact]) -> list[Fact]:
-    return [fact for fact in facts if concerns_vendor(fact) and not fact.refused]
+def _calls(facts: Iterable[Fact], rules: Rules) -> list[Fact]:
+    return [fact for fact in facts if concerns_vendor(fact, rules) and not fact.refused]
 
 
 def _resolved(fact: Fact, there: set[str]) -> list[Fact]:

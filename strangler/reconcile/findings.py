@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from strangler.facts import Fact, Judgement, Verdict
+from strangler.facts import FINDINGS, Fact, Judgement, Verdict
 from strangler.reconcile.pairing import Pair
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import Json, first_number
+
+__all__ = ["FINDINGS", "GOOD", "GRAVEST_FIRST", "gravest", "judgement", "number_of", "of_fact", "of_pair", "repeated"]
 
 # What is wrong beats what cannot be said, which beats what is not due; a match only when nothing else was said.
 GRAVEST_FIRST = (
@@ -22,10 +24,12 @@ GRAVEST_FIRST = (
     Verdict.UNKNOWN,
     Verdict.LATE,
     Verdict.SHED,
+    Verdict.FAILED,
+    Verdict.ACTED,
     Verdict.MATCH,
 )
-FINDINGS = frozenset(GRAVEST_FIRST[:5])
 MAX_VALUE_CHARACTERS = 300  # of a value shown as evidence
+GOOD = frozenset({Verdict.MATCH, Verdict.ACTED})
 MAX_NUMBER = 2**31 - 1  # numbers are stored as integers, and a vendor's ledger may hold anything
 
 
@@ -78,7 +82,7 @@ def gravest(judgements: Iterable[Judgement]) -> list[Judgement]:
 
 def _gravest(judgements: list[Judgement]) -> Judgement:
     first, *others = sorted(judgements, key=lambda one: GRAVEST_FIRST.index(one.verdict))
-    also = [f"{other.verdict}: {other.reason}" for other in others if other.verdict is not Verdict.MATCH]
+    also = [f"{other.verdict}: {other.reason}" for other in others if other.verdict not in GOOD]
     return replace(first, evidence={**first.evidence, "also": also[:5]}) if also else first
 
 

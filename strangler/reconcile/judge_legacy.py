@@ -1,13 +1,13 @@
-"""Orders that legacy owns: did it act, did the vendor hear of it, and did nobody else act."""
+"""Subjects that legacy owns: did it act, did the vendor hear of it, and did nobody else act."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from strangler.facts import KIND, TARGET, Fact, Judgement, Verdict
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.expectation import concerns_vendor, due, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
+from strangler.reconcile.judge_unended import explained, unanswered, unended
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import SubjectEvidence
@@ -15,12 +15,31 @@ from strangler.step.intents import first_number
 
 
 def judge_legacy(case: SubjectEvidence) -> Iterator[Judgement]:
-    """The frontier plays no part: the seam's record commits with the subject, the vendor was asked before."""
+    """The frontier plays no part: where the seam's record commits with the subject the vendor was asked before, and
+    where it comes later the process says whether it may still.
+    """
     yield from intruders(case)
-    if case.ledger is None:
-        yield from nobody_acted(case)
-    else:
+    if case.ledger is not None:
         yield from against_ledger(case)
+    else:
+        yield from unended(case)
+    if not case.rules.witnessed:
+        yield from _own_word(case)
+    elif case.ledger is None:
+        yield from nobody_acted(case)
+
+
+def _own_word(case: SubjectEvidence) -> Iterator[Judgement]:
+    """What legacy says that it did, where neither a ledger nor a witness speaks of it."""
+    for acted in case.legacy.seam:
+        if not acted.facts:
+            yield judgement(case, first_number(acted.version), Verdict.ACTED, Reason.LEGACY_WORD, {})
+        for fact in acted.facts:
+            if case.ledger is None or not concerns_vendor(fact, case.rules):
+                yield judgement(case, number_of(fact), Verdict.ACTED, Reason.LEGACY_WORD, {})
+    is_pinned = case.legacy.order is not None and case.legacy.order.ownership.epoch > 0
+    if is_pinned and not (case.legacy.seam or case.legacy.open_calls or case.legacy.changes or case.ledger):
+        yield judgement(case, first_number(1), Verdict.UNKNOWN, Reason.NO_ACCOUNT, {})
 
 
 def intruders(case: SubjectEvidence) -> Iterator[Judgement]:
@@ -29,7 +48,8 @@ def intruders(case: SubjectEvidence) -> Iterator[Judgement]:
         if kind == "applied":
             yield judgement(case, number, Verdict.EXTRA, Reason.NEW_ACTED, {"claim": number})
     if "backfilled" in case.new.claims.values():
-        yield from backfilled(case)
+        if case.rules.witnessed:
+            yield from backfilled(case)
         return
     for fact in case.new.actual:
         yield of_fact(case, fact, Verdict.EXTRA, Reason.NEW_ACTED, side="actual")
@@ -70,15 +90,14 @@ def nobody_acted(case: SubjectEvidence) -> Iterator[Judgement]:
 def against_ledger(case: SubjectEvidence) -> Iterator[Judgement]:
     """What legacy says it asked for, against what the vendor was asked; where its record is lost, the oracle's word.
 
-    Orders from before the seams have neither owner nor record: their ledger entries are history, not findings.
+    Subjects from before the seams have neither owner nor record: their ledger entries are history, not findings.
     """
-    if case.legacy.order is not None and case.legacy.order.ownership.epoch == 0 and not case.legacy.seam:
+    before_seams = case.legacy.order is not None and case.legacy.order.ownership.epoch == 0
+    if before_seams and not (case.legacy.seam or case.legacy.changes):
         return
     ledger = case.ledger or ()
     done = [fact for acted in case.legacy.seam for fact in acted.facts]
-    wanted = [fact for fact in [*done, *unrecorded(case)] if concerns_vendor(fact)]
-    if not any(TARGET in entry.fields for entry in ledger):
-        wanted = [_body(fact) for fact in wanted]
+    wanted = [fact for fact in [*done, *unrecorded(case)] if concerns_vendor(fact, case.rules)]
     pairing = pair(wanted, ledger, case.rules.identity)
     for each in pairing.pairs:
         yield of_pair(case, each, Reason.OTHER_FIELDS)
@@ -86,7 +105,8 @@ def against_ledger(case: SubjectEvidence) -> Iterator[Judgement]:
         verdict, reason = _absent(case, fact, Reason.LEGACY_NOT_IN_LEDGER)
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
-    for fact in pairing.extra:
+    yield from unended(case, pairing.extra)
+    for fact in unanswered(case, pairing.extra):
         verdict, reason = _unwanted(case, fact)
         yield of_fact(case, fact, verdict, reason, side="actual")
 
@@ -97,7 +117,7 @@ def unrecorded(case: SubjectEvidence) -> list[Fact]:
     """
     if case.legacy.order is None or case.legacy.order.ownership.epoch == 0:
         return []
-    recorded = {acted.version for acted in case.legacy.seam}
+    recorded = {acted.version for acted in case.legacy.seam} | explained(case)
     return [fact for fact in due(case) if fact.version not in recorded and not fact.refused]
 
 
@@ -114,9 +134,3 @@ def _unwanted(case: SubjectEvidence, fact: Fact) -> tuple[Verdict, Reason]:
     if fact.number >= first_number(case.version + 1):
         return Verdict.ORPHAN, Reason.NO_VERSION
     return Verdict.EXTRA, Reason.UNWANTED
-
-
-def _body(fact: Fact) -> Fact:
-    """The fact without the intent's own words, for a ledger whose reader knows only what the vendor was asked."""
-    fields = {name: value for name, value in fact.fields.items() if name not in (KIND, TARGET)}
-    return replace(fact, fields=fields)

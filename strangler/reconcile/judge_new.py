@@ -1,4 +1,4 @@
-"""Orders that the new side owns: what it did against what an independent oracle expects, and legacy kept still."""
+"""Subjects that the new side owns: what it did against what a witness expects, and legacy kept still."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
+from strangler.reconcile.judge_account import contradictions, judge_account
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason, given_up
 from strangler.reconcile.subject_evidence import State, SubjectEvidence
@@ -15,6 +16,10 @@ from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
 def judge_new(case: SubjectEvidence) -> Iterator[Judgement]:
     yield from _legacy_acted(case)
+    if not case.rules.witnessed:
+        yield from judge_account(case)
+        return
+    yield from contradictions(case)
     expected = due(case)
     if case.ledger is not None:
         yield from _against_ledger(case, asked(case, expected), planned(case, expected))

@@ -1,15 +1,17 @@
-"""Orders that legacy owns and the new side shadows: did both decide the same, event by event."""
+"""Subjects that legacy owns and the new side shadows: did both decide the same, event by event."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from strangler.facts import Judgement, Verdict
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated
 from strangler.reconcile.judge_legacy import against_ledger, intruders, nobody_acted
+from strangler.reconcile.judge_unended import explained, unended
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import Acted, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, CallState, State, SubjectEvidence
 from strangler.step.intents import first_number
 
 
@@ -18,18 +20,28 @@ def judge_shadow(case: SubjectEvidence) -> Iterator[Judgement]:
     yield from intruders(case)
     if case.ledger is not None:
         yield from against_ledger(case)
-    yield from nobody_acted(case)
+    else:
+        yield from unended(case)
+    if case.rules.witnessed:
+        yield from nobody_acted(case)
     decided = {acted.version: acted for acted in case.new.recorded}
     done = {acted.version: acted for acted in case.legacy.seam}
+    nothing_due = {call.version for call in case.legacy.open_calls if call.state is CallState.NONE}
+    done |= {version: Acted(version, ()) for version in nothing_due - done.keys()}
     for version in sorted(decided.keys() & done.keys()):
         yield from _both(case, done[version], decided[version])
     for version in sorted(done.keys() - decided.keys()):
         yield from _without_decision(case, done[version])
-    for version in sorted(decided.keys() - done.keys()):
+    for version in sorted(decided.keys() - done.keys() - explained(case)):
         yield from _without_legacy(case, decided[version])
+    if not (case.rules.witnessed or case.legacy.changes or decided or done or case.ledger):
+        yield judgement(case, first_number(1), Verdict.UNKNOWN, Reason.NO_ACCOUNT, {})
 
 
 def _both(case: SubjectEvidence, done: Acted, decided: Acted) -> Iterator[Judgement]:
+    """By place: legacy's calls that failed have numbers too, and the shadow decides nothing twice."""
+    first = first_number(done.version)
+    done = replace(done, facts=tuple(replace(fact, number=place) for place, fact in enumerate(done.facts, first)))
     if not done.facts and not decided.facts:  # they agree that there is nothing to do
         yield judgement(case, first_number(done.version), Verdict.MATCH, Reason.SAME, {})
     pairing = pair(done.facts, decided.facts, case.rules.identity)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from strangler.facts import Fact
 from strangler.ownership import Owner
 from strangler.reconcile.frontier import Lane, StepFrontier
-from strangler.reconcile.snapshots import ByOrder, JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.judged_step import JudgedStep
+from strangler.reconcile.snapshots import ByOrder, LegacySnapshot, NewSnapshot
 from strangler.reconcile.subject_evidence import State, SubjectEvidence
 
 BROKEN = StepFrontier(why_unknown="not read")
@@ -54,8 +55,9 @@ class Look:
     def subject_refs(self) -> list[str]:
         """Everybody whom a side speaks of. What a shadow alone speaks of is no effect."""
         of_step = self.legacy.steps[self.step.name]
-        sources: list[Mapping[str, object]] = [self.legacy.orders, of_step.seam, self.new.claims, self.new.actual]
-        return sorted({subject_ref for source in [*sources, self.ledger or {}] for subject_ref in source})
+        legacy: list[Mapping[str, object]] = [self.legacy.orders, of_step.seam, of_step.unended]
+        new: list[Mapping[str, object]] = [self.new.claims, self.new.actual, self.ledger or {}]
+        return sorted({subject_ref for source in [*legacy, *new] for subject_ref in source})
 
     def _lane(self, subject_ref: str) -> Lane:
         order = self.legacy.orders.get(subject_ref)
@@ -63,6 +65,6 @@ class Look:
 
     def _ledger(self, subject_ref: str) -> Sequence[Fact] | None:
         """A step with a vendor keeps its rules also where the ledger could not be read."""
-        if self.step.check.ledger is None:
+        if self.step.ledger is None:
             return None
         return (self.ledger or {}).get(subject_ref, ())

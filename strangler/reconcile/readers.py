@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 from outbox.connection import PsycopgConnection
 from strangler.facts import KIND, TARGET, Fact
 from strangler.reconcile.canonical import parse
-from strangler.reconcile.subject_evidence import Acted
+from strangler.reconcile.subject_evidence import Acted, CallState, OpenCall
+from strangler.step.digests import digest
 from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 SEAM = """
-SELECT subject_ref, version, intents::text FROM strangler.seam_record
+SELECT subject_ref, version, call, intents::text FROM strangler.seam_record
 WHERE step = %(step)s AND state = 'done' ORDER BY subject_ref, version, call"""
+
+UNENDED = """
+SELECT subject_ref, version, call, state FROM strangler.seam_record
+WHERE step = %(step)s AND state <> 'done' ORDER BY subject_ref, version, call"""
 
 HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %(step)s"
 
@@ -20,6 +28,21 @@ HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %
 IN_FLIGHT = "SELECT DISTINCT subject_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
 
 CLAIMS = "SELECT subject_ref, number, kind FROM claim WHERE step = %(step)s"
+
+# Events that have been told stand in the outbox for as long as its partitions: a claim that is not younger than the
+# oldest of them, by a margin for clocks, cannot be held against them.
+WANTED = """
+SELECT subject_ref, number, digest, claimed_at > %(told_since)s::timestamptz + interval '1 hour' FROM claim
+WHERE step = %(step)s AND kind = 'applied' AND digest IS NOT NULL"""
+TOLD_SINCE = """
+SELECT to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)
+FROM outbox.outbox ORDER BY id LIMIT 1"""
+TOLD = "SELECT aggregateid, type, payload FROM outbox.outbox WHERE aggregatetype = %(step)s"
+
+EFFECTS = """
+SELECT subject_ref, number, vendor || '.' || operation, body, state FROM effect
+WHERE step = %(step)s ORDER BY subject_ref, number"""
+UNDER_WAY = frozenset({"planned", "sent", "unknown"})
 
 SHED = "SELECT subject_ref, number, clause FROM claim WHERE step = %(step)s AND kind = 'shed'"
 
@@ -35,9 +58,17 @@ def read_seam(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]
     return _acted(connection.execute(SEAM, {"step": step}))
 
 
+def read_unended(connection: PsycopgConnection, step: str) -> dict[str, list[OpenCall]]:
+    """The calls of legacy that are not done, by subject."""
+    found: dict[str, list[OpenCall]] = {}
+    for subject_ref, version, call, state in connection.execute(UNENDED, {"step": step}):
+        found.setdefault(subject_ref, []).append(OpenCall(version, call, CallState(state)))
+    return found
+
+
 def read_recorded(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]]:
     """What the shadow would have done, by subject."""
-    return _acted(connection.execute(RECORDED, {"step": step}))
+    return _acted((*row, 1, intents) for *row, intents in connection.execute(RECORDED, {"step": step}))
 
 
 def read_hand_backs(connection: PsycopgConnection, step: str) -> dict[str, str]:
@@ -65,12 +96,41 @@ def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]
     return {bytes(key) for (key,) in connection.execute(PARKED, {"group": group, "topics": list(topics)})}
 
 
-def facts_of(subject_ref: str, version: int, intents: Json, before: int = 0) -> tuple[Fact, ...]:
-    """The stored form of intents as facts. What is not of that form is a fact too: it equals nothing. `before`: how
-    many facts of the same version stand before them.
+def read_effects(connection: PsycopgConnection, step: str) -> Iterator[Fact]:
+    """What the new side has planned to ask its vendors; pending until they have answered."""
+    for subject_ref, number, target, body, state in connection.execute(EFFECTS, {"step": step}):
+        fields = {**body, KIND: "call", TARGET: target}
+        pending, refused = state in UNDER_WAY, state == "refused"
+        yield Fact(subject_ref, number, number // INTENTS_PER_EVENT, fields, pending=pending, refused=refused)
+
+
+def read_wanted(connection: PsycopgConnection, step: str) -> dict[str, dict[int, Sequence[str]]]:
+    """The digests that claims stand for, by subject and number; "" for an event that may have left the outbox."""
+    told_since = connection.execute(TOLD_SINCE).fetchone()
+    rows = connection.execute(WANTED, {"step": step, "told_since": told_since[0] if told_since else None})
+    found: dict[str, dict[int, Sequence[str]]] = {}
+    for subject_ref, number, text, is_held in rows:
+        wanted = [want if is_held or not want.startswith("e") else "" for want in text.split()]
+        found.setdefault(subject_ref, {})[number] = wanted
+    return found
+
+
+def read_told(connection: PsycopgConnection, step: str) -> dict[str, set[str]]:
+    """The digests of the step's own events, by subject."""
+    found: dict[str, set[str]] = {}
+    for subject_ref, type_, payload in connection.execute(TOLD, {"step": step}):
+        with suppress(ValueError):  # not of ours: no intent has it
+            told = {"kind": "emit", "target": type_, "body": json.loads(bytes(payload))}
+            found.setdefault(subject_ref, set()).add(digest(told))
+    return found
+
+
+def facts_of(subject_ref: str, version: int, intents: Json, call: int = 1) -> tuple[Fact, ...]:
+    """The stored form of a call's intents as facts, numbered from the call's own place: the number in its vendor's key.
+    What is not of that form is a fact too: it equals nothing.
     """
     rows = intents if isinstance(intents, list) else [intents]
-    first = version * INTENTS_PER_EVENT + before
+    first = version * INTENTS_PER_EVENT + call - 1
     return tuple(Fact(subject_ref, number, version, _fields(row)) for number, row in enumerate(rows, first))
 
 
@@ -81,12 +141,13 @@ def _fields(row: Json) -> dict[str, Json]:
     return {**body, KIND: row.get("kind"), TARGET: row.get("target")}
 
 
-def _acted(rows: Iterable[tuple[str, int, str]]) -> dict[str, list[Acted]]:
+def _acted(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Acted]]:
+    """From subject, version, call and intents."""
     by_subject: dict[str, list[Acted]] = {}
-    for subject_ref, version, intents in rows:
+    for subject_ref, version, call, intents in rows:
         acts = by_subject.setdefault(subject_ref, [])
         earlier = acts.pop().facts if acts and acts[-1].version == version else ()  # a call before this one
-        acts.append(Acted(version, earlier + facts_of(subject_ref, version, parse(intents), len(earlier))))
+        acts.append(Acted(version, earlier + facts_of(subject_ref, version, parse(intents), call)))
     return by_subject
 
 

@@ -23,10 +23,11 @@ from collections.abc import Sequence
 from strangler.reconcile.await_frontier import await_relay, insert_lsn
 from strangler.reconcile.frontier import StepFrontier
 from strangler.reconcile.horizon import await_horizon
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
 from strangler.reconcile.report import Report
 from strangler.reconcile.second_look import asks_of_absence, asks_of_surplus
-from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot
+from strangler.reconcile.snapshots import LegacySnapshot
 from strangler.reconcile.sources import Sources
 from strangler.reconcile.step_comparison import Backwards, StepComparison
 from strangler.reconcile.verdict_changes import VerdictChanges

@@ -9,12 +9,21 @@ class Reason(StrEnum):
     """Why a verdict is what it is. Reads on from "n subjects' <step>: ..."."""
 
     SAME = "both sides agree"
+    LEDGER_SAYS = "the vendor has it; legacy's own record of it has no end"
+    # acted
+    OWN_WORD = "done by the new side's own account, and nobody else says what it should have done"
+    LEGACY_WORD = "done by legacy's own account, and nobody else says what it should have done"
+    WANTED_NOTHING = "claimed, and the step wanted nothing"
+    VENDOR_REFUSED = "the vendor refused it, by our own account"
+    # failed
+    LEGACY_FAILED = "legacy's call failed, and its own record says so"
     # late
     BEHIND = "the new side has not come to this event yet"
     PARKED = "the event is in quarantine; a person must release or give it up"
     PENDING = "planned, and the vendor has not accepted it yet"
     HANDING_BACK = "taken from the new side, and legacy has not run it yet"
     MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
+    STILL_ABLE = "legacy's process still lives and may act"
     IN_FLIGHT = "the request is still under way at the facade"
     UNDECIDED = "the subject is not decided yet: it may still come"
     TO_BACKFILL = "legacy's subject, and its backfill has not come to this version"
@@ -30,10 +39,16 @@ class Reason(StrEnum):
     NOT_RECORDED = "the shadow passed the event and recorded no decision"
     SHADOW_WANTS_LESS = "legacy did it, and the shadow would not have"
     BACKFILL_LOST = "it was backfilled, and its row is gone"
+    EFFECT_LOST = "the claim stands for a call that is not planned any more"
+    CLAIMED_ROW_LOST = "the claim stands for a row that is gone"
+    EVENT_LOST = "the claim stands for an event that was never told"
+    NO_CLAIM = "the new side owns the subject, passed its event and has no claim of it"
+    DIED_BEFORE = "legacy's process died between the change and its act, and the vendor never accepted it"
     NOBODY = "legacy owns the subject, and its seam has no record that it acted"
     # mismatch
     OTHER_FIELDS = "done with other content than expected"
     SHADOW_DIFFERS = "the shadow would have done it with other content"
+    CLAIM_DIFFERS = "not what its claim was made for"
     FUTURE_VERSION = "the new side has a version that legacy never had"
     # extra and duplicate
     UNWANTED = "done, and nobody wanted it"
@@ -44,8 +59,12 @@ class Reason(StrEnum):
     UNCLAIMED = "in the vendor's ledger, and the new side has not acted on it: somebody else did"
     REPEATED = "done more often than wanted"
     PLANNED_TWICE = "planned more often than wanted"
+    WITHOUT_CLAIM = "there, and the new side has no claim of it"
     NO_ORDER = "done for a subject that does not exist"
     NO_VERSION = "done for a change of the subject that does not exist"
+    # unknown
+    DIED_IN_CALL = "legacy's process died between its call and the record; ask the vendor, or declare its ledger"
+    NO_ACCOUNT = "nobody says what was due: no witness, no recorded change, no claim"
 
 
 def given_up(clause: str) -> str:

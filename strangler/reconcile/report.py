@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strangler.facts import FINAL, Judgement, Verdict
-from strangler.reconcile.findings import FINDINGS, GRAVEST_FIRST
+from strangler.reconcile.findings import FINDINGS, GOOD, GRAVEST_FIRST
 from strangler.reconcile.reasons import Reason
 from strangler.step.intents import Json
 from strangler.subject import Subject
@@ -35,7 +35,8 @@ class Report:
 
     `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
     earlier runs that this run had no reason to judge again. `second_looks[step]`: findings that were looked at again,
-    and those of them that were not confirmed (see `StepComparison.counts`).
+    and those of them that were not confirmed (see `StepComparison.counts`). `looked_at[step]`: subjects of which a side
+    spoke, whatever was said of them. `no_witness[step]`: what nobody confirms, in words; of it ACTED is the best.
     """
 
     scope: str
@@ -50,6 +51,8 @@ class Report:
     changes: list[Change] = field(default_factory=list)
     frontier: Mapping[str, Json] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
+    looked_at: Counter[str] = field(default_factory=Counter)
+    no_witness: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -63,19 +66,21 @@ class Report:
             self.counts[one.step][one.verdict] += 1
             if one.verdict is not Verdict.MATCH:
                 self.reasons[one.step][one.verdict, one.reason] += 1
-                if self.counts[one.step][one.verdict] <= MAX_SHOWN:
+                if one.verdict not in GOOD and self.counts[one.step][one.verdict] <= MAX_SHOWN:
                     self.judgements.append(one)
         for step, owner in {(one.step, one.owner) for one in judged if one.verdict in FINAL}:
             self.by_owner[step][owner] += 1
 
     @property
     def exit_code(self) -> int:
-        """1 for findings, of this run or standing; else 3 where something could not be judged; else 0."""
+        """1 for findings, of this run or standing; else 3 where something could not be judged, or nothing was there to
+        look at; else 0.
+        """
         counted = [*self.counts.values(), *self.standing.values()]
         if any(counts[verdict] for counts in counted for verdict in FINDINGS):
             return 1
         unknown = any(counts[Verdict.UNKNOWN] for counts in counted) or any(self.unknown.values())
-        return 3 if unknown else 0
+        return 3 if unknown or not self.looked_at.total() else 0
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -86,6 +91,8 @@ class Report:
             "by_owner": {step: dict(owners) for step, owners in self.by_owner.items()},
             "standing": {step: dict(counts) for step, counts in self.standing.items() if counts},
             "second_looks": {step: dict(counts) for step, counts in self.second_looks.items() if counts},
+            "looked_at": {step: self.looked_at[step] for step in self.steps},
+            "no_witness": {step: list(self.no_witness.get(step, ())) for step in self.steps},
             "unknown": dict(self.unknown),
             "frontier": dict(self.frontier),
             "changes": [_plain(change) for change in self.changes],
@@ -97,9 +104,12 @@ class Report:
     def lines(self, subject: Subject) -> list[str]:
         """For a person, in the plan's words: what was compared, and each kind of finding in a sentence."""
         lines = []
+        if not self.looked_at.total():
+            lines.append(subject.words("nothing was looked at: there is no subject, and no side speaks of one"))
         for step in self.steps:
             lines.append(self._summary(step, subject))
             lines += self._sentences(step, subject)
+            lines += self._unconfirmed(step)
             if self.standing[step]:
                 number = self.standing[step].total()
                 lines.append(f"  {number} finding(s) of earlier runs stand; repair them, then audit with --all")
@@ -126,12 +136,17 @@ class Report:
             why = subject.words(reason) if reason in REASONS else reason
             yield f"  {effects} {verdict.upper()}: {why}{_examples(alike)}"
 
+    def _unconfirmed(self, step: str) -> Iterator[str]:
+        """Where ACTED stands, what would make it a MATCH."""
+        if self.counts[step][Verdict.ACTED]:
+            yield from (f"  nobody confirms {what}" for what in self.no_witness.get(step, ()))
+
     def _left_out(self) -> int:
         return sum(
             max(0, number - MAX_SHOWN)
             for counts in self.counts.values()
             for verdict, number in counts.items()
-            if verdict != Verdict.MATCH
+            if verdict not in GOOD
         )
 
 

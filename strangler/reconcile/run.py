@@ -15,9 +15,10 @@ from strangler.errors import BadInput, DependencyDown
 from strangler.plan import Plan
 from strangler.reconcile import verdicts
 from strangler.reconcile.addresses import Addresses
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.reading import first_reading, second_reading
 from strangler.reconcile.report import Report
-from strangler.reconcile.snapshots import JudgedStep, described
+from strangler.reconcile.snapshots import described
 from strangler.reconcile.sources import Sources
 from strangler.reconcile.verdict_changes import VerdictChanges
 
@@ -49,6 +50,7 @@ def reconcile(
     chosen = [plan.step(name) for name in steps] if steps else plan.taken_over()
     judged = [JudgedStep.of(step) for step in dict.fromkeys(chosen)]
     report = Report("everything" if everything else "new", str(uuid7()), tuple(step.name for step in judged))
+    report.no_witness = {step.name: tuple(step.without_witness()) for step in judged}
     try:
         with ExitStack() as resources:
             sources = Sources.open(plan, judged, Addresses(environ), timeout_s, resources)
@@ -67,6 +69,7 @@ def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[
     docket = VerdictChanges(report, stored, everything=everything)
     for hearing in hearings:
         docket.enter(hearing.first_look(docket.is_news))
+        report.looked_at[hearing.step] = hearing.looked_at
     second_reading(sources, hearings, docket, report)
     docket.close()
     report.seconds = time.monotonic() - begun

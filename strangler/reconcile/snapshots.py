@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from strangler.contexts import Context
-from strangler.errors import BadInput, DependencyDown
-from strangler.facts import Fact, FactReader, SubjectFacts
-from strangler.plan import Check, Plan, Step
-from strangler.policies import policy_of
+from strangler.errors import DependencyDown
+from strangler.facts import Fact, SubjectFacts
+from strangler.plan import Plan
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot
-from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, Rules
+from strangler.reconcile.judged_step import JudgedStep
+from strangler.reconcile.liveness import read_changes, read_living
+from strangler.reconcile.subject_evidence import Acted, Change, LegacySide, NewSide, OpenCall
+from strangler.witness import within
 
 ByOrder = Mapping[str, Sequence[Fact]]
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedStep:
-    """A step that can be judged."""
-
-    name: str
-    context: Context
-    check: Check
-    rules: Rules
-
-    @classmethod
-    def of(cls, step: Step) -> JudgedStep:
-        if step.context is None or step.check is None:
-            raise BadInput(f"step {step.name!r} has no new side in the plan; there is nothing to compare")
-        check = step.check
-        rules = Rules(step.name, check.identity, check.stateful, check.only_asks)
-        return cls(step.name, step.context, check, rules)
-
-    @property
-    def actual(self) -> FactReader:
-        """Reads what the new side has done: as the check says, else by the rows that its service keeps."""
-        found = self.check.actual or self.context.rows
-        if found is None:
-            raise BadInput(f"step {self.name!r} has a check without `actual`, and its service keeps no Rows; give one")
-        return found
-
-    def shedding(self) -> frozenset[str]:
-        """The names of the clauses by which the context's policy loses events; their values may have changed since."""
-        policy = policy_of(self.context)
-        return frozenset(clause.partition("=")[0] for clause in policy.shedding()) if policy else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +29,7 @@ class LegacyStep:
     seam: Mapping[str, Sequence[Acted]]
     hand_backs: Mapping[str, str]
     why_unknown: str = ""
+    unended: Mapping[str, Sequence[OpenCall]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +39,7 @@ class LegacySnapshot:
     orders: Mapping[str, SubjectFacts]
     steps: Mapping[str, LegacyStep]
     in_flight: frozenset[str]
+    changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)
 
     def side(self, step: str, subject_ref: str) -> LegacySide:
         of_step = self.steps[step]
@@ -77,6 +49,8 @@ class LegacySnapshot:
             of_step.seam.get(subject_ref, ()),
             of_step.hand_backs.get(subject_ref, ""),
             subject_ref in self.in_flight,
+            of_step.unended.get(subject_ref, ()),
+            self.changes.get(subject_ref, ()),
         )
 
 
@@ -89,6 +63,8 @@ class NewSnapshot:
     actual: ByOrder = field(default_factory=dict)
     parked: frozenset[bytes] = frozenset()
     shed: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    wanted: Mapping[str, Mapping[int, Sequence[str]]] = field(default_factory=dict)
+    told: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def side(self, subject_ref: str, key: str) -> NewSide:
         return NewSide(
@@ -97,36 +73,46 @@ class NewSnapshot:
             self.actual.get(subject_ref, ()),
             key.encode() in self.parked,
             self.shed.get(subject_ref, {}),
+            self.wanted.get(subject_ref, {}),
+            frozenset(self.told.get(subject_ref, ())),
         )
 
 
 def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[JudgedStep]) -> LegacySnapshot:
-    """All of legacy at one moment. Without subjects nothing can be judged; without one step's oracle, that step."""
+    """All of legacy at one moment, and who of it lived just before. Without subjects nothing can be judged; without one
+    step's witness, that step. `connection` is in autocommit.
+    """
+    living = read_living(connection)
     with snapshot(connection):
         try:
             orders = {order.subject_ref: order for order in plan.subject.facts(connection)}
         except Exception as error:
             raise DependencyDown(f"the plan's `orders` reader failed: {described(error)}") from error
         by_step = {step.name: _legacy_step(connection, step) for step in steps}
-        return LegacySnapshot(orders, by_step, frozenset(readers.read_in_flight(connection)))
+        in_flight = frozenset(readers.read_in_flight(connection))
+        return LegacySnapshot(orders, by_step, in_flight, read_changes(connection, living))
 
 
 def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Addresses) -> NewSnapshot:
     """All of a context's side of a step at one moment."""
     group, topics = addresses.group(step.context), addresses.topics(step.context)
     with snapshot(connection):
+        wanted = readers.read_wanted(connection, step.name)
+        wants = (want for by_number in wanted.values() for each in by_number.values() for want in each)
         return NewSnapshot(
             readers.read_claims(connection, step.name),
             readers.read_recorded(connection, step.name),
-            by_subject(step.actual(connection)),
+            by_subject([*readers.read_effects(connection, step.name), *step.rows(connection)]),
             frozenset(readers.read_parked(connection, group, topics)),
             readers.read_shed(connection, step.name, step.shedding()),
+            wanted,
+            readers.read_told(connection, step.name) if any(want[:1] == "e" for want in wants) else {},
         )
 
 
 def read_ledger(step: JudgedStep, addresses: Addresses) -> ByOrder | None:
     """What the vendor was really asked; None where the step has no vendor."""
-    return None if step.check.ledger is None else by_subject(step.check.ledger(addresses.environ))
+    return None if step.ledger is None else by_subject(step.ledger(addresses.environ))
 
 
 def by_subject(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
@@ -144,9 +130,13 @@ def described(error: Exception) -> str:
 
 def _legacy_step(connection: PsycopgConnection, step: JudgedStep) -> LegacyStep:
     seam, hand_backs = readers.read_seam(connection, step.name), readers.read_hand_backs(connection, step.name)
+    unended = readers.read_unended(connection, step.name)
+    if step.check.expected is None:
+        return LegacyStep({}, seam, hand_backs, unended=unended)
     try:
-        with connection.transaction():  # a savepoint: one broken oracle leaves the other steps to be judged
-            return LegacyStep(by_subject(step.check.expected(connection)), seam, hand_backs)
+        with connection.transaction():  # a savepoint: one broken witness leaves the other steps to be judged
+            expected = by_subject(within(step.check.expected, connection, None))
+            return LegacyStep(expected, seam, hand_backs, unended=unended)
     except psycopg.OperationalError:
         raise
     except Exception as error:  # noqa: BLE001 - the plan's reader: whatever it raises, the step cannot be judged

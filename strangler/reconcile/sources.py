@@ -14,9 +14,9 @@ from strangler.plan import Plan
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.await_frontier import Group, reach_lanes
 from strangler.reconcile.frontier import StepFrontier
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.snapshots import (
     ByOrder,
-    JudgedStep,
     LegacySnapshot,
     NewSnapshot,
     described,

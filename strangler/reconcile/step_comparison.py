@@ -34,6 +34,7 @@ class StepComparison:
     look: Look
     again: dict[str, list[Judgement]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    looked_at: int = 0
 
     @property
     def step(self) -> str:
@@ -42,6 +43,7 @@ class StepComparison:
     def first_look(self, is_news: Callable[[Judgement], bool]) -> Iterator[list[Judgement]]:
         """Judgements by subject; subjects that need a second look, and are worth one, are kept in `again` instead."""
         for subject_ref in self.look.subject_refs():
+            self.looked_at += 1
             found = judge(self.look.case(subject_ref))
             if any(second_look_needed(one) and is_news(one) for one in found):
                 self.again[subject_ref] = found

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from strangler.facts import Fact, SubjectFacts
+from strangler.facts import Fact, Kept, SubjectFacts
 from strangler.ownership import Owner
 from strangler.reconcile.pairing import Identity
+from strangler.step.intents import first_number
 
 
 class State(StrEnum):
@@ -28,13 +29,53 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A version of a subject as its own transaction told it. `alive`: the process that made it may still act."""
+
+    version: int
+    type: str
+    alive: bool = False
+
+
+class CallState(StrEnum):
+    """What a seam's record says of a call of legacy's that is not done."""
+
+    BEGUN = "begun"
+    FAILED = "failed"
+    NONE = "none"  # the unit of work has ended without one: nothing was due
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call behind a seam that has no record of its end, or none of success. `call` counts from 1."""
+
+    version: int
+    call: int
+    state: CallState
+
+    @property
+    def number(self) -> int:
+        """As in its vendor's key."""
+        return first_number(self.version) + self.call - 1
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """How a step is judged: the plan's check without its readers."""
+    """How a step is judged: the plan's check and its service's declaration, without their readers.
+
+    `witnessed`: the plan says what is expected. `due`: the event types that ask the step for something; None: nobody
+    knows. `vendors`: those whose ledger is read; None: all. `kept`: what the rows that are read can show of a write,
+    so that claims can be held against them; None: nothing.
+    """
 
     step: str
     identity: Identity
     stateful: bool
     only_asks: bool = False
+    witnessed: bool = True
+    due: frozenset[str] | None = None
+    vendors: frozenset[str] | None = None
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +87,17 @@ class LegacySide:
     seam: Sequence[Acted] = ()
     handed_back: str = ""
     in_flight: bool = False  # the facade still waits for an answer about this order
+    open_calls: Sequence[OpenCall] = ()
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewSide:
     """One snapshot of the context. `claims`: intent number -> kind. `parked`: an event of its key is in quarantine.
 
-    `shed`: the number of a claim by which nobody acted -> the clause that allowed it.
+    `shed`: the number of a claim by which nobody acted -> the clause that allowed it. `wanted`: the number of a claim
+    -> the digests of its intents, "" in place of one that cannot be held against anything any more. `emitted`: digests
+    of the events that the step has told of the subject.
     """
 
     claims: Mapping[int, str] = field(default_factory=dict)
@@ -60,6 +105,8 @@ class NewSide:
     actual: Sequence[Fact] = ()
     parked: bool = False
     shed: Mapping[int, str] = field(default_factory=dict)
+    wanted: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    emitted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +133,12 @@ class SubjectEvidence:
     @property
     def version(self) -> int:
         return 0 if self.legacy.order is None else self.legacy.order.version
+
+    @property
+    def due(self) -> Sequence[Change]:
+        """The changes that ask the step for something."""
+        types = self.rules.due
+        return [] if types is None else [change for change in self.legacy.changes if change.type in types]
 
     @property
     def undecided(self) -> bool:

@@ -11,6 +11,7 @@ from strangler.reconcile.report import MAX_CHANGES, Change, Report
 Key = tuple[str, int]
 # They tell of something that is there now, and may have come after the verdict.
 NEW_EVIDENCE = frozenset({Verdict.EXTRA, Verdict.DUPLICATE})
+SETTLED = frozenset({Verdict.MATCH, Verdict.ACTED, Verdict.FAILED})
 
 
 class VerdictChanges:
@@ -41,7 +42,8 @@ class VerdictChanges:
             return one.verdict is not Verdict.ORPHAN
         if before is Verdict.MISSING:  # it may have come since; that it is late, or given up, lifts nothing
             return one.verdict in FINAL and one.verdict is not Verdict.MISSING
-        return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
+        confirmed = before is not Verdict.MATCH and one.verdict is Verdict.MATCH
+        return before in SETTLED and (one.verdict in NEW_EVIDENCE or confirmed)
 
     def close(self) -> None:
         """Count the findings that stand, and those that are gone. A step that was not judged keeps its own.

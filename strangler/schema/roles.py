@@ -112,6 +112,7 @@ _JUDGE = (
     "pg_read_all_stats",
     "USAGE ON SCHEMA outbox, strangler",
     "SELECT ON ALL TABLES IN SCHEMA outbox, strangler",
+    "SELECT ON SEQUENCE strangler.process_number",
     "INSERT, UPDATE, DELETE ON strangler.verdict",
     "INSERT ON strangler.reconciliation_run",
 )

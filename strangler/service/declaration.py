@@ -13,6 +13,7 @@ from outbox.policy import Expired, Policy
 from strangler.contexts import Context
 from strangler.errors import BadInput
 from strangler.ownership import Owner
+from strangler.service.evidence import evidence_of
 from strangler.service.review import Review
 from strangler.service.rows import Rows
 from strangler.service.vendors import Declared, reached
@@ -93,8 +94,8 @@ class Service:
 
     def context(self, subject: str) -> Context:
         """Where it lives, for a plan whose subject's events stand in the topic `subject`."""
-        rows = self.writes.facts if isinstance(self.writes, Rows) else None
-        return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy, rows=rows)
+        evidence = evidence_of(self.name, self.on, self.writes, self.vendors)
+        return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy, evidence=evidence)
 
     @property
     def apply_writes(self) -> ApplyWrites:
@@ -119,7 +120,7 @@ class Service:
             self.apply_writes,
             concerns=self.concerns,
             offsets=dict.fromkeys(self.later, INTENTS_PER_EVENT // 2),
-            kept=self.writes.kept if isinstance(self.writes, Rows) else lambda write: write,
+            kept=self.writes.kept if isinstance(self.writes, Rows) else lambda _, write: write,
             fault_points=fault_points,
         )
 

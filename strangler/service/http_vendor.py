@@ -23,6 +23,11 @@ class HttpVendor:
     `timeout_s` holds for connecting and for reading. `key_lifetime_s`: how long the vendor promises to know a key;
     an older effect of unknown outcome is looked up, never sent again. `key` makes the vendor's key from the effect's,
     where an operation is asked for by the key of another one, as a refund is by its charge's.
+    `ledger`: a GET of the vendor's own account of what it was asked, for the judge. It answers a JSON array of entries
+    `{"key": ..., "body": {...}}` (or the body's fields beside the key), or pages `{"entries": [...], "next": N}`: it is
+    asked again with `?after=N` until a page has no entries or no other `next`. An entry may have an `answer`, which is
+    an object. Entries with a key that is none of ours are left out, unless `ledger_subject` names the field of their
+    body that has the subject's reference.
 
     2xx is done, 408, 409, 425, 429, 5xx and a timeout say nothing, any other 4xx is a refusal; for a look-up 404 is
     absent, 410 was done and taken back.
@@ -39,6 +44,8 @@ class HttpVendor:
     timeout_s: float = 5.0
     key_lifetime_s: float = DAY_S
     key: Callable[[str], str] | None = None
+    ledger: str = ""
+    ledger_subject: str = ""
 
     def __post_init__(self) -> None:
         for name in ("send", "look_up"):
@@ -50,6 +57,8 @@ class HttpVendor:
             raise BadInput(
                 f"HttpVendor.look_up is {self.look_up!r}; say where the key goes, as in 'GET /messages/{{key}}'"
             )
+        if self.ledger and re.fullmatch(r"GET /\S*", self.ledger) is None:
+            raise BadInput(f"HttpVendor.ledger is {self.ledger!r}; write GET and the path, as in 'GET /messages'")
 
     def requests(self) -> tuple[tuple[str, str], tuple[str, str]]:
         """Method and path of `send`, then of `look_up`."""
@@ -64,10 +73,14 @@ class HttpVendor:
         """A client for the address that the environment names; `BadInput` where it names none."""
         from strangler.service.http_client import HttpClient  # noqa: PLC0415 - a declaration imports no HTTP client
 
+        return HttpClient(self.url(environ, caller), self)
+
+    def url(self, environ: Mapping[str, str], caller: str) -> str:
+        """The address that the environment names; `BadInput` where it names none."""
         url = environ.get(self.url_env)
         if not url:
             raise BadInput(
                 f"not set: {self.url_env}, which {caller} calls; set it, such as {self.url_env}=http://localhost:8025, "
                 f'or name it by url_env="{self.url_env}" in a Process of the plan, which `strangler up` starts'
             )
-        return HttpClient(url, self)
+        return url

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput
-from strangler.facts import Fact
+from strangler.facts import KIND, TARGET, Fact
 from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Json, Write, first_number
 from strangler.step.pg_json import encode
@@ -56,10 +56,12 @@ class Rows:
         values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}
         connection.execute(self._statement.encode(), {"_keys": list(newest), **values})
 
-    def kept(self, write: Write) -> Write:
-        """What the table says again of a write: all of it where the body is kept, else the columns of types that come
-        back as they were given.
+    def kept(self, subject_ref: str, write: Write) -> Write | None:
+        """What the table says again of a subject's write: all of it where the body is kept, else the columns of types
+        that come back as they were given. None for a row under another key: the table does not tell whose it is.
         """
+        if write.values.get(self.key, subject_ref) != subject_ref:
+            return None
         if self.columns.get("body") == "jsonb":
             body = write.values.get("body")
             return replace(write, values=body) if isinstance(body, Mapping) else write
@@ -76,7 +78,8 @@ class Rows:
         for ref, *values in rows:
             fields = dict(zip(columns, values, strict=True))
             version = fields["version"]
-            yield Fact(ref, first_number(version), version, fields.get("body", {self.key: ref, **fields}))
+            body = fields.get("body", {self.key: ref, **fields})
+            yield Fact(ref, first_number(version), version, {**body, KIND: "write", TARGET: self.table})
 
     def _value(self, column: str, each: NumberedWrite) -> Json:
         if column == "version":

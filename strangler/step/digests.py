@@ -9,24 +9,25 @@ from hashlib import blake2b
 
 from strangler.step.intents import Json
 
+NOT_HELD = "-"  # in a digest's place: nobody can read again what became of the intent
 BYTES = 8  # against loss and change by accident, not against forgery
 
 
 def digest(intent: Mapping[str, Json]) -> str:
-    """Of one intent's stored form: equal before PostgreSQL has kept it as jsonb and after.
+    """Of one intent's stored form, behind its kind's letter: equal before PostgreSQL has kept it as jsonb and after.
 
     >>> digest({"kind": "call", "target": "mail.send", "body": {"to": "a", "cents": 250}})
-    '73fc2c80ca39e6a1'
+    'c73fc2c80ca39e6a1'
     """
     text = _text(intent)
     if "e+" in text or "-0.0" in text:  # jsonb keeps 1e+16 as 10000000000000000, and -0.0 as 0.0
         text = _text(json.loads(text, parse_float=_as_kept))
-    return blake2b(text.encode(), digest_size=BYTES).hexdigest()
+    return str(intent["kind"])[0] + blake2b(text.encode(), digest_size=BYTES).hexdigest()
 
 
-def digests(intents: Sequence[Mapping[str, Json]]) -> str:
-    """Of an event's intents in their order, as a claim keeps them: "" where the step wanted nothing."""
-    return " ".join(map(digest, intents))
+def digests(intents: Sequence[Mapping[str, Json] | None]) -> str:
+    """Of an event's intents in their order, as a claim keeps them: "" where the step wanted nothing. None: not held."""
+    return " ".join(NOT_HELD if intent is None else digest(intent) for intent in intents)
 
 
 def _text(value: Json) -> str:

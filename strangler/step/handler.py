@@ -24,7 +24,7 @@ MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL in
 
 Decide = Callable[[Event], Sequence[Intent]]
 Concerns = Callable[[Event, Owner], bool]
-Kept = Callable[[Write], Write]
+Kept = Callable[[str, Write], Write | None]
 _Key = tuple[Owner, str, int]
 _Became = dict[_Key, Disposition]
 
@@ -61,7 +61,7 @@ class StepHandler:
     `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record.
     `offsets`: two events of a subject may have one aggregate version, from two topics. The type that is named here
     gets its claim and its intents that many numbers later, and each of the two half of the version's numbers.
-    `kept(write)`: what can be read again of a row, so that a claim's digest can be held against it; all by default.
+    `kept(subject_ref, write)`: what can be read again of a row, for the claim's digest; None: nothing. All by default.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class StepHandler:
         *,
         concerns: Concerns = lambda _event, _owner: True,
         offsets: Mapping[str, int] | None = None,
-        kept: Kept = lambda write: write,
+        kept: Kept = lambda _subject_ref, write: write,
         fault_points: FaultPoints | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
@@ -107,15 +107,16 @@ class StepHandler:
             owner = ownership.of(self._step)
             if not self._concerns(event, owner):
                 owner = Owner.LEGACY
-            digest = self._digest(intents) if owner is Owner.NEW else None
+            digest = self._digest(event.aggregate_id, intents) if owner is Owner.NEW else None
         except Exception as error:
             raise Poison(index, f"{self._step}: {type(error).__name__}: {error}"[:500]) from error
         number = first_number(event.aggregate_version) + self._offsets.get(event.type, 0)
         ref, version = event.aggregate_id, event.aggregate_version
         return Decision(ref, version, number, ownership.epoch, owner, intents, stored, digest, event.context)
 
-    def _digest(self, intents: Sequence[Intent]) -> str:
-        return digests(to_json([self._kept(one) if isinstance(one, Write) else one for one in intents]))
+    def _digest(self, subject_ref: str, intents: Sequence[Intent]) -> str:
+        kept = [self._kept(subject_ref, one) if isinstance(one, Write) else one for one in intents]
+        return digests([None if one is None else to_json([one])[0] for one in kept])
 
     def _handle(
         self,

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, SubjectFacts
 from strangler.plan import Plan, Step
-from strangler.reconcile.snapshots import JudgedStep
+from strangler.reconcile.judged_step import JudgedStep
 
 STEP = "search"
 PENDING = "SELECT order_ref FROM legacy.orders WHERE status = 'pending'"
@@ -68,7 +68,7 @@ class Watch:
         check = step.check
         if step.name != STEP or check is None:
             return step
-        read = JudgedStep.of(step).actual
+        read = JudgedStep.of(step).rows
 
         def actual(connection: PsycopgConnection) -> Iterator[Fact]:
             yield from read(connection)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from outbox.connection import PsycopgConnection
 from strangler.facts import Fact, FactReader, SubjectFacts
 from strangler.plan import Plan
-from strangler.reconcile.snapshots import JudgedStep
+from strangler.reconcile.judged_step import JudgedStep
 
 Happening = Callable[[], object]
 
@@ -20,7 +20,7 @@ def watched(
     legacy, new = _Count(after_legacy or {}), _Count(after_new or {})
     last = plan.steps[-1]
     assert last.check is not None
-    check = replace(last.check, actual=_reader(JudgedStep.of(last).actual, new))
+    check = replace(last.check, actual=_reader(JudgedStep.of(last).rows, new))
 
     def orders(connection: PsycopgConnection) -> Iterator[SubjectFacts]:
         yield from plan.subject.facts(connection)

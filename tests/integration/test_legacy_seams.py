@@ -116,6 +116,7 @@ def oracle_of(shop: Shop, ref: str) -> dict[str, list[Fact]]:
 def facts_of(connection: PsycopgConnection, step: str, ref: str) -> list[Fact]:
     check = load_plan(Path("legacy_app/plan.py")).step(step).check
     assert check is not None
+    assert check.expected is not None
     return [fact for fact in check.expected(connection) if fact.subject_ref == ref]
 
 

@@ -16,8 +16,9 @@ from new_services.plant_kinds import KINDS, World
 from strangler.local.stack import Stack
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
-from strangler.reconcile.snapshots import JudgedStep, read_ledger, read_legacy, read_new
+from strangler.reconcile.snapshots import read_ledger, read_legacy, read_new
 from strangler.reconcile.step_comparison import Backwards, StepComparison
 from tests.integration.middle import handle, sending, until_ended
 from tests.support.orders import LINES, cancelled, of_order

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from strangler import Rows
-from strangler.facts import Fact
+from strangler.facts import KIND, TARGET, Fact
 from strangler.step.apply import NumberedWrite
 from strangler.step.intents import Json, Write
 from tests.integration.contexts import connect
@@ -15,6 +15,7 @@ from tests.integration.contexts import connect
 pytestmark = pytest.mark.no_kafka
 
 TABLE = "CREATE TABLE search.seat (ref text PRIMARY KEY, version bigint, desk integer, tags jsonb, seen_at timestamptz)"
+MARKS = {KIND: "write", TARGET: "seat"}
 SEATS = Rows("seat", "ref", {"version": "bigint", "desk": "integer", "tags": "jsonb"}, touched="seen_at")
 
 
@@ -43,8 +44,8 @@ def test_the_newest_version_of_each_key_stays_in_a_batch_and_between_batches(tab
     with connect(table, "search") as connection:
         SEATS(connection, [write("b", 1, desk=9, tags=[]), write("a", 3, desk=2, tags={"k": 1})])
     assert seats(table) == {
-        "a": Fact("a", 300, 3, {"ref": "a", "version": 3, "desk": 2, "tags": {"k": 1}}),
-        "b": Fact("b", 200, 2, {"ref": "b", "version": 2, "desk": 4, "tags": ["x"]}),
+        "a": Fact("a", 300, 3, {"ref": "a", "version": 3, "desk": 2, "tags": {"k": 1}, **MARKS}),
+        "b": Fact("b", 200, 2, {"ref": "b", "version": 2, "desk": 4, "tags": ["x"], **MARKS}),
     }
 
 
@@ -58,7 +59,7 @@ def test_a_body_that_is_kept_whole_is_what_the_judge_reads(database: str) -> Non
     documents = Rows("document", "order_ref", {"version": "bigint", "body": "jsonb"}, touched="indexed_at")
     with connect(database, "search") as connection:
         documents(connection, [NumberedWrite("a", 2, 200, Write("document", {"total": 5}))])
-        assert list(documents.facts(connection)) == [Fact("a", 200, 2, {"total": 5})]
+        assert list(documents.facts(connection)) == [Fact("a", 200, 2, {"total": 5, KIND: "write", TARGET: "document"})]
 
 
 def test_another_table_is_refused(table: str) -> None:

@@ -10,8 +10,9 @@ from strangler.contexts import Context
 from strangler.facts import FINAL, Fact, Judgement, Verdict
 from strangler.plan import Check
 from strangler.reconcile.frontier import Lane, StepFrontier
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
-from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot, NewSnapshot
+from strangler.reconcile.snapshots import LegacySnapshot, NewSnapshot
 from strangler.reconcile.step_comparison import Backwards, StepComparison
 from strangler.reconcile.subject_evidence import State
 from tests.unit.interleaved_world import STEP, World
@@ -53,7 +54,7 @@ class Reading:
         """0: the first; 1: at the second frontier."""
         mails = self.world.mails
         rules = replace(MAIL if mails else DOCUMENT)
-        check = Check(rules.identity, rules.stateful, lambda _: [], lambda _: [], (lambda _: []) if mails else None)
+        check = Check(expected=lambda _: [], ledger=(lambda _: []) if mails else None)
         step = JudgedStep(STEP[mails], Context("c", "g", ("order",)), check, rules)
         lanes = {TopicPartition("t", 0): [Lane(self.states[2 * number])]}
         new = self.news[2 * number]

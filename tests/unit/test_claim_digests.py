@@ -34,18 +34,19 @@ def test_what_comes_back_has_the_digest_of_what_was_wanted(value: Any) -> None:
     body = {"z": value, "a": [value]}
     back = as_jsonb_gives_it(body)
 
-    assert digest({"body": dict(reversed(back.items()))}) == digest({"body": body})
+    assert digest({"kind": "call", "body": dict(reversed(back.items()))}) == digest({"kind": "call", "body": body})
 
 
 @pytest.mark.parametrize("other", [251, "250", 250.5, None, True, [250]])
 def test_another_value_has_another_digest(other: Any) -> None:
-    assert digest({"body": {"cents": 250}}) != digest({"body": {"cents": other}})
+    assert digest({"kind": "call", "body": {"cents": 250}}) != digest({"kind": "call", "body": {"cents": other}})
 
 
 def test_each_intent_has_its_own_and_nothing_wanted_is_none() -> None:
     one, two = {"kind": "call"}, {"kind": "write"}
 
-    assert digests([one, two, one]).split() == [digest(one), digest(two), digest(one)]
+    assert digests([one, two, None]).split() == [digest(one), digest(two), "-"]
+    assert (digest(one)[0], digest(two)[0]) == ("c", "w")
     assert digests([]) == ""
 
 
@@ -54,5 +55,6 @@ def test_of_a_row_counts_what_the_table_gives_back() -> None:
     whole = Rows("seat", "ref", {"version": "bigint", "body": "jsonb"})
     written = Write("seat", {"desk": 4, "since": "2026-11-30", "note": "x"})
 
-    assert columns.kept(written).values == {"desk": 4}
-    assert whole.kept(written) == written
+    kept = columns.kept("a", written)
+    assert (kept and kept.values, whole.kept("a", written)) == ({"desk": 4}, written)
+    assert columns.kept("a", Write("seat", {"ref": "a/1", "desk": 4})) is None

@@ -16,10 +16,11 @@ from strangler.reconcile.canonical import canonical
 from strangler.reconcile.compare import judge
 from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.frontier import Lane, StepFrontier
+from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.second_look import answered
-from strangler.reconcile.snapshots import JudgedStep, LegacySnapshot, LegacyStep, NewSnapshot
+from strangler.reconcile.snapshots import LegacySnapshot, LegacyStep, NewSnapshot
 from strangler.reconcile.step_comparison import StepComparison
 from strangler.reconcile.subject_evidence import State
 from tests.unit.judging import MAIL, REF
@@ -90,7 +91,7 @@ def town(passed: int, early: set[int], *, mails: bool) -> StepComparison:
     refs = [f"order-{number}" for number in range(60)]
     done = [ref for n, ref in enumerate(refs) if passed >> lane_of(ref.encode(), LANES) & 1 or n in early]
     facts = {ref: [Fact(ref, 100, 1, {"template": "placed"})] for ref in refs}
-    check = Check(MAIL.identity, stateful=not mails, expected=lambda _: [], actual=lambda _: [])
+    check = Check(expected=lambda _: [])
     ledger: LedgerReader | None = (lambda _: []) if mails else None
     rules = replace(MAIL, stateful=not mails)
     step = JudgedStep(MAIL.step, Context("c", "g", ("order",)), replace(check, ledger=ledger), rules)

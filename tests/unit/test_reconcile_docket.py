@@ -21,9 +21,10 @@ def hold(
     *,
     everything: bool = False,
     unknown: str = "",
+    looked_at: int = 1,
 ) -> tuple[Report, VerdictChanges]:
     report = Report("new", "run", (STEP,))
-    report.unknown[STEP] = unknown
+    report.unknown[STEP], report.looked_at[STEP] = unknown, looked_at
     docket = VerdictChanges(report, {STEP: stored or {}}, everything=everything)
     docket.enter([one] for one in judged)
     docket.close()
@@ -39,7 +40,7 @@ def test_final_verdicts_are_stored_and_others_are_only_reported() -> None:
 
     assert {one.verdict for one in docket.final} == set(Verdict) - {Verdict.LATE, Verdict.SHED, Verdict.UNKNOWN}
     assert sum(report.counts[STEP].values()) == len(Verdict)
-    assert {one.verdict for one in report.judgements} == set(Verdict) - {Verdict.MATCH}
+    assert {one.verdict for one in report.judgements} == set(Verdict) - {Verdict.MATCH, Verdict.ACTED}
 
 
 def test_a_final_verdict_is_not_said_twice() -> None:
@@ -54,6 +55,20 @@ def test_a_match_does_not_hide_what_came_later() -> None:
         assert report.counts[STEP][verdict] == 1
         assert report.changes[0].before == "match"
         assert docket.final
+
+
+def test_what_was_done_by_one_account_is_said_again_when_another_confirms_it() -> None:
+    for before in (Verdict.ACTED, Verdict.FAILED):
+        report, docket = hold([said(Verdict.MATCH)], {KEY: before})
+        assert (report.counts[STEP], len(docket.final)) == ({Verdict.MATCH: 1}, 1)
+        assert hold([said(before)], {KEY: before})[1].final == []
+    assert hold([said(Verdict.ACTED)], {KEY: Verdict.MATCH})[1].final == []
+
+
+def test_a_run_that_looked_at_nothing_says_so() -> None:
+    lines = hold([], looked_at=0)[0].lines(Subject("order", table="t"))
+
+    assert lines[0] == "nothing was looked at: there is no order, and no side speaks of one"
 
 
 def test_an_orphan_whose_order_came_is_judged() -> None:
@@ -143,7 +158,9 @@ def test_named_changes_are_bounded() -> None:
 def test_exit_codes() -> None:
     assert hold([])[0].exit_code == 0
     assert hold([said(Verdict.MATCH), said(Verdict.LATE, number=101)])[0].exit_code == 0
+    assert hold([said(Verdict.ACTED), said(Verdict.FAILED, number=101)])[0].exit_code == 0
     assert hold([said(Verdict.UNKNOWN)])[0].exit_code == 3
+    assert hold([], looked_at=0)[0].exit_code == 3
     assert hold([], unknown="no relay")[0].exit_code == 3
     for verdict in (Verdict.MISSING, Verdict.EXTRA, Verdict.MISMATCH, Verdict.DUPLICATE, Verdict.ORPHAN):
         assert hold([said(Verdict.UNKNOWN), said(verdict, number=101)])[0].exit_code == 1

@@ -1,0 +1,72 @@
+"""A step as it is judged: the plan's check, completed by what its service's declaration says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from outbox.connection import PsycopgConnection
+from strangler.contexts import Context
+from strangler.errors import BadInput
+from strangler.facts import Evidence, Fact, LedgerReader
+from strangler.plan import Check, Step
+from strangler.policies import policy_of
+from strangler.reconcile.pairing import ByPlace
+from strangler.reconcile.subject_evidence import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedStep:
+    """A step that can be judged."""
+
+    name: str
+    context: Context
+    check: Check
+    rules: Rules
+
+    @classmethod
+    def of(cls, step: Step) -> JudgedStep:
+        if step.context is None:
+            raise BadInput(f"step {step.name!r} has no new side in the plan; there is nothing to compare")
+        check, evidence = step.check or Check(), step.context.evidence
+        stateful = bool(evidence and evidence.stateful) if check.stateful is None else check.stateful
+        rules = Rules(
+            step.name,
+            check.identity or ByPlace(rows=stateful),
+            stateful,
+            check.only_asks,
+            witnessed=check.expected is not None,
+            due=evidence.on if evidence else None,
+            vendors=evidence.vendors if evidence and check.ledger is None else None,
+            kept=evidence.kept if evidence and check.actual is None else None,
+        )
+        return cls(step.name, step.context, check, rules)
+
+    def rows(self, connection: PsycopgConnection) -> Iterable[Fact]:
+        """What the new side has written: as the check reads it, else as its service keeps it."""
+        evidence = self.context.evidence
+        reader = self.check.actual or (evidence.rows if evidence else None)
+        return () if reader is None else reader(connection)
+
+    @property
+    def ledger(self) -> LedgerReader | None:
+        """Reads what its vendors were asked: as the check says, else as they are declared."""
+        evidence = self.context.evidence
+        return self.check.ledger or (evidence.ledger if evidence else None)
+
+    def shedding(self) -> frozenset[str]:
+        """The names of the clauses by which the context's policy loses events; their values may have changed since."""
+        policy = policy_of(self.context)
+        return frozenset(clause.partition("=")[0] for clause in policy.shedding()) if policy else frozenset()
+
+    def without_witness(self) -> Iterator[str]:
+        """What nobody confirms, in words: of it the judge can say ACTED at best."""
+        evidence = self.context.evidence or Evidence(frozenset())
+        if self.check.expected is None:
+            yield "whether what it decides is right: the check has no `expected`"
+        if self.check.ledger is None and self.context.evidence is None:
+            yield "what its vendors were really asked: the check has no `ledger`"
+        for blind in evidence.blind:
+            is_seen = self.check.ledger if blind.startswith("what ") else self.check.actual
+            if is_seen is None:
+                yield blind

@@ -1,0 +1,84 @@
+"""What the judge reads of a service, made from its declaration: rows, ledgers, and what nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from strangler.facts import KIND, TARGET, Evidence, Fact
+from strangler.service.http_vendor import HttpVendor
+from strangler.service.rows import Rows
+from strangler.service.vendors import Declared
+from strangler.step.apply import ApplyWrites
+
+Place = tuple[str, str]  # of a ledger: the variable that names its vendor's address, and the request
+
+
+def evidence_of(
+    step: str, on: tuple[str, ...], writes: ApplyWrites | Rows | None, vendors: Mapping[str, Declared]
+) -> Evidence:
+    """What follows from a declaration."""
+    rows = writes if isinstance(writes, Rows) else None
+    told = {name for name, vendor in vendors.items() if _all_tell(vendor)}
+    blind = [f"what {name} was really asked: its vendor has no ledger here" for name in sorted(vendors.keys() - told)]
+    if writes is not None and rows is None:
+        blind.append("the rows that its own code writes: the check has no `actual`")
+    return Evidence(
+        on=frozenset(on),
+        stateful=rows is not None,
+        rows=rows.facts if rows else None,
+        kept=rows.kept if rows else None,
+        ledger=partial(_ledgers, step, {name: vendors[name] for name in told}) if told else None,
+        vendors=frozenset(told),
+        blind=tuple(blind),
+    )
+
+
+def _operations(vendor: Declared) -> Mapping[str, HttpVendor]:
+    """By name; "" for a vendor that has one and does not name it. None for a vendor of the team's own making."""
+    match vendor:
+        case HttpVendor():
+            return {"": vendor}
+        case Mapping():
+            return vendor
+        case _:
+            return {}
+
+
+def _all_tell(vendor: Declared) -> bool:
+    operations = _operations(vendor)
+    return bool(operations) and all(one.ledger for one in operations.values())
+
+
+def _ledgers(step: str, vendors: Mapping[str, Declared], environ: Mapping[str, str]) -> Iterator[Fact]:
+    """What was asked of all of them. A ledger that several operations share is read once, and names none of them."""
+    places: dict[Place, list[tuple[str, HttpVendor]]] = {}
+    for name, vendor in vendors.items():
+        for operation, one in _operations(vendor).items():
+            target = f"{name}.{operation}" if operation else ""
+            places.setdefault((one.url_env, one.ledger), []).append((target, one))
+    for operations in places.values():
+        target, one = operations[0]
+        yield from _facts(step, target if len(operations) == 1 else "", one, environ)
+
+
+def _facts(step: str, target: str, vendor: HttpVendor, environ: Mapping[str, str]) -> Iterator[Fact]:
+    from strangler.service.http_ledger import read_ledger  # noqa: PLC0415 - a declaration imports no HTTP client
+
+    marks = {KIND: "call", TARGET: target} if target else {KIND: "call"}
+    for entry in read_ledger(vendor.url(environ, "the judge"), vendor.ledger):
+        subject_ref, number = _whose(entry.key, step)
+        if vendor.key is not None:  # of several effects that share one key nobody knows which it was
+            number = 0
+        subject_ref = subject_ref or str(entry.body.get(vendor.ledger_subject, ""))
+        if subject_ref:
+            yield Fact(subject_ref, number, number // 100, {**entry.body, **marks}, answer=entry.answer)
+
+
+def _whose(key: str, step: str) -> tuple[str, int]:
+    """Subject and number in a key of ours, `subject:step:number`; "" and 0 for any other."""
+    subject_ref, _, number = key.rpartition(":")
+    subject_ref, _, named = subject_ref.rpartition(":")
+    if named != step or not number.isdecimal() or len(number) > 9:
+        return "", 0
+    return subject_ref, int(number)
