@@ -285,7 +285,6 @@ def _history_problems(plan: Plan) -> Iterable[str]:
     for step in plan.steps:
         if step.history and step.service is None:
             yield f"step {step.name!r} has a history and no new side to bring it to; give it a context"
-
         elif step.check is not None and step.check.stateful is False and step.history:
             yield _NO_ROWS.format(step.name)
 

@@ -19,9 +19,8 @@ def unended(case: SubjectEvidence, told: Sequence[Fact] = ()) -> Iterator[Judgem
     """
     numbers = {fact.number for fact in told}
     for call in _calls(case):
-        if call.state is not CallState.NONE:
-            verdict, reason = _of_call(case, call, in_ledger=call.number in numbers)
-            yield judgement(case, call.number, verdict, reason, {"call": call.call})
+        verdict, reason = _of_call(case, call, in_ledger=call.number in numbers)
+        yield judgement(case, call.number, verdict, reason, {"call": call.call})
     for change in _untold(case):
         number = first_number(change)
         verdict, reason = _of_change(case, change, in_ledger=number in numbers)
@@ -40,8 +39,9 @@ def explained(case: SubjectEvidence) -> set[int]:
     return {call.version for call in case.legacy.open_calls} | set(_untold(case))
 
 
-def _calls(case: SubjectEvidence) -> Sequence[OpenCall]:
-    return case.legacy.open_calls
+def _calls(case: SubjectEvidence) -> list[OpenCall]:
+    """Calls that were begun. Of what was not due nothing is to be said, and nothing may be there."""
+    return [call for call in case.legacy.open_calls if call.state is not CallState.NONE]
 
 
 def _untold(case: SubjectEvidence) -> list[int]:

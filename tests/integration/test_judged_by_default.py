@@ -1,0 +1,166 @@
+"""A plan that says nothing of how its steps are judged: what each stage can know, on real PostgreSQL and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from strangler import Check, Sql
+from strangler.ownership import Owner
+from strangler.reconcile.judged_step import JudgedStep
+from strangler.step.intents import effect_key
+from tests.integration.desks import INDEXING, MAILING, Desks, blind, desks, indexing, mail_of, mailing, plan_of
+
+pytestmark = pytest.mark.no_kafka
+WITNESS = Sql(
+    "SELECT subject_ref, 1, email || '@example.invalid' AS to, 12.5::float8 AS cents FROM desks.bookings",
+    window="subject_ref",
+)
+
+
+@pytest.fixture
+def town(database: str) -> Iterator[Desks]:
+    with desks(database) as town:
+        yield town
+
+
+def execute(town: Desks, statement: str) -> None:
+    with psycopg.connect(town.dsn) as connection:
+        connection.execute(statement)
+
+
+def test_the_new_side_matches_by_the_vendors_word_and_has_acted_by_its_own(town: Desks) -> None:
+    for ref in "ab":
+        town.change(ref, Owner.NEW)
+    town.act("a", "b")
+
+    assert town.judge() == {
+        MAILING: {("a", 100): "match", ("b", 100): "match"},
+        INDEXING: {("a", 100): "acted", ("b", 100): "acted"},
+    }
+    assert town.judge(blind(mailing))[MAILING] == {("a", 100): "acted", ("b", 100): "acted"}
+    assert town.judge(blind(mailing), check=Check())[MAILING] == {("a", 100): "acted", ("b", 100): "acted"}
+
+
+def test_a_witness_makes_a_match_of_what_was_only_done(town: Desks) -> None:
+    town.change("a", Owner.NEW)
+    town.act("a")
+
+    assert town.judge(blind(mailing), check=Check(expected=WITNESS)) == {MAILING: {("a", 100): "match"}}
+    with psycopg.connect(town.dsn) as connection:
+        assert [fact.subject_ref for fact in WITNESS(connection, ["a", "z"])] == ["a"]
+        assert list(WITNESS(connection, [])) == []
+
+
+FAULTS = {
+    "DELETE FROM notification.effect": (MAILING, "missing"),
+    "UPDATE notification.effect SET body = body || '{\"cents\": 13}'": (MAILING, "mismatch"),
+    "DELETE FROM notification.claim": (MAILING, "extra"),
+    "DELETE FROM search.desk": (INDEXING, "missing"),
+    "UPDATE search.desk SET body = body || '{\"seats\": 9}'": (INDEXING, "mismatch"),
+    "UPDATE search.desk SET version = 0": (INDEXING, "missing"),
+    "DELETE FROM search.claim": (INDEXING, "missing"),
+}
+
+
+@pytest.mark.parametrize("statement", FAULTS)
+def test_each_loss_of_its_own_rows_is_found_without_any_witness(town: Desks, statement: str) -> None:
+    town.change("a", Owner.NEW)
+    town.act("a")
+    execute(town, statement)
+    step, verdict = FAULTS[statement]
+
+    service = blind(mailing) if step == MAILING else indexing
+    assert town.judge(service)[step] == {("a", 100): verdict}
+
+
+def test_what_only_a_ledger_shows_is_found_with_one(town: Desks) -> None:
+    for ref in ("lost", "twice", "other", "fine"):
+        town.change(ref, Owner.NEW)
+    town.act("lost", "twice", "other", "fine")
+    keys = {ref: effect_key(ref, MAILING, 100) for ref in ("lost", "twice", "other")}
+    entries = town.vendor.entries
+    entries[:] = [(key, body) for key, body in entries if key not in (keys["lost"], keys["other"])]
+    entries += [(keys["twice"], mail_of("twice")), (keys["other"], {"to": "?"}), ("fine:mailing:300", {})]
+
+    assert town.judge(mailing)[MAILING] == {
+        ("lost", 100): "missing",
+        ("twice", 100): "duplicate",
+        ("other", 100): "mismatch",
+        ("fine", 100): "match",
+        ("fine", 300): "extra",
+    }
+    assert set(town.judge(blind(mailing))[MAILING].values()) == {"acted"}
+
+
+def test_an_event_that_was_lost_with_its_claim_is_found_by_the_subjects_own_change(town: Desks) -> None:
+    town.change("a", Owner.NEW)
+    town.act("a")
+    town.change("a", Owner.NEW, 2, type_="Moved")
+    town.change("b", Owner.NEW, type_="Renamed")
+
+    found = town.judge()
+    assert found[MAILING] == {("a", 100): "match", ("a", 200): "missing"}
+    assert found[INDEXING][("a", 200)] == "missing"
+
+
+def test_legacys_records_and_its_processes_say_what_became_of_each_call(town: Desks) -> None:
+    """Process 7 lives, process 6 does not."""
+    with town.process(7):
+        for ref in ("asks", "will"):
+            town.change(ref, Owner.LEGACY, process=7)
+        for ref in ("died", "lost", "told", "fails", "none"):
+            town.change(ref, Owner.LEGACY, process=6)
+        for ref in ("asks", "died", "told"):
+            town.record(ref, "begun", mailed=ref == "told")
+        town.record("fails", "failed")
+        town.record("none", "none")
+        seen, unseen = town.judge(mailing)[MAILING], town.judge(blind(mailing))[MAILING]
+
+    expected = {("asks", 100): "late", ("will", 100): "late", ("lost", 100): "missing", ("fails", 100): "failed"}
+    assert seen == {**expected, ("died", 100): "missing", ("told", 100): "match"}
+    assert unseen == {**expected, ("died", 100): "unknown", ("told", 100): "unknown"}
+    assert town.judge(blind(mailing))[MAILING][("will", 100)] == "missing"
+
+
+def test_a_process_that_has_come_since_counts_as_living(town: Desks) -> None:
+    with town.process(3):
+        pass
+    town.change("a", Owner.LEGACY, process=4)
+    town.change("b", Owner.LEGACY, process=3)
+
+    assert town.judge(mailing)[MAILING] == {("a", 100): "late", ("b", 100): "missing"}
+
+
+def test_two_calls_behind_one_seam_are_two_mails(town: Desks) -> None:
+    town.change("a", Owner.LEGACY)
+    town.record("a", "done", mailed=True)
+    town.record("a", "done", call=2, mailed=True)
+
+    assert town.judge(mailing)[MAILING] == {("a", 100): "match", ("a", 101): "match"}
+    town.vendor.entries.pop()
+    assert town.judge(mailing)[MAILING] == {("a", 100): "match", ("a", 101): "missing"}
+
+
+def test_beside_a_shadow_two_accounts_agree_or_differ(town: Desks) -> None:
+    for ref in ("same", "less"):
+        town.change(ref, Owner.SHADOW)
+        town.act(ref, owner=Owner.SHADOW)
+    town.record("same", "done", mailed=True)
+    town.record("less", "none")
+
+    assert town.judge(mailing)[MAILING] == {("same", 100): "match", ("less", 100): "extra"}
+
+
+def test_what_nobody_confirms_is_named() -> None:
+    plan = plan_of(blind(mailing), indexing)
+
+    assert [list(JudgedStep.of(step).without_witness()) for step in plan.steps] == [
+        [
+            "whether what it decides is right: the check has no `expected`",
+            "what mail was really asked: its vendor has no ledger here",
+        ],
+        ["whether what it decides is right: the check has no `expected`"],
+    ]
