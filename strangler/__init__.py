@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from strangler.service.http_vendor import HttpVendor
     from strangler.service.rows import Rows
     from strangler.service.serving import run
+    from strangler.service.smtp_vendor import SmtpVendor
     from strangler.shared_state.shared import Shared
     from strangler.step.intents import Call, Emit, Outcome, Write
     from strangler.step.vendor import Answer, Vendor
@@ -53,6 +54,7 @@ __all__ = [
     "Rows",
     "Service",
     "Shared",
+    "SmtpVendor",
     "Sql",
     "Step",
     "StranglerError",
@@ -90,6 +92,7 @@ _HOMES = {
     "strangler.service.http_vendor": ("HttpVendor",),
     "strangler.service.rows": ("Rows",),
     "strangler.service.serving": ("run",),
+    "strangler.service.smtp_vendor": ("SmtpVendor",),
     "strangler.step.intents": (
         "Call",
         "Emit",

@@ -21,6 +21,7 @@ VERBS = (
     "run",
     "reprocess",
     "review",
+    "effects",
     "local",
     "facade",
     "reconcile",

@@ -42,7 +42,8 @@ class Service:
     the event, so an event that it does not know must raise, never be passed over.
     `writes(connection, writes)` applies the `Write` intents of a batch in its transaction; `Rows` does for a
     projection. `tables`: what `strangler rebuild` makes anew; those of `Rows` by themselves.
-    `vendors`: by the name that `Call` uses, an `HttpVendor`, several by operation, or a `Vendor` of the team's own.
+    `vendors`: by the name that `Call` uses, an `HttpVendor`, several by operation, an `SmtpVendor`, or a `Vendor` of
+    the team's own.
     `policy`: what it promises under pressure; a policy that names no flow gets the service's name,
     and one of a projection the command that makes its tables anew.
     `conclude(effect, ending, outcome)` is pure: the intents that follow a vendor's answer, in the transaction that ends

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strangler.service.http_vendor import HttpVendor
+from strangler.service.smtp_vendor import SmtpVendor
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 
 # A vendor with one operation, with several by name, or one of the team's own making.
-Declared = HttpVendor | Mapping[str, HttpVendor] | Vendor
+Declared = HttpVendor | SmtpVendor | Mapping[str, HttpVendor] | Vendor
 
 
 def reached(vendors: Mapping[str, Declared], environ: Mapping[str, str], caller: str) -> dict[str, Vendor]:
@@ -20,7 +21,7 @@ def reached(vendors: Mapping[str, Declared], environ: Mapping[str, str], caller:
 
 def _reached(name: str, vendor: Declared, environ: Mapping[str, str], caller: str) -> Vendor:
     match vendor:
-        case HttpVendor():
+        case HttpVendor() | SmtpVendor():
             return vendor.at(environ, caller)
         case Mapping():
             return Operations(name, {operation: one.at(environ, caller) for operation, one in vendor.items()})

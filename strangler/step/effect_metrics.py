@@ -17,6 +17,7 @@ class EffectMetric(StrEnum):
     ANSWERED = "effect_answered"  # [vendor, answer, said]
     PUT_OFF = "effect_put_off"  # [clause]
     BREAKER = "effect_breaker"  # [vendor, state]
+    UNSETTLED = "effect_unsettled"  # [vendor]
 
 
 class Told:
@@ -43,6 +44,10 @@ class Told:
         state = "open" if opened else "closed"
         logger.warning("vendor_breaker", extra={"step": self._step, "vendor": vendor, "state": state})
         self._count(EffectMetric.BREAKER, 1, vendor=vendor, state=state)
+
+    def unsettled(self, vendor: str) -> None:
+        logger.warning("effect_unsettled", extra={"step": self._step, "vendor": vendor})
+        self._count(EffectMetric.UNSETTLED, 1, vendor=vendor)
 
     def _count(self, metric: EffectMetric, value: int, **labels: str) -> None:
         try:

@@ -50,6 +50,19 @@ UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb,
 WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
   AND state = 'sent' AND attempts = %(attempts)s"""
 
+# It cannot have acted: as if it had never been sent. The attempts still count, so that it is not asked at full speed.
+UNSEND = """
+UPDATE effect SET state = 'planned', outcome = %(outcome)s::jsonb, first_sent_at = NULL,
+                  next_attempt_at = now() + make_interval(secs => %(delay_s)s)
+WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
+  AND state = 'sent' AND attempts = %(attempts)s"""
+
+# Nobody asks again by himself: `take` never finds it due.
+PARK = """
+UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb, next_attempt_at = 'infinity'
+WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
+  AND state = 'sent' AND attempts = %(attempts)s"""
+
 
 class Ending(StrEnum):
     """A state that is never left."""
@@ -83,6 +96,11 @@ class Effect:
     carry: Mapping[str, Json]
     attempts: int
     age_s: float
+
+    @property
+    def is_first_send(self) -> bool:
+        """Whether the vendor has not been asked before this attempt, as far as anybody knows."""
+        return self.age_s == 0
 
 
 def take(
@@ -122,6 +140,19 @@ def postpone(connection: PsycopgConnection, effect: Effect, *, delay_s: float, o
     parameters = {**_place(effect), "attempts": effect.attempts, "delay_s": delay_s, "outcome": encode(outcome)}
     with connection.transaction():
         connection.execute(POSTPONE, parameters)
+
+
+def unsend(connection: PsycopgConnection, effect: Effect, *, delay_s: float, outcome: Mapping[str, Json]) -> None:
+    """Plan an effect anew that has not left; commits."""
+    parameters = {**_place(effect), "attempts": effect.attempts, "delay_s": delay_s, "outcome": encode(outcome)}
+    with connection.transaction():
+        connection.execute(UNSEND, parameters)
+
+
+def park(connection: PsycopgConnection, effect: Effect, *, outcome: Mapping[str, Json]) -> None:
+    """Leave an effect of unknown outcome to an operator; commits."""
+    with connection.transaction():
+        connection.execute(PARK, {**_place(effect), "attempts": effect.attempts, "outcome": encode(outcome)})
 
 
 def _place(effect: Effect) -> dict[str, Any]:

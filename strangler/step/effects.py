@@ -19,10 +19,11 @@ from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from outbox.consumer.retry.rule import Clause
 from outbox.fault_points import FaultPoints
-from strangler.step.apply import ApplyWrites, apply, write_nothing
-from strangler.step.conclude import Conclude, following, tell
+from strangler.step.apply import ApplyWrites, write_nothing
+from strangler.step.conclude import Conclude, tell
+from strangler.step.effect_ending import end_and_follow
 from strangler.step.effect_metrics import Told
-from strangler.step.effect_table import Effect, Ending, due_again, end, postpone, take
+from strangler.step.effect_table import Effect, Ending, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 from strangler.step.vendor_throttle import VendorThrottle
@@ -55,7 +56,8 @@ class EffectSender:
     """Sends a step's effects. `run` blocks until `stop`; `wake` says that there may be new ones; both from any thread.
 
     Each call has a key that the vendor recognises for `key_lifetime_s`: within it an effect of unknown outcome is
-    sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none.
+    sent again, later it is only looked up. At least one attempt, at most one effect. Order between effects: none. What
+    cannot be looked up either waits for an operator: `strangler effects`.
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     Retries come from `budget`, which its context's consumer shares. Each vendor has a breaker and a pace, and is not
     called before the time that it asked for (`SenderSettings.breaker`: a day at most; a new process has to hear it).
@@ -174,7 +176,7 @@ class EffectSender:
         """Call the vendor, holding no transaction. What an adapter raises says nothing of the effect: unknown."""
         vendor = self._vendors[effect.vendor]
         try:
-            if effect.age_s + vendor.timeout_s < vendor.key_lifetime_s or effect.attempts == 1:
+            if effect.age_s + vendor.timeout_s < vendor.key_lifetime_s or effect.is_first_send:
                 return vendor.send(effect.key, effect.operation, effect.body)
             return vendor.look_up(effect.key, effect.operation)
         except Exception as error:
@@ -192,15 +194,22 @@ class EffectSender:
                 reason = {**answer.detail, "reason": "never accepted, key expired"}
                 self._end(connection, effect, Ending.REFUSED, reason)
             case AnswerKind.UNKNOWN:
-                asked_s = min(answer.retry_after_s or 0.0, self._settings.breaker.patience_cap_s)
-                delay_s = full_jitter(effect.attempts, self._settings, self._rng) + asked_s
-                postpone(connection, effect, delay_s=delay_s, outcome=answer.detail)
+                postpone(connection, effect, delay_s=self._delay_s(effect, answer), outcome=answer.detail)
+            case AnswerKind.NOT_SENT:
+                take_back = unsend if effect.is_first_send else postpone
+                take_back(connection, effect, delay_s=self._delay_s(effect, answer), outcome=answer.detail)
+            case AnswerKind.UNSETTLED:
+                self._told.unsettled(effect.vendor)
+                park(connection, effect, outcome=answer.detail)
             case _:
                 assert_never(answer.kind)
 
+    def _delay_s(self, effect: Effect, answer: Answer) -> float:
+        asked_s = min(answer.retry_after_s or 0.0, self._settings.breaker.patience_cap_s)
+        return full_jitter(effect.attempts, self._settings, self._rng) + asked_s
+
     def _end(self, connection: PsycopgConnection, effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> None:
-        act = following(effect, self._conclude(effect, ending, outcome))
-        end(connection, effect, ending, outcome, lambda same: apply(same, self._step, [act], self._apply_writes))
+        end_and_follow(connection, effect, ending, outcome, conclude=self._conclude, apply_writes=self._apply_writes)
 
     def _connected(self, slot: Slot) -> PsycopgConnection:
         if slot.connection is None:

@@ -11,12 +11,17 @@ from strangler.step.intents import Json
 
 
 class AnswerKind(StrEnum):
-    """`absent` is an answer to a look-up only: the vendor never accepted the key."""
+    """`absent` is an answer to a look-up only: the vendor never accepted the key. `not_sent`: it cannot have acted, so
+    it may be asked as if for the first time. `unsettled`: it may have acted, and asking would not tell; an operator
+    must find out, and until then it is not asked.
+    """
 
     DONE = "done"
     UNKNOWN = "unknown"
     REFUSED = "refused"
     ABSENT = "absent"
+    NOT_SENT = "not_sent"
+    UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,10 @@ class Vendor(Protocol):
 
     @property
     def key_lifetime_s(self) -> float:
-        """How long after a first call with a key a second one is recognised."""
+        """How long after a first call with a key a second one is recognised; 0 = never, so it is sent at most once."""
         ...
 
     def send(self, key: str, operation: str, body: Mapping[str, Json]) -> Answer: ...
-    def look_up(self, key: str, operation: str) -> Answer: ...
+    def look_up(self, key: str, operation: str) -> Answer:
+        """Whether the effect was done; `unsettled` from a vendor that cannot tell."""
+        ...

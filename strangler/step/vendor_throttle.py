@@ -75,7 +75,7 @@ class VendorThrottle:
 
     def answered(self, vendor: str, answer: Answer, *, attempts: int) -> bool | None:
         """Learn from an answer. True: the vendor's breaker has opened; False: it has closed; None: as it was."""
-        known = answer.kind is not AnswerKind.UNKNOWN
+        known = answer.kind not in (AnswerKind.UNKNOWN, AnswerKind.NOT_SENT)
         if attempts == 1:
             (self._budget.delivered if known else self._budget.failed)(1)
         elif known:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 from outbox.fault_points import FaultPoints
+from strangler import SmtpVendor
 from strangler.step.effects import EffectSender, SenderSettings
 from tests.integration.contexts import connect
 from tests.support.services import SERVICES
@@ -13,6 +15,8 @@ from tests.support.services import SERVICES
 if __name__ == "__main__":
     [name] = sys.argv[1:] or ["notification"]
     service = SERVICES[name]
+    if os.environ.get("SMTP_URL"):
+        service = replace(service, vendors={"mail": SmtpVendor("SMTP_URL", sender="shop@a.test")})
     EffectSender(
         connect=lambda: connect(os.environ["STRANGLER_DSN"], name),
         step=name,

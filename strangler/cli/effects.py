@@ -1,0 +1,103 @@
+"""`strangler effects list | done | refused | again NAME`: say what became of effects whose outcome nobody knows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+
+from outbox.connection import PsycopgConnection
+from strangler.cli.common import Invocation, look_into
+from strangler.cli.run import service_of
+from strangler.errors import BadInput
+from strangler.service.declaration import Service
+from strangler.service.unsettled import Unsettled, send_again, settle, unsettled
+from strangler.step.effect_table import Ending
+from strangler.step.intents import Json
+
+VERBS = {
+    "done": "the vendor has done it",
+    "refused": "the vendor has not done it, and never will",
+    "again": "the vendor has not done it: ask it once more",
+}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("effects", help="settle effects whose outcome no question can find out")
+    verbs = parser.add_subparsers(title="verbs", dest="effects_verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="unsettled effects, the oldest first")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.set_defaults(run=run_list)
+    for name, what in VERBS.items():
+        settling = verbs.add_parser(name, help=what)
+        settling.add_argument("--reason", required=True, help="how you know, for the audit")
+        settling.add_argument("--actor", help="who, for the audit (default: $USER)")
+        settling.add_argument("--dry-run", action="store_true", help="say what would be done")
+        settling.set_defaults(run=run_settle)
+    verbs.choices["done"].add_argument(
+        "--keep", action="append", default=[], metavar="NAME=VALUE", help="what of the vendor's answer `conclude` needs"
+    )
+    for sub in verbs.choices.values():
+        sub.add_argument("name", metavar="NAME", help="a service of the plan")
+    for name in VERBS:
+        verbs.choices[name].add_argument("key", metavar="KEY", help="the effect's key, as `list` prints it")
+
+
+def run_list(invocation: Invocation) -> int:
+    with _opened(invocation) as (connection, service):
+        found = unsettled(connection, service.name, limit=invocation.args.limit)
+    lines = [_line(one) for one in found]
+    invocation.emit({"effects": [_data(one) for one in found]}, lines or ["no unsettled effect"])
+    return 0
+
+
+def run_settle(invocation: Invocation) -> int:
+    """Exit 0, or 1 where there is no such effect."""
+    args, environ = invocation.args, invocation.environ
+    actor = args.actor or environ.get("USER") or environ.get("LOGNAME") or "unknown"
+    outcome: dict[str, Json] = {"settled_by": actor, "reason": args.reason}
+    if args.effects_verb == "done":
+        outcome = {**_kept(args.keep), **outcome}
+    with _opened(invocation) as (connection, service), connection.transaction(force_rollback=args.dry_run):
+        if args.effects_verb == "again":
+            send_again(connection, service, args.key, outcome)
+        else:
+            settle(connection, service, args.key, Ending(args.effects_verb), outcome)
+    text = f"{'would be ' if args.dry_run else ''}{args.effects_verb}: {args.key}"
+    invocation.emit({"key": args.key, "settled": args.effects_verb, "dry_run": args.dry_run}, [text])
+    return 0
+
+
+@contextmanager
+def _opened(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Service]]:
+    service = service_of(invocation.plan(services=False), invocation.args.name)
+    with closing(invocation.connect()) as connection:
+        connection.autocommit = True
+        look_into(connection, service.schema)
+        yield connection, service
+
+
+def _kept(pairs: Sequence[str]) -> Mapping[str, Json]:
+    kept = dict(pair.partition("=")[::2] for pair in pairs)
+    if "" in kept or any("=" not in pair for pair in pairs):
+        raise BadInput(f"--keep takes NAME=VALUE, found {' '.join(pairs)[:80]!r}")
+    return kept
+
+
+def _line(one: Unsettled) -> str:
+    said = one.outcome.get("reason") or one.outcome.get("status") or ""
+    return f"{one.first_sent_at:%Y-%m-%d %H:%M} {one.key} {one.vendor} {one.operation} {said}".rstrip()
+
+
+def _data(one: Unsettled) -> dict[str, Json]:
+    return {
+        "key": one.key,
+        "subject_ref": one.subject_ref,
+        "number": one.number,
+        "vendor": one.vendor,
+        "operation": one.operation,
+        "attempts": one.attempts,
+        "first_sent_at": one.first_sent_at.isoformat(),
+        "outcome": dict(one.outcome),
+    }
