@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from strangler.service.http_vendor import HttpVendor
 from strangler.step.intents import Json
@@ -41,6 +42,8 @@ class HttpClient:
     def look_up(self, key: str, operation: str) -> Answer:  # noqa: ARG002
         """Ask whether the effect of that key was ever done; does nothing. What is gone was done, and taken back."""
         _, (method, path) = self._vendor.requests()
+        if not path:
+            return Answer(AnswerKind.UNSETTLED, {"reason": "the vendor cannot be asked what it was sent"})
         answer = self._ask(method, path.replace("{key}", quote(self._key(key), safe="")))
         if answer.kind is not AnswerKind.REFUSED or answer.detail["status"] == GONE:
             return answer
@@ -61,7 +64,8 @@ class HttpClient:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            return Answer(AnswerKind.UNKNOWN, {"reason": type(error).__name__})
+            unsent = not self._vendor.key_lifetime_s and _is_no_connection(error)
+            return Answer(AnswerKind.NOT_SENT if unsent else AnswerKind.UNKNOWN, {"reason": type(error).__name__})
         return self._understood(response)
 
     def _understood(self, response: requests.Response) -> Answer:
@@ -87,6 +91,12 @@ class HttpClient:
             session = self._local.session = requests.Session()
             session.trust_env = False  # no proxy of the environment stands between us and the vendor
         return session
+
+
+def _is_no_connection(error: requests.RequestException) -> bool:
+    """None was made, so not a byte of the request has left. A kept-alive one that breaks is none of these."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError | ConnectTimeoutError)
 
 
 def _object(response: requests.Response) -> dict[str, Json]:

@@ -18,8 +18,10 @@ class HttpVendor:
     """One operation of a vendor. Its address is read from the variable `url_env` when the service is started.
 
     `send` asks for the effect, with its key as `Idempotency-Key`. `look_up` asks by `{key}` whether it was done, and
-    must do nothing. `keeps`: the fields of an answer that `conclude` gets, by name, or by name and type; an answer
-    without one of them is unknown, and asked for again. Without `keeps` only the status is kept.
+    must do nothing; without it, an effect of unknown outcome that is older than its key goes to an operator
+    (`strangler effects`). A vendor that knows no keys has `key_lifetime_s=0`: it is asked once, and again only where
+    no connection was made. `keeps`: the fields of an answer that `conclude` gets, by name, or by name and type; an
+    answer without one of them is unknown, and asked for again. Without `keeps` only the status is kept.
     `timeout_s` holds for connecting and for reading. `key_lifetime_s`: how long the vendor promises to know a key;
     an older effect of unknown outcome is looked up, never sent again. `key` makes the vendor's key from the effect's,
     where an operation is asked for by the key of another one, as a refund is by its charge's.
@@ -39,7 +41,7 @@ class HttpVendor:
 
     url_env: str
     send: str
-    look_up: str
+    look_up: str = ""
     keeps: Mapping[str, type] | Sequence[str] = ()
     timeout_s: float = 5.0
     key_lifetime_s: float = DAY_S
@@ -48,12 +50,12 @@ class HttpVendor:
     ledger_subject: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("send", "look_up"):
+        for name in ("send", *(["look_up"] if self.look_up else [])):
             if _REQUEST.fullmatch(getattr(self, name)) is None:
                 raise BadInput(
                     f"HttpVendor.{name} is {getattr(self, name)!r}; write method and path, as in 'POST /messages'"
                 )
-        if "{key}" not in self.look_up:
+        if self.look_up and "{key}" not in self.look_up:
             raise BadInput(
                 f"HttpVendor.look_up is {self.look_up!r}; say where the key goes, as in 'GET /messages/{{key}}'"
             )
@@ -61,8 +63,8 @@ class HttpVendor:
             raise BadInput(f"HttpVendor.ledger is {self.ledger!r}; write GET and the path, as in 'GET /messages'")
 
     def requests(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Method and path of `send`, then of `look_up`."""
-        (send_method, send_path), (look_method, look_path) = self.send.split(" ", 1), self.look_up.split(" ", 1)
+        """Method and path of `send`, then of `look_up`, which are empty where it has none."""
+        (send_method, _, send_path), (look_method, _, look_path) = self.send.partition(" "), self.look_up.partition(" ")
         return (send_method, send_path), (look_method, look_path)
 
     def kept(self) -> Mapping[str, type]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from strangler import HttpVendor
 from strangler.step.vendor import AnswerKind
 from tests.support.mail_server import mail_server
 from tests.support.services import vendors_at
@@ -34,6 +35,23 @@ def test_a_vendor_that_is_not_there_says_nothing() -> None:
     with mail_server() as server:
         url = server.url
     assert vendors_at(url, "notification", timeout_s=0.5)["mail"].send("k", "send", {}).kind is AnswerKind.UNKNOWN
+
+
+def test_a_vendor_without_keys_that_is_not_there_was_sent_nothing() -> None:
+    with mail_server() as server:
+        url = server.url
+    once = HttpVendor("MAIL_URL", send="POST /mail/messages", key_lifetime_s=0, timeout_s=20)
+    assert once.at({"MAIL_URL": url}).send("k", "send", {}).kind is AnswerKind.NOT_SENT
+
+
+def test_a_vendor_without_keys_and_look_up_cannot_tell() -> None:
+    with mail_server() as server:
+        server.answers = [-503]
+        once = HttpVendor("MAIL_URL", send="POST /mail/messages", key_lifetime_s=0, timeout_s=20)
+        vendor = once.at({"MAIL_URL": server.url})
+        assert vendor.send("k", "send", {}).kind is AnswerKind.UNKNOWN
+        assert vendor.look_up("k", "send").kind is AnswerKind.UNSETTLED
+        assert not server.looked_up
 
 
 def test_an_operation_that_the_vendor_lacks_is_refused_without_asking() -> None:
