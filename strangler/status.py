@@ -19,18 +19,22 @@ OWNERS: LiteralString = """
 SELECT regexp_replace(owners, '^epoch=[0-9]+', 'epoch=0') AS owners, count(*) FROM strangler.ownership GROUP BY 1"""
 
 UNFINISHED: LiteralString = """
-SELECT step, count(*) FROM strangler.hand_back WHERE state = 'tombstoned' GROUP BY step"""
+SELECT step, count(*) FILTER (WHERE state = 'tombstoned'), count(*) FILTER (WHERE state = 'too_old')
+FROM strangler.hand_back WHERE state <> 'done' GROUP BY step"""
 
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """One line. `subjects` by owner; `unfinished` hand-backs were interrupted: nobody acts on them until run again."""
+    """One line. `subjects` by owner; `unfinished` hand-backs were interrupted: nobody acts on them until run again.
+    `too_old`: handed back when legacy could not run them any more; nobody has acted on them.
+    """
 
     step: str
     stage: Stage
     ramp_bp: int
     subjects: Mapping[str, int]
     unfinished: int
+    too_old: int
     last: AuditedMove | None
     next_command: str
 
@@ -49,19 +53,19 @@ def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
     """Steps in chain order; a step without a new side is legacy."""
     table, last = read_stages(connection), last_moves(connection)
     owned = [(Ownership.from_header(owners), count) for owners, count in connection.execute(OWNERS).fetchall()]
-    unfinished: dict[str, int] = dict(connection.execute(UNFINISHED).fetchall())
+    unfinished = {step: (waiting, old) for step, waiting, old in connection.execute(UNFINISHED).fetchall()}
     steps = []
     for step in plan.steps:
         row = table.row(step.name) or StageRow(step.name, Stage.LEGACY, 0, "")
         subjects: Counter[str] = Counter()
         for ownership, count in owned:
             subjects[ownership.of(step.name).value] += count
-        waiting = unfinished.get(step.name, 0)
+        waiting, old = unfinished.get(step.name, (0, 0))
         following = (
             next_command(row, waiting) if step.service is not None else "build its new side, name it in the plan"
         )
         steps.append(
-            StepStatus(step.name, row.stage, row.ramp_bp, dict(subjects), waiting, last.get(step.name), following)
+            StepStatus(step.name, row.stage, row.ramp_bp, dict(subjects), waiting, old, last.get(step.name), following)
         )
     known = {step.name for step in plan.steps}
     strangers = [row.step for row in table.rows if row.step not in known]
@@ -104,6 +108,8 @@ def status_lines(status: Status, subject: Subject) -> list[str]:
             lines.append(f"{'':<{width}}  last: {when} by {made.actor}: {made.reason}")
         if step.unfinished:
             lines.append(f"{'':<{width}}  {step.unfinished} {subject.plural} wait for an interrupted hand-back")
+        if step.too_old:
+            lines.append(f"{'':<{width}}  {step.too_old} {subject.plural} were handed back too old for legacy to run")
         lines.append(f"{'':<{width}}  next: {step.next_command}")
     return lines + [
         f"{name} has a stage but is not in the plan: {subject.plural} are still pinned to it"

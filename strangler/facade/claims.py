@@ -117,7 +117,7 @@ def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> 
 
 def end_lease(connection: PsycopgConnection, claim: Claim) -> None:
     """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed."""
-    connection.execute(END_LEASE, _name(claim))
+    connection.execute(END_LEASE if claim.repeatable else FORGET, _name(claim))
 
 
 def release(connection: PsycopgConnection, held: Held) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from outbox.connection import PsycopgConnection
 from strangler.ownership import Owner
+from strangler.status import read_status
 from strangler.step.claim import ClaimResult
 from tests.integration.stages.handing_back import (
     STEP,
@@ -20,6 +21,7 @@ from tests.integration.stages.handing_back import (
     taken_over,
 )
 from tests.integration.stages.legacy import Monolith
+from tests.integration.stages.plan import plan
 from tests.support.waiting import wait_until
 
 
@@ -98,6 +100,8 @@ def test_an_order_that_legacy_can_no_longer_run_is_too_old(
     assert run(environ) == result(handed_back=1, too_old=1)
     assert [(row[0], row[3]) for row in audit(connection)] == [("fresh", "done"), ("old", "too_old")]
     assert run(environ) == result()
+    (step,) = [each for each in read_status(connection, plan).steps if each.step == STEP]
+    assert (step.too_old, step.unfinished) == (1, 0)
 
 
 def test_an_order_that_never_commits_is_left_to_the_new_side(
