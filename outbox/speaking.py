@@ -31,27 +31,28 @@ class NoTransaction(OutboxError):
 
 
 def execute(
-    connection: AnyConnection, query: str, parameters: Parameters, *, joins: bool = True
+    connection: AnyConnection, query: str, parameters: Parameters, *, joins: bool = True, flushes: bool = True
 ) -> list[tuple[Any, ...]]:
     """The statement's rows, none for one that gives none. One round trip; begins, commits and closes nothing.
 
-    A Session, also a scoped one, is flushed first: what it holds back stands before our row. `joins`: refuse a
-    connection that is in no transaction and would not begin one (`NoTransaction`). `TypeError` for what is no
-    connection; errors of the database as the connection raises them, see `sqlstate`.
+    A Session, also a scoped one, is flushed first unless not `flushes`, so that what it holds back stands before our
+    row. `joins`: refuse a connection that is in no transaction and would not begin one (`NoTransaction`). `TypeError`
+    for what is no connection; errors of the database as the connection raises them, see `sqlstate`.
     """
-    joined = beneath_session(connection)
+    joined = beneath_session(connection, flushes=flushes)
     if _is_sqlalchemy(joined):
         return _by_sqlalchemy(joined, query, parameters, joins=joins)
     return _by_driver(cast("DriverConnection", joined), query, parameters, joins=joins)
 
 
-def beneath_session(connection: AnyConnection) -> DriverConnection | SqlalchemyConnection:
+def beneath_session(connection: AnyConnection, *, flushes: bool = True) -> DriverConnection | SqlalchemyConnection:
     """A Session's connection, after a flush; any other connection as it is."""
     orm = sys.modules.get("sqlalchemy.orm")
     if orm is None or not isinstance(connection, (orm.Session, orm.scoped_session)):
         return cast("DriverConnection | SqlalchemyConnection", connection)
     session = cast("Session", connection)
-    session.flush()
+    if flushes:
+        session.flush()
     return session.connection()
 
 
@@ -121,7 +122,7 @@ def _check_sqlalchemy(connection: SqlalchemyConnection) -> None:
             "the row would be committed alone: this Connection is in no transaction; "
             "use `with engine.begin() as connection`"
         )
-    _check_driver(cast("DriverConnection", connection.connection.driver_connection))
+    _check_driver(cast("DriverConnection", connection.connection.dbapi_connection))
 
 
 def _check_driver(connection: DriverConnection) -> None:

@@ -4,7 +4,8 @@
 # as an SQLSTATE. A statement's timeout is not among OTHERS. With the owner's rights: EXECUTE is all the monolith needs.
 #
 # `a_call` NULL: the call after those that there are. A call that ended in failure, or whose process is gone, is made
-# again under its number, and so under the vendor's key, when it is asked for the same. `none` yields to any call.
+# again under its number, and so under the vendor's key, when it is asked for the same. `none`, and a failure before
+# any call, have no inputs: they yield to a call.
 RECORD_SEAM = """
 CREATE FUNCTION strangler.record_seam(
     a_subject text, a_step text, a_version bigint, a_call integer, a_state text, an_owner text, an_epoch bigint,
@@ -52,7 +53,7 @@ BEGIN
     WHILE recorded_call IS NULL LOOP
         INSERT INTO strangler.seam_record AS found
             (subject_ref, step, version, call, state, owner, epoch, inputs, outcome, intents, process, ended_at)
-        SELECT a_subject, a_step, a_version, coalesce(a_call, max(call) FILTER (WHERE state <> 'none') + 1, 1),
+        SELECT a_subject, a_step, a_version, coalesce(a_call, max(call) FILTER (WHERE inputs IS NOT NULL) + 1, 1),
                a_state, an_owner, an_epoch, some_inputs::jsonb, an_outcome::jsonb,
                coalesce(some_intents::jsonb, '[]'), a_process, ended
         FROM strangler.seam_record WHERE subject_ref = a_subject AND step = a_step AND version = a_version
@@ -60,7 +61,7 @@ BEGIN
         SET state = excluded.state, owner = excluded.owner, epoch = excluded.epoch, inputs = excluded.inputs,
             outcome = excluded.outcome, intents = excluded.intents, process = excluded.process,
             recorded_at = excluded.recorded_at, ended_at = excluded.ended_at
-        WHERE found.state = 'none'
+        WHERE found.inputs IS NULL
         RETURNING call INTO recorded_call;
         a_call := NULL;  -- somebody has that number: take the next one
     END LOOP;

@@ -12,6 +12,8 @@ from strangler.ownership import Owner, Ownership
 from strangler.seam.observation import Observation
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
     from outbox.speaking import AnyConnection
 
 logger = logging.getLogger(__name__)
@@ -57,9 +59,8 @@ def record(
     """
     values = (call.subject_ref, call.step, call.version, call.number, state.value, call.owner.value, call.epoch)
     try:
-        answer = execute(
-            connection, RECORD, (*values, call.process, seen.inputs, seen.outcome, seen.intents), joins=joins
-        )
+        more = (call.process, seen.inputs, seen.outcome, seen.intents)
+        answer = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
     except Exception as error:  # noqa: BLE001 - a driver's, or of what is no connection: the answer stands
         _lost(call, state, sqlstate(error), type(error).__name__)
         return None
@@ -67,6 +68,20 @@ def record(
     if refused is not None:
         _lost(call, state, refused, "refused")
     return None if number is None else int(number)
+
+
+def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observation = NOTHING_SEEN) -> int | None:
+    """The same by a connection of our own, committed at once. One that the server has closed meanwhile is replaced."""
+    try:
+        with engine.connect() as connection:
+            number = record(connection, call, state, seen, joins=False)
+            if not connection.invalidated:
+                return number
+        with engine.connect() as connection:
+            return record(connection, call, state, seen, joins=False)
+    except Exception as error:  # noqa: BLE001 - a driver's, or the pool's: the answer stands
+        _lost(call, state, sqlstate(error), type(error).__name__)
+        return None
 
 
 def _lost(call: SeamCall, state: State, said: str | None, error: str) -> None:

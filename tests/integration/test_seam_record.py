@@ -101,7 +101,7 @@ def test_a_call_whose_process_is_gone_is_made_again_under_its_number(database: s
         alive.execute("SELECT pg_advisory_lock(21332, 5)")
         assert record(caller, replace(CALL, process=5), State.BEGUN, SEEN) == 1
         assert record(caller, replace(CALL, process=6), State.BEGUN, SEEN) == 2
-        alive.close()
+        alive.execute("SELECT pg_advisory_unlock(21332, 5)")
         assert record(caller, replace(CALL, process=6), State.BEGUN, SEEN) == 1
 
 

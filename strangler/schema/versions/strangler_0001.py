@@ -98,12 +98,14 @@ TABLES = (
         PRIMARY KEY (subject_ref, step, version, call)
     )""",
     # Written with the subject's event, in its transaction: which process of the monolith may still act on it. That
-    # process holds pg_advisory_lock(0x5354, process) as long as it lives.
+    # process holds pg_advisory_lock(0x5354, process) as long as it lives; 0: nobody knows which it is. `event`: its id
+    # in the outbox, as long as its partition is kept.
     """CREATE TABLE strangler.subject_change (
         subject_ref text        NOT NULL,
         version     bigint      NOT NULL,
         type        text        NOT NULL,
         process     bigint      NOT NULL,
+        event       uuid,
         changed_at  timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (subject_ref, version)
     )""",

@@ -1,0 +1,131 @@
+"""The seam around a step of the monolith: who acts, under which key, and what is written down of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from uuid import uuid4
+
+from strangler.ownership import Owner, Ownership
+from strangler.seam.changes import Change
+from strangler.seam.observation import Observation, answered, asked, failed
+from strangler.seam.process import Process
+from strangler.seam.record import NOTHING_SEEN, SeamCall, State, record, record_beside
+from strangler.step.intents import Intent, effect_key, first_number
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+Function: TypeAlias = Callable[..., Any]  # the application's
+FunctionT = TypeVar("FunctionT", bound=Function)
+UNIT_FAILED = Observation(None, '{"error":"the unit of work ended in an error before the call"}', None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One function of the application that is a step, or a part of one: several may have its name.
+
+    `on`: types of the changes after which it is called. `redo(subject, payload, key=...)` runs it for a stored event.
+    `deferred`: a worker calls it, not the unit that made the change.
+    """
+
+    name: str
+    on: Collection[str]
+    observe: Callable[..., Sequence[Intent]]
+    function: Function
+    redo: Function | None = None
+    deferred: bool = False
+
+    def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Mapping[str, object]:
+        """By the function's own names, without its subject."""
+        names = [name for name in inspect.signature(self.function).parameters if name != "key"][1:]
+        return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call is for. `change`: where this unit of work made it."""
+
+    ref: str
+    version: int
+    ownership: Ownership
+    engine: Engine
+    change: Change | None = None
+
+
+class Seams:
+    """Every seam of the application. `target(subject)` finds what a call is for, None: nobody ever told of it."""
+
+    def __init__(self, target: Callable[[Any], Target | None], process: Callable[[Engine], Process]) -> None:
+        self._target, self._process = target, process
+        self.steps: list[Step] = []
+
+    def wrap(self, step: Step, function: FunctionT) -> FunctionT:
+        """The function as the application calls it from now on: without `key`, and with what the seam does."""
+        self.steps.append(step)
+
+        @functools.wraps(function)
+        def run(subject: Any, *args: Any, **kwargs: Any) -> Any:
+            target = self._target(subject)
+            if target is None:  # no event will tell the new side of it; no key that a second call could have
+                return function(subject, *args, key=str(uuid4()), **kwargs)
+            if target.ownership.of(step.name) is Owner.NEW:
+                return None
+            return self.call(step, target, subject, args, kwargs)
+
+        return run  # type: ignore[return-value]  # its `key` is given here
+
+    def call(self, step: Step, target: Target, subject: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call it, and write down what came of it; its errors reach the caller, those of writing never do."""
+        inputs = asked(target.ref, target.version, step.arguments(args, kwargs))
+        begun, write = self._begin(step, target, inputs)
+        number = begun.number or 1
+        key = effect_key(target.ref, step.name, first_number(target.version) + number - 1)
+        try:
+            result = step.function(subject, *args, key=key, **kwargs)
+        except BaseException as error:
+            write(begun, State.FAILED, failed(error, inputs))
+            raise
+        seen = answered(step.name, result, lambda: step.observe(subject, result, *args, **kwargs), inputs)
+        write(begun, State.DONE, seen)
+        return result
+
+    def _begin(
+        self, step: Step, target: Target, inputs: str
+    ) -> tuple[SeamCall, Callable[[SeamCall, State, Observation], object]]:
+        """The call with its number, and how its end is written: into the change's own transaction while that is open;
+        else, beginning and end, by a connection of our own.
+        """
+        change = target.change
+        call = SeamCall.of(target.ref, target.version, step.name, target.ownership)
+        nth = 1
+        if change is not None:
+            change.calls[step.name] += 1
+            nth = change.calls[step.name]
+            if change.is_open:
+                return replace(call, number=nth), functools.partial(_join, change)
+        process = self._process(target.engine)
+        call = replace(call, process=process.number())
+        write = functools.partial(record_beside, process.engine)
+        number = write(call, State.BEGUN, Observation(inputs, None, None))
+        return replace(call, number=number or nth), write
+
+    def settle(self, change: Change, *, failed: bool) -> None:
+        """The unit has ended: say of each step that could have followed the change and was not called that nothing is
+        due, or that it failed together with the unit.
+        """
+        names = {step.name for step in self.steps if change.type in step.on and not step.deferred}
+        state, seen = (State.FAILED, UNIT_FAILED) if failed else (State.NONE, NOTHING_SEEN)
+        for name in sorted(names - set(change.calls)):
+            if change.ownership.of(name) is not Owner.NEW:
+                call = SeamCall.of(change.ref, change.version, name, change.ownership)
+                record_beside(self._process(change.engine).engine, call, state, seen)
+
+
+def _join(change: Change, call: SeamCall, state: State, seen: Observation) -> None:
+    """A call may have ended the transaction that it began in; then nothing is left to join."""
+    if change.inside is not None:
+        record(change.inside.session, call, state, seen)

@@ -1,0 +1,113 @@
+"""Tell of a change of a subject: its version, its event, who may still act on it; in the subject's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import inspect
+
+from outbox.appending import append
+from outbox.event import Event
+from outbox.speaking import execute
+from strangler.errors import BadInput
+from strangler.seam.changes import Change
+from strangler.seam.mapped import Columns, Model, identity, session_of
+from strangler.seam.pinned import Pinned, read_owners
+from strangler.seam.process import Process
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.orm import Session
+
+Payload: TypeAlias = bytes | Mapping[str, Any] | Callable[[], bytes | Mapping[str, Any]]
+PIN_PART = "SELECT strangler.pin_part(%s, %s)"
+PIN_ALIAS = "SELECT strangler.pin_alias(%s, %s)"
+# With the alias: later requests name the subject by the application's own id.
+CREATED = """
+WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type, process, event)
+                VALUES (%s, %s, %s, %s, %s::uuid))
+SELECT strangler.pin_alias(%s, %s, %s)"""
+CHANGED = """
+INSERT INTO strangler.subject_change (subject_ref, version, type, process, event) VALUES (%s, %s, %s, %s, %s::uuid)"""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is told of a subject. `part`: which of several that one request makes, from 1."""
+
+    type: str
+    payload: Payload
+    part: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """`subject`: its name in the plan, and the topic of its events."""
+
+    subject: str
+    process: Callable[[Engine], Process]
+
+    def created(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
+        """Version 1. The subject is flushed: one that is there already is the database's error, as ever."""
+        session = session_of(subject)
+        version = getattr(subject, columns.version)
+        if inspect(subject).persistent and version:
+            raise BadInput(f"this {self.subject} has version {version}, it was created before; tell of it by `changed`")
+        ref, owners = pinned.ref, pinned.owners
+        if ref is not None and news.part is not None:
+            ref, base = f"{ref}.{news.part}", ref
+            owners = execute(session, PIN_PART, (base, ref))[0][0] or ""
+        if ref is None:  # not through the facade: the application's id is its name, and there must be one
+            session.flush()
+            ref = f"{self.subject}:{columns.native_id(subject)}"
+        for name, value in ((columns.ref, ref), (columns.version, 1), (columns.ownership, owners)):
+            setattr(subject, name, value)
+        session.flush()
+        change, event = self._told(session, subject, _Numbered(ref, 1, owners), news, pinned.traceparent)
+        alias = (self.subject, columns.native_id(subject), ref)
+        execute(session, CREATED, (ref, 1, news.type, self._number(change), str(event.id), *alias))
+        return change
+
+    def changed(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
+        """The next version, under the row's lock; one that nobody has told of before is pinned."""
+        session = session_of(subject)
+        session.flush()
+        ref: str | None = getattr(subject, columns.ref)
+        values = {}
+        if ref is None:
+            ref = str(execute(session, PIN_ALIAS, (self.subject, columns.native_id(subject)))[0][0])
+            values[columns.ref] = ref
+        version, owners = columns.take_version(session, subject, values, pinned.owners if pinned.ref == ref else "")
+        change, event = self._told(session, subject, _Numbered(ref, version, owners), news, pinned.traceparent)
+        execute(session, CHANGED, (ref, version, news.type, self._number(change), str(event.id)))
+        return change
+
+    def _told(
+        self, session: Session, subject: Model, at: _Numbered, news: News, traceparent: str | None
+    ) -> tuple[Change, Event]:
+        payload, ownership = news.payload, read_owners(at.owners)
+        event = Event(
+            aggregate_type=self.subject,
+            aggregate_id=at.ref,
+            aggregate_version=at.version,
+            type=news.type,
+            payload=payload() if callable(payload) else payload,
+            context={"ownership": at.owners, "epoch": ownership.epoch},
+            traceparent=traceparent,
+        )
+        append(session, event)
+        engine = session.get_bind(inspect(type(subject))).engine
+        inside = session.get_nested_transaction() or session.get_transaction()
+        return Change(identity(subject), at.ref, at.version, news.type, ownership, engine, inside), event
+
+    def _number(self, change: Change) -> int:
+        return self.process(change.engine).number()
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    ref: str
+    version: int
+    owners: str

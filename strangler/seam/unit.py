@@ -1,0 +1,41 @@
+"""A unit of work: what one request, or one task, has changed and called; at its end the rest is said."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from strangler.seam.changes import Change
+from strangler.seam.mapped import Identity
+
+
+class Settle(Protocol):
+    """What to do about a change when its unit has ended, in an error or not."""
+
+    def __call__(self, change: Change, *, failed: bool) -> None: ...
+
+
+class Unit:
+    """`settle(change, failed)` is called once for each change that was committed, at the unit's end or, where that
+    comes later, at the commit.
+    """
+
+    def __init__(self, settle: Settle) -> None:
+        self._settle = settle
+        self._changes: list[Change] = []
+
+    def add(self, change: Change) -> None:
+        self._changes.append(change)
+
+    def latest(self, identity: Identity) -> Change | None:
+        """What the unit last did to a subject, unless that was rolled back."""
+        found = [one for one in self._changes if one.identity == identity and (one.committed or one.inside is not None)]
+        return found[-1] if found else None
+
+    def end(self, *, failed: bool) -> None:
+        """Twice is once."""
+        changes, self._changes = self._changes, []
+        for change in changes:
+            if change.committed:
+                self._settle(change, failed=failed)
+            elif change.inside is not None:  # some applications commit after their request
+                change.on_commit = lambda one: self._settle(one, failed=failed)
