@@ -87,7 +87,7 @@ class Evidence:
 
     `on`: the event types that it acts on. `stateful`: it keeps one row per subject. `rows` reads them, and `kept` says
     what of a write they can show again. `ledger` reads what `vendors` were asked, by their names. `blind`: what nobody
-    reads, in words.
+    reads, in words. `concludes`: a vendor's answer may lead to more calls than the event did.
     """
 
     on: frozenset[str]
@@ -97,6 +97,7 @@ class Evidence:
     ledger: LedgerReader | None = None
     vendors: frozenset[str] = frozenset()
     blind: tuple[str, ...] = ()
+    concludes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def judge_account(case: SubjectEvidence) -> Iterator[Judgement]:
 
 def contradictions(case: SubjectEvidence) -> Iterator[Judgement]:
     """What of the account contradicts itself: beside a witness only that is news."""
-    return (one for one in _claims(case) if one.verdict in FINDINGS)
+    return (one for one in (*_claims(case), *_strays(case)) if one.verdict in FINDINGS)
 
 
 def absent(case: SubjectEvidence, number: int, reason: Reason) -> tuple[Verdict, str]:
@@ -104,17 +104,24 @@ def _row(case: SubjectEvidence, number: int, want: str, kept: Kept) -> Judgement
 
 
 def _strays(case: SubjectEvidence) -> Iterator[Judgement]:
-    """Calls of events that have no claim; and those whose claim tells nothing of them: what follows an answer, and what
-    an older release has claimed.
+    """Calls and rows of events that have no claim, and calls beyond what their claim stands for; but for those that
+    follow a vendor's answer, and those of which an older release's claim tells nothing.
     """
-    claimed = {number // INTENTS_PER_EVENT for number, kind in case.new.claims.items() if kind == "applied"}
+    acted = {number for number, kind in case.new.claims.items() if kind in ("applied", "backfilled")}
+    versions = {number // INTENTS_PER_EVENT for number in acted}
     told = {number for first, wanted in case.new.wanted.items() for number in range(first, first + len(wanted))}
+    told_versions = {number // INTENTS_PER_EVENT for number in case.new.wanted}
+    holds_rows = case.rules.kept and not any(_is_row(want) for wanted in case.new.wanted.values() for want in wanted)
     for fact in case.new.actual:
-        if fact.fields.get(KIND) != "call" or fact.number in told:
+        is_call = fact.fields.get(KIND) == "call"
+        version = fact.number // INTENTS_PER_EVENT
+        if fact.number in told or not (is_call or holds_rows):
             continue
-        if fact.number // INTENTS_PER_EVENT not in claimed:
+        if version not in versions:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.WITHOUT_CLAIM, side="actual")
-        elif case.ledger is None or not concerns_vendor(fact, case.rules):
+        elif is_call and version in told_versions and not case.rules.concludes:
+            yield of_fact(case, fact, Verdict.EXTRA, Reason.BEYOND_CLAIM, side="actual")
+        elif is_call and (case.ledger is None or not concerns_vendor(fact, case.rules)):
             yield _by_own_word(case, fact)
 
 
@@ -130,10 +137,20 @@ def _ledger(case: SubjectEvidence) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
     for fact in pairing.extra:
+        if _claimed(case, fact.number).startswith("c"):
+            continue  # planned by nobody any more: its claim is judged
         yield of_fact(case, fact, Verdict.EXTRA, _unasked(case, fact), side="actual")
     for fact in case.new.actual:
         if fact.refused and concerns_vendor(fact, case.rules):
             yield _by_own_word(case, fact)
+
+
+def _claimed(case: SubjectEvidence, number: int) -> str:
+    """The digest under that number; "" without one."""
+    for first, wanted in case.new.wanted.items():
+        if first <= number < first + len(wanted):
+            return wanted[number - first]
+    return ""
 
 
 def _unasked(case: SubjectEvidence, fact: Fact) -> Reason:

@@ -38,6 +38,7 @@ class JudgedStep:
             witnessed=check.expected is not None,
             due=evidence.on if evidence else None,
             vendors=evidence.vendors if evidence and check.ledger is None else None,
+            concludes=evidence.concludes if evidence else True,
             kept=evidence.kept if evidence and check.actual is None else None,
         )
         return cls(step.name, step.context, check, rules)

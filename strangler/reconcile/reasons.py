@@ -59,6 +59,7 @@ class Reason(StrEnum):
     UNCLAIMED = "in the vendor's ledger, and the new side has not acted on it: somebody else did"
     REPEATED = "done more often than wanted"
     PLANNED_TWICE = "planned more often than wanted"
+    BEYOND_CLAIM = "there, and its event's claim stands for less"
     WITHOUT_CLAIM = "there, and the new side has no claim of it"
     NO_ORDER = "done for a subject that does not exist"
     NO_VERSION = "done for a change of the subject that does not exist"

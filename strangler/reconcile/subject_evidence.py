@@ -65,7 +65,7 @@ class Rules:
 
     `witnessed`: the plan says what is expected. `due`: the event types that ask the step for something; None: nobody
     knows. `vendors`: those whose ledger is read; None: all. `kept`: what the rows that are read can show of a write,
-    so that claims can be held against them; None: nothing.
+    so that claims can be held against them; None: nothing. `concludes`: calls may follow a vendor's answer.
     """
 
     step: str
@@ -76,6 +76,7 @@ class Rules:
     due: frozenset[str] | None = None
     vendors: frozenset[str] | None = None
     kept: Kept | None = None
+    concludes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Service:
 
     def context(self, subject: str) -> Context:
         """Where it lives, for a plan whose subject's events stand in the topic `subject`."""
-        evidence = evidence_of(self.name, self.on, self.writes, self.vendors)
+        evidence = evidence_of(self.name, self.on, self.writes, self.vendors, concludes=self.conclude is not tell)
         return Context(self.schema, self.name, self.topics or (subject,), policy=self.policy, evidence=evidence)
 
     @property

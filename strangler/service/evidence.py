@@ -15,7 +15,12 @@ Place = tuple[str, str]  # of a ledger: the variable that names its vendor's add
 
 
 def evidence_of(
-    step: str, on: tuple[str, ...], writes: ApplyWrites | Rows | None, vendors: Mapping[str, Declared]
+    step: str,
+    on: tuple[str, ...],
+    writes: ApplyWrites | Rows | None,
+    vendors: Mapping[str, Declared],
+    *,
+    concludes: bool = False,
 ) -> Evidence:
     """What follows from a declaration."""
     rows = writes if isinstance(writes, Rows) else None
@@ -31,6 +36,7 @@ def evidence_of(
         ledger=partial(_ledgers, step, {name: vendors[name] for name in told}) if told else None,
         vendors=frozenset(told),
         blind=tuple(blind),
+        concludes=concludes,
     )
 
 

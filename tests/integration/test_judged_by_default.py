@@ -61,7 +61,7 @@ FAULTS = {
     "DELETE FROM search.desk": (INDEXING, "missing"),
     "UPDATE search.desk SET body = body || '{\"seats\": 9}'": (INDEXING, "mismatch"),
     "UPDATE search.desk SET version = 0": (INDEXING, "missing"),
-    "DELETE FROM search.claim": (INDEXING, "missing"),
+    "DELETE FROM search.claim": (INDEXING, "extra"),
 }
 
 

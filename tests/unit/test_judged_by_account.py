@@ -111,6 +111,21 @@ def test_what_follows_an_answer_is_acted_too() -> None:
     assert said(given({100: [of(mail())]}, mail(), following))[101] == ("acted", Reason.OWN_WORD)
 
 
+def test_a_call_beyond_what_its_claim_stands_for_is_extra_where_no_answer_leads_to_one() -> None:
+    rules = replace(OF_MAILS, concludes=False)
+    found = given({100: [of(mail())]}, mail(), mail(101), rules=rules, ledger=[mail(), mail(101)])
+
+    assert said(found) == {100: ("match", Reason.SAME), 101: ("extra", Reason.BEYOND_CLAIM)}
+
+
+def test_a_lost_call_that_the_vendor_has_is_lost_and_not_unwanted() -> None:
+    assert said(given({100: [of(mail())]}, ledger=[mail()])) == {100: ("missing", Reason.EFFECT_LOST)}
+
+
+def test_a_row_without_any_claim_is_extra() -> None:
+    assert said(given({}, seat(1), rules=OF_SEATS, changes=())) == {100: ("extra", Reason.WITHOUT_CLAIM)}
+
+
 def test_with_a_ledger_the_vendors_word_makes_a_match() -> None:
     claimed = {100: [of(mail())]}
 
