@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from new_services.plant import STUCK, plant
-from new_services.plant_kinds import KINDS
+from new_services import plant
 from strangler import StranglerError
+from strangler.planting.held import STUCK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,13 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m new_services", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
-    planting.add_argument("kind", choices=[*KINDS, STUCK])
+    planting.add_argument("kind", choices=[*plant.KINDS, STUCK])
     planting.add_argument("--order-ref", help="instead of a random order; stuck_event needs it")
     planting.add_argument("--seed", type=int, help="for the same choice again")
     planting.add_argument("--json", action="store_true", help="print the fault as a JSON object")
     given = parser.parse_args(argv)
     try:
-        return plant(given.kind, os.environ, order_ref=given.order_ref, seed=given.seed, as_json=given.json)
+        return plant.main(given.kind, os.environ, order_ref=given.order_ref, seed=given.seed, as_json=given.json)
     except StranglerError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

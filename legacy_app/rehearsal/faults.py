@@ -26,7 +26,7 @@ class Planted:
 
     @classmethod
     def of(cls, said: Json) -> Planted:
-        return cls(said["kind"], said["step"], said["order_ref"], said["expected_verdict"])
+        return cls(said["kind"], said["step"], said["subject_ref"], said["expected_verdict"])
 
 
 def plant(scene: Scene) -> list[Planted]:

@@ -25,6 +25,7 @@ VERBS = (
     "local",
     "facade",
     "reconcile",
+    "plant",
     "pressure",
     "policy",
     "topology",

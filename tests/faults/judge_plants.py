@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 import psycopg
 import requests
 
-from new_services.plant_kinds import KINDS, World, given
+from new_services.plant import plant_kind
 from outbox.connection import PsycopgConnection
 from strangler.errors import RefusedError
 from strangler.step.intents import effect_key
@@ -120,7 +120,7 @@ class Planter:
     def plant(self, kind: str) -> Planted | None:
         """The kind, or one of the others where nobody can have it now; None: of nobody anything can be lost yet."""
         others = [other for other in EVERY if other != kind]
-        with psycopg.connect(given(self._environ, "STRANGLER_DSN")) as connection:
+        with psycopg.connect(self._environ["STRANGLER_DSN"]) as connection:
             for each in (kind, *self._rng.sample(others, len(others))):
                 planted = self._try(connection, each)
                 if planted is not None:
@@ -148,14 +148,14 @@ class Planter:
 
     def _by_hand(self, connection: PsycopgConnection, kind: str, ref: str) -> Planted | None:
         try:
-            done = KINDS[kind](World(connection, self._environ, self._rng, ref))
+            done = plant_kind(kind, self._environ, order_ref=ref, seed=self._rng.getrandbits(32))
         except RefusedError:  # the effect is still on its way
             connection.rollback()
             return None
-        return Planted(kind, done.step, done.order_ref, done.number, done.expected_verdict)
+        return Planted(kind, done.step, done.subject_ref, done.number, done.expected_verdict)
 
     def _forget_mail(self, ref: str) -> bool:
         """The gateway has it no more; False while it never had."""
-        url = f"{given(self._environ, 'VENDORS_URL')}/ledger/mail/{effect_key(ref, 'notification', 100)}"
-        headers = {"Authorization": f"Bearer {given(self._environ, 'VENDORS_ADMIN_TOKEN')}"}
+        url = f"{self._environ['VENDORS_URL']}/ledger/mail/{effect_key(ref, 'notification', 100)}"
+        headers = {"Authorization": f"Bearer {self._environ['VENDORS_ADMIN_TOKEN']}"}
         return requests.delete(url, headers=headers, timeout=10).ok

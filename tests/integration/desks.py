@@ -76,6 +76,15 @@ def blind(service: Service) -> Service:
     return replace(service, vendors={"mail": {"send": replace(MAIL, ledger="")}})
 
 
+def naming_subjects(service: Service) -> Service:
+    """Its mails, and so the ledger's entries, say of whom they are."""
+
+    def decide(event: Event) -> list[Call]:
+        return [Call("mail", "send", {**mail_of(event.aggregate_id), "booking": event.aggregate_id})]
+
+    return replace(service, decide=decide, vendors={"mail": {"send": replace(MAIL, ledger_subject="booking")}})
+
+
 def plan_of(*services: Service, check: Check | None = None) -> Plan:
     return Plan(
         name="desks",
@@ -118,18 +127,19 @@ class Desks:
 
     def record(self, ref: str, state: str, *, call: int = 1, step: str = MAILING, mailed: bool = False) -> None:
         """A seam's record of version 1; `mailed`: the vendor has it."""
-        intents = json.dumps(to_json([Call("mail", "send", mail_of(ref))] if state == "done" else []))
+        did = [Call("mail", "send", mail_of(ref))] if step == MAILING else [Write("desk", {"ref": ref, "seats": 1})]
+        intents = json.dumps(to_json(did if state == "done" else []))
         values = {"ref": ref, "step": step, "version": 1, "call": call, "state": state, "intents": intents}
         with psycopg.connect(self.dsn) as connection:
             connection.execute(RECORDED, values)
         if mailed:
             self.vendor.entries.append((effect_key(ref, MAILING, 99 + call), mail_of(ref)))
 
-    def act(self, *refs: str, version: int = 1, owner: Owner = Owner.NEW) -> None:
-        """The new side handles the event and asks the vendor."""
+    def act(self, *refs: str, version: int = 1, owner: Owner = Owner.NEW, by: Service = mailing) -> None:
+        """The new side handles the event and asks the vendor; `by`: as what it mails."""
         owners = Ownership(2, dict.fromkeys(SERVICES, owner)).to_header()
         events = [Event("booking", ref, version, "Booked", b"{}", {"ownership": owners}) for ref in refs]
-        for service in SERVICES.values():
+        for service in (by, indexing):
             with connect(self.dsn, service.schema) as connection:
                 service.handler()(connection, received(events))
         sender = EffectSender(
@@ -173,3 +183,6 @@ def desks(dsn: str) -> Iterator[Desks]:
     stub: HttpStub
     with http_stub(vendor.reply) as stub:
         yield Desks(dsn, vendor, stub.url)
+
+
+plan = plan_of(mailing, indexing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from legacy_app.plan import plan
 from legacy_app.stock_account import StockAccount, account_for_stock
-from new_services.plant_kinds import KINDS, World
+from new_services.plant import plant_kind
 from strangler.local.stack import Stack
 from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
@@ -85,9 +84,8 @@ class Town:
         return {judged[0].subject_ref: {one.number: one.verdict.value for one in judged} for judged in found}
 
     def plant(self, kind: str, ref: str) -> tuple[str, str, int, str]:
-        with psycopg.connect(self.dsn) as connection:
-            planted = KINDS[kind](World(connection, self.environ, random.Random(1), ref))
-        return planted.step, planted.order_ref, planted.number, planted.expected_verdict
+        planted = plant_kind(kind, self.environ, order_ref=ref, seed=1)
+        return planted.step, planted.subject_ref, planted.number, planted.expected_verdict
 
     def _send(self, name: str, type_: str, *refs: str) -> None:
         handle(self.dsn, name, *(of_order(type_, ref, NEW, by="new") for ref in refs))

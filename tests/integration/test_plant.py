@@ -53,7 +53,7 @@ def piped(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
 def test_a_dropped_mail_is_gone_from_the_vendors_ledger(database: str, world: MailServer) -> None:
     said = plant(environ(database, world), "dropped_mail")
     gone = {f"{ref}:notification:100" for ref in REFS} - world.accepted.keys()
-    assert gone == {f"{said['order_ref']}:notification:{said['number']}"}
+    assert gone == {f"{said['subject_ref']}:notification:{said['number']}"}
     assert (said["kind"], said["step"], said["expected_verdict"]) == ("dropped_mail", "notification", "missing")
 
 
@@ -61,21 +61,21 @@ def test_a_doubled_mail_has_a_second_key(database: str, world: MailServer) -> No
     said = plant(environ(database, world), "doubled_mail", "--seed", "4", "--order-ref", "order-3")
     [key] = world.accepted.keys() - {f"{ref}:notification:100" for ref in REFS}
     assert key.startswith("planted-")
-    assert (said["order_ref"], said["number"], said["expected_verdict"]) == ("order-3", 100, "duplicate")
+    assert (said["subject_ref"], said["number"], said["expected_verdict"]) == ("order-3", 100, "duplicate")
 
 
 def test_dropping_and_doubling_choose_different_orders(database: str, world: MailServer) -> None:
     for seed in range(2):  # each takes two processes
         dropped = plant(environ(database, world), "dropped_mail", "--seed", str(seed))
-        world.accepted[f"{dropped['order_ref']}:notification:100"] = {}
+        world.accepted[f"{dropped['subject_ref']}:notification:100"] = {}
         doubled = plant(environ(database, world), "doubled_mail", "--seed", str(seed))
-        assert dropped["order_ref"] != doubled["order_ref"]
+        assert dropped["subject_ref"] != doubled["subject_ref"]
 
 
 def test_a_wrong_document_shows_another_total(database: str, world: MailServer) -> None:
     said = plant(environ(database, world), "wrong_document")
     wrong = "SELECT order_ref FROM search.document WHERE (body ->> 'total_minor')::int <> 1645"
-    assert rows(database, wrong) == [(said["order_ref"],)]
+    assert rows(database, wrong) == [(said["subject_ref"],)]
     assert (said["number"], said["expected_verdict"]) == (100, "mismatch")
 
 
@@ -113,9 +113,13 @@ def test_a_planter_whose_parent_goes_lets_go(database: str, world: MailServer) -
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["dropped_mail", "--order-ref", "unknown"], 1, "no order of the new side is done"),
+        (
+            ["dropped_mail", "--order-ref", "unknown"],
+            1,
+            "subject 'unknown' is not one that has been done",
+        ),
         (["stuck_event"], 2, "needs --order-ref"),
-        (["stuck_event", "--order-ref", "order-1"], 1, "has handled order order-1 already"),
+        (["stuck_event", "--order-ref", "order-1"], 1, "has handled order-1 already"),
     ],
 )
 def test_what_cannot_be_planted_is_refused(

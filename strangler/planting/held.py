@@ -1,0 +1,48 @@
+"""A claim of a coming event that somebody else holds: the event is stuck behind it, and only late."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from typing import LiteralString
+
+from strangler.errors import RefusedError
+from strangler.planting.world import Planted, World
+from strangler.step.intents import first_number
+
+HOLD_LIMIT_S = 900.0
+STUCK = "stuck_event"
+
+HOLD_CLAIM: LiteralString = """
+INSERT INTO claim (subject_ref, step, number, kind, epoch)
+VALUES (%(ref)s, %(step)s, %(number)s, 'applied', 0) ON CONFLICT DO NOTHING"""
+
+
+def hold_claim(world: World, subject_ref: str, say: Callable[[Planted], None]) -> None:
+    """Hold the first claim of a subject that is still to come, uncommitted, until SIGTERM or until a piped stdin is
+    closed; says `ready stuck_event` on stdout when it does. `RefusedError` where the step has handled it already.
+    """
+    let_go, number = threading.Event(), first_number(1)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: let_go.set())
+    values = {"ref": subject_ref, "step": world.step, "number": number}
+    with world.context.transaction(force_rollback=True):
+        if world.context.execute(HOLD_CLAIM, values).rowcount == 0:
+            raise RefusedError(f"{world.step} has handled {subject_ref} already; name one that is still to come")
+        say(Planted(STUCK, world.step, subject_ref, number, "late"))
+        sys.stdout.write(f"ready {STUCK}\n")
+        sys.stdout.flush()
+        _wait(let_go)
+
+
+def _wait(let_go: threading.Event) -> None:
+    """A piped stdin that closes lets go too: the parent is gone. /dev/null and terminals say nothing."""
+    piped = stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    for _ in range(int(HOLD_LIMIT_S / 0.1)):
+        if let_go.wait(0.1) or (piped and select.select([sys.stdin], [], [], 0)[0] and not sys.stdin.read(1)):
+            return

@@ -1,0 +1,145 @@
+"""The kinds of faults: something of a step is dropped, doubled or altered, in its tables or at its vendor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import LiteralString
+
+from strangler.errors import BadInput, RefusedError
+from strangler.planting.rows import alter_row, drop_row
+from strangler.planting.world import Planted, World, altered
+from strangler.service.http_vendor import HttpVendor
+from strangler.step.conclude import tell
+from strangler.step.effect_table import Ending
+from strangler.step.intents import Json, effect_key
+
+# The first call of an event, done and claimed.
+DONE: LiteralString = """
+SELECT effect.subject_ref, effect.number, vendor, operation, key, body
+FROM effect JOIN claim USING (subject_ref, step, number)
+WHERE step = %(step)s AND state = 'done' AND claim.kind = 'applied' ORDER BY effect.subject_ref, effect.number"""
+DROP_EFFECT: LiteralString = """
+DELETE FROM effect WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)"""
+ALTER_EFFECT: LiteralString = """
+UPDATE effect SET body = %(body)s::jsonb WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)"""
+DOUBLE_EFFECT: LiteralString = """
+INSERT INTO effect (subject_ref, step, number, key, vendor, operation, body, state, ended_at)
+SELECT subject_ref, step, number + 1, %(key)s, vendor, operation, body, 'done', now() FROM effect
+WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)
+ON CONFLICT DO NOTHING"""
+
+# The newest claim of each subject: of an older one the row may have been replaced.
+CLAIMED: LiteralString = """
+SELECT DISTINCT ON (subject_ref) subject_ref, number FROM claim
+WHERE step = %(step)s AND kind = 'applied' AND intents > 0 ORDER BY subject_ref, number DESC"""
+DROP_CLAIM: LiteralString = """
+DELETE FROM claim WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)"""
+
+RECORDED: LiteralString = """
+SELECT subject_ref, version FROM strangler.seam_record
+WHERE step = %(step)s AND state = 'done' AND call = 1 AND jsonb_array_length(intents) > 0"""
+SHADOWED: LiteralString = """
+SELECT subject_ref, version * 100, intents FROM intent
+WHERE step = %(step)s AND jsonb_array_length(intents) > 0
+  AND (subject_ref, version) IN (SELECT * FROM unnest(%(refs)s::text[], %(versions)s::bigint[]))
+ORDER BY subject_ref, version"""
+DROP_INTENT: LiteralString = """
+DELETE FROM intent WHERE (subject_ref, step, version) = (%(ref)s, %(step)s, %(number)s / 100)"""
+ALTER_INTENT: LiteralString = """
+UPDATE intent SET intents = %(intents)s::jsonb
+WHERE (subject_ref, step, version) = (%(ref)s, %(step)s, %(number)s / 100)"""
+
+
+def drop_effect(world: World) -> Planted:
+    """A call that was planned and done is planned no more."""
+    ref, number, *_ = world.choose(world.context, DONE)
+    world.spoil(world.context, DROP_EFFECT, ref=ref, number=number)
+    return Planted("dropped_effect", world.step, ref, number, "missing")
+
+
+def alter_effect(world: World) -> Planted:
+    """A planned call says something else than its claim was made for."""
+    ref, number, *_, body = world.choose(world.context, DONE)
+    world.spoil(world.context, ALTER_EFFECT, ref=ref, number=number, body=json.dumps(altered(body, ref)))
+    return Planted("altered_effect", world.step, ref, number, "mismatch")
+
+
+def double_effect(world: World) -> Planted:
+    """The same call is planned once more, under the next number."""
+    if world.service.conclude is not tell:
+        raise RefusedError(f"{world.step} may plan calls after an answer, so one more cannot be told from those")
+    ref, number, *_ = world.choose(world.context, DONE)
+    key = effect_key(ref, world.step, number + 1)
+    world.spoil(world.context, DOUBLE_EFFECT, ref=ref, number=number, key=key)
+    return Planted("doubled_effect", world.step, ref, number + 1, "extra")
+
+
+def drop_claim(world: World) -> Planted:
+    """Something was done, and nobody has claimed it."""
+    ref, number = world.choose(world.context, CLAIMED)
+    world.spoil(world.context, DROP_CLAIM, ref=ref, number=number)
+    return Planted("dropped_claim", world.step, ref, number, "extra")
+
+
+def drop_intent(world: World) -> Planted:
+    """A shadow has passed an event and recorded no decision."""
+    ref, number, _ = _shadowed(world)
+    world.spoil(world.context, DROP_INTENT, ref=ref, number=number)
+    return Planted("dropped_intent", world.step, ref, number, "missing")
+
+
+def alter_intent(world: World) -> Planted:
+    """A shadow would have done something else."""
+    ref, number, intents = _shadowed(world)
+    first, *others = intents
+    other = json.dumps([{**first, "body": altered(first["body"], ref)}, *others])
+    world.spoil(world.context, ALTER_INTENT, ref=ref, number=number, intents=other)
+    return Planted("altered_intent", world.step, ref, number, "mismatch")
+
+
+def double_entry(world: World) -> Planted:
+    """The vendor is asked for the same again under another key: it does it twice."""
+    ref, number, vendor, operation, _, body = world.choose(world.context, DONE)
+    declared = world.service.vendors[vendor]
+    one = declared if isinstance(declared, HttpVendor) else None
+    if isinstance(declared, Mapping):
+        one = declared[operation]
+    if one is None or not one.ledger_subject:
+        raise RefusedError(f"the ledger of {vendor} does not tell whose a foreign entry is; declare `ledger_subject`")
+    answer = one.at(world.environ).send(f"planted-{world.rng.getrandbits(64):x}", operation, body)
+    if answer.kind != Ending.DONE.value:
+        raise RefusedError(f"{vendor} did not do it again: {answer.kind} {dict(answer.detail)}; plant again")
+    return Planted("doubled_entry", world.step, ref, number, "duplicate")
+
+
+KINDS: Mapping[str, Callable[[World], Planted]] = MappingProxyType(
+    {
+        "dropped_effect": drop_effect,
+        "altered_effect": alter_effect,
+        "doubled_effect": double_effect,
+        "dropped_claim": drop_claim,
+        "dropped_row": drop_row,
+        "altered_row": alter_row,
+        "dropped_intent": drop_intent,
+        "altered_intent": alter_intent,
+        "doubled_entry": double_entry,
+    }
+)
+
+
+def plant(kind: str, world: World) -> Planted:
+    """Plant one fault, committed. `BadInput` for an unknown kind, `RefusedError` where there is nothing to spoil."""
+    if kind not in KINDS:
+        raise BadInput(f"no fault is called {kind!r}; known: {', '.join(KINDS)}")
+    return KINDS[kind](world)
+
+
+def _shadowed(world: World) -> tuple[str, int, list[dict[str, Json]]]:
+    """A decision of the shadow that legacy's record stands beside."""
+    with world.main.transaction():
+        recorded = world.main.execute(RECORDED, {"step": world.step}).fetchall()
+    refs, versions = [ref for ref, _ in recorded], [version for _, version in recorded]
+    ref, number, intents = world.choose(world.context, SHADOWED, refs=refs, versions=versions)
+    return ref, number, intents

@@ -1,0 +1,116 @@
+"""Each kind of fault that the toolkit plants is found, as what it is, without a word of the plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from strangler.errors import BadInput, RefusedError
+from strangler.ownership import Owner
+from strangler.planting import KINDS, Planted, plant
+from strangler.planting.opened import opened
+from strangler.service.declaration import Service
+from tests.integration import desks as desks_module
+from tests.integration.desks import INDEXING, MAILING, Desks, blind, desks, indexing, mailing
+
+pytestmark = pytest.mark.no_kafka
+REFS = ("a", "b", "c")
+
+
+@pytest.fixture
+def town(database: str) -> Iterator[Desks]:
+    """Three bookings of the new side, three of its shadow."""
+    with desks(database) as town:
+        for ref in REFS:
+            town.change(ref, Owner.NEW)
+            town.change(f"s-{ref}", Owner.SHADOW)
+            town.record(f"s-{ref}", "done", mailed=True)
+            town.record(f"s-{ref}", "done", step=INDEXING)
+        town.act(*REFS)
+        town.act(*(f"s-{ref}" for ref in REFS), owner=Owner.SHADOW)
+        yield town
+
+
+def environ(town: Desks) -> dict[str, str]:
+    return {"STRANGLER_DSN": town.dsn, "MAIL_URL": town.url}
+
+
+def planted(town: Desks, kind: str, service: Service, seed: int = 3) -> Planted:
+    with opened(service, environ(town), seed=seed) as world:
+        return plant(kind, world)
+
+
+def findings(town: Desks, service: Service) -> dict[tuple[str, int], str]:
+    found = town.judge(service)[service.name]
+    return {key: verdict for key, verdict in found.items() if verdict not in ("match", "acted")}
+
+
+OF_MAILING = ("dropped_effect", "altered_effect", "doubled_effect", "dropped_claim", "dropped_intent", "altered_intent")
+CASES = [
+    *((kind, mailing, mailing) for kind in OF_MAILING),
+    *((kind, mailing, blind(mailing)) for kind in OF_MAILING),
+    *((kind, indexing, indexing) for kind in ("dropped_row", "altered_row", "dropped_claim")),
+]
+
+
+@pytest.mark.parametrize(("kind", "struck", "judged"), CASES)
+def test_it_is_found_for_what_it_is_and_nothing_else_is(
+    town: Desks, kind: str, struck: Service, judged: Service
+) -> None:
+    """With and without the vendor's ledger."""
+    assert findings(town, judged) == {}
+    done = planted(town, kind, struck)
+
+    assert findings(town, judged) == {(done.subject_ref, done.number): done.expected_verdict}
+    assert (done.kind, done.step) == (kind, struck.name)
+
+
+def test_one_more_entry_at_the_vendor_is_found_where_its_body_tells_whose_it_is(town: Desks) -> None:
+    with pytest.raises(RefusedError, match="declare `ledger_subject`"):
+        planted(town, "doubled_entry", mailing)
+    told = desks_module.naming_subjects(mailing)
+    town.change("d", Owner.NEW)
+    town.act("d", by=told)
+    with opened(told, environ(town), subject_ref="d") as world:
+        done = plant("doubled_entry", world)
+
+    assert (done.subject_ref, done.number, done.expected_verdict) == ("d", 100, "duplicate")
+    assert findings(town, told) == {("d", 100): "duplicate"}
+
+
+def test_every_kind_is_tried() -> None:
+    assert {kind for kind, _, _ in CASES} | {"doubled_entry"} == set(KINDS)
+
+
+def test_what_cannot_be_planted_is_refused(town: Desks) -> None:
+    with pytest.raises(BadInput, match="no fault is called 'fire'"):
+        planted(town, "fire", mailing)
+    with pytest.raises(RefusedError, match="keeps no Rows"):
+        planted(town, "dropped_row", mailing)
+    with opened(mailing, environ(town), subject_ref="nobody") as world, pytest.raises(RefusedError, match="'nobody'"):
+        plant("dropped_effect", world)
+
+
+def test_the_verb_spoils_only_the_database_that_is_named(town: Desks, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.py"
+    plan.write_text("from tests.integration.desks import plan\n")
+    verb = [sys.executable, "-m", "strangler", "plant", "dropped_effect", "--step", MAILING, "--json", "--database"]
+    env = {**os.environ, **environ(town), "STRANGLER_PLAN": str(plan)}
+    with psycopg.connect(town.dsn) as connection:
+        name = connection.info.dbname
+    wrong, right = (
+        subprocess.run([*verb, given], env=env, capture_output=True, text=True, timeout=60, check=False)
+        for given in ("production", name)
+    )
+
+    assert (wrong.returncode, right.returncode) == (2, 0), wrong.stderr + right.stderr
+    assert "nothing was spoilt" in wrong.stderr
+    said = json.loads(right.stdout)
+    assert findings(town, mailing) == {(said["subject_ref"], said["number"]): "missing"}
