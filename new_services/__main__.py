@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from new_services import plant
 from strangler import StranglerError
-from strangler.planting.held import STUCK
+from strangler.planting import STUCK
 
 
 def main(argv: Sequence[str] | None = None) -> int:

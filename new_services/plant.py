@@ -19,10 +19,7 @@ from new_services.payment.service import payment
 from new_services.search.service import search
 from strangler import Service
 from strangler.errors import BadInput, DependencyDown, RefusedError
-from strangler.planting import Planted, World, plant
-from strangler.planting.held import STUCK, hold_claim
-from strangler.planting.kinds import DONE
-from strangler.planting.opened import opened
+from strangler.planting import STUCK, Planted, World, hold_claim, opened, plant
 
 TIMEOUT_S = 10.0
 
@@ -43,9 +40,9 @@ def drop_entry(book: str) -> Callable[[World], Planted]:
     """The vendor forgets what it had accepted: it has a route for that, for this purpose only."""
 
     def drop(world: World) -> Planted:
-        ref, number, _, _, key, _ = world.choose(world.context, DONE)
-        _forget(world.environ, book, key)
-        return Planted("dropped_entry", world.step, ref, number, "missing")
+        call = world.done_call()
+        _forget(world.environ, book, call.key)
+        return Planted("dropped_entry", world.step, call.subject_ref, call.number, "missing")
 
     return drop
 

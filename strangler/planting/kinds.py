@@ -12,14 +12,9 @@ from strangler.planting.rows import alter_row, drop_row
 from strangler.planting.world import Planted, World, altered
 from strangler.service.http_vendor import HttpVendor
 from strangler.step.conclude import tell
-from strangler.step.effect_table import Ending
 from strangler.step.intents import Json, effect_key
+from strangler.step.vendor import AnswerKind
 
-# The first call of an event, done and claimed.
-DONE: LiteralString = """
-SELECT effect.subject_ref, effect.number, vendor, operation, key, body
-FROM effect JOIN claim USING (subject_ref, step, number)
-WHERE step = %(step)s AND state = 'done' AND claim.kind = 'applied' ORDER BY effect.subject_ref, effect.number"""
 DROP_EFFECT: LiteralString = """
 DELETE FROM effect WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)"""
 ALTER_EFFECT: LiteralString = """
@@ -54,26 +49,27 @@ WHERE (subject_ref, step, version) = (%(ref)s, %(step)s, %(number)s / 100)"""
 
 def drop_effect(world: World) -> Planted:
     """A call that was planned and done is planned no more."""
-    ref, number, *_ = world.choose(world.context, DONE)
-    world.spoil(world.context, DROP_EFFECT, ref=ref, number=number)
-    return Planted("dropped_effect", world.step, ref, number, "missing")
+    call = world.done_call()
+    world.spoil(world.context, DROP_EFFECT, ref=call.subject_ref, number=call.number)
+    return Planted("dropped_effect", world.step, call.subject_ref, call.number, "missing")
 
 
 def alter_effect(world: World) -> Planted:
     """A planned call says something else than its claim was made for."""
-    ref, number, *_, body = world.choose(world.context, DONE)
-    world.spoil(world.context, ALTER_EFFECT, ref=ref, number=number, body=json.dumps(altered(body, ref)))
-    return Planted("altered_effect", world.step, ref, number, "mismatch")
+    call = world.done_call()
+    other = json.dumps(altered(call.body, call.subject_ref))
+    world.spoil(world.context, ALTER_EFFECT, ref=call.subject_ref, number=call.number, body=other)
+    return Planted("altered_effect", world.step, call.subject_ref, call.number, "mismatch")
 
 
 def double_effect(world: World) -> Planted:
     """The same call is planned once more, under the next number."""
     if world.service.conclude is not tell:
         raise RefusedError(f"{world.step} may plan calls after an answer, so one more cannot be told from those")
-    ref, number, *_ = world.choose(world.context, DONE)
-    key = effect_key(ref, world.step, number + 1)
-    world.spoil(world.context, DOUBLE_EFFECT, ref=ref, number=number, key=key)
-    return Planted("doubled_effect", world.step, ref, number + 1, "extra")
+    call = world.done_call()
+    key = effect_key(call.subject_ref, world.step, call.number + 1)
+    world.spoil(world.context, DOUBLE_EFFECT, ref=call.subject_ref, number=call.number, key=key)
+    return Planted("doubled_effect", world.step, call.subject_ref, call.number + 1, "extra")
 
 
 def drop_claim(world: World) -> Planted:
@@ -101,17 +97,18 @@ def alter_intent(world: World) -> Planted:
 
 def double_entry(world: World) -> Planted:
     """The vendor is asked for the same again under another key: it does it twice."""
-    ref, number, vendor, operation, _, body = world.choose(world.context, DONE)
-    declared = world.service.vendors[vendor]
-    one = declared if isinstance(declared, HttpVendor) else None
-    if isinstance(declared, Mapping):
-        one = declared[operation]
-    if one is None or not one.ledger_subject:
-        raise RefusedError(f"the ledger of {vendor} does not tell whose a foreign entry is; declare `ledger_subject`")
-    answer = one.at(world.environ).send(f"planted-{world.rng.getrandbits(64):x}", operation, body)
-    if answer.kind != Ending.DONE.value:
-        raise RefusedError(f"{vendor} did not do it again: {answer.kind} {dict(answer.detail)}; plant again")
-    return Planted("doubled_entry", world.step, ref, number, "duplicate")
+    call = world.done_call()
+    declared = world.service.vendors[call.vendor]
+    one = declared[call.operation] if isinstance(declared, Mapping) else declared
+    if not isinstance(one, HttpVendor) or not one.ledger_subject:
+        raise RefusedError(
+            f"the ledger of {call.vendor} does not tell whose a foreign entry is; declare its `ledger_subject`"
+        )
+    key = f"planted-{world.rng.getrandbits(64):x}"
+    answer = one.at(world.environ).send(key, call.operation, call.body)
+    if answer.kind is not AnswerKind.DONE:
+        raise RefusedError(f"{call.vendor} did not do it again: {answer.kind} {dict(answer.detail)}; plant again")
+    return Planted("doubled_entry", world.step, call.subject_ref, call.number, "duplicate")
 
 
 KINDS: Mapping[str, Callable[[World], Planted]] = MappingProxyType(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -13,6 +13,12 @@ from outbox.connection import PsycopgConnection
 from strangler.errors import RefusedError
 from strangler.service.declaration import Service
 from strangler.step.intents import Json
+
+# The first call of an event, done and claimed.
+DONE: LiteralString = """
+SELECT effect.subject_ref, effect.number, vendor, operation, key, body
+FROM effect JOIN claim USING (subject_ref, step, number)
+WHERE step = %(step)s AND state = 'done' AND claim.kind = 'applied' ORDER BY effect.subject_ref, effect.number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,17 @@ class Planted:
     subject_ref: str
     number: int
     expected_verdict: str
+
+
+class DoneCall(NamedTuple):
+    """A call to a vendor that the new side has planned, claimed and done."""
+
+    subject_ref: str
+    number: int
+    vendor: str
+    operation: str
+    key: str
+    body: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,10 @@ class World:
     @property
     def step(self) -> str:
         return self.service.name
+
+    def done_call(self) -> DoneCall:
+        """The first call of an event, of some subject; `RefusedError` where there is none."""
+        return DoneCall(*self.choose(self.context, DONE))
 
     def choose(
         self, connection: PsycopgConnection, candidates: LiteralString | sql.Composed, **more: Json

@@ -19,6 +19,7 @@ PUBLIC = frozenset(
         "strangler.alembic",
         "strangler.errors",
         "strangler.local",
+        "strangler.planting",
         "strangler.service",
     }
 )

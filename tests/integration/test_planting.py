@@ -14,8 +14,7 @@ import pytest
 
 from strangler.errors import BadInput, RefusedError
 from strangler.ownership import Owner
-from strangler.planting import KINDS, Planted, plant
-from strangler.planting.opened import opened
+from strangler.planting import KINDS, Planted, opened, plant
 from strangler.service.declaration import Service
 from tests.integration import desks as desks_module
 from tests.integration.desks import INDEXING, MAILING, Desks, blind, desks, indexing, mailing
@@ -73,7 +72,7 @@ def test_it_is_found_for_what_it_is_and_nothing_else_is(
 
 
 def test_one_more_entry_at_the_vendor_is_found_where_its_body_tells_whose_it_is(town: Desks) -> None:
-    with pytest.raises(RefusedError, match="declare `ledger_subject`"):
+    with pytest.raises(RefusedError, match="declare its `ledger_subject`"):
         planted(town, "doubled_entry", mailing)
     told = desks_module.naming_subjects(mailing)
     town.change("d", Owner.NEW)
