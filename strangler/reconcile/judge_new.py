@@ -19,12 +19,12 @@ def judge_new(case: SubjectEvidence) -> Iterator[Judgement]:
     if not case.rules.witnessed:
         yield from judge_account(case)
         return
-    yield from contradictions(case)
     expected = due(case)
     if case.ledger is not None:
         yield from _against_ledger(case, asked(case, expected), planned(case, expected))
         yield from _refused(case, refusals(case, expected))
     yield from _against_rows(case, rows(case, expected))
+    yield from contradictions(case)  # last: of two findings on one number the witness's names the fields
 
 
 def _legacy_acted(case: SubjectEvidence) -> Iterator[Judgement]:
