@@ -44,7 +44,8 @@ class Rounds:
                 gone.append(order)
             else:
                 self._ended[outcome] += 1
-        self._attempt_parts(gone)
+        if gone:
+            self._attempt_parts(gone)
 
     def _attempt_parts(self, gone: Sequence[Order]) -> None:
         """Legacy has no subject of that reference: its request has made several others, or none."""
