@@ -55,7 +55,11 @@ def unexpected(report: RehearsalReport) -> list[str]:
         ("new_path", report.new_path, ("timeouts", "payments_without_order", "duplicate_orders")),
         ("choreography", report.choreography, ("stuck", "contradiction")),
         ("relay", report.relay, ("lost", "duplicated_effects")),
-        ("reconciliation", report.reconciliation, ("missing", "extra", "mismatch", "duplicate", "unknown", "late")),
+        (
+            "reconciliation",
+            report.reconciliation,
+            ("missing", "extra", "mismatch", "duplicate", "unknown", "late", "acted", "failed"),
+        ),
     )
     reasons = [
         f"{room}.{name} is {values.get(name, 'not counted')}, not 0"

@@ -24,7 +24,8 @@ SELECT extract(epoch FROM clock_timestamp() - ended_at)::float8,
 FROM strangler.reconciliation_run WHERE jsonb_exists(counts -> 'steps', %(step)s) ORDER BY ended_at DESC LIMIT 1"""
 
 STANDING: LiteralString = """
-SELECT count(*) FILTER (WHERE class = ANY(%(findings)s)), count(*) FILTER (WHERE class = 'match')
+SELECT count(*) FILTER (WHERE class = ANY(%(findings)s)), count(*) FILTER (WHERE class = 'match'),
+       count(*) FILTER (WHERE class = 'acted')
 FROM strangler.verdict WHERE step = %(step)s"""
 
 
@@ -36,6 +37,7 @@ class Evidence:
     unknown: int
     findings: int
     matches: int
+    acted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def read_evidence(connection: PsycopgConnection, step: str) -> Evidence:
     """From the main database, where verdicts and runs are stored."""
     run = connection.execute(LAST_RUN, {"step": step}).fetchone()
     findings = sorted(verdict.value for verdict in FINDINGS)
-    standing = connection.execute(STANDING, {"step": step, "findings": findings}).fetchone() or (0, 0)
+    standing = connection.execute(STANDING, {"step": step, "findings": findings}).fetchone() or (0, 0, 0)
     return Evidence(None if run is None else run[0], 0 if run is None else run[1], *standing)
 
 
@@ -93,6 +95,11 @@ def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Ref
     again = f"run: strangler reconcile --step {policy.flow}"
     if evidence is None:
         return Refused("its reconciliation could not be asked", "name the database by --dsn or STRANGLER_DSN")
+    if evidence.acted and not evidence.matches:
+        return Refused(
+            f"its reconciliation knows {evidence.acted} effect(s) by its own account alone, and nobody confirms one",
+            f"give step {policy.flow} a Check(expected=...), or its vendor a ledger",
+        )
     if evidence.age_s is None or not evidence.matches:
         return Refused("its reconciliation has compared nothing yet", again)
     if evidence.findings:

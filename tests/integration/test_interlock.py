@@ -53,6 +53,9 @@ def test_the_interlock_opens_with_a_green_run_and_closes_with_a_finding(connecti
     verdict(connection, "a", "match")
     assert isinstance(ask(connection, POLICY), Permitted)
 
+    verdict(connection, "a", "acted")
+    assert "by its own account alone" in refusal(connection)
+    verdict(connection, "a", "match")
     for finding in ("missing", "extra", "mismatch", "duplicate", "orphan"):
         verdict(connection, "b", finding)
         assert "has 1 finding" in refusal(connection), finding
