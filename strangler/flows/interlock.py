@@ -16,6 +16,7 @@ from strangler.errors import Refused
 from strangler.facts import FINDINGS
 
 FRESH_S = 3_600.0
+NOTHING = "its reconciliation has compared nothing yet"
 
 # The database's clock on both ends: a skewed one here must not make an old run fresh.
 LAST_RUN: LiteralString = """
@@ -95,13 +96,8 @@ def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Ref
     again = f"run: strangler reconcile --step {policy.flow}"
     if evidence is None:
         return Refused("its reconciliation could not be asked", "name the database by --dsn or STRANGLER_DSN")
-    if evidence.acted and not evidence.matches:
-        return Refused(
-            f"its reconciliation knows {evidence.acted} effect(s) by its own account alone, and nobody confirms one",
-            f"give step {policy.flow} a Check(expected=...), or its vendor a ledger",
-        )
     if evidence.age_s is None or not evidence.matches:
-        return Refused("its reconciliation has compared nothing yet", again)
+        return _unconfirmed(policy, evidence) if evidence.acted else Refused(NOTHING, again)
     if evidence.findings:
         return Refused(
             f"its reconciliation has {evidence.findings} finding(s)",
@@ -112,3 +108,10 @@ def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Ref
     if evidence.age_s > fresh_s:
         return Refused(f"its last reconciliation is {evidence.age_s:.0f} s old, more than {fresh_s:.0f} s", again)
     return None
+
+
+def _unconfirmed(policy: Policy, evidence: Evidence) -> Refused:
+    return Refused(
+        f"its reconciliation knows {evidence.acted} effect(s) by its own account alone, and nobody confirms one",
+        f"give step {policy.flow} a Check(expected=...), or its vendor a ledger",
+    )

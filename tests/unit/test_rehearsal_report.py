@@ -7,6 +7,8 @@ import pytest
 from legacy_app.rehearsal.narrator import Narrator
 from legacy_app.rehearsal.report import RehearsalReport, StepCounts, unexpected
 
+VERDICTS = ("missing", "extra", "mismatch", "duplicate", "unknown", "late", "acted", "failed")
+
 
 def flawless() -> RehearsalReport:
     return RehearsalReport(
@@ -15,16 +17,7 @@ def flawless() -> RehearsalReport:
         new_path={"payments_without_order": 0, "duplicate_orders": 0, "timeouts": 0},
         choreography={"done": 39, "stuck": 0, "contradiction": 0},
         relay={"kills": 1, "lost": 0, "duplicated_effects": 0},
-        reconciliation={
-            "missing": 0,
-            "extra": 0,
-            "mismatch": 0,
-            "duplicate": 0,
-            "unknown": 0,
-            "late": 0,
-            "acted": 0,
-            "failed": 0,
-        },
+        reconciliation=dict.fromkeys(VERDICTS, 0),
         steps={"search": StepCounts(stage="live", shadow=5, new=20, compared_new=20)},
         planted={"of": 4, "found": 4},
     )
@@ -45,10 +38,7 @@ def test_all_as_it_must_be() -> None:
         ("choreography", "contradiction"),
         ("relay", "lost"),
         ("relay", "duplicated_effects"),
-        *(
-            ("reconciliation", name)
-            for name in ("missing", "extra", "mismatch", "duplicate", "unknown", "late", "acted", "failed")
-        ),
+        *(("reconciliation", name) for name in VERDICTS),
     ],
 )
 def test_one_loss_or_double_is_enough(room: str, name: str) -> None:
