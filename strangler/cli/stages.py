@@ -99,7 +99,7 @@ def run_hand_back(invocation: Invocation) -> int:
         fault_points=FaultPoints.from_environ(environ),
     )
     invocation.emit(asdict(outcome), _hand_back_lines(outcome, plan.subject))
-    return 1 if outcome.failed or outcome.under_way or outcome.too_old else 0
+    return 1 if outcome.failed or outcome.too_old else 0
 
 
 def basis_points(text: str) -> int:
@@ -159,8 +159,6 @@ def _hand_back_lines(outcome: HandBack, subject: Subject) -> list[str]:
         lines.append(
             f"{outcome.not_committed} are pinned but not placed: if they come, the new side acts; run again to see"
         )
-    if outcome.under_way:
-        lines.append(f"{outcome.under_way} have a request under way that was sent before; run again when it has ended")
     if outcome.too_old:
         lines.append(
             f"{outcome.too_old} are TOO OLD: the events that {outcome.step} is run from are gone, and nobody acts; see "

@@ -6,9 +6,9 @@
 (b) The tombstone on the new side decides, by its unique key, against a handler that acts at the same moment. From
     then on an event in flight, a replay or a zombie finds it: `not_owner`.
 (c) Owner and audit. Until here the owner still says new, so a run that was interrupted finds the subject again.
-(d) Legacy runs the step for every version that it has not run. It answers the same when asked twice. A request that
-    was sent with the old owners would commit a version that neither side runs, so those are waited for first. What
-    legacy can no longer run, because it has lost what the step needs, is too old: a person must act.
+(d) Legacy runs the step for every version that it has not run, under the subject's lock, with which it stores the
+    owners: a request that was sent with the old ones comes wholly before, or finds the new ones. It answers the same
+    when asked twice. What it can no longer run, because it has lost what the step needs, is too old: a person must act.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Outcome(StrEnum):
     HANDED_BACK = "handed_back"
     STARTED = "started"
     NOT_COMMITTED = "not_committed"
-    UNDER_WAY = "under_way"
     TOO_OLD = "too_old"
     FAILED = "failed"
     ELSEWHERE = "elsewhere"  # another run, at the same time, was first
@@ -122,8 +121,6 @@ class Worker:
         with self.main.transaction():
             tables.give_to_legacy(self.main, ref, self.audit)
         self.fault_points.reach("hand_back.recorded")
-        if tables.under_way(self.main, [ref]):
-            return Outcome.UNDER_WAY
         ended = Outcome.HANDED_BACK if self.legacy.run(step, ref) else Outcome.TOO_OLD
         self.fault_points.reach("hand_back.run")
         state = "done" if ended is Outcome.HANDED_BACK else "too_old"

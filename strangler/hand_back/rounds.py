@@ -11,7 +11,6 @@ from strangler.hand_back import tables
 from strangler.hand_back.order import Outcome, Worker
 from strangler.hand_back.tables import Order
 
-UNENDED = (Outcome.FAILED, Outcome.UNDER_WAY)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -38,7 +37,7 @@ class Rounds:
         coming = tables.under_way(self._workers[0].main, absent) if absent else set()
         gone = []
         for order, outcome in results:
-            if outcome in UNENDED or (outcome is Outcome.NOT_COMMITTED and self._wait_for(order, coming)):
+            if outcome is Outcome.FAILED or (outcome is Outcome.NOT_COMMITTED and self._wait_for(order, coming)):
                 self._again.append((order, outcome))
             elif outcome is Outcome.NOT_COMMITTED:
                 gone.append(order)

@@ -38,9 +38,9 @@ SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false
 @dataclass(frozen=True, slots=True)
 class HandBack:
     """Orders by what became of them. `not_committed`: pinned, and legacy does not have them; if they come, the new
-    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then; so do those
-    `under_way`, on which a request was still at work. `too_old`: taken from the new side, and legacy has nothing left
-    to run them from; nobody will act on them. `elsewhere`: another run, at the same time, was first.
+    side acts. `failed` ones wait for the next run: with a tombstone nobody acts on them until then. `too_old`: taken
+    from the new side, and legacy has nothing left to run them from; nobody will act on them. `elsewhere`: another run,
+    at the same time, was first.
     """
 
     step: str
@@ -48,7 +48,6 @@ class HandBack:
     handed_back: int
     started: int
     not_committed: int
-    under_way: int
     too_old: int
     failed: int
     elsewhere: int

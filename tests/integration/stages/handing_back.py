@@ -54,7 +54,7 @@ def audit(connection: PsycopgConnection) -> list[tuple[str, str, int, str, str, 
 
 
 def result(**counts: int) -> HandBack:
-    names = ("handed_back", "started", "not_committed", "under_way", "too_old", "failed", "elsewhere")
+    names = ("handed_back", "started", "not_committed", "too_old", "failed", "elsewhere")
     return HandBack(STEP, Stage.RAMP, **{**dict.fromkeys(names, 0), **counts})
 
 

@@ -39,24 +39,6 @@ def test_an_order_whose_request_is_under_way_is_waited_for(
         assert running.result(timeout=30) == result(handed_back=1)
 
 
-def test_a_request_of_an_order_that_was_sent_with_the_old_owners_is_waited_for(
-    connection: PsycopgConnection, monolith: Monolith, environ: Environ
-) -> None:
-    """It may commit a version that says that the new side acts, which has a tombstone."""
-    monolith.orders = {"order"}
-    taken_over(connection, ["order"])
-    requested(connection, "order")
-
-    assert run(environ, timeout_s=0.5) == result(under_way=1)
-    assert (monolith.runs, [row[3] for row in audit(connection)]) == ({}, ["tombstoned"])
-
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, environ)
-        wait_until(lambda: monolith.asked["order"] > 3)
-        answered(connection, "order")
-        assert running.result(timeout=30) == result(handed_back=1)
-
-
 def test_a_request_that_nobody_works_on_any_more_is_not_waited_for(
     connection: PsycopgConnection, monolith: Monolith, environ: Environ
 ) -> None:
