@@ -16,12 +16,14 @@ from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
 from strangler.seam.process import Processes
 from strangler.seam.step import FunctionT, Seams, Step, Target
+from strangler.seam.suspended import Suspended
 from strangler.seam.telling import News, Payload, Telling
 from strangler.seam.unit import Unit
+from strangler.seam.with_middle import WithMiddle
 from strangler.step.intents import Intent
 
 
-class Strangled:
+class Strangled(WithMiddle):
     """The subject of a monolith: what becomes of it, and the seams around the steps of its chain.
 
     `subject`: its name in the plan. `wait_s`: how long a request waits for a step of the middle. `headers()`: those of
@@ -53,6 +55,7 @@ class Strangled:
         self._telling = Telling(subject, self._processes.of)
         self._unit: ContextVar[Unit | None] = ContextVar(f"strangler_unit_{subject}", default=None)
         self._outside: WeakKeyDictionary[Session, Unit] = WeakKeyDictionary()
+        self._suspended = Suspended(self._columns_of_model, self._processes, self._unit_of, self._keep)
 
     def map(
         self,
@@ -136,6 +139,7 @@ class Strangled:
         """End the connections that this process has beside the application's pool. What it has changed can then be
         judged as if the process had ended; a later change opens them anew.
         """
+        self._chain.close()
         self._processes.close()
 
     def _pinned(self) -> Pinned:
@@ -150,8 +154,14 @@ class Strangled:
         """None outside of any: there, a session's changes are one that never ends."""
         return self._unit.get()
 
+    def _unit_of(self, subject: Model) -> Unit | None:
+        session = object_session(subject)
+        return self._unit_at_hand() or (None if session is None else self._outside.get(session))
+
     def _columns_of(self, subject: Model) -> Columns:
-        model = type(subject)
+        return self._columns_of_model(type(subject))
+
+    def _columns_of_model(self, model: type[Model]) -> Columns:
         if model not in self._columns:
             known = next((self._columns[one] for one in model.__mro__ if one in self._columns), Columns())
             known.check(model)
@@ -159,8 +169,7 @@ class Strangled:
         return self._columns[model]
 
     def _target(self, subject: Model) -> Target | None:
-        session = object_session(subject)
-        unit = self._unit_at_hand() or (None if session is None else self._outside.get(session))
+        unit = self._unit_of(subject)
         change = unit.latest(identity(subject)) if unit is not None else None
         if change is not None:
             return Target(change.ref, change.version, change.ownership, change.engine, change)

@@ -102,6 +102,10 @@ WHERE subject_ref = %(subject_ref)s AND state = 'ready'"""
 WAITING: LiteralString = """
 SELECT waits_for FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'waiting' FOR UPDATE"""
 
+OPEN: LiteralString = """
+SELECT waits_for, state, rest FROM strangler.continuation
+WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE"""
+
 FORGET: LiteralString = """
 DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s
 RETURNING rest, carry::text"""
@@ -192,6 +196,15 @@ def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
     """The step that the subject waits for, locked; None when it does not wait, or is ready."""
     rows = execute(connection, WAITING, {"subject_ref": subject_ref})
     return str(rows[0][0]) if rows else None
+
+
+def still_to_run(connection: AnyConnection, subject_ref: str) -> tuple[str | None, tuple[str, ...]]:
+    """What the subject waits for, None when it is ready or does not wait, and the steps that are to run; locked."""
+    rows = execute(connection, OPEN, {"subject_ref": subject_ref})
+    if not rows:
+        return None, ()
+    ((waits_for, state, rest),) = rows
+    return waits_for if state == "waiting" else None, tuple(rest)
 
 
 def wait_instead(connection: AnyConnection, subject_ref: str, *, waits_for: str, step: str, ready: bool) -> None:

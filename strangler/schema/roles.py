@@ -94,7 +94,7 @@ _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
     "EXECUTE ON FUNCTION strangler.record_seam",
-    "INSERT ON strangler.subject_change",
+    "SELECT, INSERT, UPDATE ON strangler.subject_change",
     "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",
     "SELECT ON strangler.ownership, strangler.authority",

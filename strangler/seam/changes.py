@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Change:
     """One change of a subject in a unit of work. `calls`: by step, how many have begun. `inside`: the transaction of
-    the session in which it stands, None once that has ended.
+    the session in which it stands, None once that has ended. `payload`: its event's, None where it goes on.
     """
 
     identity: Identity
@@ -31,6 +31,7 @@ class Change:
     ownership: Ownership
     engine: Engine
     inside: SessionTransaction | None
+    payload: bytes | None = None
     committed: bool = False
     calls: Counter[str] = field(default_factory=Counter)
     on_commit: Callable[[Change], None] | None = None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from outbox.fault_points import FaultPoints
 from strangler.continuation import table
 from strangler.seam.middle import Middle
-from strangler.seam.walk import Application, Ended, Refusing, Walk
+from strangler.seam.suspended import Suspended
+from strangler.seam.walk import Ended, Refusing, Walk
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Rest:
     """COMMITS. What a failure leaves behind is as before: ready, for the next one who tries. Safe across threads."""
 
-    def __init__(self, application: Application, middle: Middle, fault_points: FaultPoints) -> None:
+    def __init__(self, application: Suspended, middle: Middle, fault_points: FaultPoints) -> None:
         self._application, self._middle, self._fault_points = application, middle, fault_points
 
     def begin(self, session: Session, subject: Any, names: Sequence[str], *, wait_s: float) -> Ended:

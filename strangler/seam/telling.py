@@ -100,7 +100,8 @@ class Telling:
         append(session, event)
         engine = session.get_bind(inspect(type(subject))).engine
         inside = session.get_nested_transaction() or session.get_transaction()
-        return Change(identity(subject), at.ref, at.version, news.type, ownership, engine, inside), event
+        change = Change(identity(subject), at.ref, at.version, news.type, ownership, engine, inside, event.payload)
+        return change, event
 
     def _number(self, change: Change) -> int:
         return self.process(change.engine).number()

@@ -4,45 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from strangler.continuation import table
 from strangler.errors import BadInput
-from strangler.ownership import Owner, Ownership
+from strangler.ownership import Owner
 from strangler.seam.middle import Awaited, Middle
+from strangler.seam.suspended import Suspended
 from strangler.step.intents import Json
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FIRST_GO_S = 0.25  # the request that waits looks once more after its wait, before a runner may
-
-
-class Application(Protocol):
-    """What the chain asks of the application that it runs in."""
-
-    def reference_of(self, subject: Any) -> str: ...
-    def ownership_of(self, subject: Any) -> Ownership: ...
-
-    def locked(self, session: Session, subject_ref: str) -> Any | None:
-        """The subject, fresh and locked; None where it is not there, or somebody else has locked it."""
-        ...
-
-    def tell(self, session: Session, subject: Any, step: str, type_: str, payload: Mapping[str, Json]) -> None:
-        """Append an event of that step about the subject."""
-        ...
-
-    def carried(self, subject: Any) -> Mapping[str, Json] | None:
-        """What the subject's last event in this transaction said of it; None where it had none."""
-        ...
-
-    def waits(self, subject: Any) -> None:
-        """The subject's change is about to be committed, and goes on in another transaction."""
-        ...
-
-    def goes_on(self, session: Session, subject: Any) -> None:
-        """It does so now, in this one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +42,7 @@ class Walk:
 
     def __init__(
         self,
-        application: Application,
+        application: Suspended,
         middle: Middle,
         session: Session,
         subject: Any,
@@ -81,12 +55,13 @@ class Walk:
         self._ref = application.reference_of(subject)
         self._wait_s = wait_s
         self._known = found.outcomes if found else {}
+        self._left: Sequence[str] = found.rest if found else ()
         self._refusal = found.refusal if found else None
         self._carry: Mapping[str, Json] = found.carry if found else {}
 
     def on(self, names: Sequence[str]) -> Ended:
         """As far as outcomes are known: to the end, to a step to wait for, or to a refusal."""
-        left = list(names)
+        self._left = left = list(names)
         while left and self._refusal is None:
             name = left[0]
             if self._owner(name) is not Owner.NEW:
@@ -116,6 +91,8 @@ class Walk:
         self._middle.after[name](self._subject, outcome)
 
     def _refused(self, outcome: table.StepOutcome) -> Ended:
+        not_due = [name for name in self._left if self._owner(name) is not Owner.NEW]
+        self._application.not_due(self._session, self._subject, not_due)
         refusal = self._middle.refused[outcome.step](self._subject, outcome.detail)
         return Ended(self._subject, refused_by=outcome.step, refusal=refusal)
 

@@ -1,0 +1,103 @@
+"""A subject between two transactions of its chain: found again, locked, told of, and its unit's while it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect
+
+from outbox.appending import append
+from outbox.event import Event
+from outbox.speaking import execute
+from outbox.structured import Item
+from strangler.errors import BadInput
+from strangler.ownership import Ownership
+from strangler.seam.changes import Change
+from strangler.seam.mapped import Columns, Model, identity
+from strangler.seam.pinned import read_owners
+from strangler.seam.process import Processes
+from strangler.seam.record import SeamCall, State, record
+from strangler.seam.unit import Unit
+from strangler.step.intents import Json
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+# Who may act on it from now on is this process.
+TAKEN = """
+UPDATE strangler.subject_change SET process = %s WHERE subject_ref = %s AND version = %s RETURNING type"""
+
+
+@dataclass(slots=True)
+class Suspended:
+    """What a chain asks of the application. `keep` puts a change on the list of a session and of the unit at hand."""
+
+    columns: Callable[[type[Model]], Columns]
+    processes: Processes
+    unit: Callable[[Model], Unit | None]
+    keep: Callable[[Model, Change], None]
+    model: type[Model] | None = None
+
+    def reference_of(self, subject: Model) -> str:
+        return str(getattr(subject, self.columns(type(subject)).ref))
+
+    def ownership_of(self, subject: Model) -> Ownership:
+        return read_owners(getattr(subject, self.columns(type(subject)).ownership))
+
+    def locked(self, session: Session, subject_ref: str) -> Model | None:
+        """Fresh and locked; None where it is not there, or somebody else has locked it.
+
+        Its own row alone: what is loaded with it may be on the other side of an outer join.
+        """
+        if self.model is None:
+            raise BadInput("nobody said what the subject's model is; call strangled.resumes(sessions, Model)")
+        ref = getattr(self.model, self.columns(self.model).ref)
+        query = session.query(self.model).filter(ref == subject_ref).populate_existing()
+        return query.with_for_update(of=self.model, skip_locked=True).one_or_none()
+
+    def tell(self, session: Session, subject: Model, step: str, type_: str, payload: Mapping[str, Json]) -> None:
+        """Append an event of that step about the subject."""
+        ownership = self.ownership_of(subject)
+        context: dict[str, Item] = {
+            "ownership": ownership.to_header() if ownership.epoch else "",
+            "epoch": ownership.epoch,
+        }
+        version = getattr(subject, self.columns(type(subject)).version)
+        append(session, Event(step, self.reference_of(subject), version, type_, payload, context))
+
+    def carried(self, subject: Model) -> Mapping[str, Json] | None:
+        """What the subject's last event in this unit said of it; None where it had none."""
+        change = self._change(subject)
+        if change is None or change.payload is None:
+            return None
+        said = json.loads(change.payload)
+        return said if isinstance(said, dict) else {}
+
+    def not_due(self, session: Session, subject: Model, names: Sequence[str]) -> None:
+        """Record that these steps of legacy's have nothing to do for the subject."""
+        ref, version = self.reference_of(subject), getattr(subject, self.columns(type(subject)).version)
+        for name in names:
+            record(session, SeamCall.of(ref, version, name, self.ownership_of(subject)), State.NONE)
+
+    def waits(self, subject: Model) -> None:
+        """Its change is about to be committed: whoever goes on with it says what was due, not this unit."""
+        change, unit = self._change(subject), self.unit(subject)
+        if change is not None and unit is not None:
+            unit.leave(change)
+
+    def goes_on(self, session: Session, subject: Model) -> None:
+        """Its change is this unit's from now on, as one that this transaction has made."""
+        ref, version = self.reference_of(subject), getattr(subject, self.columns(type(subject)).version)
+        engine = session.get_bind(inspect(type(subject))).engine
+        taken = execute(session, TAKEN, (self.processes.of(engine).number(), ref, version))
+        type_ = str(taken[0][0]) if taken else ""
+        inside = session.get_transaction()
+        change = Change(identity(subject), ref, version, type_, self.ownership_of(subject), engine, inside)
+        self.keep(subject, change)
+
+    def _change(self, subject: Any) -> Change | None:
+        unit = self.unit(subject)
+        return None if unit is None else unit.latest(identity(subject))
