@@ -1,0 +1,20 @@
+from strangler import Plan, Process, Route, Step, Subject
+
+plan = Plan(
+    name="shop",
+    subject=Subject(
+        "order",
+        table="public.shop_orders",
+        refused="CASE status WHEN 'refused' THEN 'payment' END",
+        undecided="status = 'new'",
+        caller="anonymous",
+    ),
+    steps=(Step("payments:payment"),),
+    routes=(Route("POST /orders", creates="order"),),
+    topics={"order": 2, "payment": 2},
+    resumer="shop.app:create_app",
+    processes=(
+        Process("outside", ("outside",), port_env="PORT", url_env="OUTSIDE_URL"),
+        Process("legacy", ("shop",), port_env="PORT", url_env="LEGACY_URL"),
+    ),
+)
