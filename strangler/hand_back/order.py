@@ -111,7 +111,9 @@ class Worker:
 
     def _hand_back(self, order: Order) -> Outcome:
         ref, step = order.subject_ref, self.audit.step
-        if not self.legacy.has(ref):
+        if not self.legacy.has(ref) or tables.has_parts(
+            self.main, ref
+        ):  # asked for a request, it may show its first part
             return Outcome.NOT_COMMITTED
         with self.context.transaction():
             placed = tombstone(self.context, subject_ref=ref, step=step, epoch=order.epoch)

@@ -48,6 +48,7 @@ SELECT DISTINCT pin.subject_ref FROM strangler.ownership AS pin
 JOIN strangler.idempotency AS request ON request.subject_ref IN (pin.subject_ref, pin.part_of)
 WHERE pin.subject_ref = ANY (%(subject_refs)s) AND request.state = 'started' AND request.lease_until > now()"""
 
+HAS_PARTS: LiteralString = "SELECT FROM strangler.ownership WHERE part_of = %(subject_ref)s LIMIT 1"
 PARTS: LiteralString = """
 SELECT subject_ref, owners, part_of FROM strangler.ownership WHERE part_of = ANY (%(subject_refs)s)"""
 
@@ -111,6 +112,11 @@ def finish(connection: PsycopgConnection, subject_ref: str, step: str, state: st
 def under_way(connection: PsycopgConnection, subject_refs: Sequence[str]) -> set[str]:
     """Of these, the subjects of which a request may still commit."""
     return {subject_ref for (subject_ref,) in connection.execute(UNDER_WAY, {"subject_refs": list(subject_refs)})}
+
+
+def has_parts(connection: PsycopgConnection, subject_ref: str) -> bool:
+    """Whether it is the reference of a request that made several subjects, and of none of them."""
+    return connection.execute(HAS_PARTS, {"subject_ref": subject_ref}).fetchone() is not None
 
 
 def parts(connection: PsycopgConnection, subject_refs: Sequence[str], step: str) -> tuple[set[str], list[Order]]:

@@ -53,7 +53,7 @@ def test_a_request_that_nobody_works_on_any_more_is_not_waited_for(
 def test_each_order_of_a_request_is_handed_back(
     connection: PsycopgConnection, monolith: Monolith, environ: Environ
 ) -> None:
-    """Also those that the request commits while it is waited for."""
+    """Also those that the request commits while it is waited for. Legacy shows the first of them for the request."""
     parts = [f"base.{number}" for number in range(1, 11)]
     taken_over(connection, ["base", "late"])
     requested(connection, "base", "done")
@@ -61,16 +61,16 @@ def test_each_order_of_a_request_is_handed_back(
     make = "SELECT strangler.pin_part(split_part(%(part)s, '.', 1), %(part)s)"
     for part in parts:
         connection.execute(make, {"part": part})
-    monolith.orders = set(parts)
+    monolith.orders = {*parts, "base"}
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, environ)
         wait_until(lambda: monolith.asked["late"] > 1)
         connection.execute(make, {"part": "late.1"})
-        monolith.orders = {*parts, "late.1"}
+        monolith.orders = {*parts, "base", "late", "late.1"}
         answered(connection, "late")
 
         assert running.result(timeout=30) == result(handed_back=11)
-    assert monolith.runs == {(STEP, ref): 1 for ref in monolith.orders}
+    assert monolith.runs == {(STEP, ref): 1 for ref in (*parts, "late.1")}
 
 
 def test_an_order_that_legacy_can_no_longer_run_is_too_old(
