@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain
+from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain, seam_overhead
 from benchmarks.question import Answer, Question
 from strangler.local import Stack
 
@@ -21,6 +21,7 @@ QUESTIONS: dict[str, Question] = {
     "consumer_parallel": consumer_parallel.measure,
     "facade_overhead": facade_overhead.measure,
     "relay_drain": relay_drain.measure,
+    "seam_overhead": seam_overhead.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 
