@@ -17,6 +17,8 @@ PUBLIC = frozenset(
         "outbox.testing",
         "strangler",
         "strangler.alembic",
+        "strangler.flask",
+        "strangler.sqlalchemy",
         "strangler.errors",
         "strangler.local",
         "strangler.planting",
