@@ -28,13 +28,14 @@ PARTITIONS = 2
 
 @dataclass(slots=True)
 class Town:
-    """One database, the world outside, and the processes that a test starts."""
+    """One database, the world outside, and the processes that a test starts. `python` runs the application."""
 
     stack: Stack
     module: str
     dsn: str
     environ: dict[str, str]
     outside: Running
+    python: str = sys.executable
     started: list[Running] = field(default_factory=list)
 
     def spawn(self, name: str, argv: Sequence[str], **environ: str) -> Running:
@@ -44,6 +45,10 @@ class Town:
     def toolkit(self, package: str, *argv: str, **environ: str) -> Running:
         """`python -m strangler ...` or `python -m outbox ...`, until its end."""
         return self.spawn(argv[-1], (sys.executable, "-m", package, *argv), **environ)
+
+    def resume(self, app: str, **environ: str) -> Running:
+        """Goes on with subjects that nobody waits for; runs the application's code, so by its Python."""
+        return self.spawn("resume", (self.python, "-m", "strangler", "run", "resume", "--app", app), **environ)
 
     def finish(self, *argv: str) -> None:
         """`python -m ...`, which must do."""
@@ -61,7 +66,7 @@ class Town:
         """The application, on a port of its own."""
         served = self._spawn(
             self.module,
-            (sys.executable, "-m", self.module),
+            (self.python, "-m", self.module),
             environ,
             port_env="PORT",
             ready_path="/healthz",
@@ -80,7 +85,7 @@ class Town:
 
 @contextmanager
 def strangled(
-    stack: Stack, module: str, folder: Path, topics: Sequence[str], *, driver: str = "psycopg2"
+    stack: Stack, module: str, folder: Path, topics: Sequence[str], *, driver: str = "psycopg2", python: str = sys.executable
 ) -> Iterator[Town]:
     """Its files in `folder`, its tables and the toolkit's in a database of its own, its topics for it alone."""
     lay_over(module, folder)
@@ -102,7 +107,7 @@ def strangled(
         admin.ensure_topics({f"{prefix}{topic}": PARTITIONS for topic in topics})
     outside = (sys.executable, "-m", "outside")
     world = stack.spawn(f"outside-{name}", outside, env=environ, port_env="PORT", ready_path="/healthz")
-    town = Town(stack, module, dsn, {**environ, "OUTSIDE_URL": world.url}, world)
+    town = Town(stack, module, dsn, {**environ, "OUTSIDE_URL": world.url}, world, python)
     try:
         town.finish(module, "tables")
         town.finish("strangler", "migrate")

@@ -24,7 +24,7 @@ def town(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.
     with strangled(stack, "shop", tmp_path_factory.mktemp("shop"), TOPICS, driver=request.param) as town:
         town.toolkit("outbox", "relay")
         town.toolkit("strangler", "run", "payment")
-        town.toolkit("strangler", "run", "--app", "shop.app:create_app", "resume")
+        town.resume("shop.app:create_app")
         yield town
 
 
