@@ -52,8 +52,10 @@ def _untold(case: SubjectEvidence) -> list[int]:
     return [change.version for change in case.due if change.version not in told]
 
 
-def _alive(case: SubjectEvidence, version: int) -> bool:
-    return any(change.alive for change in case.legacy.changes if change.version == version)
+def _alive(case: SubjectEvidence, version: int) -> bool | None:
+    """Whether the process of a change lives; None where nobody knows which it is."""
+    found = [change.alive for change in case.legacy.changes if change.version == version]
+    return found[0] if found else False
 
 
 def _of_call(case: SubjectEvidence, call: OpenCall, *, in_ledger: bool) -> tuple[Verdict, Reason]:
@@ -61,8 +63,11 @@ def _of_call(case: SubjectEvidence, call: OpenCall, *, in_ledger: bool) -> tuple
         return Verdict.MATCH, Reason.LEDGER_SAYS
     if call.state is CallState.FAILED:
         return Verdict.FAILED, Reason.LEGACY_FAILED
-    if _alive(case, call.version):
+    alive = _alive(case, call.version) if call.alive is None else call.alive
+    if alive:
         return Verdict.LATE, Reason.STILL_ABLE
+    if alive is None:
+        return Verdict.UNKNOWN, Reason.PROCESS_UNKNOWN
     if case.ledger is None:
         return Verdict.UNKNOWN, Reason.DIED_IN_CALL
     return Verdict.MISSING, Reason.DIED_BEFORE
@@ -71,8 +76,11 @@ def _of_call(case: SubjectEvidence, call: OpenCall, *, in_ledger: bool) -> tuple
 def _of_change(case: SubjectEvidence, version: int, *, in_ledger: bool) -> tuple[Verdict, Reason]:
     if in_ledger:
         return Verdict.MATCH, Reason.LEDGER_SAYS
-    if _alive(case, version):
+    alive = _alive(case, version)
+    if alive:
         return Verdict.LATE, Reason.STILL_ABLE
+    if alive is None:
+        return Verdict.UNKNOWN, Reason.PROCESS_UNKNOWN
     if case.running_hand_back:
         return Verdict.LATE, Reason.HANDING_BACK
     return Verdict.MISSING, Reason.NOBODY

@@ -8,7 +8,7 @@ from typing import LiteralString
 from outbox.connection import PsycopgConnection
 from strangler.reconcile.subject_evidence import Change
 
-CLASS = 0x5354  # of the advisory locks that the processes hold
+CLASS = 0x5354  # of the advisory locks that the processes hold; their numbers begin at 1
 
 # A number is drawn before its lock is taken: what is drawn later than this may live, locked or not.
 DRAWN: LiteralString = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM strangler.process_number"
@@ -28,8 +28,9 @@ class Living:
     drawn: int
     locked: frozenset[int]
 
-    def has(self, process: int) -> bool:
-        return process in self.locked or process > self.drawn
+    def has(self, process: int | None) -> bool | None:
+        """Whether it lives; None where nobody knows which process it is."""
+        return process in self.locked or process > self.drawn if process else None
 
 
 def read_living(connection: PsycopgConnection) -> Living:

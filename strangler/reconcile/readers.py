@@ -10,6 +10,7 @@ from typing import Any
 from outbox.connection import PsycopgConnection
 from strangler.facts import KIND, TARGET, Fact
 from strangler.reconcile.canonical import parse
+from strangler.reconcile.liveness import Living
 from strangler.reconcile.subject_evidence import Acted, CallState, OpenCall
 from strangler.step.digests import digest
 from strangler.step.intents import INTENTS_PER_EVENT, Json
@@ -19,7 +20,7 @@ SELECT subject_ref, version, call, intents::text FROM strangler.seam_record
 WHERE step = %(step)s AND state = 'done' ORDER BY subject_ref, version, call"""
 
 UNENDED = """
-SELECT subject_ref, version, call, state FROM strangler.seam_record
+SELECT subject_ref, version, call, state, process FROM strangler.seam_record
 WHERE step = %(step)s AND state <> 'done' ORDER BY subject_ref, version, call"""
 
 HANDED_BACK = "SELECT subject_ref, state FROM strangler.hand_back WHERE step = %(step)s"
@@ -58,11 +59,11 @@ def read_seam(connection: PsycopgConnection, step: str) -> dict[str, list[Acted]
     return _acted(connection.execute(SEAM, {"step": step}))
 
 
-def read_unended(connection: PsycopgConnection, step: str) -> dict[str, list[OpenCall]]:
+def read_unended(connection: PsycopgConnection, step: str, living: Living) -> dict[str, list[OpenCall]]:
     """The calls of legacy that are not done, by subject."""
     found: dict[str, list[OpenCall]] = {}
-    for subject_ref, version, call, state in connection.execute(UNENDED, {"step": step}):
-        found.setdefault(subject_ref, []).append(OpenCall(version, call, CallState(state)))
+    for subject_ref, version, call, state, process in connection.execute(UNENDED, {"step": step}):
+        found.setdefault(subject_ref, []).append(OpenCall(version, call, CallState(state), living.has(process)))
     return found
 
 

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NO_VERSION = "done for a change of the subject that does not exist"
     # unknown
     DIED_IN_CALL = "legacy's process died between its call and the record; ask the vendor, or declare its ledger"
+    PROCESS_UNKNOWN = "nobody knows which of legacy's processes made the change, so whether it may still act"
     NO_ACCOUNT = "nobody says what was due: no witness, no recorded change, no claim"
 
 

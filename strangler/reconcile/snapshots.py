@@ -14,7 +14,7 @@ from strangler.plan import Plan
 from strangler.reconcile import readers
 from strangler.reconcile.addresses import Addresses, snapshot
 from strangler.reconcile.judged_step import JudgedStep
-from strangler.reconcile.liveness import read_changes, read_living
+from strangler.reconcile.liveness import Living, read_changes, read_living
 from strangler.reconcile.subject_evidence import Acted, Change, LegacySide, NewSide, OpenCall
 from strangler.witness import within
 
@@ -88,7 +88,7 @@ def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[Judge
             orders = {order.subject_ref: order for order in plan.subject.facts(connection)}
         except Exception as error:
             raise DependencyDown(f"the plan's `orders` reader failed: {described(error)}") from error
-        by_step = {step.name: _legacy_step(connection, step) for step in steps}
+        by_step = {step.name: _legacy_step(connection, step, living) for step in steps}
         in_flight = frozenset(readers.read_in_flight(connection))
         return LegacySnapshot(orders, by_step, in_flight, read_changes(connection, living))
 
@@ -128,9 +128,9 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
-def _legacy_step(connection: PsycopgConnection, step: JudgedStep) -> LegacyStep:
+def _legacy_step(connection: PsycopgConnection, step: JudgedStep, living: Living) -> LegacyStep:
     seam, hand_backs = readers.read_seam(connection, step.name), readers.read_hand_backs(connection, step.name)
-    unended = readers.read_unended(connection, step.name)
+    unended = readers.read_unended(connection, step.name, living)
     if step.check.expected is None:
         return LegacyStep({}, seam, hand_backs, unended=unended)
     try:

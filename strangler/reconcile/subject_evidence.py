@@ -30,11 +30,13 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A version of a subject as its own transaction told it. `alive`: the process that made it may still act."""
+    """A version of a subject as its own transaction told it. `alive`: the process that made it may still act; None:
+    nobody knows which it was.
+    """
 
     version: int
     type: str
-    alive: bool = False
+    alive: bool | None = False
 
 
 class CallState(StrEnum):
@@ -47,11 +49,14 @@ class CallState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call behind a seam that has no record of its end, or none of success. `call` counts from 1."""
+    """A call behind a seam without a record of its end, or with none of success. `call` counts from 1. `alive`: the
+    process that made it, which may be another than the change's; None: the record does not say.
+    """
 
     version: int
     call: int
     state: CallState
+    alive: bool | None = None
 
     @property
     def number(self) -> int:

@@ -38,7 +38,9 @@ FAST = SenderSettings(concurrency=2, poll_s=0.02)
 PUT = """
 INSERT INTO desks.bookings VALUES (%(ref)s, %(version)s, %(owners)s, %(email)s)
 ON CONFLICT (subject_ref) DO UPDATE SET version = excluded.version"""
-CHANGED = "INSERT INTO strangler.subject_change VALUES (%(ref)s, %(version)s, %(type)s, %(process)s, now())"
+CHANGED = """
+INSERT INTO strangler.subject_change (subject_ref, version, type, process)
+VALUES (%(ref)s, %(version)s, %(type)s, %(process)s)"""
 RECORDED = """
 INSERT INTO strangler.seam_record (subject_ref, step, version, call, state, owner, epoch, intents)
 VALUES (%(ref)s, %(step)s, %(version)s, %(call)s, %(state)s, 'legacy', 2, %(intents)s)"""

@@ -36,7 +36,7 @@ def mail(number: int = 100, text: str = "hello") -> Fact:
 
 def seen(
     *records: tuple[int, str],
-    alive: bool = False,
+    alive: bool | None = False,
     ledger: list[Fact] | None = None,
     owner: Owner = Owner.LEGACY,
     type_: str = "Placed",
@@ -103,6 +103,21 @@ def test_an_event_that_asks_the_step_for_nothing_is_not_due() -> None:
 def test_a_finished_hand_back_is_a_record() -> None:
     assert said(seen(handed_back="done")) == {}
     assert said(seen(handed_back="tombstoned")) == {100: ("late", Reason.HANDING_BACK)}
+
+
+def test_where_nobody_knows_the_process_nothing_can_be_said_but_by_the_vendor() -> None:
+    unknown = {100: ("unknown", Reason.PROCESS_UNKNOWN)}
+
+    assert said(seen(alive=None)) == said(seen((1, BEGUN), alive=None)) == said(seen(alive=None, ledger=[])) == unknown
+    assert said(seen((1, BEGUN), alive=None, ledger=[mail()])) == {100: ("match", Reason.LEDGER_SAYS)}
+
+
+def test_a_call_has_the_process_that_made_it_and_not_the_changes() -> None:
+    """A worker calls for a request that has ended long ago."""
+    base = seen((1, BEGUN), alive=False)
+    call = replace(base.legacy.open_calls[0], alive=True)
+
+    assert said(replace(base, legacy=replace(base.legacy, open_calls=[call]))) == {100: ("late", Reason.STILL_ABLE)}
 
 
 def test_two_calls_are_two() -> None:
