@@ -1,35 +1,79 @@
-"""What enters an application on Flask: see `Strangled`."""
+"""What enters an application on Flask from 2.2: see `Strangled`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from flask import has_request_context, request
+from flask import Flask, Response, current_app, g, has_app_context, has_request_context, jsonify, request
 
 from strangler import sqlalchemy
 from strangler.contexts import EXTENSION
 from strangler.errors import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from flask import Flask
-
-    from strangler.seam.mapped import Model
+from strangler.seam.mapped import Model
+from strangler.seam.pinned import Unreadable
+from strangler.seam.served import TOKEN, Answered, Asked, Served, shown
+from strangler.seam.telling import RepeatedReference
+from strangler.seam.unit import Unit
 
 
 class Strangled(sqlalchemy.Strangled):
-    """`strangler.sqlalchemy.Strangled` with the request's headers, its end, and the toolkit's own routes."""
+    """`strangler.sqlalchemy.Strangled` with the request's headers, its end, and the toolkit's own routes.
+
+    A request is a unit of work, and so is an application context outside of requests (a command, a task).
+
+        strangled = Strangled("booking")
+
+        def create_app():
+            app = Flask(__name__)
+            db.init_app(app)
+            strangled.init_app(app, db, Booking)
+            return app
+    """
 
     def __init__(self, subject: str, *, wait_s: float = 0.1) -> None:
         super().__init__(subject, wait_s=wait_s, headers=_headers)
+        self._unit_name, self._failed_name = f"strangler_unit_{subject}", f"strangler_failed_{subject}"
         self._app: Flask | None = None
 
-    def init_app(self, app: Flask, db: Any, model: type[Model]) -> None:
-        """`db`: what has the sessions, Flask-SQLAlchemy's, or a scoped_session or sessionmaker."""
+    def init_app(
+        self,
+        app: Flask,
+        db: Any,
+        model: type[Model],
+        *,
+        answer: Callable[[Model], Mapping[str, Any]] = shown,
+        guard: Callable[[Model], bool] | None = None,
+    ) -> None:
+        """Serve the toolkit's routes, and end each request's unit of work. At any place in `create_app`.
+
+        `db`: Flask-SQLAlchemy's, or a scoped session. `answer(subject)`: the body of a look-up, which is what
+        a client gets whose first answer was lost; by default `subject.to_dict()`, else its columns. `guard(subject)`:
+        whether the request at hand may see that at `/strangler/status/REF`; without one, it tells no more than how far
+        the subject has come. `STRANGLER_INTERNAL_TOKEN` opens the routes below `/internal/strangler/`; without it they
+        are closed. They are served before the application's own `before_request` functions: its login does not know
+        their caller.
+        """
         self._app = app
-        self.resumes(getattr(db, "session", db), model)
-        app.extensions[EXTENSION] = self
+        sessions = getattr(db, "session", db)
+        self.resumes(sessions, model)
+        app.extensions[EXTENSION] = app.extensions[self._unit_name] = self
+        served = Served(
+            sessions,
+            self._seams,
+            model,
+            self._columns_of_model(model),
+            answer,
+            guard,
+            self._creation_status,
+            os.environ.get(TOKEN, ""),
+            lambda step: self.take_back if step in self._chain.middle.steps else None,
+        )
+        _serve(app, served)
+        app.after_request(self._note)
+        app.teardown_request(self._end)
+        app.teardown_appcontext(self._end)
 
     def go_on(self, subject_ref: str) -> bool:
         """As without Flask, inside the application's context."""
@@ -38,6 +82,54 @@ class Strangled(sqlalchemy.Strangled):
         with self._app.app_context():
             return super().go_on(subject_ref)
 
+    def _unit_at_hand(self) -> Unit | None:
+        found = super()._unit_at_hand()
+        if found is not None or not has_app_context() or self._unit_name not in current_app.extensions:
+            return found
+        unit = g.get(self._unit_name)
+        if unit is None:
+            unit = Unit(self._seams.settle)
+            setattr(g, self._unit_name, unit)
+        return unit if isinstance(unit, Unit) else None
+
+    def _note(self, response: Response) -> Response:
+        """An error that the application answers itself does not reach the teardown."""
+        if response.status_code >= 500:
+            setattr(g, self._failed_name, True)
+        return response
+
+    def _end(self, error: BaseException | None) -> None:
+        unit = g.pop(self._unit_name, None)
+        failed = g.pop(self._failed_name, False) or error is not None
+        if unit is not None:
+            unit.end(failed=failed)
+
+
+def _serve(app: Flask, served: Served) -> None:
+    def serve() -> Response | None:
+        asked = Asked(request.method, request.path, request.headers.get("Authorization", ""))
+        answered = served.answered(asked)
+        return None if answered is None else _response(answered)
+
+    def repeated(error: RepeatedReference) -> Response:
+        served.session().rollback()
+        answered = served.repeated(error.ref)
+        if answered is None:
+            raise error
+        return _response(answered)
+
+    app.before_request_funcs.setdefault(None, []).insert(0, serve)
+    app.register_error_handler(RepeatedReference, repeated)
+    app.register_error_handler(Unreadable, lambda error: _response(Answered(400, {"error": str(error)})))
+
 
 def _headers() -> Mapping[str, str]:
-    return cast("Mapping[str, str]", request.headers) if has_request_context() else {}
+    found: Mapping[str, Any] = request.headers if has_request_context() else {}  # type: ignore[assignment]  # as good
+    return found
+
+
+def _response(answered: Answered) -> Response:
+    response = jsonify(answered.body)
+    response.status_code = answered.status
+    response.headers.update(answered.headers)
+    return response

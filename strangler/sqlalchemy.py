@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session, object_session
 
+from strangler.continuation.table import is_open
 from strangler.seam.changes import Change, Sessions
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
@@ -167,6 +168,12 @@ class Strangled(WithMiddle):
             known.check(model)
             self._columns[model] = known
         return self._columns[model]
+
+    def _creation_status(self, session: Session, subject: Model) -> int:
+        """What making the subject would be answered now."""
+        if not self._chain.middle.steps:
+            return 201
+        return 202 if is_open(session, self._suspended.reference_of(subject)) else 201
 
     def _target(self, subject: Model) -> Target | None:
         unit = self._unit_of(subject)

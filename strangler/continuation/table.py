@@ -106,6 +106,8 @@ OPEN: LiteralString = """
 SELECT waits_for, state, rest FROM strangler.continuation
 WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE"""
 
+IS_OPEN: LiteralString = "SELECT FROM strangler.continuation WHERE subject_ref = %s AND state <> 'done'"
+
 FORGET: LiteralString = """
 DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s
 RETURNING rest, carry::text"""
@@ -196,6 +198,11 @@ def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
     """The step that the subject waits for, locked; None when it does not wait, or is ready."""
     rows = execute(connection, WAITING, {"subject_ref": subject_ref})
     return str(rows[0][0]) if rows else None
+
+
+def is_open(connection: AnyConnection, subject_ref: str) -> bool:
+    """Whether anything is still to run for the subject; waits for nobody who runs it."""
+    return bool(execute(connection, IS_OPEN, (subject_ref,)))
 
 
 def still_to_run(connection: AnyConnection, subject_ref: str) -> tuple[str | None, tuple[str, ...]]:

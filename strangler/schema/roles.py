@@ -93,7 +93,7 @@ _FACADE = (
 _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
-    "EXECUTE ON FUNCTION strangler.record_seam",
+    "EXECUTE ON FUNCTION strangler.record_seam, strangler.unrecorded_changes",
     "SELECT, INSERT, UPDATE ON strangler.subject_change",
     "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",

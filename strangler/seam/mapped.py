@@ -47,6 +47,15 @@ class Columns:
             return str(getattr(subject, self.id))
         return ",".join(map(str, inspect(subject).identity))
 
+    def unique_names(self, model: type[Model]) -> set[str]:
+        """What the constraint may be called that keeps a reference from being used twice."""
+        column = inspect(model).get_property(self.ref).columns[0]
+        table: Table = column.table
+        rules: list[Any] = [*table.constraints, *table.indexes]
+        named = {str(rule.name) for rule in rules if rule.name and list(rule.columns) == [column]}
+        default = f"{table.name}_pkey" if column.primary_key else f"{table.name}_{column.name}_key"
+        return {*named, default}
+
     def take_version(self, session: Session, subject: Model, values: Mapping[str, str], owners: str) -> tuple[int, str]:
         """The next version, under the row's lock, and its owners: those that stand there, or else the given ones.
 

@@ -13,6 +13,10 @@ MAX_REF = 128
 TRACEPARENT = "traceparent"
 
 
+class Unreadable(BadInput):
+    """A header that only the facade sends, and not like this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pinned:
     """`ref` None: the request has not come through the facade. `owners` is the header's text, empty for all legacy."""
@@ -23,13 +27,16 @@ class Pinned:
 
     @classmethod
     def of(cls, subject: str, headers: Mapping[str, str]) -> Pinned:
-        """`BadInput` for what cannot be read: it is never guessed."""
+        """`Unreadable` for what cannot be read: it is never guessed."""
         ref = headers.get(reference_header(subject))
         if ref is not None and not (0 < len(ref) <= MAX_REF and ref.isascii() and ref.isprintable()):
-            raise BadInput(
+            raise Unreadable(
                 f"{reference_header(subject)} must be 1 to {MAX_REF} printable ASCII characters: {ref[:80]!r}"
             )
-        ownership = read_owners(headers.get(HEADER))
+        try:
+            ownership = read_owners(headers.get(HEADER))
+        except BadOwnership as error:
+            raise Unreadable(str(error)) from error
         return cls(ref, ownership.to_header() if ownership.epoch else "", headers.get(TRACEPARENT))
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
 
 from outbox.appending import append
 from outbox.event import Event
-from outbox.speaking import execute
-from strangler.errors import BadInput
+from outbox.speaking import constraint, execute, sqlstate
+from strangler.errors import BadInput, StranglerError
 from strangler.seam.changes import Change
 from strangler.seam.mapped import Columns, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Payload: TypeAlias = bytes | Mapping[str, Any] | Callable[[], bytes | Mapping[str, Any]]
+UNIQUE_VIOLATION = "23505"
 PIN_PART = "SELECT strangler.pin_part(%s, %s)"
 PIN_ALIAS = "SELECT strangler.pin_alias(%s, %s)"
 # With the alias: later requests name the subject by the application's own id.
@@ -31,6 +33,14 @@ WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type
 SELECT strangler.pin_alias(%s, %s, %s)"""
 CHANGED = """
 INSERT INTO strangler.subject_change (subject_ref, version, type, process, event) VALUES (%s, %s, %s, %s, %s::uuid)"""
+
+
+class RepeatedReference(StranglerError):
+    """There is a subject of that reference: the request was made before. `ref` names it."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"there is a subject {ref} already; look it up instead of making it again")
+        self.ref = ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,12 @@ class Telling:
             ref = f"{self.subject}:{columns.native_id(subject)}"
         for name, value in ((columns.ref, ref), (columns.version, 1), (columns.ownership, owners)):
             setattr(subject, name, value)
-        session.flush()
+        try:
+            session.flush()
+        except IntegrityError as error:
+            if sqlstate(error) == UNIQUE_VIOLATION and constraint(error) in columns.unique_names(type(subject)):
+                raise RepeatedReference(ref) from error
+            raise
         change, event = self._told(session, subject, _Numbered(ref, 1, owners), news, pinned.traceparent)
         alias = (self.subject, columns.native_id(subject), ref)
         execute(session, CREATED, (ref, 1, news.type, self._number(change), str(event.id), *alias))

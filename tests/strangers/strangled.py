@@ -85,7 +85,13 @@ class Town:
 
 @contextmanager
 def strangled(
-    stack: Stack, module: str, folder: Path, topics: Sequence[str], *, driver: str = "psycopg2", python: str = sys.executable
+    stack: Stack,
+    module: str,
+    folder: Path,
+    topics: Sequence[str],
+    *,
+    driver: str = "psycopg2",
+    python: str = sys.executable,
 ) -> Iterator[Town]:
     """Its files in `folder`, its tables and the toolkit's in a database of its own, its topics for it alone."""
     lay_over(module, folder)

@@ -2,6 +2,7 @@
 
 from outbox.schema.script import Execute
 from strangler.schema.record_seam import RECORD_SEAM
+from strangler.schema.unrecorded_changes import UNRECORDED_CHANGES
 
 revision = "strangler_0001"
 down_revision = None
@@ -241,9 +242,10 @@ NOT_FOR_ALL = (
     "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.pin_part(text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.record_seam FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION strangler.unrecorded_changes FROM PUBLIC",
 )
 
 
 def upgrade(execute: Execute) -> None:
-    for statement in (*TABLES, HOLDER, PIN_ALIAS, PIN_PART, RECORD_SEAM, *NOT_FOR_ALL):
+    for statement in (*TABLES, HOLDER, PIN_ALIAS, PIN_PART, RECORD_SEAM, UNRECORDED_CHANGES, *NOT_FOR_ALL):
         execute(statement)
