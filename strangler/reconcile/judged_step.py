@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
@@ -13,6 +13,7 @@ from strangler.plan import Check, Step
 from strangler.policies import policy_of
 from strangler.reconcile.pairing import ByPlace
 from strangler.reconcile.subject_evidence import Rules
+from strangler.witness import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,13 @@ class JudgedStep:
         )
         return cls(step.name, step.context, check, rules)
 
-    def rows(self, connection: PsycopgConnection) -> Iterable[Fact]:
-        """What the new side has written: as the check reads it, else as its service keeps it."""
+    def rows(self, connection: PsycopgConnection, refs: Sequence[str] | None = None) -> Iterable[Fact]:
+        """What the new side has written of all subjects, or of those: as the check reads it, else as its service keeps
+        it.
+        """
         evidence = self.context.evidence
         reader = self.check.actual or (evidence.rows if evidence else None)
-        return () if reader is None else reader(connection)
+        return () if reader is None else within(reader, connection, refs)
 
     @property
     def ledger(self) -> LedgerReader | None:

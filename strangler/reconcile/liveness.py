@@ -18,7 +18,8 @@ WHERE locktype = 'advisory' AND classid = %(class)s AND objsubid = 2 AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 CHANGES: LiteralString = """
-SELECT subject_ref, version, type, process FROM strangler.subject_change ORDER BY subject_ref, version"""
+SELECT subject_ref, version, type, process FROM strangler.subject_change
+WHERE %(refs)s::text[] IS NULL OR subject_ref = ANY(%(refs)s) ORDER BY subject_ref, version"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,11 @@ def read_living(connection: PsycopgConnection) -> Living:
     return Living(drawn, locked)
 
 
-def read_changes(connection: PsycopgConnection, living: Living) -> dict[str, list[Change]]:
+def read_changes(
+    connection: PsycopgConnection, living: Living, refs: list[str] | None = None
+) -> dict[str, list[Change]]:
     """What has happened to subjects, and whether who did it may still act; by subject."""
     found: dict[str, list[Change]] = {}
-    for subject_ref, version, type_, process in connection.execute(CHANGES):
+    for subject_ref, version, type_, process in connection.execute(CHANGES, {"refs": refs}):
         found.setdefault(subject_ref, []).append(Change(version, type_, living.has(process)))
     return found

@@ -11,14 +11,15 @@ So absence is asked forwards and surplus backwards, and a run reads in a zigzag 
     new -> horizon -> legacy                backwards: surplus of the first ledger is settled
     frontier -> new -> ledger               forwards again, from the same legacy: absence at a second frontier
 
-The last two legs are read only where something was asked of them. One frontier is not enough for absence: it proves
-that the new side has passed what legacy had committed, and not that legacy had committed all that it is going to say
-of a subject, nor that what a context or a vendor shows at one moment it shows at the next.
+The last two legs are read only where something was asked of them, and of the subjects that are asked about. One
+frontier is not enough for absence: it proves that the new side has passed what legacy had committed, and not that
+legacy had committed all that it is going to say of a subject, nor that what a context or a vendor shows at one moment
+it shows at the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from strangler.reconcile.await_frontier import await_relay, insert_lsn
 from strangler.reconcile.frontier import StepFrontier
@@ -51,7 +52,8 @@ def second_reading(
         return
     backwards, legacy = _backwards(sources, again)
     absent = [hearing.look.step for hearing in again if hearing.asks(asks_of_absence)]
-    looks, second = _forwards(sources, absent, legacy) if absent else ([], {})
+    window = {hearing.step: list(hearing.again) for hearing in again}
+    looks, second = _forwards(sources, absent, legacy, window) if absent else ([], {})
     report.frontier = {**report.frontier, "second": second} if absent else report.frontier
     forwards = {look.step.name: look for look in looks}
     for hearing in again:
@@ -60,21 +62,26 @@ def second_reading(
 
 
 def _forwards(
-    sources: Sources, steps: Sequence[JudgedStep], legacy: LegacySnapshot
+    sources: Sources, steps: Sequence[JudgedStep], legacy: LegacySnapshot, window: Mapping[str, list[str]] | None = None
 ) -> tuple[list[Look], dict[str, Json]]:
-    """From a snapshot of legacy: its position, the frontier, the new side, the ledgers; and the frontier as data."""
+    """From a snapshot of legacy: its position, the frontier, the new side, the ledgers; and the frontier as data.
+    `window`: by step the subjects that are asked about; all without it.
+    """
     deadline = Deadline.after(sources.timeout_s)
     lsn = insert_lsn(sources.main)
     why = await_relay(sources.main, sources.addresses.slot, lsn, deadline)
     unreached = {step.name: StepFrontier(why_unknown=why) for step in steps}
     frontiers = unreached if why else sources.lanes(steps, deadline)
-    looks = [_look(sources, step, legacy, frontiers[step.name]) for step in steps]
+    refs = window or {}
+    looks = [_look(sources, step, legacy, frontiers[step.name], refs.get(step.name)) for step in steps]
     return looks, {"lsn": lsn, "steps": {name: frontier.to_json() for name, frontier in frontiers.items()}}
 
 
-def _look(sources: Sources, step: JudgedStep, legacy: LegacySnapshot, frontier: StepFrontier) -> Look:
+def _look(
+    sources: Sources, step: JudgedStep, legacy: LegacySnapshot, frontier: StepFrontier, refs: list[str] | None
+) -> Look:
     """The ledger after the new side: what that says it has done, the vendor must know."""
-    new, new_unread = sources.new(step)
+    new, new_unread = sources.new(step, refs)
     ledger, ledger_unread = sources.ledger(step)
     why = legacy.steps[step.name].why_unknown or new_unread or ledger_unread
     return Look(step, legacy, frontier, new, ledger, why)
@@ -85,10 +92,12 @@ def _backwards(sources: Sources, again: Sequence[StepComparison]) -> tuple[dict[
 
     Absence alone waits for no transaction: all that it asks of legacy is to be read anew.
     """
-    new = {hearing.step: sources.new(hearing.look.step) for hearing in again if hearing.asks(asks_of_surplus)}
+    about_surplus = [hearing for hearing in again if hearing.asks(asks_of_surplus)]
+    new = {hearing.step: sources.new(hearing.look.step, list(hearing.again)) for hearing in about_surplus}
     open_still = ""
     if new and not await_horizon(sources.main, Deadline.after(sources.timeout_s)):
         open_still = f"a transaction that was open when effects were read has not ended in {sources.timeout_s:g} s"
-    legacy = sources.legacy([hearing.look.step for hearing in again])
+    refs = sorted({ref for hearing in again for ref in hearing.again})
+    legacy = sources.legacy([hearing.look.step for hearing in again], refs)
     whys = {step: open_still or unread or legacy.steps[step].why_unknown for step, (_, unread) in new.items()}
     return {step: Backwards(legacy, snapshot, whys[step]) for step, (snapshot, _) in new.items()}, legacy

@@ -78,33 +78,43 @@ class NewSnapshot:
         )
 
 
-def read_legacy(connection: PsycopgConnection, plan: Plan, steps: Sequence[JudgedStep]) -> LegacySnapshot:
+def read_legacy(
+    connection: PsycopgConnection, plan: Plan, steps: Sequence[JudgedStep], refs: list[str] | None = None
+) -> LegacySnapshot:
     """All of legacy at one moment, and who of it lived just before. Without subjects nothing can be judged; without one
-    step's witness, that step. `connection` is in autocommit.
+    step's witness, that step. `refs`: only these subjects. `connection` is in autocommit.
     """
     living = read_living(connection)
     with snapshot(connection):
         try:
-            orders = {order.subject_ref: order for order in plan.subject.facts(connection)}
+            every = refs is None
+            those = frozenset(refs or ())
+            orders = {
+                order.subject_ref: order
+                for order in plan.subject.facts(connection)
+                if every or order.subject_ref in those
+            }
         except Exception as error:
             raise DependencyDown(f"the plan's `orders` reader failed: {described(error)}") from error
-        by_step = {step.name: _legacy_step(connection, step, living) for step in steps}
+        by_step = {step.name: _legacy_step(connection, step, living, refs) for step in steps}
         in_flight = frozenset(readers.read_in_flight(connection))
-        return LegacySnapshot(orders, by_step, in_flight, read_changes(connection, living))
+        return LegacySnapshot(orders, by_step, in_flight, read_changes(connection, living, refs))
 
 
-def read_new(connection: PsycopgConnection, step: JudgedStep, addresses: Addresses) -> NewSnapshot:
-    """All of a context's side of a step at one moment."""
+def read_new(
+    connection: PsycopgConnection, step: JudgedStep, addresses: Addresses, refs: list[str] | None = None
+) -> NewSnapshot:
+    """A context's side of a step at one moment: all of it, or what it has of these subjects."""
     group, topics = addresses.group(step.context), addresses.topics(step.context)
     with snapshot(connection):
-        wanted = readers.read_wanted(connection, step.name)
+        wanted = readers.read_wanted(connection, step.name, refs)
         wants = (want for by_number in wanted.values() for each in by_number.values() for want in each)
         return NewSnapshot(
-            readers.read_claims(connection, step.name),
-            readers.read_recorded(connection, step.name),
-            by_subject([*readers.read_effects(connection, step.name), *step.rows(connection)]),
+            readers.read_claims(connection, step.name, refs),
+            readers.read_recorded(connection, step.name, refs),
+            by_subject([*readers.read_effects(connection, step.name, refs), *step.rows(connection, refs)]),
             frozenset(readers.read_parked(connection, group, topics)),
-            readers.read_shed(connection, step.name, step.shedding()),
+            readers.read_shed(connection, step.name, step.shedding(), refs),
             wanted,
             readers.read_told(connection, step.name) if any(want[:1] == "e" for want in wants) else {},
         )
@@ -128,14 +138,17 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
-def _legacy_step(connection: PsycopgConnection, step: JudgedStep, living: Living) -> LegacyStep:
-    seam, hand_backs = readers.read_seam(connection, step.name), readers.read_hand_backs(connection, step.name)
-    unended = readers.read_unended(connection, step.name, living)
+def _legacy_step(connection: PsycopgConnection, step: JudgedStep, living: Living, refs: list[str] | None) -> LegacyStep:
+    seam, hand_backs = (
+        readers.read_seam(connection, step.name, refs),
+        readers.read_hand_backs(connection, step.name, refs),
+    )
+    unended = readers.read_unended(connection, step.name, living, refs)
     if step.check.expected is None:
         return LegacyStep({}, seam, hand_backs, unended=unended)
     try:
         with connection.transaction():  # a savepoint: one broken witness leaves the other steps to be judged
-            expected = by_subject(within(step.check.expected, connection, None))
+            expected = by_subject(within(step.check.expected, connection, refs))
             return LegacyStep(expected, seam, hand_backs, unended=unended)
     except psycopg.OperationalError:
         raise

@@ -49,17 +49,17 @@ class Sources:
         contexts = {step.name: _context(step, addresses, resources) for step in steps}
         return cls(plan, steps, addresses, main, contexts, timeout_s)
 
-    def legacy(self, steps: Sequence[JudgedStep]) -> LegacySnapshot:
-        """All of legacy at one moment."""
-        return read_legacy(self.main, self.plan, steps)
+    def legacy(self, steps: Sequence[JudgedStep], refs: list[str] | None = None) -> LegacySnapshot:
+        """All of legacy at one moment, or what it has of these subjects."""
+        return read_legacy(self.main, self.plan, steps, refs)
 
-    def new(self, step: JudgedStep) -> tuple[NewSnapshot, str]:
+    def new(self, step: JudgedStep, refs: list[str] | None = None) -> tuple[NewSnapshot, str]:
         """The context's side, or why it could not be read."""
         connection = self.contexts[step.name]
         if isinstance(connection, str):
             return NewSnapshot(), connection
         try:
-            return read_new(connection, step, self.addresses), ""
+            return read_new(connection, step, self.addresses, refs), ""
         except Exception as error:  # noqa: BLE001 - the plan's reader, or a context that is down: not judged
             logger.warning("context_not_read", extra={"step": step.name, "error": type(error).__name__})
             return NewSnapshot(), f"the new side of {step.name} could not be read: {described(error)}"
