@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session, object_session
 
-from strangler.continuation.table import is_open
+from strangler.continuation.table import standing
 from strangler.seam.changes import Change, Sessions
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
@@ -173,7 +173,10 @@ class Strangled(WithMiddle):
         """What making the subject would be answered now."""
         if not self._chain.middle.steps:
             return 201
-        return 202 if is_open(session, self._suspended.reference_of(subject)) else 201
+        waits, refused_by = standing(session, self._suspended.reference_of(subject))
+        if waits:
+            return 202
+        return 201 if refused_by is None else self._chain.middle.statuses[refused_by]
 
     def _target(self, subject: Model) -> Target | None:
         unit = self._unit_of(subject)

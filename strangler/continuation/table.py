@@ -106,7 +106,9 @@ OPEN: LiteralString = """
 SELECT waits_for, state, rest FROM strangler.continuation
 WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE"""
 
-IS_OPEN: LiteralString = "SELECT FROM strangler.continuation WHERE subject_ref = %s AND state <> 'done'"
+STANDING: LiteralString = """
+SELECT bool_or(state <> 'done'), min(outcome->>'step') FILTER (WHERE (outcome->>'refused')::boolean)
+FROM strangler.continuation WHERE subject_ref = %(subject_ref)s"""
 
 FORGET: LiteralString = """
 DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s
@@ -200,9 +202,16 @@ def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def is_open(connection: AnyConnection, subject_ref: str) -> bool:
-    """Whether anything is still to run for the subject; waits for nobody who runs it."""
-    return bool(execute(connection, IS_OPEN, (subject_ref,)))
+def standing(connection: AnyConnection, subject_ref: str) -> tuple[bool, str | None]:
+    """Whether anything is still to run for the subject, and the step that refused it; waits for nobody who runs it."""
+    ((waits, refused_by),) = execute(connection, STANDING, {"subject_ref": subject_ref})
+    return bool(waits), refused_by
+
+
+def keep(connection: AnyConnection, outcome: StepOutcome) -> None:
+    """An outcome of legacy's, for whoever looks later."""
+    arrays = {"subject_refs": [outcome.subject_ref], "steps": [outcome.step], "outcomes": [encode(_stored(outcome))]}
+    execute(connection, KEEP, arrays)
 
 
 def still_to_run(connection: AnyConnection, subject_ref: str) -> tuple[str | None, tuple[str, ...]]:

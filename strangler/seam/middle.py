@@ -36,6 +36,7 @@ class Middle:
     steps: dict[str, Awaited] = field(default_factory=dict)
     after: dict[str, After] = field(default_factory=dict)
     refused: dict[str, After] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
 
     def add(self, step: Awaited) -> None:
         if step.name in self.steps:
@@ -45,8 +46,10 @@ class Middle:
     def add_after(self, name: str, function: After) -> None:
         _once(self.after, "after", name, function)
 
-    def add_refused(self, name: str, function: After) -> None:
+    def add_refused(self, name: str, function: After, status: int) -> None:
+        """`status`: what the client is answered."""
         _once(self.refused, "refused", name, function)
+        self.statuses[name] = status
 
     def tells(self) -> Mapping[str, tuple[str, str]]:
         """By step, the types of the events that say it is done, and that it refused."""

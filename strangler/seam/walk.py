@@ -80,9 +80,10 @@ class Walk:
     def refused_by_legacy(self, refusing: Refusing) -> Ended:
         """Tells of it as of any outcome of legacy's."""
         step = refusing.step
-        detail = step.explain(refusing.cause)
-        self._tell(step.name, step.tells[1], detail)
-        return self._refused(table.StepOutcome(self._ref, step.name, True, detail))
+        outcome = table.StepOutcome(self._ref, step.name, True, step.explain(refusing.cause))
+        self._tell(step.name, step.tells[1], outcome.detail)
+        table.keep(self._session, outcome)
+        return self._refused(outcome)
 
     def _owner(self, name: str) -> Owner:
         return self._application.ownership_of(self._subject).of(name)

@@ -80,14 +80,15 @@ class WithMiddle:
 
         return decorate
 
-    def refused(self, name: str) -> Callable[[AfterT], AfterT]:
+    def refused(self, name: str, status: int = 409) -> Callable[[AfterT], AfterT]:
         """Decorate what follows the step's refusal, `function(subject, outcome)`: it undoes what was done before it.
 
         What it returns is the client's answer, raised after the commit if it is an exception, else returned by `run`.
+        `status`: the one that this answer has, for a client who looks later.
         """
 
         def decorate(function: AfterT) -> AfterT:
-            self._chain.middle.add_refused(name, function)
+            self._chain.middle.add_refused(name, function, status)
             return function
 
         return decorate

@@ -101,11 +101,13 @@ def test_in_time_each_step_runs_once_on_its_side(
 @pytest.mark.parametrize("new", MIXES[1:], ids="+".join)
 def test_late_each_step_runs_once_on_its_side(hasty: Shop, resumer: PsycopgConnection, new: Sequence[str]) -> None:
     assert hasty.place("a", *new) == (202, "new")
+    assert hasty.creation_status("a") == 202
     for steps in runs_of(new):
         until_waits(resumer, "a", steps[-1])
         store(resumer, done("a", *steps))
         assert hasty.go_on("a")
     each_step_once(hasty, "a", new)
+    assert hasty.creation_status("a") == 201
 
 
 def test_outcomes_that_come_in_another_order_are_waited_for_one_by_one(hasty: Shop, resumer: PsycopgConnection) -> None:
@@ -129,6 +131,7 @@ def test_a_refusal_of_the_new_side_is_the_applications_own(patient: Shop, resume
             request.result()
 
     assert patient.seen("a") == ("refused by stock", "")
+    assert patient.creation_status("a") == 410
     assert patient.calls == []
 
 
@@ -141,6 +144,7 @@ def test_a_legacy_step_that_refuses_in_the_rest_ends_it_by_the_same_function(
     assert hasty.go_on("a")
 
     assert hasty.seen("a") == ("refused by stock", "")
+    assert hasty.creation_status("a") == 410
     assert hasty.told("a") == [("stock-no", {"ref": "a", "outcome": {"by": "legacy", "reason": "sold out"}})]
     records = "SELECT step, state FROM strangler.seam_record ORDER BY step"
     assert hasty.rows(records) == [("payment", "none"), ("stock", "none")]

@@ -40,8 +40,8 @@ def hasty(town: Town) -> Application:
     return town.serve(WAIT_S="0")
 
 
-def place(shop: Application, owners: str = NEW, cents: int = 500) -> tuple[str, requests.Response]:
-    ref = f"o-{secrets.token_hex(5)}"
+def place(shop: Application, owners: str = NEW, cents: int = 500, ref: str = "") -> tuple[str, requests.Response]:
+    ref = ref or f"o-{secrets.token_hex(5)}"
     headers = {"Strangler-Order-Ref": ref, "Strangler-Ownership": owners}
     return ref, shop.send("POST", "/orders", json={"email": "ann@example.invalid", "cents": cents}, headers=headers)
 
@@ -68,6 +68,10 @@ def test_late_it_is_told_where_to_look_and_another_process_goes_on(town: Town, h
     assert answer.headers["Location"] == f"/strangler/status/{ref}"
     sql = "SELECT status FROM shop_orders WHERE subject_ref = ANY (%s) ORDER BY status"
     wait_until(lambda: town.rows(sql, [ref, refused]) == [("paid",), ("refused",)])
+    looked = [hasty.send("GET", f"/strangler/status/{one}").json()["status"] for one in (ref, refused)]
+    again = [place(hasty, ref=ref)[1], place(hasty, ref=refused)[1]]
+    assert looked == ["done", "refused"]
+    assert [(one.status_code, one.json()["status"]) for one in again] == [(201, "paid"), (402, "refused")]
     assert charges(hasty, ref) == [(f"{ref}:payment:100", 1)]
     assert town.rows("SELECT count(receipt) FROM shop_orders WHERE subject_ref = %s", ref) == [(1,)]
 

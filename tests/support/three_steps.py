@@ -97,6 +97,11 @@ class Shop:
             session.commit()
             return taken
 
+    def creation_status(self, ref: str) -> int:
+        """What placing it would be answered now."""
+        with self.sessions() as session:
+            return self.strangled._creation_status(session, session.query(Basket).filter_by(subject_ref=ref).one())
+
     def seen(self, ref: str) -> tuple[str, str]:
         """What became of it: its status, and what came after which step."""
         return self.rows("SELECT status, did FROM basket WHERE subject_ref = %s", ref)[0]
@@ -139,7 +144,7 @@ class Shop:
             return SoldOut(outcome["reason"])
 
         self.strangled.after(step)(settle)
-        self.strangled.refused(step)(decline)
+        self.strangled.refused(step, status=410 if step == "stock" else 409)(decline)
         declare = self.strangled.awaited(
             step,
             tells=(f"{step}-done", f"{step}-no"),

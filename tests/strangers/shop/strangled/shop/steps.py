@@ -27,7 +27,7 @@ def settle(order, outcome):
     receipt(order)
 
 
-@strangled.refused("payment")
+@strangled.refused("payment", status=402)
 def decline(order, outcome):
     order.status = "refused"
     return Refused(outcome["reason"])
