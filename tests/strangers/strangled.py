@@ -50,17 +50,30 @@ class Town:
         """Goes on with subjects that nobody waits for; runs the application's code, so by its Python."""
         return self.spawn("resume", (self.python, "-m", "strangler", "run", "resume", "--app", app), **environ)
 
-    def finish(self, *argv: str) -> None:
+    def finish(self, *argv: str, **environ: str) -> None:
         """`python -m ...`, which must do."""
-        ended = subprocess.run(
+        ended = self._ended(argv, environ)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """`strangler ...`, to its end."""
+        return self._ended(("strangler", *argv), {})
+
+    def facade(self, legacy: Application) -> Running:
+        """In front of the application."""
+        argv = (sys.executable, "-m", "strangler", "facade")
+        environ = {"LEGACY_URL": legacy.url}
+        return self._spawn("facade", argv, environ, port_env="FACADE_PORT", ready_path="/-/healthz")
+
+    def _ended(self, argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", *argv],
-            env={**os.environ, **self.environ},
+            env={**os.environ, **self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
 
     def serve(self, **environ: str) -> Application:
         """The application, on a port of its own."""
