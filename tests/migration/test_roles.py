@@ -30,12 +30,13 @@ CLAIM = "search.claim (subject_ref, step, number, kind, epoch) VALUES ('a', 'sea
 INSERT_EVENT = """
 INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, type, payload)
 VALUES ('01a229c0-5400-7000-8000-000000000000', 'o', 'a', 1, 'T', '')"""
+KNOWN = "INSERT INTO strangler.subject_alias VALUES ('order', '18', 'b') ON CONFLICT (kind, native_id) DO NOTHING"
 OWNED = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES ('a', 1, '')"
 VERDICT = "INSERT INTO strangler.verdict SELECT * FROM strangler.verdict"
 
 MAY = {
     "relay": ("SELECT FROM outbox.outbox", "SELECT outbox.make_partition('2031-01-01')"),
-    "facade": ("SELECT FROM strangler.epoch", OWNED, "DELETE FROM strangler.idempotency"),
+    "facade": ("SELECT FROM strangler.epoch", OWNED, KNOWN, "DELETE FROM strangler.idempotency"),
     "monolith": (
         "DELETE FROM legacy.orders",
         "SELECT FROM strangler.ownership",
