@@ -1,0 +1,144 @@
+"""A stranger's application under `strangler up`, walked through its stages by the verbs that a team types."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from strangler.local.stack import Stack
+from strangler.local.stack_file import StackFile
+from tests.strangers.running import HERE, OUTSIDE, database_url, ledger, on_path
+from tests.strangers.strangled import lay_over
+from tests.support.waiting import wait_until
+
+Json = Any
+OURS = ("STRANGLER_", "OUTBOX_", "KAFKA")
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """A running system: its stack file's folder, the application's folder, and what its processes run with."""
+
+    data: Path
+    folder: Path
+    python: str
+    environ: Mapping[str, str]
+    stack_file: StackFile
+
+    @property
+    def facade(self) -> str:
+        return self.stack_file.environ["FACADE_URL"]
+
+    @property
+    def legacy(self) -> str:
+        return self.stack_file.environ["LEGACY_URL"]
+
+    def ledger(self, book: str) -> list[dict[str, Any]]:
+        return ledger(self.stack_file.environ["OUTSIDE_URL"], book)
+
+    def strangler(self, *argv: str, ends: int = 0) -> Json:
+        """A verb, to its end, with what it said; any other end than `ends` fails the test."""
+        command = [self.python, "-m", "strangler", *argv, "--json", "--stack", str(self.data / "stack.json")]
+        done = subprocess.run(
+            command, cwd=self.folder, env=dict(self.environ), capture_output=True, text=True, timeout=90, check=False
+        )
+        assert done.returncode == ends, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def advance(self, step: str, to: str, *, ramp: str | None = None) -> None:
+        share = ["--ramp", ramp] if ramp else []
+        self.strangler("advance", step, "--to", to, *share, "--reason", "tour")
+
+    def reconciled(self) -> Json:
+        """Everything judged: the report, once nothing is late any more."""
+        reports: list[Json] = []
+
+        def settled() -> bool:
+            reports.append(self.strangler("reconcile", "--all", "--timeout-s", "30"))
+            return not any(counts["late"] for counts in reports[-1]["counts"].values())
+
+        wait_until(settled, lambda: reports[-1]["judgements"], within_s=60, every_s=0.5)
+        return reports[-1]
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.stack_file.environ["STRANGLER_DSN"]) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """A process that does not answer for a while, as behind a long garbage collection or a full disk."""
+        (pid,) = [place.pid for place in self.stack_file.places if place.name == name]
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def touring(
+    stack: Stack, name: str, *, python: str = sys.executable, driver: str = "psycopg2", existing: str = ""
+) -> Iterator[Tour]:
+    """`strangler up` in the application as it is strangled, on a database of its own and the session's servers.
+
+    `existing`: SQL that runs after the application's tables were made and before anything is up.
+    """
+    folder, mark = Path(tempfile.mkdtemp(prefix=f"stranger-{name}-")), secrets.token_hex(5)
+    lay_over(name, folder)
+    dsn = stack.databases.ensure(f"{name}_{mark}")
+    inherited = {
+        key: text for key, text in os.environ.items() if not key.startswith(("STRANGLER_", "OUTBOX_", "KAFKA"))
+    }
+    environ = {
+        **inherited,
+        **on_path(folder, OUTSIDE, HERE.parents[1]),
+        "DATABASE_URL": database_url(dsn, driver),
+        "OUTBOX_TOPIC_PREFIX": f"{name}{mark}.",
+        "STRANGLER_DSN": dsn,
+    }
+    subprocess.run([python, "-m", name, "tables"], env=environ, cwd=folder, check=True, timeout=60)
+    if existing:
+        with psycopg.connect(dsn) as connection:
+            connection.execute(existing)
+    with tempfile.TemporaryDirectory(prefix=f"strangler-{name}-") as data:
+        Path(data).chmod(0o755)
+        command = [python, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", stack.bootstrap]
+        said = (Path(data) / "up.log").open("w")
+        process = subprocess.Popen(
+            [*command, "--folder", data], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=said, text=True
+        )
+        try:
+            assert process.stdout is not None
+            if not process.stdout.readline():
+                raise AssertionError("it did not start")
+            stack_file = StackFile.read(Path(data))
+            assert stack_file is not None
+            verbs = {key: text for key, text in environ.items() if key != "STRANGLER_DSN"}
+            yield Tour(Path(data), folder, python, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_logs(Path(data))}") from error
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+            said.close()
+    stack.databases.drop(f"{name}_{mark}")
+    shutil.rmtree(folder)
+
+
+def _logs(data: Path) -> str:
+    """The end of every process's log."""
+    return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in sorted(data.rglob("*.log")))
