@@ -41,8 +41,12 @@ class Step:
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Mapping[str, object]:
         """By the function's own names, without its subject."""
-        names = [name for name in inspect.signature(self.function).parameters if name != "key"][1:]
-        return {**dict(zip(names, args, strict=False)), **kwargs}
+        return {**dict(zip(_names(self.function), args, strict=False)), **kwargs}
+
+
+@functools.cache  # a function's signature costs as much as a third of its record
+def _names(function: Function) -> Sequence[str]:
+    return [name for name in inspect.signature(function).parameters if name != "key"][1:]
 
 
 @dataclass(frozen=True, slots=True)

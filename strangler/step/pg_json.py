@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from strangler.step.intents import Json
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # json.dumps makes one a call
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as json.dumps writes it; an escaped backslash before u0000 is innocent
 
 
@@ -17,8 +18,8 @@ def encode(value: Mapping[str, Json] | Sequence[Json]) -> str:
     >>> encode({"to": "a"})
     '{"to":"a"}'
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _JSON.encode(value)
     text.encode()  # raises on a lone surrogate
-    if _NUL.search(text):
+    if "\\u0000" in text and _NUL.search(text):
         raise ValueError("a NUL character in a text; PostgreSQL cannot store it")
     return text
