@@ -44,9 +44,5 @@ def payments(connection: PsycopgConnection) -> Iterator[Fact]:
         yield _row("payment", paid, 1, 101)
 
 
-def mail_identity(body: Mapping[str, Json]) -> str:
-    return f"{body['template']}:{body['subject_ref']}"
-
-
 def _row(table: str, fields: Mapping[str, Json], version: int, number: int) -> Fact:
     return Fact(fields["order_ref"], number, version, {**fields, KIND: "write", TARGET: table})
