@@ -56,7 +56,7 @@ class Strangled(WithMiddle):
         self._telling = Telling(subject, self._processes.of)
         self._unit: ContextVar[Unit | None] = ContextVar(f"strangler_unit_{subject}", default=None)
         self._outside: WeakKeyDictionary[Session, Unit] = WeakKeyDictionary()
-        self._suspended = Suspended(self._columns_of_model, self._processes, self._unit_of, self._keep)
+        self._suspended = Suspended(self._columns_of_model, self._processes, self._seams, self._unit_of, self._keep)
 
     def map(
         self,

@@ -55,7 +55,7 @@ class Rest:
             return None
         subject, found = taken
         ended = Walk(self._application, self._middle, session, subject, wait_s=wait_s, found=found).on(found.rest)
-        self._commit(session)
+        self._commit(session, ended)
         return ended
 
     def _take(self, session: Session, subject_ref: str) -> tuple[Any, table.Continuation] | None:
@@ -76,11 +76,13 @@ class Rest:
             return None
         subject, found = taken
         ended = Walk(self._application, self._middle, session, subject, found=found).refused_by_legacy(refusing)
-        self._commit(session)
+        self._commit(session, ended)
         return ended
 
-    def _commit(self, session: Session) -> None:
+    def _commit(self, session: Session, ended: Ended) -> None:
         session.flush()
+        if not ended.waits:
+            self._application.ends(ended.subject)
         self._fault_points.reach("continuation.rest_run")
         session.commit()
         self._fault_points.reach("continuation.committed")

@@ -121,12 +121,23 @@ class Seams:
         """The unit has ended: say of each step that could have followed the change and was not called that nothing is
         due, or that it failed together with the unit.
         """
-        names = {step.name for step in self.steps if change.type in step.on and not step.deferred}
         state, seen = (State.FAILED, UNIT_FAILED) if failed else (State.NONE, NOTHING_SEEN)
-        for name in sorted(names - set(change.calls)):
-            if change.ownership.of(name) is not Owner.NEW:
-                call = SeamCall.of(change.ref, change.version, name, change.ownership)
-                record_beside(self._process(change.engine).engine, call, state, seen)
+        for call in self._not_called(change):
+            record_beside(self._process(change.engine).engine, call, state, seen)
+
+    def settle_inside(self, change: Change) -> None:
+        """The same, that nothing is due, in the transaction of the change; the unit's end need not say it again."""
+        for call in self._not_called(change):
+            _join(change, call, State.NONE, NOTHING_SEEN)
+            change.calls[call.step] = 0
+
+    def _not_called(self, change: Change) -> list[SeamCall]:
+        names = {step.name for step in self.steps if change.type in step.on and not step.deferred}
+        return [
+            SeamCall.of(change.ref, change.version, name, change.ownership)
+            for name in sorted(names - set(change.calls))
+            if change.ownership.of(name) is not Owner.NEW
+        ]
 
 
 def _join(change: Change, call: SeamCall, state: State, seen: Observation) -> None:

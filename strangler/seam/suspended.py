@@ -20,6 +20,7 @@ from strangler.seam.mapped import Columns, Model, identity
 from strangler.seam.pinned import read_owners
 from strangler.seam.process import Processes
 from strangler.seam.record import SeamCall, State, record
+from strangler.seam.step import Seams
 from strangler.seam.unit import Unit
 from strangler.step.intents import Json
 
@@ -37,6 +38,7 @@ class Suspended:
 
     columns: Callable[[type[Model]], Columns]
     processes: Processes
+    seams: Seams
     unit: Callable[[Model], Unit | None]
     keep: Callable[[Model, Change], None]
     model: type[Model] | None = None
@@ -97,6 +99,12 @@ class Suspended:
         inside = session.get_transaction()
         change = Change(identity(subject), ref, version, type_, self.ownership_of(subject), engine, inside)
         self.keep(subject, change)
+
+    def ends(self, subject: Model) -> None:
+        """Its chain has ended in this transaction, which also says what was not due: no unit need live on for that."""
+        unit = self.unit(subject)
+        for change in [] if unit is None else unit.open(identity(subject)):
+            self.seams.settle_inside(change)
 
     def _change(self, subject: Any) -> Change | None:
         unit = self.unit(subject)

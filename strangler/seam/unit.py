@@ -31,6 +31,10 @@ class Unit:
         found = [one for one in self._changes if one.identity == identity and (one.committed or one.inside is not None)]
         return found[-1] if found else None
 
+    def open(self, identity: Identity) -> list[Change]:
+        """What it did to a subject, and nobody has committed yet."""
+        return [one for one in self._changes if one.identity == identity and one.inside is not None]
+
     def leave(self, change: Change) -> None:
         """Another unit goes on with it, and says what was due."""
         self._changes.remove(change)

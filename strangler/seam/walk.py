@@ -61,6 +61,12 @@ class Walk:
 
     def on(self, names: Sequence[str]) -> Ended:
         """As far as outcomes are known: to the end, to a step to wait for, or to a refusal."""
+        unknown = [name for name in names if name not in self._middle.steps]
+        if unknown:
+            raise BadInput(
+                f"{self._ref} has still to run {', '.join(unknown)}, which this application awaits nowhere; "
+                "run a release that does until no continuation names it in `rest`"
+            )
         self._left = left = list(names)
         while left and self._refusal is None:
             name = left[0]

@@ -71,6 +71,8 @@ class Shop:
         self.strangled = Strangled("basket", wait_s=self.wait_s, headers=lambda: self._local.headers)
         self.strangled.resumes(self.sessions, Basket)
         self.steps = [self._declare(step) for step in STEPS]
+        self.mail = self._tail("mail")
+        self.text = self._tail("text")  # declared, and never called
 
     def place(self, ref: str, *new: str) -> tuple[int, str]:
         """The answer's status, and what became of the basket by then. `SoldOut` is the application's own refusal."""
@@ -114,6 +116,11 @@ class Shop:
         """What vendors were asked for it, by legacy."""
         return [key for (key,) in self.rows("SELECT key FROM asked WHERE key LIKE %s ORDER BY key", f"{ref}:%")]
 
+    def records(self, ref: str) -> list[tuple[str, int, str]]:
+        """What its seams wrote down: step, call and state."""
+        sql = "SELECT step, call, state FROM strangler.seam_record WHERE subject_ref = %s ORDER BY step, call"
+        return [(step, call, state) for step, call, state in self.rows(sql, ref)]
+
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(sql, parameters).fetchall()
@@ -121,6 +128,16 @@ class Shop:
     def close(self) -> None:
         self.strangled.close()
         self.engine.dispose()
+
+    def _tail(self, step: str) -> Callable[..., Any]:
+        def send(basket: Basket, key: str) -> Mapping[str, Json]:
+            self.calls.append(step)
+            if self.mail_fails:
+                raise OSError("no mail today")
+            return {"to": basket.status, "key": key}
+
+        declare = self.strangled.step(step, on=("BasketMade",), observe=lambda _, sent: [Call("mail", "send", sent)])
+        return declare(send)
 
     def _declare(self, step: str) -> Callable[..., Any]:
         def act(basket: Basket, key: str) -> Mapping[str, Json]:
@@ -134,10 +151,8 @@ class Shop:
         def settle(basket: Basket, outcome: Mapping[str, Json]) -> None:
             basket.did = f"{basket.did} {step}={outcome['id']},"
             if step == STEPS[-1]:
-                self.calls.append("mail")
                 basket.status = "made"
-                if self.mail_fails:
-                    raise OSError("no mail today")
+                self.mail(basket)
 
         def decline(basket: Basket, outcome: Mapping[str, Json]) -> Exception:
             basket.status = f"refused by {step}"
