@@ -29,10 +29,11 @@ class Subject:
 
     `name`: one, in the singular; output, headers (`Strangler-Booking-Ref`, `Strangler-Rejected`), default paths use it.
     `plural`: several of them, by default the name and an s.
-    `table` and its columns are read for the judge: `ref` (text, unique), `version` (whole number, 0 before the first
-    event) and `owners` (the ownership header as it came with the request, or NULL). `refused`: an SQL expression over
-    the table's row for the step that refused it after it was stored, NULL where none has; its refusal counts as one
-    more version. `undecided`: an SQL condition that holds while legacy has still to run the rest of its chain.
+    `table` and its columns are read for the judge: `ref` (text, unique, NULL in rows from before that have not been
+    changed since), `version` (whole number, 0 before the first event) and `owners` (the ownership header as it came
+    with the request, or NULL). `refused`: an SQL expression over the table's row for the step that refused it after it
+    was stored, NULL where none has; its refusal counts as one more version. `undecided`: an SQL condition that holds
+    while legacy has still to run the rest of its chain.
     Columns are names, the two expressions are SQL of the plan's author. `read` is a function instead of a table.
 
     `path` answers a GET of one by its reference: a request whose answer was lost is resolved by it. `hand_back_path`
@@ -121,7 +122,7 @@ def _from_table(subject: Subject, connection: PsycopgConnection) -> Iterable[Sub
     query = sql.SQL("""
         SELECT {ref}::text AS ref, {version}::bigint AS version, coalesce({owners}, '') AS owners,
                coalesce(({refused})::text, '') AS refused, coalesce(({undecided}), false) AS undecided
-        FROM {table} AS subject ORDER BY 1""").format(
+        FROM {table} AS subject WHERE {ref} IS NOT NULL ORDER BY 1""").format(
         table=sql.Identifier(*subject.table.split(".")),
         ref=sql.Identifier("subject", subject.ref),
         version=sql.Identifier("subject", subject.version),

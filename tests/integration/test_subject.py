@@ -12,12 +12,13 @@ from strangler.plan import Plan, Route, Step, Subject
 
 BOOKINGS = """
 CREATE TABLE "Desk".bookings (
-    "Ref" text PRIMARY KEY, version integer NOT NULL DEFAULT 0, owners text, status text NOT NULL DEFAULT 'made');
+    "Ref" text UNIQUE, version integer NOT NULL DEFAULT 0, owners text, status text NOT NULL DEFAULT 'made');
 INSERT INTO "Desk".bookings VALUES
-    ('b', 2, 'epoch=3, mail=new', 'made'), ('a', 0, NULL, 'waiting'), ('c', 1, '', 'no money');"""
+    ('b', 2, 'epoch=3, mail=new', 'made'), ('a', 0, NULL, 'waiting'), ('c', 1, '', 'no money'),
+    (NULL, 0, NULL, 'made');"""
 
 
-def test_every_row_is_a_subject_with_its_version_and_owners(database: str) -> None:
+def test_every_row_with_a_reference_is_a_subject_with_its_version_and_owners(database: str) -> None:
     subject = Subject(
         "booking",
         table="Desk.bookings",
