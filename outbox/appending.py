@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from outbox.errors import PartitionMissing
 from outbox.event import Event
-from outbox.speaking import constraint, execute, sqlstate
+from outbox.speaking import Parameters, constraint, execute, sqlstate
 from outbox.structured import format_dictionary
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ INSERT INTO outbox.outbox
     (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
 VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
-# In the order given, which the WAL keeps. Each event's columns stand in nine arrays.
+# In the order given, which the WAL keeps. Each event's columns stand in nine arrays, by number: SQLAlchemy 1.4 would
+# take a sequence that begins with a list for the parameters of several executions.
 INSERT_ALL = """
 INSERT INTO outbox.outbox
     (id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::text[],
-                     %s::text[], %s::text[])"""
+SELECT * FROM unnest(%(0)s::uuid[], %(1)s::text[], %(2)s::text[], %(3)s::bigint[], %(4)s::text[], %(5)s::bytea[],
+                     %(6)s::text[], %(7)s::text[], %(8)s::text[])"""
 
 _Row = tuple[str, str, str, int, str, bytes, str, str | None, str | None]
 
@@ -55,11 +56,11 @@ def append_all(connection: AnyConnection, events: Sequence[Event]) -> None:
     """`append` for several events in one statement, in their order; all of them or none. Nothing to do for none."""
     rows = [_row(event) for event in events]
     if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = {str(number): list(column) for number, column in enumerate(zip(*rows, strict=True))}
         _insert(connection, INSERT_ALL, columns, events[0])
 
 
-def _insert(connection: AnyConnection, query: str, values: Sequence[object], event: Event) -> None:
+def _insert(connection: AnyConnection, query: str, values: Parameters, event: Event) -> None:
     try:
         execute(connection, query, values)
     except Exception as error:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import psycopg
 import pytest
 
 from legacy_app.plan import plan as sample
+from outbox import partitions
 from strangler.errors import DependencyDown
 from strangler.local import ports
 from strangler.local.stack import Stack
+from tests.support.bookings_plan import PLAN
 
 # An example's time says nothing of the code where other processes run beside it.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -28,7 +31,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process draws from ports of its 
 
 FAULTS = Path(__file__).parent / "faults"  # durability and order are claimed on Apache Kafka
 USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
-NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack"})
+NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack", "toolkit"})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -94,6 +97,17 @@ def database(stack: Stack) -> Iterator[str]:
     """The DSN of a fresh database with every table of the sample's plan; gone after the test, replication slots too."""
     name = f"test_{secrets.token_hex(6)}"
     yield stack.database(name, sample)
+    stack.databases.drop(name)
+
+
+@pytest.fixture
+def toolkit(stack: Stack) -> Iterator[str]:
+    """The DSN of a fresh database with the toolkit's own tables, partitions for today, and nothing of the sample."""
+    name = f"test_{secrets.token_hex(6)}"
+    dsn = stack.database(name, PLAN)
+    with psycopg.connect(dsn) as connection:
+        partitions.ensure(connection)
+    yield dsn
     stack.databases.drop(name)
 
 

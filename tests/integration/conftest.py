@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from legacy_app.vendors.knobs import Knobs
 from strangler.local.stack import Stack
+from tests.integration.booking_desk import TABLE, Desk
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import Rig
 from tests.integration.reconcile_town import Town
+from tests.support.callers import DRIVERS, engine_of
 from tests.support.kafka.memory import MemoryBroker
 from tests.support.vendors_server import Vendors, vendors_server
 
@@ -65,3 +68,20 @@ def town(bare_town: Town) -> Iterator[Town]:
     """The slot follows the WAL and all lanes stand at the ends, unless a test says otherwise."""
     with bare_town.caught_up():
         yield bare_town
+
+
+@pytest.fixture
+def bookings(toolkit: str) -> str:
+    """The DSN of a fresh database with the toolkit's tables, and the one of a small application."""
+    with psycopg.connect(toolkit) as connection:
+        connection.execute(TABLE)
+    return toolkit
+
+
+@pytest.fixture(params=DRIVERS)
+def desk(request: pytest.FixtureRequest, bookings: str) -> Iterator[Desk]:
+    """That application, on each driver that its SQLAlchemy knows."""
+    desk = Desk(engine_of(bookings, request.param))
+    yield desk
+    desk.strangled.close()
+    desk.engine.dispose()

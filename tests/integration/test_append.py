@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from outbox import Event, append, append_all, partitions, uuid7
+from outbox import Event, append, append_all, uuid7
 from outbox.errors import OutboxError, PartitionMissing
-from tests.support.callers import CALLERS, DRIVERS, Opened, engine_of
+from tests.support.callers import CALLERS, DRIVERS, OLD_SQLALCHEMY, Opened, engine_of
 from tests.support.round_trips import counting_round_trips
 
 COUNT = "SELECT count(*) FROM outbox.outbox"
@@ -29,10 +29,8 @@ def placed(key: str = "o-1") -> Event:
 
 
 @pytest.fixture
-def dsn(database: str) -> str:
-    with psycopg.connect(database) as connection:
-        partitions.ensure(connection)
-    return database
+def dsn(toolkit: str) -> str:
+    return toolkit
 
 
 def count(dsn: str) -> int:
@@ -148,6 +146,17 @@ def test_a_plain_psycopg2_connection_that_commits_by_itself_is_refused(dsn: str)
         with pytest.raises(OutboxError, match="begin one first"):
             append(connection, placed())
     assert count(dsn) == 0
+
+
+if OLD_SQLALCHEMY:
+
+    def test_a_connection_of_an_old_sqlalchemy_that_begins_nothing_is_refused(dsn: str) -> None:
+        with engine_of(dsn, "psycopg2").connect() as connection:
+            with pytest.raises(OutboxError, match=r"use `with engine\.begin"):
+                append(connection, placed())
+            with connection.begin():
+                append(connection, placed())
+        assert count(dsn) == 1
 
 
 def test_another_driver_beneath_sqlalchemy_is_named(dsn: str) -> None:

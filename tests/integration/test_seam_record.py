@@ -28,14 +28,14 @@ def opened(request: pytest.FixtureRequest) -> Opened:
 
 
 def test_what_cannot_be_written_leaves_the_transaction_usable(
-    database: str, opened: Opened, caplog: pytest.LogCaptureFixture
+    toolkit: str, opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
+    with psycopg.connect(toolkit, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n integer)")
         connection.execute("ALTER TABLE strangler.seam_record ADD CHECK (version <> 7)")
-    holder = psycopg.connect(database)
+    holder = psycopg.connect(toolkit)
     record(holder, replace(CALL, version=9, number=1), State.DONE, SEEN)  # not committed: who wants the same row waits
-    with opened(database) as caller:
+    with opened(toolkit) as caller:
         execute(caller, "INSERT INTO kept VALUES (%s)", (1,))
         assert record(caller, CALL, State.DONE, replace(SEEN, intents="no JSON")) is None
         assert record(caller, CALL, State.DONE, replace(SEEN, intents='["\\u0000"]')) is None
@@ -49,37 +49,37 @@ def test_what_cannot_be_written_leaves_the_transaction_usable(
         caller.commit()
     holder.rollback()
     holder.close()
-    assert rows(database, "TABLE kept") == [(1,)]
-    assert rows(database, ALL) == [(1, "done")]
+    assert rows(toolkit, "TABLE kept") == [(1,)]
+    assert rows(toolkit, ALL) == [(1, "done")]
     states = [(one.message, one.__dict__["sqlstate"]) for one in caplog.records]
     assert states == [("seam_record_failed", state) for state in ("22P02", "22P05", None, None, "23514", "57014")]
 
 
-def test_a_lock_that_somebody_holds_is_waited_for_two_seconds(database: str) -> None:
-    with psycopg.connect(database) as holder, psycopg.connect(database) as caller:
+def test_a_lock_that_somebody_holds_is_waited_for_two_seconds(toolkit: str) -> None:
+    with psycopg.connect(toolkit) as holder, psycopg.connect(toolkit) as caller:
         record(holder, CALL, State.DONE, SEEN)
         assert record(caller, CALL, State.DONE, SEEN) is None
         holder.rollback()
         assert record(caller, CALL, State.DONE, SEEN) == 1
 
 
-def test_a_record_is_one_round_trip(database: str, opened: Opened) -> None:
-    with counting_round_trips(database) as (trips, counted), opened(counted) as caller:
+def test_a_record_is_one_round_trip(toolkit: str, opened: Opened) -> None:
+    with counting_round_trips(toolkit) as (trips, counted), opened(counted) as caller:
         record(caller, CALL, State.DONE, SEEN)  # whoever connects or begins says more
         before = trips.count
         record(caller, CALL, State.DONE, SEEN)
         assert trips.count - before == 1
 
 
-def test_a_call_is_begun_and_ended(database: str) -> None:
-    with psycopg.connect(database) as caller:
+def test_a_call_is_begun_and_ended(toolkit: str) -> None:
+    with psycopg.connect(toolkit) as caller:
         assert record(caller, CALL, State.BEGUN, replace(SEEN, outcome=None, intents=None)) == 1
         assert execute(caller, "SELECT state, ended_at FROM strangler.seam_record", ()) == [("begun", None)]
         assert record(caller, CALL, State.BEGUN, OTHERS) == 2
         assert record(caller, replace(CALL, number=1), State.DONE, SEEN) == 1
         assert record(caller, replace(CALL, number=2), State.FAILED) == 2
     kept = rows(
-        database, "SELECT call, state, inputs, outcome, intents, ended_at > recorded_at FROM strangler.seam_record"
+        toolkit, "SELECT call, state, inputs, outcome, intents, ended_at > recorded_at FROM strangler.seam_record"
     )
     assert sorted(kept) == [
         (1, "done", {"n": 1}, {"ok": True}, [{"kind": "call"}], True),
@@ -87,17 +87,17 @@ def test_a_call_is_begun_and_ended(database: str) -> None:
     ]
 
 
-def test_a_call_that_failed_is_made_again_under_its_number_when_the_same_is_asked_for(database: str) -> None:
-    with psycopg.connect(database) as caller:
+def test_a_call_that_failed_is_made_again_under_its_number_when_the_same_is_asked_for(toolkit: str) -> None:
+    with psycopg.connect(toolkit) as caller:
         record(caller, replace(CALL, number=1), State.FAILED, SEEN)
         assert record(caller, CALL, State.BEGUN, OTHERS) == 2
         assert record(caller, CALL, State.BEGUN, SEEN) == 1
         assert record(caller, CALL, State.BEGUN, SEEN) == 3  # the first is under way
-    assert rows(database, ALL) == [(1, "begun"), (2, "begun"), (3, "begun")]
+    assert rows(toolkit, ALL) == [(1, "begun"), (2, "begun"), (3, "begun")]
 
 
-def test_a_call_whose_process_is_gone_is_made_again_under_its_number(database: str) -> None:
-    with psycopg.connect(database) as caller, psycopg.connect(database) as alive:
+def test_a_call_whose_process_is_gone_is_made_again_under_its_number(toolkit: str) -> None:
+    with psycopg.connect(toolkit) as caller, psycopg.connect(toolkit) as alive:
         alive.execute("SELECT pg_advisory_lock(21332, 5)")
         assert record(caller, replace(CALL, process=5), State.BEGUN, SEEN) == 1
         assert record(caller, replace(CALL, process=6), State.BEGUN, SEEN) == 2
@@ -105,19 +105,19 @@ def test_a_call_whose_process_is_gone_is_made_again_under_its_number(database: s
         assert record(caller, replace(CALL, process=6), State.BEGUN, SEEN) == 1
 
 
-def test_nothing_due_is_said_once_and_yields_to_a_call(database: str) -> None:
-    with psycopg.connect(database) as caller:
+def test_nothing_due_is_said_once_and_yields_to_a_call(toolkit: str) -> None:
+    with psycopg.connect(toolkit) as caller:
         record(caller, CALL, State.NONE)
         record(caller, CALL, State.NONE)
         assert record(caller, CALL, State.BEGUN, SEEN) == 1
         record(caller, CALL, State.NONE)
-    assert rows(database, ALL) == [(1, "begun")]
+    assert rows(toolkit, ALL) == [(1, "begun")]
 
 
 def test_a_record_that_must_join_is_refused_by_a_connection_that_commits_by_itself(
-    database: str, caplog: pytest.LogCaptureFixture
+    toolkit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
+    with psycopg.connect(toolkit, autocommit=True) as connection:
         assert record(connection, CALL, State.DONE, SEEN) is None
         assert record(connection, CALL, State.DONE, SEEN, joins=False) == 1
     assert [one.__dict__["error"] for one in caplog.records] == ["NoTransaction"]

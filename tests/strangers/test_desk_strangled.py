@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from outbox import partitions
 from strangler import load_plan
 from strangler.local.stack import Stack
 from tests.integration.contexts import rows
@@ -52,27 +51,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(stack: Stack, database: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(stack: Stack, toolkit: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     outside = stack.spawn(
-        f"outside-{database[-8:]}",
+        f"outside-{toolkit[-8:]}",
         (sys.executable, "-m", "outside"),
         env=on_path(OUTSIDE),
         port_env="PORT",
         ready_path="/healthz",
     )
-    monkeypatch.setenv("DATABASE_URL", database_url(database))
+    monkeypatch.setenv("DATABASE_URL", database_url(toolkit))
     monkeypatch.setenv("OUTSIDE_URL", outside.url)
     monkeypatch.setenv("STRANGLER_INTERNAL_TOKEN", "not-a-secret")
     monkeypatch.syspath_prepend(folder)
-    with psycopg.connect(database) as connection:
-        partitions.ensure(connection)
     module, models = importlib.import_module("desk.app"), importlib.import_module("desk.models")
     app = module.create_app()
     with app.app_context():
         models.db.create_all()
     client = app.test_client()
     client.post("/login", data={"user": "ann"})
-    yield Desk(app, client, outside.url, database)
+    yield Desk(app, client, outside.url, toolkit)
     importlib.import_module("desk.strangling").strangled.close()
     with app.app_context():
         models.db.engine.dispose()

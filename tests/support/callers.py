@@ -9,10 +9,13 @@ from typing import Any
 
 import psycopg
 import psycopg2
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import __version__ as sqlalchemy_version
+from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.pool import NullPool
 
+OLD_SQLALCHEMY = sqlalchemy_version.startswith("1.")  # it has no dialect for psycopg 3
 Caller = Any  # a connection with commit and rollback; no two of them have a type in common
 Opened = Callable[[str], AbstractContextManager[Caller]]
 
@@ -36,7 +39,8 @@ def by_psycopg2(dsn: str) -> Iterator[Caller]:
 
 @contextmanager
 def by_connection(driver: str, dsn: str) -> Iterator[Caller]:
-    with engine_of(dsn, driver).connect() as connection:
+    future = {"future": True} if OLD_SQLALCHEMY else {}  # else its Connection has no commit
+    with engine_of(dsn, driver, **future).connect() as connection:
         yield connection
 
 
@@ -53,7 +57,7 @@ def by_scoped_session(driver: str, dsn: str) -> Iterator[Caller]:
     session.remove()
 
 
-DRIVERS = ("psycopg", "psycopg2")
+DRIVERS = ("psycopg2",) if OLD_SQLALCHEMY else ("psycopg", "psycopg2")
 CALLERS: Mapping[str, Opened] = {
     "psycopg": by_psycopg,
     "psycopg2": by_psycopg2,

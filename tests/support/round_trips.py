@@ -53,7 +53,10 @@ class RoundTrips:
                 asked.set()
             if not asks:
                 asked.clear()
-            sink.sendall(data)
+            try:
+                sink.sendall(data)
+            except OSError:  # its other end is gone
+                break
         with suppress(OSError):  # closed by the other thread's end
             sink.shutdown(socket.SHUT_RDWR)
 
