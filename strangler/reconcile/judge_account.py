@@ -52,9 +52,12 @@ def _events(case: SubjectEvidence) -> Iterator[Judgement]:
 
 
 def _claims(case: SubjectEvidence) -> Iterator[Judgement]:
-    """What each claim stands for is there, and as it was wanted."""
+    """What each claim stands for is there, and as it was wanted. One that keeps no digests stands for itself."""
     calls = {fact.number: fact for fact in case.new.actual if fact.fields.get(KIND) == "call"}
     newest = max((first for first, wanted in case.new.wanted.items() if any(map(_is_row, wanted))), default=0)
+    for first, kind in case.new.claims.items():
+        if kind == "applied" and first not in case.new.wanted and first not in calls:
+            yield judgement(case, first, Verdict.ACTED, Reason.OWN_WORD, {})
     for first, wanted in case.new.wanted.items():
         if not wanted:
             yield judgement(case, first, Verdict.ACTED, Reason.WANTED_NOTHING, {})

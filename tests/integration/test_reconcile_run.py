@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from strangler.ownership import Owner
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.report import Report
 from tests.integration import reconcile_plan
-from tests.integration.reconcile_plan import INDEXING, MAILING
+from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found
 from tests.support.waiting import wait_until
 
@@ -120,6 +121,24 @@ def test_versions_are_judged_as_they_come(town: Town) -> None:
     assert planned.standing[MAILING].total() == 1
     assert counted(done) == {MAILING: {"match": 1}, INDEXING: {}}
     assert counted(town.judge(everything=True)) == {MAILING: {"match": 2}, INDEXING: {"match": 1}}
+
+
+def test_a_plan_without_checks_is_judged_all_the_same_and_never_by_a_match(town: Town) -> None:
+    """The new side of this town is no service: what it keeps is all that there is."""
+    bare = replace(plan, steps=tuple(replace(step, check=None) for step in plan.steps))
+    nothing = town.judge(by=bare)
+    settle(town, Owner.NEW, "new-1")
+    town.place("new-2", Owner.NEW)
+    report = town.judge(by=bare)
+
+    assert (nothing.exit_code, nothing.looked_at.total()) == (3, 0)
+    assert counted(report) == {step: {"acted": 1, "unknown": 1} for step in (MAILING, INDEXING)}
+    assert {one.reason for one in report.judgements} == {Reason.NO_ACCOUNT}
+    assert report.exit_code == 3
+    assert report.to_json()["looked_at"] == {MAILING: 2, INDEXING: 2}
+    assert report.to_json()["no_witness"][INDEXING][0].startswith("whether what it decides is right")
+    assert any("nobody confirms whether what it decides" in line for line in report.lines(plan.subject))
+    assert counted(town.judge()) == {step: {"match": 1, "missing": 1} for step in (MAILING, INDEXING)}
 
 
 def test_a_hand_back_under_way_is_late(town: Town) -> None:

@@ -95,6 +95,11 @@ def test_what_was_given_up_is_shed() -> None:
     assert said(found)[100][0] == "shed"
 
 
+def test_a_claim_that_keeps_no_digests_stands_for_itself() -> None:
+    assert said(given({}, claims={100: "applied"})) == {100: ("acted", Reason.OWN_WORD)}
+    assert said(given({}, mail(), claims={100: "applied"}, ledger=[mail()])) == {100: ("match", Reason.SAME)}
+
+
 def test_without_change_claim_or_ledger_nothing_can_be_said() -> None:
     assert said(given({}, changes=())) == {100: ("unknown", Reason.NO_ACCOUNT)}
 
