@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,50 +92,69 @@ class Tour:
 def touring(
     stack: Stack, name: str, *, python: str = sys.executable, driver: str = "psycopg2", existing: str = ""
 ) -> Iterator[Tour]:
-    """`strangler up` in the application as it is strangled, on a database of its own and the session's servers.
+    """The application as it is strangled; `existing`: SQL that runs before anything is up, its tables were made."""
+    with tempfile.TemporaryDirectory(prefix=f"stranger-{name}-") as text:
+        lay_over(name, Path(text))
+        tables = [python, "-m", name, "tables"]
+        with up_in(stack, Path(text), tables, python=python, driver=driver, existing=existing) as tour:
+            yield tour
 
-    `existing`: SQL that runs after the application's tables were made and before anything is up.
+
+@contextmanager
+def up_in(
+    stack: Stack,
+    folder: Path,
+    tables: Sequence[str],
+    *,
+    python: str = sys.executable,
+    driver: str = "psycopg2",
+    existing: str = "",
+    **more: str,
+) -> Iterator[Tour]:
+    """`strangler up` in a folder with a plan, on a database of its own and the session's servers.
+
+    `tables`: the command that makes the application's own; `more`: what its processes have in their environment.
     """
-    folder, mark = Path(tempfile.mkdtemp(prefix=f"stranger-{name}-")), secrets.token_hex(5)
-    lay_over(name, folder)
-    dsn = stack.databases.ensure(f"{name}_{mark}")
-    inherited = {
-        key: text for key, text in os.environ.items() if not key.startswith(("STRANGLER_", "OUTBOX_", "KAFKA"))
-    }
+    name = f"tour_{secrets.token_hex(5)}"
+    dsn = stack.databases.ensure(name)
     environ = {
-        **inherited,
+        **{key: text for key, text in os.environ.items() if not key.startswith(OURS)},
         **on_path(folder, OUTSIDE, HERE.parents[1]),
         "DATABASE_URL": database_url(dsn, driver),
-        "OUTBOX_TOPIC_PREFIX": f"{name}{mark}.",
+        "OUTBOX_TOPIC_PREFIX": f"{name}.",
         "STRANGLER_DSN": dsn,
+        **more,
     }
-    subprocess.run([python, "-m", name, "tables"], env=environ, cwd=folder, check=True, timeout=60)
+    subprocess.run(tables, env=environ, cwd=folder, check=True, timeout=60)
     if existing:
         with psycopg.connect(dsn) as connection:
             connection.execute(existing)
     with tempfile.TemporaryDirectory(prefix=f"strangler-{name}-") as data:
         Path(data).chmod(0o755)
-        command = [python, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", stack.bootstrap]
-        said = (Path(data) / "up.log").open("w")
+        with _up(stack.bootstrap, folder, Path(data), environ, python) as tour:
+            yield tour
+    stack.databases.drop(name)
+
+
+@contextmanager
+def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str], python: str) -> Iterator[Tour]:
+    command = [python, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", bootstrap]
+    with (data / "up.log").open("w") as said:
         process = subprocess.Popen(
-            [*command, "--folder", data], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=said, text=True
+            [*command, "--folder", str(data)], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=said, text=True
         )
         try:
             assert process.stdout is not None
-            if not process.stdout.readline():
-                raise AssertionError("it did not start")
-            stack_file = StackFile.read(Path(data))
+            assert process.stdout.readline(), "it did not start"
+            stack_file = StackFile.read(data)
             assert stack_file is not None
             verbs = {key: text for key, text in environ.items() if key != "STRANGLER_DSN"}
-            yield Tour(Path(data), folder, python, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
+            yield Tour(data, folder, python, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{_logs(Path(data))}") from error
+            raise AssertionError(f"{error}\n{_logs(data)}") from error
         finally:
             process.terminate()
             process.communicate(timeout=60)
-            said.close()
-    stack.databases.drop(f"{name}_{mark}")
-    shutil.rmtree(folder)
 
 
 def _logs(data: Path) -> str:
