@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from strangler.plan import Check, Plan, Process, Step, load_plan
     from strangler.routes import Route
     from strangler.schema import migrate
-    from strangler.seam.watched import seam
     from strangler.service.declaration import Service
     from strangler.service.http_vendor import HttpVendor
     from strangler.service.rows import Rows
@@ -64,7 +63,6 @@ __all__ = [
     "load_plan",
     "migrate",
     "run",
-    "seam",
 ]
 
 _HOMES = {
@@ -99,7 +97,6 @@ _HOMES = {
         "Outcome",
         "Write",
     ),
-    "strangler.seam.watched": ("seam",),
     "strangler.step.vendor": (
         "Answer",
         "Vendor",
