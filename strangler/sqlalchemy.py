@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Session, object_session
 
 from strangler.continuation.table import standing
+from strangler.errors import BadInput
 from strangler.seam.changes import Change, Sessions
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
@@ -20,7 +21,7 @@ from strangler.seam.step import FunctionT, Seams, Step, Target
 from strangler.seam.suspended import Suspended
 from strangler.seam.telling import News, Payload, Telling
 from strangler.seam.unit import Unit
-from strangler.seam.with_middle import WithMiddle
+from strangler.seam.with_middle import LONGEST_WAIT_S, WithMiddle
 from strangler.step.intents import Intent
 
 
@@ -48,6 +49,8 @@ class Strangled(WithMiddle):
 
     def __init__(self, subject: str, *, wait_s: float = 0.1, headers: Callable[[], Mapping[str, str]] = dict) -> None:
         self.subject = subject
+        if not 0 <= wait_s <= LONGEST_WAIT_S:
+            raise BadInput(f"wait_s is {wait_s}; give 0 to {LONGEST_WAIT_S:g} seconds, less than a client waits")
         self.wait_s = wait_s
         self._headers = headers
         self._columns: dict[type[Model], Columns] = {}

@@ -49,6 +49,17 @@ class Suspended:
     def ownership_of(self, subject: Model) -> Ownership:
         return read_owners(getattr(subject, self.columns(type(subject)).ownership))
 
+    def check_told(self, subject: Model) -> None:
+        """`BadInput` unless the subject's change stands in this very transaction."""
+        change = self._change(subject)
+        if change is None:
+            raise BadInput(f"nobody told of this {type(subject).__name__}; call created or changed before run")
+        if not change.is_open:
+            raise BadInput(
+                f"{change.type} of {change.ref} is committed already, so a crash before run would strand it; "
+                "leave that commit to run"
+            )
+
     def locked(self, session: Session, subject_ref: str) -> Model | None:
         """Fresh and locked; None where it is not there, or somebody else has locked it.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from outbox.speaking import DriverConnection
     from strangler.seam.process import Processes
 
+LONGEST_WAIT_S = 60.0
 STATUS_PATH = "/strangler/status/"
 AfterT = TypeVar("AfterT", bound=After)
 Answered = tuple[Any, int, Mapping[str, str]]
@@ -100,9 +101,11 @@ class WithMiddle:
         is committed as it stands, and waited for, at most `wait_s` seconds, without a connection. 201 with
         `answer(subject)`; 202 with it and a Location where the chain goes on later; or what `refused` returns, raised
         if it is an exception.
-        `BadInput`, before anything runs, for a step without its `after` or `refused`.
+        Nothing commits between `created` (or `changed`) and `run`: who dies between would leave a subject that nobody
+        goes on with. `BadInput`, before anything runs, for that, and for a step without its `after` or `refused`.
         """
         session = session_of(subject)
+        self._suspended.check_told(subject)
         self._engine = session.get_bind(inspect(type(subject))).engine
         self._suspended.model = type(subject)
         ended = self._chain.run(session, subject, steps, wait_s=self.wait_s)

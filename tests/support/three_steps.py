@@ -68,7 +68,7 @@ class Shop:
         self.engine = create_engine(self.dsn.replace("postgresql://", f"postgresql+{self.driver}://", 1))
         self.sessions = sessionmaker(self.engine)
         self._local = threading.local()
-        self.strangled = Strangled("basket", wait_s=self.wait_s, headers=lambda: self._local.headers)
+        self.strangled = Strangled("basket", wait_s=self.wait_s, headers=lambda: getattr(self._local, "headers", {}))
         self.strangled.resumes(self.sessions, Basket)
         self.steps = [self._declare(step) for step in STEPS]
         self.mail = self._tail("mail")
