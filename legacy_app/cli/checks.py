@@ -38,7 +38,7 @@ def invariants(args: argparse.Namespace) -> int:
 
 def seams(args: argparse.Namespace) -> int:
     count = count_seam_lines()
-    emit(args, {"changed_lines": count.changed_lines, **asdict(count)}, table(count))
+    emit(args, asdict(count), table(count))
     return 0
 
 
