@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session, object_session
 
+from outbox.fault_points import FaultPoints
 from strangler.continuation.table import standing
 from strangler.errors import BadInput
 from strangler.seam.changes import Change, Sessions
@@ -54,8 +56,9 @@ class Strangled(WithMiddle):
         self.wait_s = wait_s
         self._headers = headers
         self._columns: dict[type[Model], Columns] = {}
-        self._processes, self._sessions = Processes(), Sessions()
-        self._seams = Seams(self._target, self._processes.of)
+        self._fault_points = FaultPoints.from_environ(os.environ)
+        self._processes, self._sessions = Processes(), Sessions(self._fault_points)
+        self._seams = Seams(self._target, self._processes.of, self._fault_points)
         self._telling = Telling(subject, self._processes.of)
         self._unit: ContextVar[Unit | None] = ContextVar(f"strangler_unit_{subject}", default=None)
         self._outside: WeakKeyDictionary[Session, Unit] = WeakKeyDictionary()
@@ -87,6 +90,7 @@ class Strangled(WithMiddle):
         """
         news = News(type, payload, part)
         self._keep(subject, self._telling.created(subject, self._columns_of(subject), self._pinned(), news))
+        self._fault_points.reach("seam.told")
 
     def changed(self, subject: Model, type: str, payload: Payload) -> None:  # noqa: A002 - the event's field
         """Tell that the subject was changed, before the commit. Its version is taken under the row's lock, which this
@@ -96,6 +100,7 @@ class Strangled(WithMiddle):
         """
         news = News(type, payload)
         self._keep(subject, self._telling.changed(subject, self._columns_of(subject), self._pinned(), news))
+        self._fault_points.reach("seam.told")
 
     def step(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +29,7 @@ class Chain:
 
     application: Suspended
     listen: Callable[[], DriverConnection]
+    fault_points: FaultPoints
     middle: Middle = field(default_factory=Middle)
 
     def run(self, session: Session, subject: Any, functions: Sequence[object], *, wait_s: float) -> Ended:
@@ -72,12 +72,8 @@ class Chain:
             wakeups.close()
 
     @cached_property
-    def _fault_points(self) -> FaultPoints:
-        return FaultPoints.from_environ(os.environ)
-
-    @cached_property
     def _rest(self) -> Rest:
-        return Rest(self.application, self.middle, self._fault_points)
+        return Rest(self.application, self.middle, self.fault_points)
 
     @cached_property
     def _wakeups(self) -> Wakeups:
@@ -85,4 +81,4 @@ class Chain:
 
     @cached_property
     def _waiting(self) -> Waiting:
-        return Waiting(self._rest, self._wakeups, self._fault_points)
+        return Waiting(self._rest, self._wakeups, self.fault_points)

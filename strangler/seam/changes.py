@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
+from outbox.fault_points import FaultPoints
 from strangler.ownership import Ownership
 from strangler.seam.mapped import Identity
 
@@ -45,7 +46,8 @@ class Change:
 class Changes:
     """The changes of one session that nobody has committed yet."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, fault_points: FaultPoints) -> None:
+        self._fault_points = fault_points
         self._open: list[Change] = []
         self._released: SessionTransaction | None = None
         event.listen(session, "after_commit", self._after_commit)
@@ -59,6 +61,8 @@ class Changes:
         if self._released is not None:  # a savepoint's
             return
         committed, self._open = self._open, []
+        if committed:
+            self._fault_points.reach("seam.committed")
         for change in committed:
             change.inside, change.committed = None, True
             if change.on_commit is not None:
@@ -75,10 +79,11 @@ class Changes:
 class Sessions:
     """The open changes of each session that has any."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault_points: FaultPoints) -> None:
+        self._fault_points = fault_points
         self._found: weakref.WeakKeyDictionary[Session, Changes] = weakref.WeakKeyDictionary()
 
     def add(self, session: Session, change: Change) -> None:
         if session not in self._found:
-            self._found[session] = Changes(session)
+            self._found[session] = Changes(session, self._fault_points)
         self._found[session].add(change)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
+from outbox.fault_points import FaultPoints
 from strangler.ownership import Owner, Ownership
 from strangler.seam.changes import Change
 from strangler.seam.observation import Observation, answered, asked, failed
@@ -63,8 +64,10 @@ class Target:
 class Seams:
     """Every seam of the application. `target(subject)` finds what a call is for, None: nobody ever told of it."""
 
-    def __init__(self, target: Callable[[Any], Target | None], process: Callable[[Engine], Process]) -> None:
-        self._target, self._process = target, process
+    def __init__(
+        self, target: Callable[[Any], Target | None], process: Callable[[Engine], Process], fault_points: FaultPoints
+    ) -> None:
+        self._target, self._process, self._fault_points = target, process, fault_points
         self.steps: list[Step] = []
 
     def wrap(self, step: Step, function: FunctionT) -> FunctionT:
@@ -88,13 +91,16 @@ class Seams:
         begun, write = self._begin(step, target, inputs)
         number = begun.number or 1
         key = effect_key(target.ref, step.name, first_number(target.version) + number - 1)
+        self._fault_points.reach("seam.begun")
         try:
             result = step.function(subject, *args, key=key, **kwargs)
         except BaseException as error:
             write(begun, State.FAILED, failed(error, inputs))
             raise
+        self._fault_points.reach("seam.called")
         seen = answered(step.name, result, lambda: step.observe(subject, result, *args, **kwargs), inputs)
         write(begun, State.DONE, seen)
+        self._fault_points.reach("seam.recorded")
         return result
 
     def _begin(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
     from sqlalchemy.orm import Session, sessionmaker
 
+    from outbox.fault_points import FaultPoints
     from outbox.speaking import DriverConnection
     from strangler.seam.process import Processes
 
@@ -37,6 +38,7 @@ class WithMiddle:
 
     subject: str
     wait_s: float
+    _fault_points: FaultPoints
     _seams: Seams
     _processes: Processes
     _suspended: Suspended
@@ -146,7 +148,7 @@ class WithMiddle:
 
     @cached_property
     def _chain(self) -> Chain:
-        return Chain(self._suspended, self._listen)
+        return Chain(self._suspended, self._listen, self._fault_points)
 
     def _listen(self) -> DriverConnection:
         """Beside the application's pool, and not pooled."""
