@@ -28,6 +28,8 @@ from tests.faults.judge_report import JudgeReport
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
+from tests.faults.seam_report import SeamReport
+from tests.faults.seams import run_seams
 from tests.integration.consumer_rig import Rig
 from tests.integration.kafka_rig import rig_on_kafka
 
@@ -157,6 +159,15 @@ def judge(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), bool(report.problems())
 
 
+def seams(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """An application's process killed at each point of its seams; both kinds of application, all stages."""
+    goes_on = arguments.first and arguments.report is not None
+    seeds = range(max(arguments.first, arguments.seed), arguments.seed + arguments.seeds)
+    earlier = SeamReport.read(arguments.report) if goes_on else SeamReport()
+    report = run_seams(stack, seeds, stack.folder / "seams", earlier, say)
+    return report.to_json(), bool(report.problems())
+
+
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
     database = stack.database(name, ("search",))
@@ -167,6 +178,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "flips": flips,
     "consumers": consumers,
     "continuations": continuations,
+    "seams": seams,
     "overload": overload,
     "outage": outage,
     "downstream": downstream,

@@ -16,6 +16,7 @@ SCENARIOS = {
     "flips": "stage flips and demotions at random, under load",
     "consumers": "one fault per seed on a consumer group under load, then tenfold load",
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
+    "seams": "an application's process killed at each named point of its seams, and a loss planted now and then",
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",
@@ -39,9 +40,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     made = {
         name: verbs.add_parser(name, help=what, description=what, parents=[common]) for name, what in SCENARIOS.items()
     }
-    for name in ("flips", "consumers", "continuations"):
+    for name in ("flips", "consumers", "continuations", "seams"):
         made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
-    for name in ("flips", "consumers", "continuations", "judge"):
+    for name in ("flips", "consumers", "continuations", "seams", "judge"):
         made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
     made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
     made["installations"].add_argument(
@@ -51,6 +52,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     made["judge"].add_argument("--plants", type=_count, default=30, metavar="N", help="losses planted (default 30)")
     made["judge"].add_argument(
         "--from", type=_count, default=1, dest="first", metavar="N", help="go on with run N, and add to the report"
+    )
+    made["seams"].add_argument(
+        "--from", type=_count, default=0, dest="first", metavar="N", help="go on with seed N, and add to the report"
     )
     for name in NEEDS_APACHE:
         none = "; 0: none" if name == "consumers" else ""
