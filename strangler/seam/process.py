@@ -56,14 +56,15 @@ class Process:
                     raise
                 except Exception as error:  # noqa: BLE001 - a driver's: the application's change does not need it
                     logger.error("seam_process_unknown", extra={"error": type(error).__name__})
-                    self._alive, self._number = None, UNKNOWN
+                    self._alive = None
+                    return UNKNOWN
             return self._number
 
     def _begin(self) -> tuple[Connection, int]:
         connection = self.engine.connect()
         connection.detach()  # for as long as the process lives
         try:
-            return connection, _locked_number(connection)
+            return connection, _locked_number(connection, self._number)
         except BaseException:
             connection.close()
             raise
@@ -109,16 +110,18 @@ class Processes:
             self._found.clear()
 
 
-def _locked_number(connection: Connection) -> int:
+def _locked_number(connection: Connection, before: int) -> int:
+    """The number of before, where the process had one and its connection was lost: it still lives."""
     found = connection.exec_driver_sql(MAY).one_or_none()
     if found is None or not found[1]:
         missing = "there is no strangler.record_seam" if found is None else f"{found[0]} may not execute it"
         raise ConfigurationError(f"no seam could record: {missing}; run: strangler migrate --roles")
     connection.exec_driver_sql(ENDLESS)
     for _ in range(TRIES):
-        number = int(connection.exec_driver_sql(NEXT).scalar_one())
+        number = before or int(connection.exec_driver_sql(NEXT).scalar_one())
         if connection.exec_driver_sql(LOCK, (LOCK_CLASS, number)).scalar():
             return number
+        before = UNKNOWN  # the server has not noticed yet that the other connection is gone
     raise ConfigurationError(f"{TRIES} process numbers in a row are taken; reset strangler.process_number")
 
 
