@@ -126,14 +126,23 @@ class Strangled(WithMiddle):
         return decorate
 
     @contextmanager
-    def unit(self) -> Iterator[None]:
+    def unit(self, subject: Model | None = None, version: int | None = None) -> Iterator[None]:
         """Outside of requests (a script, a task): at its end it is said which steps were not called, and so not due.
 
         with strangled.unit():
             strangled.changed(booking, "BookingCancelled", booking.to_dict)
             session.commit()
+
+        With a subject: what a worker does for a change that a request has committed, whose steps are `deferred`. Send
+        the version along with the task: when it runs, there may be a newer one.
+
+        with strangled.unit(booking, version):
+            send_confirmation(booking)
         """
         unit = Unit(self._seams.settle)
+        change = None if subject is None else self._telling.told(subject, self._columns_of(subject), version)
+        if change is not None:
+            unit.add(change)
         token = self._unit.set(unit)
         try:
             yield

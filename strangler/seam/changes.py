@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Change:
     """One change of a subject in a unit of work. `calls`: by step, how many have begun. `inside`: the transaction of
     the session in which it stands, None once that has ended. `payload`: its event's, None where it goes on.
+    `deferred`: another unit made it, and left to this one the steps that a worker calls.
     """
 
     identity: Identity
@@ -34,6 +35,7 @@ class Change:
     inside: SessionTransaction | None
     payload: bytes | None = None
     committed: bool = False
+    deferred: bool = False
     calls: Counter[str] = field(default_factory=Counter)
     on_commit: Callable[[Change], None] | None = None
 

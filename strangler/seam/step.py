@@ -138,7 +138,7 @@ class Seams:
             change.calls[call.step] = 0
 
     def _not_called(self, change: Change) -> list[SeamCall]:
-        names = {step.name for step in self.steps if change.type in step.on and not step.deferred}
+        names = {step.name for step in self.steps if change.type in step.on and step.deferred is change.deferred}
         return [
             SeamCall.of(change.ref, change.version, name, change.ownership)
             for name in sorted(names - set(change.calls))

@@ -31,6 +31,7 @@ CREATED = """
 WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type, process, event)
                 VALUES (%s, %s, %s, %s, %s::uuid))
 SELECT strangler.pin_alias(%s, %s, %s)"""
+TOLD = "SELECT type FROM strangler.subject_change WHERE subject_ref = %s AND version = %s"
 CHANGED = """
 INSERT INTO strangler.subject_change (subject_ref, version, type, process, event) VALUES (%s, %s, %s, %s, %s::uuid)"""
 
@@ -84,6 +85,20 @@ class Telling:
         alias = (self.subject, columns.native_id(subject), ref)
         execute(session, CREATED, (ref, 1, news.type, self._number(change), str(event.id), *alias))
         return change
+
+    def told(self, subject: Model, columns: Columns, version: int | None) -> Change | None:
+        """A change that another unit has committed, by default the newest; None where nobody told of it."""
+        session, ref = session_of(subject), getattr(subject, columns.ref)
+        at = version or getattr(subject, columns.version)
+        found = execute(session, TOLD, (ref, at), joins=False) if ref is not None else []
+        if not found:
+            return None
+        ownership, engine = (
+            read_owners(getattr(subject, columns.ownership)),
+            session.get_bind(inspect(type(subject))).engine,
+        )
+        values = (identity(subject), str(ref), int(at), str(found[0][0]), ownership, engine)
+        return Change(*values, inside=None, committed=True, deferred=True)
 
     def changed(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
         """The next version, under the row's lock; one that nobody has told of before is pinned."""

@@ -45,7 +45,7 @@ class WithMiddle:
     _engine: Engine | None = None
     _begin_session: sessionmaker[Session] | scoped_session[Session] | None = None
 
-    def unit(self) -> AbstractContextManager[None]:
+    def unit(self, subject: Model | None = None, version: int | None = None) -> AbstractContextManager[None]:
         raise NotImplementedError
 
     def awaited(

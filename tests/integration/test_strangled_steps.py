@@ -237,14 +237,26 @@ def test_a_worker_calls_for_the_change_of_another_process(desk: Desk, bookings: 
     assert desk.keys == ["r-1:mail:100"]
 
 
-def test_a_deferred_step_is_not_said_to_be_nothing(desk: Desk, bookings: str) -> None:
+@pytest.mark.parametrize("calls", [True, False])
+def test_a_deferred_step_is_its_workers_to_call_and_to_say_that_it_is_not_due(
+    desk: Desk, bookings: str, calls: bool
+) -> None:
     @desk.strangled.step("report", on=("BookingMade",), observe=lambda *_: [], deferred=True)
     def report(_booking: object, *, key: str) -> str:
         return key
 
+    query = "SELECT version, state FROM strangler.seam_record WHERE step = 'report' ORDER BY version"
     with desk.request("r-1") as session:
         desk.mail(desk.book(session))
-    assert rows(bookings, "SELECT step FROM strangler.seam_record") == [("mail",)]
+    with desk.request("r-1") as session:  # before the worker has come to the first
+        desk.move(session, session.get(desk.Booking, 1))
+    assert rows(bookings, query) == []
+    with Session(desk.engine) as session:
+        booking = session.get(desk.Booking, 1)
+        with desk.strangled.unit(booking, 1):
+            if calls:
+                assert report(booking) == "r-1:report:100"  # type: ignore[call-arg]
+    assert rows(bookings, query) == [(1, "done" if calls else "none")]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
