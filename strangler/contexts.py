@@ -10,7 +10,6 @@ from outbox.policy import Policy
 from strangler.errors import BadPlan
 from strangler.facts import Evidence
 
-EXTENSION = "strangler"  # under that name Flask keeps what `init_app` was called on
 RESUME = "resume"  # the schema and group of what goes on with an application's subjects
 
 

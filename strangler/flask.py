@@ -9,8 +9,8 @@ from typing import Any
 from flask import Flask, Response, current_app, g, has_app_context, has_request_context, jsonify, request
 
 from strangler import sqlalchemy
-from strangler.contexts import EXTENSION
 from strangler.errors import BadInput
+from strangler.routes import EXTENSION
 from strangler.seam.mapped import Model
 from strangler.seam.pinned import Unreadable
 from strangler.seam.served import TOKEN, Answered, Asked, Served, shown

@@ -13,6 +13,7 @@ from strangler.keys import KeyRule, key_problems
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(:path)?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 OWN_PREFIX = "/-/"  # the facade's own paths, which the application never sees
+EXTENSION = "strangler"  # under that name Flask keeps what `init_app` was called on
 INTERNAL_PREFIX = "/internal/strangler/"  # the toolkit's own routes in the monolith, which no client reaches
 ANONYMOUS = "anonymous"
 HEADER, COOKIE = "header:", "cookie:"

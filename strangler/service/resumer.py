@@ -10,10 +10,11 @@ from typing import Protocol, runtime_checkable
 from outbox.consumer import Handler, RuntimeSettings
 from outbox.fault_points import FaultPoints
 from outbox.schema.parts import CONSUMER
-from strangler.contexts import EXTENSION, RESUME, Context, imported
+from strangler.contexts import RESUME, Context, imported
 from strangler.continuation.outcomes import StoreOutcomes
 from strangler.continuation.runner import Runner
 from strangler.errors import BadPlan
+from strangler.routes import EXTENSION
 from strangler.service.runner import Consuming, Worker, consume
 from strangler.service.settings import RunSettings
 

@@ -24,6 +24,21 @@ def test_an_import_loads_no_driver_and_no_client(statement: str) -> None:
     assert ran.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("statement", "loads"),
+    [
+        ("import outbox.appending", []),
+        ("import strangler.sqlalchemy", ["sqlalchemy"]),
+        ("import strangler.flask", ["sqlalchemy", "flask"]),
+        ("from strangler import Call, seam", []),
+    ],
+)
+def test_what_enters_a_monolith_brings_no_driver_along(statement: str, loads: list[str]) -> None:
+    code = f"{statement}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == repr(loads)
+
+
 @pytest.mark.parametrize("name", outbox.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(outbox, name) is not None
