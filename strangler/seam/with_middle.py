@@ -86,8 +86,8 @@ class WithMiddle:
     def refused(self, name: str, status: int = 409) -> Callable[[AfterT], AfterT]:
         """Decorate what follows the step's refusal, `function(subject, outcome)`: it undoes what was done before it.
 
-        What it returns is the client's answer, raised after the commit if it is an exception, else returned by `run`.
-        `status`: the one that this answer has, for a client who looks later.
+        What it returns is the client's answer, raised after the commit if it is an exception, else returned by `run`;
+        for None that is `answer(subject)` with `status`. `status`: what a client is told who looks later.
         """
 
         def decorate(function: AfterT) -> AfterT:
@@ -113,6 +113,8 @@ class WithMiddle:
         ended = self._chain.run(session, subject, steps, wait_s=self.wait_s)
         if isinstance(ended.refusal, BaseException):
             raise ended.refusal
+        if ended.refused_by is not None and ended.refusal is None:
+            return answer(subject), self._chain.middle.statuses[ended.refused_by], {}
         if ended.refused_by is not None:
             return ended.refusal
         if not ended.waits:

@@ -146,6 +146,15 @@ def test_a_refusal_of_the_new_side_is_the_applications_own(patient: Shop, resume
     assert patient.calls == []
 
 
+def test_a_refusal_without_an_answer_of_its_own_has_its_status(patient: Shop, resumer: PsycopgConnection) -> None:
+    patient.strangled._chain.middle.refused["payment"] = lambda _basket, _outcome: None
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(patient.place, "a", "payment")
+        until_waits(resumer, "a", "payment")
+        store(resumer, [StepOutcome("a", "payment", True, {"reason": "no"})])
+        assert request.result() == (409, "new")
+
+
 def test_a_legacy_step_that_refuses_in_the_rest_ends_it_by_the_same_function(
     hasty: Shop, resumer: PsycopgConnection
 ) -> None:
