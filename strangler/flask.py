@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_app_context, has_request_context, jsonify, request
@@ -16,6 +17,8 @@ from strangler.seam.pinned import Unreadable
 from strangler.seam.served import TOKEN, Answered, Asked, Served, shown
 from strangler.seam.telling import RepeatedReference
 from strangler.seam.unit import Unit
+
+SERVED = f"{EXTENSION}_served"
 
 
 class Strangled(sqlalchemy.Strangled):
@@ -106,17 +109,26 @@ class Strangled(sqlalchemy.Strangled):
 
 
 def _serve(app: Flask, served: Served) -> None:
+    """One set of routes for all subjects of the application: a reference is one subject's."""
+    subjects: list[Served] = app.extensions.setdefault(SERVED, [])
+    subjects.append(served)
+    if len(subjects) > 1:
+        return
+
     def serve() -> Response | None:
         asked = Asked(request.method, request.path, request.headers.get("Authorization", ""))
-        answered = served.answered(asked)
+        for one in subjects:
+            answered = one.answered(asked)
+            if answered is None or answered.status != HTTPStatus.NOT_FOUND:
+                break
         return None if answered is None else _response(answered)
 
     def repeated(error: RepeatedReference) -> Response:
         served.session().rollback()
-        answered = served.repeated(error.ref)
-        if answered is None:
-            raise error
-        return _response(answered)
+        for one in subjects:
+            if (answered := one.repeated(error.ref)) is not None:
+                return _response(answered)
+        raise error
 
     app.before_request_funcs.setdefault(None, []).insert(0, serve)
     app.register_error_handler(RepeatedReference, repeated)

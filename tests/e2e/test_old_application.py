@@ -16,6 +16,7 @@ TESTS = (
     "tests/integration/test_append.py",
     "tests/integration/test_seam_record.py",
     "tests/integration/test_strangled_changes.py",
+    "tests/integration/test_strangled_flask.py",
     "tests/integration/test_strangled_steps.py",
     "tests/strangers/test_desk_strangled.py",
 )
