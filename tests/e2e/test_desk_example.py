@@ -31,7 +31,7 @@ def test_its_step_goes_live_and_nobody_misses_a_mail(stack: Stack) -> None:
     world = (sys.executable, "-m", "outside")
     outside = stack.spawn("outside-example", world, env=on_path(OUTSIDE), port_env="PORT", ready_path="/healthz")
     try:
-        with up_in(stack, EXAMPLE, [sys.executable, "-c", TABLES], driver="psycopg", MAIL_URL=outside.url) as tour:
+        with up_in(stack, EXAMPLE, ["-c", TABLES], MAIL_URL=outside.url) as tour:
             for stage in ("", "shadow", "live"):
                 if stage == "live":
                     tour.advance("mail", "ramp", ramp="50%")

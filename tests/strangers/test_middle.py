@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from strangler.local.stack import Stack
+from tests.strangers.conftest import Libraries
 from tests.strangers.tour import Tour, touring
 from tests.support.waiting import wait_until
 
@@ -35,8 +36,8 @@ class Customer:
         return self.client.post(self.tour.facade + "/orders", json=body, timeout=30).status_code
 
 
-def test_a_step_of_the_middle_goes_live_and_back_and_nobody_pays_twice(stack: Stack) -> None:
-    with touring(stack, "shop") as tour:
+def test_a_step_of_the_middle_goes_live_and_back_and_nobody_pays_twice(stack: Stack, libraries: Libraries) -> None:
+    with touring(stack, "shop", libraries) as tour:
         to_live_and_back(tour)
 
 

@@ -19,12 +19,14 @@ import psycopg
 
 from strangler.local.stack import Stack
 from strangler.local.stack_file import StackFile
+from tests.strangers.conftest import Libraries
 from tests.strangers.running import HERE, OUTSIDE, database_url, ledger, on_path
 from tests.strangers.strangled import lay_over
 from tests.support.waiting import wait_until
 
 Json = Any
 OURS = ("STRANGLER_", "OUTBOX_", "KAFKA")
+TODAYS = Libraries(None, "psycopg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,6 @@ class Tour:
 
     data: Path
     folder: Path
-    python: str
     environ: Mapping[str, str]
     stack_file: StackFile
 
@@ -50,7 +51,7 @@ class Tour:
 
     def strangler(self, *argv: str, ends: int = 0) -> Json:
         """A verb, to its end, with what it said; any other end than `ends` fails the test."""
-        command = [self.python, "-m", "strangler", *argv, "--json", "--stack", str(self.data / "stack.json")]
+        command = [sys.executable, "-m", "strangler", *argv, "--json", "--stack", str(self.data / "stack.json")]
         done = subprocess.run(
             command, cwd=self.folder, env=dict(self.environ), capture_output=True, text=True, timeout=90, check=False
         )
@@ -89,14 +90,11 @@ class Tour:
 
 
 @contextmanager
-def touring(
-    stack: Stack, name: str, *, python: str = sys.executable, driver: str = "psycopg2", existing: str = ""
-) -> Iterator[Tour]:
+def touring(stack: Stack, name: str, libraries: Libraries, *, existing: str = "") -> Iterator[Tour]:
     """The application as it is strangled; `existing`: SQL that runs before anything is up, its tables were made."""
     with tempfile.TemporaryDirectory(prefix=f"stranger-{name}-") as text:
         lay_over(name, Path(text))
-        tables = [python, "-m", name, "tables"]
-        with up_in(stack, Path(text), tables, python=python, driver=driver, existing=existing) as tour:
+        with up_in(stack, Path(text), ["-m", name, "tables"], libraries, existing=existing) as tour:
             yield tour
 
 
@@ -105,40 +103,40 @@ def up_in(
     stack: Stack,
     folder: Path,
     tables: Sequence[str],
+    libraries: Libraries = TODAYS,
     *,
-    python: str = sys.executable,
-    driver: str = "psycopg2",
     existing: str = "",
     **more: str,
 ) -> Iterator[Tour]:
     """`strangler up` in a folder with a plan, on a database of its own and the session's servers.
 
-    `tables`: the command that makes the application's own; `more`: what its processes have in their environment.
+    `tables`: what Python runs to make the application's own; `more`: what its processes have in their environment.
     """
     name = f"tour_{secrets.token_hex(5)}"
     dsn = stack.databases.ensure(name)
     environ = {
         **{key: text for key, text in os.environ.items() if not key.startswith(OURS)},
-        **on_path(folder, OUTSIDE, HERE.parents[1]),
-        "DATABASE_URL": database_url(dsn, driver),
+        **on_path(*filter(None, (libraries.folder, folder, OUTSIDE, HERE.parents[1]))),
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",  # of old libraries on a new Python
+        "DATABASE_URL": database_url(dsn, libraries.driver),
         "OUTBOX_TOPIC_PREFIX": f"{name}.",
         "STRANGLER_DSN": dsn,
         **more,
     }
-    subprocess.run(tables, env=environ, cwd=folder, check=True, timeout=60)
+    subprocess.run([sys.executable, *tables], env=environ, cwd=folder, check=True, timeout=60)
     if existing:
         with psycopg.connect(dsn) as connection:
             connection.execute(existing)
     with tempfile.TemporaryDirectory(prefix=f"strangler-{name}-") as data:
         Path(data).chmod(0o755)
-        with _up(stack.bootstrap, folder, Path(data), environ, python) as tour:
+        with _up(stack.bootstrap, folder, Path(data), environ) as tour:
             yield tour
     stack.databases.drop(name)
 
 
 @contextmanager
-def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str], python: str) -> Iterator[Tour]:
-    command = [python, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", bootstrap]
+def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str]) -> Iterator[Tour]:
+    command = [sys.executable, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", bootstrap]
     with (data / "up.log").open("w") as said:
         process = subprocess.Popen(
             [*command, "--folder", str(data)], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=said, text=True
@@ -149,7 +147,7 @@ def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str], py
             stack_file = StackFile.read(data)
             assert stack_file is not None
             verbs = {key: text for key, text in environ.items() if key != "STRANGLER_DSN"}
-            yield Tour(data, folder, python, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
+            yield Tour(data, folder, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{_logs(data)}") from error
         finally:
