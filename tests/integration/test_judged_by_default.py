@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
 
-from strangler import Check, Sql
+from strangler import Check, Emit, Event, Sql
 from strangler.ownership import Owner
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.step.intents import effect_key
@@ -104,6 +105,26 @@ def test_an_event_that_was_lost_with_its_claim_is_found_by_the_subjects_own_chan
     found = town.judge()
     assert found[MAILING] == {("a", 100): "match", ("a", 200): "missing"}
     assert found[INDEXING][("a", 200)] == "missing"
+
+
+def test_an_event_of_its_own_that_was_never_told_is_missing_while_the_outbox_could_have_it(town: Desks) -> None:
+    def decide(event: Event) -> list[Emit]:
+        return [Emit("DeskCounted", {"ref": event.aggregate_id, "share": 0.5})]
+
+    counting = replace(blind(mailing), decide=decide)
+    for ref in "ab":
+        town.change(ref, Owner.NEW)
+    town.act("a", "b", by=counting)
+    lost = "DELETE FROM outbox.outbox WHERE aggregateid = 'a' AND type = 'DeskCounted'"
+    acted = {("a", 100): "acted", ("b", 100): "acted"}
+
+    assert town.judge(counting)[MAILING] == acted
+    execute(town, "UPDATE notification.claim SET claimed_at = claimed_at + interval '2 hours'")
+    assert town.judge(counting)[MAILING] == acted
+    execute(town, lost)
+    assert town.judge(counting)[MAILING] == {**acted, ("a", 100): "missing"}
+    execute(town, "UPDATE notification.claim SET claimed_at = claimed_at - interval '3 hours'")
+    assert town.judge(counting)[MAILING] == acted
 
 
 def test_legacys_records_and_its_processes_say_what_became_of_each_call(town: Desks) -> None:
