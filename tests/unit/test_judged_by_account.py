@@ -167,6 +167,19 @@ def test_a_row_is_held_against_the_newest_claim_by_what_the_table_shows_again() 
     assert said(given(claims, seat(3), rules=OF_SEATS))[300] == ("extra", Reason.WITHOUT_CLAIM)
 
 
+def test_of_two_writes_of_one_version_one_stays() -> None:
+    claims = {100: [want_seat()], 150: [want_seat(5)]}
+
+    assert said(given(claims, seat(1), rules=OF_SEATS)) == {150: ("acted", Reason.OWN_WORD)}
+    assert said(given(claims, seat(1, 6), rules=OF_SEATS)) == {150: ("mismatch", Reason.CLAIM_DIFFERS)}
+
+
+def test_a_row_of_a_claim_that_an_older_release_made_is_believed() -> None:
+    both = given({100: [want_seat()]}, seat(2, 9), rules=OF_SEATS, claims={100: "applied", 200: "applied"})
+
+    assert {verdict for verdict, _ in said(both).values()} == {"acted"}
+
+
 def test_a_row_that_nobody_can_read_again_is_believed() -> None:
     assert said(given({100: ["-"]}, rules=OF_SEATS)) == {100: ("acted", Reason.OWN_WORD)}
     assert said(given({100: [want_seat()]})) == {100: ("acted", Reason.OWN_WORD)}
