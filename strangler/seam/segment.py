@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from outbox.connection import AnyConnection
 from strangler.ownership import Owner, Ownership
 from strangler.seam.watched import SeamSubject, seam
 from strangler.step.intents import Intent
 
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
+
 P = ParamSpec("P")
 R = TypeVar("R")
-C = TypeVar("C", bound=AnyConnection)
+C = TypeVar("C", bound="AnyConnection")
 SubjectT = TypeVar("SubjectT", bound=SeamSubject)
 
 
