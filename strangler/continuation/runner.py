@@ -13,6 +13,7 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from strangler.continuation import table
+from strangler.continuation.failures import failed_at
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Runner:
         try:
             self._rest(subject_ref)
         except Exception as error:  # noqa: BLE001 - the thread's edge: one subject must not stop the others
-            logger.warning("rest_failed", extra={"error": type(error).__name__})
+            logger.warning("rest_failed", extra={"error": type(error).__name__, "at": failed_at(error)})
             return False
         return True
 

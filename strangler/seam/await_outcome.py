@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from outbox.fault_points import FaultPoints
 from strangler.continuation import table
+from strangler.continuation.failures import failed_at
 from strangler.continuation.wakeups import Wakeups
 from strangler.seam.rest import Rest
 from strangler.seam.walk import Ended
@@ -35,8 +36,9 @@ class Waiting:
         deadline = time.monotonic() + wait_s
         try:
             ended = self._until(session, subject_ref, deadline)
-        except Exception as error:  # the subject is stored: whatever failed, a runner tries it again, and 202 is true
-            logger.exception("rest_failed", extra={"error": type(error).__name__})
+        except Exception as error:  # noqa: BLE001 - the subject is stored: a runner tries again what failed, 202 is true
+            logger.warning("rest_failed", extra={"error": type(error).__name__, "at": failed_at(error)})
+            session.rollback()
             ended = None
         if ended is None:
             table.give_up(session, subject_ref)

@@ -189,13 +189,17 @@ def test_of_many_who_go_on_at_once_one_does(hasty: Shop, resumer: PsycopgConnect
         assert hasty.calls == ["mail"]
 
 
-def test_what_fails_after_the_wait_is_left_to_the_next_who_tries(patient: Shop, resumer: PsycopgConnection) -> None:
+def test_what_fails_after_the_wait_is_left_to_the_next_who_tries(
+    patient: Shop, resumer: PsycopgConnection, caplog: pytest.LogCaptureFixture
+) -> None:
     patient.mail_fails = True
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(patient.place, "a", "payment")
         until_waits(resumer, "a", "payment")
         store(resumer, done("a", "payment"))
         assert request.result() == (202, "new")
+    (failed,) = [one for one in caplog.records if one.message == "rest_failed"]
+    assert (failed.error, failed.at.partition(":")[0]) == ("OSError", "three_steps.py")  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="no mail today"):
         patient.go_on("a")
 
