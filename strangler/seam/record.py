@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ABORTED = "25P02"
 RECORD = "SELECT recorded_call, refused FROM strangler.record_seam(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
@@ -57,31 +58,34 @@ def record(
     """The call's number, None where nothing could be written: that is logged, and the transaction is as usable as
     before. `joins`: into a transaction of the caller's, which must be there.
     """
-    values = (call.subject_ref, call.step, call.version, call.number, state.value, call.owner.value, call.epoch)
     try:
-        more = (call.process, seen.inputs, seen.outcome, seen.intents)
-        answer = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
+        return _recorded(connection, call, state, seen, joins=joins)
     except Exception as error:  # noqa: BLE001 - a driver's, or of what is no connection: the answer stands
-        _lost(call, state, sqlstate(error), type(error).__name__)
+        if state is not State.FAILED or sqlstate(error) != ABORTED:  # a failed statement takes its step's record along
+            _lost(call, state, sqlstate(error), type(error).__name__)
         return None
-    ((number, refused),) = answer
-    if refused is not None:
-        _lost(call, state, refused, "refused")
-    return None if number is None else int(number)
 
 
 def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observation = NOTHING_SEEN) -> int | None:
     """The same by a connection of our own, committed at once. One that the server has closed meanwhile is replaced."""
-    try:
-        with engine.connect() as connection:
-            number = record(connection, call, state, seen, joins=False)
-            if not connection.invalidated:
-                return number
-        with engine.connect() as connection:
-            return record(connection, call, state, seen, joins=False)
-    except Exception as error:  # noqa: BLE001 - a driver's, or the pool's: the answer stands
-        _lost(call, state, sqlstate(error), type(error).__name__)
-        return None
+    for again in (True, False):
+        try:
+            with engine.connect() as connection:
+                return _recorded(connection, call, state, seen, joins=False)
+        except Exception as error:  # noqa: BLE001 - a driver's, or the pool's: the answer stands
+            if not (again and getattr(error, "connection_invalidated", False)):
+                _lost(call, state, sqlstate(error), type(error).__name__)
+                return None
+    return None
+
+
+def _recorded(connection: AnyConnection, call: SeamCall, state: State, seen: Observation, *, joins: bool) -> int | None:
+    values = (call.subject_ref, call.step, call.version, call.number, state.value, call.owner.value, call.epoch)
+    more = (call.process, seen.inputs, seen.outcome, seen.intents)
+    ((number, refused),) = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
+    if refused is not None:
+        _lost(call, state, refused, "refused")
+    return None if number is None else int(number)
 
 
 def _lost(call: SeamCall, state: State, said: str | None, error: str) -> None:

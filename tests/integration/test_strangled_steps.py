@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
@@ -199,7 +200,19 @@ def test_a_record_that_cannot_be_written_costs_nothing(desk: Desk, bookings: str
     assert rows(bookings, "SELECT version FROM booking") == [(1,)]
 
 
-def test_a_server_that_came_again_is_told(desk: Desk, bookings: str) -> None:
+def test_a_statement_that_fails_takes_its_steps_record_along(
+    desk: Desk, bookings: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with desk.request("r-1") as session:
+        booking = desk.book(session, commits=False)
+        desk.during = lambda: session.execute(text("SELECT 1 / 0"))
+        with pytest.raises(DataError):
+            desk.mail(booking)
+        session.rollback()
+    assert (rows(bookings, CALLS), caplog.messages) == ([], [])
+
+
+def test_a_server_that_came_again_is_told(desk: Desk, bookings: str, caplog: pytest.LogCaptureFixture) -> None:
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
     with desk.request("r-1") as session:
         desk.mail(desk.book(session))
@@ -210,6 +223,7 @@ def test_a_server_that_came_again_is_told(desk: Desk, bookings: str) -> None:
         desk.move(session, booking)
         desk.mail(booking)
     assert rows(bookings, CALLS) == [(1, 1, "done", "shadow"), (2, 1, "done", "shadow")]
+    assert caplog.messages == ["seam_process_lost"], "what was written at last is not reported as lost"
     query = """SELECT count(DISTINCT process), bool_and(process IN (SELECT objid::bigint FROM pg_locks
         WHERE locktype = 'advisory' AND classid = 21332)) FROM strangler.subject_change"""
     assert rows(bookings, query) == [(1, True)], "the process still lives"
