@@ -64,8 +64,9 @@ class Play:
         """What a run said is kept. That it says otherwise of earlier seeds is wrong."""
         report = self.place.judge(everything=everything, timeout_s=timeout_s)
         self.report.runs += 1
-        self.report.unknown_seen += report.counts[self.place.kind.step][Verdict.UNKNOWN]
-        self.report.late_seen += report.counts[self.place.kind.step][Verdict.LATE]
+        for (verdict, reason), number in report.reasons[self.place.kind.step].items():
+            if verdict in (Verdict.UNKNOWN, Verdict.LATE):
+                self.report.undecided[f"{verdict}, {during}: {reason}"] += number
         for ref, number, name, reason in self.place.final(report):
             if not everything and ref not in self.planted:
                 self.said.append(Said(ref, number, Verdict(name), reason, during, alive))

@@ -15,8 +15,9 @@ UNKNOWN_WITHIN_S = 30.0
 class SeamReport:
     """`stopped` and `passed`: seeds by kind and point, killed there, or done without coming there. `killed_at`: by
     stage. `answers`: the last of each request. `changes`: of subjects, committed, by what became of their step;
-    `verdicts`: at the end. Bars, each empty or at most so much: `lost`, `doubled`, `wrong` (a verdict that later proved
-    so), `unsettled` (UNKNOWN or late for too long), `longest_unknown_s` since the restart, `missed` (of `planted`).
+    `verdicts`: at the end; `undecided`: what runs in between called UNKNOWN or late, when, and why.
+    Bars, each empty or at most so much: `lost`, `doubled`, `wrong` (a verdict that later proved so), `unsettled`
+    (UNKNOWN or late for too long), `longest_unknown_s` since the restart, `missed` (of `planted`).
     """
 
     seeds: int = 0
@@ -29,8 +30,7 @@ class SeamReport:
     changes: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     runs: int = 0
-    unknown_seen: int = 0
-    late_seen: int = 0
+    undecided: Counter[str] = field(default_factory=Counter)
     longest_unknown_s: float = 0.0
     longest_settling_s: float = 0.0
     planted: list[dict[str, Any]] = field(default_factory=list)
