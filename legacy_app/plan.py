@@ -68,11 +68,10 @@ plan = Plan(
         Process(
             "vendors",
             ("legacy_app", "vendors"),
-            port_env="PORT",
-            url_env="VENDORS_URL",
+            url="VENDORS_URL",
             tokens=("VENDORS_ADMIN_TOKEN",),
         ),
-        Process("legacy", ("legacy_app", "serve"), port_env="PORT", url_env="LEGACY_URL"),
+        Process("legacy", ("legacy_app", "serve"), url="LEGACY_URL"),
     ),
     own_tables=("migrations",),
     own_grants=("migrations", "grant"),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from strangler.errors import StranglerError
     from strangler.keys import Derived
     from strangler.ownership import Owner, Ownership
-    from strangler.plan import Check, Plan, Process, Step, load_plan
+    from strangler.plan import Check, Plan, Step, load_plan
+    from strangler.processes import Process
     from strangler.routes import Route
     from strangler.schema import migrate
     from strangler.service.declaration import Service
@@ -80,10 +81,10 @@ _HOMES = {
     "strangler.plan": (
         "Check",
         "Plan",
-        "Process",
         "Step",
         "load_plan",
     ),
+    "strangler.processes": ("Process",),
     "strangler.routes": ("Route",),
     "strangler.schema": ("migrate",),
     "strangler.service.declaration": ("Service",),

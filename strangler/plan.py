@@ -15,6 +15,7 @@ from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
 from strangler.facts import FactReader, LedgerReader
+from strangler.processes import Process
 from strangler.routes import Callers, Route, route_problems
 from strangler.shared_state.shared import Holder, Shared
 from strangler.step.intents import Json
@@ -96,26 +97,11 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """A process of the application that the local stack starts. `argv` follows `python -m`.
-
-    `port_env` gets a free port when set; it is ready when `ready_path` answers 200, or, without a port, when it
-    prints a line that begins with `ready`. `url_env` gets its address, `tokens` are secrets, new at every start: all
-    processes have both in their environment.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    port_env: str | None = None
-    ready_path: str = "/healthz"
-    url_env: str | None = None
-    tokens: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A chain and everything the toolkit must know of it.
 
+    `steps` in chain order: each a `Step`, or what makes one without more to say: a service, its reference, or the bare
+    name of a link that stays legacy.
     `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
     for any more: what makes the application, as `package.module:create_app`; `strangler run resume` runs it.
@@ -143,7 +129,8 @@ class Plan:
     choreography: Choreography | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", tuple(replace(step, subject=self.subject.name) for step in self.steps))
+        steps = tuple(replace(_as_step(one), subject=self.subject.name) for one in self.steps)
+        object.__setattr__(self, "steps", steps)
         self._refuse(_problems(self))
         if not any(isinstance(named, str) for named in self._named()):
             self._refuse(_service_problems(self))
@@ -202,6 +189,12 @@ class Plan:
     @property
     def _resumer_name(self) -> str:
         return RESUME if self.resumer is None or isinstance(self.resumer, str) else self.resumer.name
+
+
+def _as_step(one: Step | Declared | str) -> Step:
+    if isinstance(one, Step):
+        return one
+    return Step(one) if isinstance(one, str) else Step(one.name, service=one)
 
 
 def load_plan(path: Path) -> Plan:

@@ -35,7 +35,7 @@ from strangler.store import ensure_steps
 
 TOPIC_PREFIX = "outbox.event."
 RELAY = Process("relay", ("outbox", "relay"))
-FACADE = Process("facade", ("strangler", "facade"), port_env="FACADE_PORT", url_env="FACADE_URL")
+FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT")
 FACADE_THREADS = 32
 SLOT_LENGTH = 63 - len("outbox_")
 STOP_WITHIN_S = 10.0
@@ -135,8 +135,8 @@ class System:
 
     def _launch(self, process: Process, facade_workers: int) -> None:
         self._say(f"starting {process.name}")
-        port = self._stack.take_port() if process.port_env else None
-        argv = [sys.executable, "-m", *process.argv]
+        port = self._stack.take_port() if process.url else None
+        argv = [sys.executable, "-m", *process.command]
         if process is FACADE:
             argv += ["--port", str(port), "--workers", str(facade_workers), "--threads", str(FACADE_THREADS)]
         metrics = self._metrics.get(process.name)
@@ -147,15 +147,15 @@ class System:
             argv,
             env=self._environ_of(process) | ({METRICS: metrics} if metrics else {}),
             port=port,
-            port_env=process.port_env,
-            ready_path=process.ready_path if process.port_env else None,
+            port_env=process.port if process.url else None,
+            ready_path=process.ready_path if process.url else None,
             ready=Running.said_ready,
-            behind=process.port_env is None,  # who answers a customer goes first where cores are few
+            behind=process.url is None,  # who answers a customer goes first where cores are few
             wait=False,  # they start side by side: their addresses are known, and none needs another to start
         )
         self.running[process.name] = running
-        if process.url_env:
-            self.environ[process.url_env] = running.url
+        if process.url:
+            self.environ[process.url] = running.url
 
 
 def in_order(plan: Plan) -> Iterable[Process]:
@@ -164,7 +164,7 @@ def in_order(plan: Plan) -> Iterable[Process]:
     runs = [Process(name, ("strangler", "run", name)) for name in plan.runs()]
     own = [process for process in (RELAY, *runs, FACADE) if process.name not in named]
     rank = {"relay": 1, "facade": 3}
-    return sorted((*plan.processes, *own), key=lambda process: rank.get(process.name, 0 if process.port_env else 2))
+    return sorted((*plan.processes, *own), key=lambda process: rank.get(process.name, 0 if process.url else 2))
 
 
 def addresses(bootstrap: str, plan: Plan, database: str, topic_prefix: str) -> dict[str, str]:

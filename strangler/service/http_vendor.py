@@ -83,6 +83,6 @@ class HttpVendor:
         if not url:
             raise BadInput(
                 f"not set: {self.url_env}, which {caller} calls; set it, such as {self.url_env}=http://localhost:8025, "
-                f'or name it by url_env="{self.url_env}" in a Process of the plan, which `strangler up` starts'
+                f'or name it by url="{self.url_env}" in a Process of the plan, which `strangler up` starts'
             )
         return url

@@ -38,7 +38,7 @@ plan = Plan(
     routes=(Route("POST /orders", creates="order"),),
     topics={"order": 2},
     processes=(
-        Process("legacy", ("tests.integration.stack_program",), port_env="WEB_PORT", url_env="LEGACY_URL"),
+        Process("legacy", ("tests.integration.stack_program",), url="LEGACY_URL", port="WEB_PORT"),
     ),
 )
 """

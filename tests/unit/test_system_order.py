@@ -34,8 +34,8 @@ def names(*processes: Process) -> list[str]:
 
 def test_relay_and_facade_are_added_in_their_places() -> None:
     mail = Process("mail", ("strangler", "run", "notification"))
-    vendors = Process("vendors", ("legacy_app", "vendors"), port_env="VENDORS_PORT")
-    legacy = Process("legacy", ("legacy_app", "serve"), port_env="LEGACY_PORT")
+    vendors = Process("vendors", ("legacy_app", "vendors"), url="VENDORS_URL")
+    legacy = Process("legacy", ("legacy_app", "serve"), url="LEGACY_URL")
     assert names(mail, vendors, legacy) == ["vendors", "legacy", "relay", "mail", "facade"]
 
 

@@ -7,5 +7,5 @@ plan = Plan(
     subject=Subject("booking", table="public.bookings", caller="header:Authorization"),
     steps=(Step("mailer:mail"),),
     routes=(Route("POST /checkout", creates="booking"),),
-    processes=(Process("legacy", ("flask", "--app", "desk", "run"), port_env="FLASK_RUN_PORT", url_env="LEGACY_URL"),),
+    processes=(Process("legacy", ("flask", "--app", "desk", "run"), url="LEGACY_URL", port="FLASK_RUN_PORT"),),
 )

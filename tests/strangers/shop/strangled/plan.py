@@ -1,4 +1,4 @@
-from strangler import Plan, Process, Route, Step, Subject
+from strangler import Plan, Process, Route, Subject
 
 plan = Plan(
     name="shop",
@@ -9,12 +9,12 @@ plan = Plan(
         undecided="status = 'new'",
         caller="anonymous",
     ),
-    steps=(Step("payments:payment"),),
+    steps=["payments:payment"],
     routes=(Route("POST /orders", creates="order"),),
     topics={"order": 2, "payment": 2},
     resumer="shop.app:create_app",
     processes=(
-        Process("outside", ("outside",), port_env="PORT", url_env="OUTSIDE_URL"),
-        Process("legacy", ("shop",), port_env="PORT", url_env="LEGACY_URL"),
+        Process("outside", "outside", url="OUTSIDE_URL"),
+        Process("legacy", "shop", url="LEGACY_URL"),
     ),
 )
