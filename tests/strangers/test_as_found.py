@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from strangler.local.stack import Stack
@@ -43,3 +45,13 @@ def test_the_shop_charges_and_then_commits(stack: Stack) -> None:
         assert paid.json()["receipt"] == "R-00001"
         assert shop.send("GET", "/orders/2").status_code == 404, "rolled back"
         assert len(shop.ledger("charges")) == 1
+
+
+def test_the_world_outside_does_nothing_for_half_a_request(stack: Stack) -> None:
+    with running(stack, "shop") as shop:
+        host, port = shop.outside_url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as half:
+            half.sendall(b"POST /charges HTTP/1.1\r\nIdempotency-Key: k\r\nContent-Length: 9\r\n\r\n")
+            half.shutdown(socket.SHUT_WR)
+            assert half.recv(100) == b""
+        assert shop.ledger("charges") == []

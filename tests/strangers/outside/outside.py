@@ -39,6 +39,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         book, body = self.path.strip("/"), self._body()
+        if body is None:  # who asked was killed in the middle of it
+            self.close_connection = True
+            return None
         if book not in BOOKS:
             return self._answer(404, {"error": "no such book"})
         if KNOBS.get("fail"):
@@ -69,7 +72,9 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(200, {"entries": page, "next": page[-1]["seq"] if page else None})
 
     def _body(self):
-        return json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        length = int(self.headers.get("Content-Length", 0))
+        said = self.rfile.read(length)
+        return json.loads(said or b"{}") if len(said) == length else None
 
     def _answer(self, status, body):
         data = json.dumps(body).encode()
