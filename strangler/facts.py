@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
     MATCH = "match"  # two accounts agree that know nothing of each other
     ACTED = "acted"  # one account alone says that it was done: nothing contradicts it, nobody else confirms it
-    FAILED = "failed"  # legacy's call has failed, and legacy's own record says so
+    FAILED = "failed"  # the call has failed or was refused, and the account of who made it says so
     LATE = "late"  # not yet due: on its way, or the consumer has not passed it
     SHED = "shed"  # due, and given up by a clause of the step's policy; a replay makes up for it
     MISSING = "missing"  # due, and not there
@@ -63,6 +63,8 @@ class Fact:
     there is a charge; a charge that must be refunded is wanted if it is there. A `refused` one with `if_there`: either
     the vendor refused it, or it was done and is due.
     `answer`: of a ledger's fact, what the vendor answered.
+    `never_accepted`: of a refused one, no vendor said no; it was never done, and is not tried any more.
+    `unsettled`: of a pending one, it may be done, and only an operator can find out.
     """
 
     subject_ref: str
@@ -74,6 +76,8 @@ class Fact:
     open_fields: tuple[str, ...] = ()
     if_there: str = ""
     answer: Mapping[str, Json] = field(default_factory=dict)
+    never_accepted: bool = False
+    unsettled: bool = False
 
 
 FactReader = Callable[[PsycopgConnection], Iterable[Fact]]

@@ -12,7 +12,18 @@ from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import Json, first_number
 
-__all__ = ["FINDINGS", "GOOD", "GRAVEST_FIRST", "gravest", "judgement", "number_of", "of_fact", "of_pair", "repeated"]
+__all__ = [
+    "FINDINGS",
+    "GOOD",
+    "GRAVEST_FIRST",
+    "gravest",
+    "judgement",
+    "number_of",
+    "of_fact",
+    "of_pair",
+    "repeated",
+    "under_way",
+]
 
 # What is wrong beats what cannot be said, which beats what is not due; a match only when nothing else was said.
 GRAVEST_FIRST = (
@@ -53,6 +64,11 @@ def of_fact(
 ) -> Judgement:
     """`side`: `expected` or `actual`, whichever the fact is."""
     return judgement(case, number or number_of(fact), verdict, reason, {side: dict(fact.fields)})
+
+
+def under_way(fact: Fact) -> tuple[Verdict, Reason]:
+    """The class of what is planned and that no vendor has accepted."""
+    return (Verdict.UNKNOWN, Reason.UNSETTLED) if fact.unsettled else (Verdict.LATE, Reason.PENDING)
 
 
 def of_pair(case: SubjectEvidence, pair: Pair, reason: Reason) -> Judgement:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from strangler.facts import KIND, TARGET, Fact, Judgement, Kept, Verdict
 from strangler.reconcile.expectation import concerns_vendor
-from strangler.reconcile.findings import FINDINGS, judgement, of_fact, of_pair, repeated
+from strangler.reconcile.findings import FINDINGS, judgement, of_fact, of_pair, repeated, under_way
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason, given_up
 from strangler.reconcile.subject_evidence import State, SubjectEvidence
@@ -86,9 +86,12 @@ def _call(case: SubjectEvidence, number: int, want: str, effect: Fact | None) ->
 
 def _by_own_word(case: SubjectEvidence, effect: Fact) -> Judgement:
     if effect.pending:
-        return of_fact(case, effect, Verdict.LATE, Reason.PENDING, side="actual")
-    reason = Reason.VENDOR_REFUSED if effect.refused else Reason.OWN_WORD
-    return judgement(case, effect.number, Verdict.ACTED, reason, {})
+        return of_fact(case, effect, *under_way(effect), side="actual")
+    if effect.never_accepted:
+        return of_fact(case, effect, Verdict.MISSING, Reason.NEVER_ACCEPTED, side="expected")
+    if effect.refused:
+        return judgement(case, effect.number, Verdict.FAILED, Reason.VENDOR_REFUSED, {})
+    return judgement(case, effect.number, Verdict.ACTED, Reason.OWN_WORD, {})
 
 
 def _row(case: SubjectEvidence, number: int, kept: Kept) -> Judgement:
@@ -142,12 +145,12 @@ def _ledger(case: SubjectEvidence) -> Iterator[Judgement]:
     for each in pairing.pairs:
         yield of_pair(case, each, Reason.OTHER_FIELDS)
     for fact in pairing.missing:
-        late = fact.pending
-        verdict, reason = (Verdict.LATE, Reason.PENDING) if late else (Verdict.MISSING, Reason.NOT_IN_LEDGER)
+        verdict, reason = under_way(fact) if fact.pending else (Verdict.MISSING, Reason.NOT_IN_LEDGER)
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
+    refused = {fact.number for fact in case.new.actual if fact.refused}
     for fact in pairing.extra:
-        if _claimed(case, fact.number).startswith("c"):
+        if _claimed(case, fact.number).startswith("c") and fact.number not in refused:
             continue  # planned by nobody any more: its claim is judged
         yield of_fact(case, fact, Verdict.EXTRA, _unasked(case, fact), side="actual")
     for fact in case.new.actual:

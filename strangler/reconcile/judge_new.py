@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
-from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
+from strangler.reconcile.findings import GRAVEST_FIRST, judgement, number_of, of_fact, of_pair, repeated, under_way
 from strangler.reconcile.judge_account import contradictions, judge_account
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason, given_up
@@ -52,8 +52,9 @@ def _against_rows(case: SubjectEvidence, sides: Sides) -> Iterator[Judgement]:
 
 def _row_absent(case: SubjectEvidence, fact: Fact) -> tuple[Verdict, str]:
     """A row that follows a vendor's answer is written when that has come. Giving up a later version deletes no row."""
-    if case.ledger is not None and any(row.pending for row in case.new.actual):
-        return Verdict.LATE, Reason.PENDING
+    waited_for = [row for row in case.new.actual if row.pending]
+    if case.ledger is not None and waited_for:
+        return min((under_way(row) for row in waited_for), key=lambda found: GRAVEST_FIRST.index(found[0]))
     verdict, reason = _absent(case, fact, Reason.NOT_APPLIED)
     first = number_of(fact) // INTENTS_PER_EVENT * INTENTS_PER_EVENT
     had_row = any(kind == "applied" and number < first for number, kind in case.new.claims.items())
@@ -65,7 +66,7 @@ def _row_absent(case: SubjectEvidence, fact: Fact) -> tuple[Verdict, str]:
 def _row(case: SubjectEvidence, each: Pair) -> Judgement:
     expected, actual = each.expected, each.actual
     if actual.pending:
-        return of_fact(case, expected, Verdict.LATE, Reason.PENDING, side="expected")
+        return of_fact(case, expected, *under_way(actual), side="expected")
     if case.rules.stateful and actual.version < expected.version:
         verdict, reason = _absent(case, expected, Reason.OLD_VERSION)
         evidence = {"expected_version": expected.version, "actual_version": actual.version}
@@ -100,12 +101,15 @@ def _unaccepted(case: SubjectEvidence, fact: Fact, plans: Pairing) -> Judgement:
     """An effect that is done and that the vendor does not know is missing, wherever the consumer stands."""
     name = identity_of(fact, case.rules.identity)
     there = [each.actual for each in plans.pairs if identity_of(each.expected, case.rules.identity) == name]
-    if any(row.pending for row in there):
-        return of_fact(case, fact, Verdict.LATE, Reason.PENDING, side="expected")
+    waited_for = [row for row in there if row.pending]
+    if waited_for:
+        return of_fact(case, fact, *under_way(waited_for[0]), side="expected")
     if there:
         return of_fact(case, fact, Verdict.MISSING, Reason.NOT_IN_LEDGER, side="expected")
-    if any(row.refused and identity_of(row, case.rules.identity) == name for row in case.new.actual):
-        refused = (Verdict.LATE, Reason.UNDECIDED) if fact.pending else (Verdict.MISSING, Reason.REFUSED)
+    ended = [row for row in case.new.actual if row.refused and identity_of(row, case.rules.identity) == name]
+    if ended:
+        reason = Reason.NEVER_ACCEPTED if ended[0].never_accepted else Reason.REFUSED
+        refused = (Verdict.LATE, Reason.UNDECIDED) if fact.pending else (Verdict.MISSING, reason)
         return of_fact(case, fact, *refused, side="expected")
     return of_fact(case, fact, *_absent(case, fact, Reason.NEVER_PLANNED), side="expected")
 

@@ -13,6 +13,7 @@ from strangler.reconcile.canonical import parse
 from strangler.reconcile.liveness import Living
 from strangler.reconcile.subject_evidence import Acted, CallState, OpenCall
 from strangler.step.digests import digest
+from strangler.step.effect_table import NEVER_ACCEPTED
 from strangler.step.intents import INTENTS_PER_EVENT, Json
 
 Refs = list[str] | None  # a window of subjects, or all
@@ -50,7 +51,9 @@ FROM outbox.outbox ORDER BY id LIMIT 1"""
 TOLD = "SELECT aggregateid, type, payload FROM outbox.outbox WHERE aggregatetype = %(step)s"
 
 EFFECTS = """
-SELECT subject_ref, number, vendor || '.' || operation, body, state FROM effect
+SELECT subject_ref, number, vendor || '.' || operation, body, state, next_attempt_at = 'infinity',
+       coalesce(outcome ->> 'reason' = %(never_accepted)s OR outcome ? 'settled_by', false)
+FROM effect
 WHERE step = %(step)s AND (%(refs)s::text[] IS NULL OR subject_ref = ANY(%(refs)s))
 ORDER BY subject_ref, number"""
 UNDER_WAY = frozenset({"planned", "sent", "unknown"})
@@ -118,10 +121,20 @@ def read_parked(connection: PsycopgConnection, group: str, topics: Sequence[str]
 
 def read_effects(connection: PsycopgConnection, step: str, refs: Refs = None) -> Iterator[Fact]:
     """What the new side has planned to ask its vendors; pending until they have answered."""
-    for subject_ref, number, target, body, state in connection.execute(EFFECTS, {"step": step, "refs": refs}):
+    found = connection.execute(EFFECTS, {"step": step, "refs": refs, "never_accepted": NEVER_ACCEPTED})
+    for subject_ref, number, target, body, state, parked, is_absent in found:
         fields = {**body, KIND: "call", TARGET: target}
         pending, refused = state in UNDER_WAY, state == "refused"
-        yield Fact(subject_ref, number, number // INTENTS_PER_EVENT, fields, pending=pending, refused=refused)
+        yield Fact(
+            subject_ref,
+            number,
+            number // INTENTS_PER_EVENT,
+            fields,
+            pending=pending,
+            refused=refused,
+            never_accepted=refused and is_absent,
+            unsettled=state == "unknown" and parked,
+        )
 
 
 def read_wanted(connection: PsycopgConnection, step: str, refs: Refs = None) -> dict[str, dict[int, Sequence[str]]]:

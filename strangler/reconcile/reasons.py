@@ -14,8 +14,8 @@ class Reason(StrEnum):
     OWN_WORD = "done by the new side's own account, and nobody else says what it should have done"
     LEGACY_WORD = "done by legacy's own account, and nobody else says what it should have done"
     WANTED_NOTHING = "claimed, and the step wanted nothing"
-    VENDOR_REFUSED = "the vendor refused it, by our own account"
     # failed
+    VENDOR_REFUSED = "the vendor refused it, by our own account"
     LEGACY_FAILED = "legacy's call failed, and its own record says so"
     # late
     BEHIND = "the new side has not come to this event yet"
@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNDECIDED = "the subject is not decided yet: it may still come"
     TO_BACKFILL = "legacy's subject, and its backfill has not come to this version"
     # missing
+    NEVER_ACCEPTED = "the vendor never accepted it, and nobody tries any more"
     NOT_IN_LEDGER = "done by our own account, and the vendor never accepted it"
     REFUSED = "the vendor refused it, and the subject stands"
     NEVER_REFUSED = "the subject was rejected here, and nobody refused it"
@@ -66,6 +67,7 @@ class Reason(StrEnum):
     # unknown
     DIED_IN_CALL = "legacy's process died between its call and the record; ask the vendor, or declare its ledger"
     PROCESS_UNKNOWN = "nobody knows which of legacy's processes made the change, so whether it may still act"
+    UNSETTLED = "the vendor may have done it and cannot be asked; an operator settles it, see `strangler effects`"
     NO_ACCOUNT = "nobody says what was due: no witness, no recorded change, no claim"
 
 

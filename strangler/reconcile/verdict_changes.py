@@ -11,7 +11,7 @@ from strangler.reconcile.report import MAX_CHANGES, Change, Report
 Key = tuple[str, int]
 # They tell of something that is there now, and may have come after the verdict.
 NEW_EVIDENCE = frozenset({Verdict.EXTRA, Verdict.DUPLICATE})
-SETTLED = frozenset({Verdict.MATCH, Verdict.ACTED, Verdict.FAILED})
+ONE_ACCOUNT = frozenset({Verdict.ACTED, Verdict.FAILED})  # nobody has confirmed them
 
 
 class VerdictChanges:
@@ -42,8 +42,9 @@ class VerdictChanges:
             return one.verdict is not Verdict.ORPHAN
         if before is Verdict.MISSING:  # it may have come since; that it is late, or given up, lifts nothing
             return one.verdict in FINAL and one.verdict is not Verdict.MISSING
-        confirmed = before is not Verdict.MATCH and one.verdict is Verdict.MATCH
-        return before in SETTLED and (one.verdict in NEW_EVIDENCE or confirmed)
+        if before in ONE_ACCOUNT:
+            return one.verdict in FINAL and one.verdict is not before
+        return before is Verdict.MATCH and one.verdict in NEW_EVIDENCE
 
     def close(self) -> None:
         """Count the findings that stand, and those that are gone. A step that was not judged keeps its own.

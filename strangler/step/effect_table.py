@@ -13,6 +13,9 @@ from outbox.connection import PsycopgConnection
 from strangler.step.intents import Json
 from strangler.step.pg_json import encode
 
+# In an outcome, where no vendor refused it: its key was no longer safe to send, and the vendor did not have it.
+NEVER_ACCEPTED = "never accepted, key expired"
+
 # One lease per attempt: whoever takes an effect has it until next_attempt_at; a crash lets it fall due again.
 # SKIP LOCKED: senders side by side never wait for each other.
 TAKE = """

@@ -23,7 +23,7 @@ from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
 from strangler.step.effect_metrics import Told
-from strangler.step.effect_table import Effect, Ending, due_again, park, postpone, take, unsend
+from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind, Vendor
 from strangler.step.vendor_throttle import VendorThrottle
@@ -191,7 +191,7 @@ class EffectSender:
                 self._end(connection, effect, Ending.REFUSED, answer.detail)
             case AnswerKind.ABSENT:
                 # Its key is no longer safe to send: it ends here, and the judge reports it missing.
-                reason = {**answer.detail, "reason": "never accepted, key expired"}
+                reason = {**answer.detail, "reason": NEVER_ACCEPTED}
                 self._end(connection, effect, Ending.REFUSED, reason)
             case AnswerKind.UNKNOWN:
                 postpone(connection, effect, delay_s=self._delay_s(effect, answer), outcome=answer.detail)

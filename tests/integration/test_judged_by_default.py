@@ -77,6 +77,24 @@ def test_each_loss_of_its_own_rows_is_found_without_any_witness(town: Desks, sta
     assert town.judge(service)[step] == {("a", 100): verdict}
 
 
+ENDED = {
+    "state = 'refused', outcome = '{\"reason\": \"never accepted, key expired\"}'": "missing",
+    'state = \'refused\', outcome = \'{"settled_by": "an operator", "reason": "never arrived"}\'': "missing",
+    "state = 'refused', outcome = '{\"status\": 550}'": "failed",
+    "state = 'unknown', ended_at = NULL, next_attempt_at = 'infinity'": "unknown",
+    "state = 'unknown', ended_at = NULL": "late",
+}
+
+
+@pytest.mark.parametrize("ended", ENDED)
+def test_only_a_call_that_was_made_has_acted(town: Desks, ended: str) -> None:
+    town.change("a", Owner.NEW)
+    town.act("a")
+    execute(town, f"UPDATE notification.effect SET {ended}")
+
+    assert town.judge(blind(mailing))[MAILING] == {("a", 100): ENDED[ended]}
+
+
 def test_what_only_a_ledger_shows_is_found_with_one(town: Desks) -> None:
     for ref in ("lost", "twice", "other", "fine"):
         town.change(ref, Owner.NEW)

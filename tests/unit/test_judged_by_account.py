@@ -17,6 +17,7 @@ from strangler.step.intents import Json
 from tests.unit.judging import REF, case, pending
 
 OF_MAILS = Rules("mailing", ByPlace(), stateful=False, witnessed=False, due=frozenset({"Placed", "Cancelled"}))
+WITH_AND_WITHOUT_LEDGER: tuple[Sequence[Fact] | None, ...] = (None, ())
 SEATS = Rows("seat", "ref", {"version": "bigint", "desk": "integer", "since": "timestamptz"})
 OF_SEATS = replace(OF_MAILS, identity=ByPlace(rows=True), stateful=True, kept=SEATS.kept)
 
@@ -68,7 +69,23 @@ def test_a_call_that_is_done_by_our_own_word_is_acted_and_never_a_match() -> Non
     assert said(given({100: [of(mail())]}, mail())) == {100: ("acted", Reason.OWN_WORD)}
     assert said(given({100: [of(mail())]}, pending(mail()))) == {100: ("late", Reason.PENDING)}
     refused = replace(mail(), refused=True)
-    assert said(given({100: [of(mail())]}, refused)) == {100: ("acted", Reason.VENDOR_REFUSED)}
+    assert said(given({100: [of(mail())]}, refused)) == {100: ("failed", Reason.VENDOR_REFUSED)}
+
+
+def test_a_call_that_ended_and_was_never_made_is_missing_with_or_without_a_ledger() -> None:
+    gone = replace(mail(), refused=True, never_accepted=True)
+    for ledger in WITH_AND_WITHOUT_LEDGER:
+        found = given({100: [of(mail())]}, gone, ledger=ledger)
+        assert said(found) == {100: ("missing", Reason.NEVER_ACCEPTED)}
+    assert said(given({100: [of(mail())]}, gone, ledger=[mail()])) == {100: ("extra", Reason.UNWANTED)}
+
+
+def test_what_only_an_operator_can_find_out_is_unknown_unless_the_ledger_has_it() -> None:
+    open_still = replace(pending(mail()), unsettled=True)
+    for ledger in WITH_AND_WITHOUT_LEDGER:
+        found = given({100: [of(mail())]}, open_still, ledger=ledger)
+        assert said(found) == {100: ("unknown", Reason.UNSETTLED)}
+    assert said(given({100: [of(mail())]}, open_still, ledger=[mail()])) == {100: ("match", Reason.SAME)}
 
 
 def test_a_lost_call_and_a_step_that_wanted_nothing_are_told_apart() -> None:

@@ -65,6 +65,14 @@ def test_what_was_done_by_one_account_is_said_again_when_another_confirms_it() -
     assert hold([said(Verdict.ACTED)], {KEY: Verdict.MATCH})[1].final == []
 
 
+def test_what_contradicts_one_accounts_word_is_news() -> None:
+    for before in (Verdict.ACTED, Verdict.FAILED):
+        for now in FINDINGS:
+            report, docket = hold([said(now)], {KEY: before})
+            assert (report.exit_code, [one.verdict for one in docket.final]) == (1, [now])
+        assert hold([said(Verdict.LATE)], {KEY: before})[1].final == []
+
+
 def test_a_run_that_looked_at_nothing_says_so() -> None:
     lines = hold([], looked_at=0)[0].lines(Subject("order", table="t"))
 
