@@ -14,13 +14,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, getaddresses, parseaddr
 
-from strangler.service.smtp_vendor import SmtpServer, SmtpVendor
+from strangler.service.smtp_vendor import NoMail, SmtpServer, SmtpVendor
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 
 logger = logging.getLogger(__name__)
 
 GO_AHEAD = 354  # the answer to DATA
+NOTHING_SAID = (OSError, smtplib.SMTPException, ValueError)  # ValueError: a host or a login that cannot be encoded
 
 
 class SmtpClient:
@@ -47,19 +48,20 @@ class SmtpClient:
             sender, recipients, octets = envelope(message, key)
         except Exception as error:  # noqa: BLE001 - a team's own code, and addresses of its customers
             logger.warning("mail_not_composed", extra={"error": type(error).__name__})
-            return Answer(AnswerKind.UNSETTLED, {"reason": f"not composed, nothing was sent: {type(error).__name__}"})
+            why = str(error) if isinstance(error, NoMail) else type(error).__name__  # ours shows nothing of a customer
+            return Answer(AnswerKind.UNSETTLED, {"reason": f"not composed, nothing was sent: {why}"})
         return _Exchange(self._server, time.monotonic() + self._vendor.timeout_s).send(sender, recipients, octets)
 
 
 def envelope(message: EmailMessage, key: str) -> tuple[str, Sequence[str], bytes]:
-    """Sender, recipients and the message as it goes over the wire. `ValueError` where one of them cannot be."""
+    """Sender, recipients and the message as it goes over the wire. `NoMail` where one of them cannot be."""
     sender = parseaddr(str(message["From"]))[1]
     fields = [str(value) for name in ("To", "Cc", "Bcc") for value in message.get_all(name, [])]
     recipients = [address for _, address in getaddresses(fields)]
     if not sender or not recipients or not all(recipients):
-        raise ValueError("no sender, or a recipient without an address")
-    for address in (sender, *recipients):
-        address.encode("ascii")
+        raise NoMail("no sender, or a recipient without an address")
+    if not all(address.isascii() and address.isprintable() for address in (sender, *recipients)):
+        raise NoMail("an address with a character that is not printable ASCII")
     del message["Bcc"], message["Message-ID"]
     message["Message-ID"] = message_id(key, sender)
     if "Date" not in message:
@@ -87,7 +89,7 @@ class _Exchange:
     def send(self, sender: str, recipients: Sequence[str], octets: bytes) -> Answer:
         try:
             smtp = self._connected()
-        except (OSError, smtplib.SMTPException) as error:  # also a login that is refused: that is nobody's mail
+        except NOTHING_SAID as error:  # also a login that is refused: that is nobody's mail
             return _not_sent(error)
         try:
             return self._hand_over(smtp, sender, recipients, octets)
@@ -120,16 +122,18 @@ class _Exchange:
                 code, _ = self._bound(smtp).docmd(command, arguments)
                 if code != GO_AHEAD if command == "DATA" else not 200 <= code < 300:
                     return _said_no(code, command)
-        except (OSError, smtplib.SMTPException) as error:
+        except NOTHING_SAID as error:
             return _not_sent(error)
         try:
             self._bound(smtp).send(octets + (b"" if octets.endswith(b"\r\n") else b"\r\n") + b".\r\n")
             code, _ = self._bound(smtp).getreply()
-        except (OSError, smtplib.SMTPException) as error:
+        except NOTHING_SAID as error:
             return Answer(AnswerKind.UNSETTLED, {"reason": f"no answer to the message: {type(error).__name__}"})
-        if not 200 <= code < 300:
+        if 400 <= code < 600:
             return _said_no(code, "message")
-        with contextlib.suppress(OSError, smtplib.SMTPException):
+        if not 200 <= code < 300:  # the server has the whole mail, and this is not its word on it
+            return Answer(AnswerKind.UNSETTLED, {"status": code, "reason": "no readable answer to the message"})
+        with contextlib.suppress(*NOTHING_SAID):
             self._bound(smtp).quit()
         return Answer(AnswerKind.DONE, {"status": code})
 
@@ -147,7 +151,7 @@ class _Exchange:
 
 
 def _said_no(code: int, command: str) -> Answer:
-    """5xx will not change; 4xx, and what is no answer to it, may."""
+    """5xx will not change; 4xx may, and so may what is no answer as long as the server has no mail."""
     kind = AnswerKind.REFUSED if 500 <= code < 600 else AnswerKind.NOT_SENT
     return Answer(kind, {"status": code, "reason": f"{command} was answered {code}"})
 

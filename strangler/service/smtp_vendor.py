@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from email.errors import InvalidHeaderDefect
+from email.headerregistry import Address, AddressHeader, HeaderRegistry
 from email.message import EmailMessage
+from typing import cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from strangler.errors import BadInput
@@ -19,6 +23,13 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 FORM = (
     "smtp://HOST, smtp+starttls://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST, with ?ca=FILE for a CA of yours"
 )
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # whatever some reader takes for the end of a line
+
+_parsed = HeaderRegistry()
+
+
+class NoMail(ValueError):
+    """A mail that cannot be made. Its text names the field, and shows nothing of a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +52,13 @@ class SmtpVendor:
     `smtp+starttls://USER:PASSWORD@HOST:587` or `smtps://USER:PASSWORD@HOST`, user and password percent-encoded.
     `sender` is the From of every mail. `message` makes a message of an intent's body: a mapping from `to`, `cc`, `bcc`,
     `reply_to`, `subject`, `text` and `html` to the body's fields, by default of the same names, or a function that
-    returns an `email.message.EmailMessage`. Message-ID (a digest of the effect's key) and, where missing, From and Date
-    are set. `timeout_s` holds for a whole call.
+    returns an `email.message.EmailMessage`. A text is one address, a list may be several. Message-ID (a digest of the
+    effect's key) and, where missing, From and Date are set. `timeout_s` holds for a whole call.
 
     Taken by the server is done. A permanent no (5xx) is refused, for all recipients if it is for one. What fails before
-    the message was handed over, and any 4xx, is not sent, and tried again. What breaks after that without an answer is
-    unsettled: it goes to an operator (`strangler effects`) and is never sent again by itself. So does a mail whose
-    message cannot be made, and one that was under way when the sender was killed.
+    the message was handed over, and any 4xx, is not sent, and tried again. What breaks after that, or is answered
+    unreadably, is unsettled: it goes to an operator (`strangler effects`) and is never sent again by itself. So does a
+    mail whose message cannot be made, and one that was under way when the sender was killed.
 
     >>> fields = {"to": "email", "subject": "title", "text": "text"}
     >>> mail = SmtpVendor("SMTP_URL", sender="desk@example.com", message=fields)
@@ -62,14 +73,18 @@ class SmtpVendor:
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        if "@" not in self.sender:
-            raise BadInput(f"SmtpVendor.sender is {self.sender!r}; give an address, as in 'shop@example.com'")
+        try:
+            _address("sender", self.sender)
+        except NoMail as error:
+            raise BadInput(
+                f"SmtpVendor.sender is {self.sender!r}; give an address, as in 'shop@example.com'"
+            ) from error
         unknown = [] if callable(self.message) else sorted(set(self.message) - set(FIELDS))
         if unknown:
             raise BadInput(f"SmtpVendor.message maps {', '.join(unknown)}; it can map {', '.join(FIELDS)}")
 
     def compose(self, body: Mapping[str, Json]) -> EmailMessage:
-        """The message of an intent's body; raises what its function raises, `ValueError` for a field that cannot be."""
+        """The message of an intent's body; raises what its function raises, `NoMail` for a field that cannot be."""
         message = self.message(body) if callable(self.message) else _composed(self.message, body)
         if "From" not in message:
             message["From"] = self.sender
@@ -98,20 +113,41 @@ def server_of(url: str, name: str) -> SmtpServer:
     if parts.username and parts.scheme == "smtp" and parts.hostname not in LOOPBACK:
         raise BadInput(f"{name} would send a password in the clear; write smtp+starttls:// or smtps://")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not (user + password).isascii():
+        raise BadInput(f"{name} has a user or password outside ASCII, which no login by SMTP takes; set another")
     return SmtpServer(parts.scheme, parts.hostname, port, user, password, more.get("ca", [None])[0])
 
 
 def _composed(fields: Mapping[str, str], body: Mapping[str, Json]) -> EmailMessage:
     said = {name: body[given] for name, given in fields.items() if body.get(given) is not None}
     if not said.get("to") or not ("text" in said or "html" in said):
-        raise ValueError("a mail needs a recipient and a text")
+        raise NoMail("it needs a recipient and a text")
     message = EmailMessage()
-    for name, header in (("to", "To"), ("cc", "Cc"), ("bcc", "Bcc"), ("reply_to", "Reply-To"), ("subject", "Subject")):
-        if name in said:
-            value = said[name]
-            message[header] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for name, header in (("to", "To"), ("cc", "Cc"), ("bcc", "Bcc"), ("reply_to", "Reply-To")):
+        value = said.get(name)
+        if value:
+            message[header] = [_address(name, each) for each in (value if isinstance(value, list) else [value])]
+    if "subject" in said:
+        subject = str(said["subject"])
+        if CONTROL.search(subject):
+            raise NoMail("subject has a line break or another control character")
+        message["Subject"] = subject
     if "text" in said:
         message.set_content(str(said["text"]))
     if "html" in said:
         (message.add_alternative if "text" in said else message.set_content)(str(said["html"]), subtype="html")
     return message
+
+
+def _address(name: str, value: Json) -> Address:
+    """The one address of a text. A list is the only way to several: a customer's field with a comma must not be one."""
+    text = str(value)
+    if CONTROL.search(text):
+        raise NoMail(f"{name} has a line break or another control character")
+    header = _parsed("to", text)
+    found = cast("AddressHeader", header)
+    wrong = any(type(defect) is InvalidHeaderDefect for defect in header.defects)  # those derived from it are harmless
+    alone = len(found.groups) == len(found.addresses) == 1 and found.groups[0].display_name is None
+    if wrong or not alone or not found.addresses[0].domain:
+        raise NoMail(f"{name} is not exactly one address; give several as a list, each a text of its own")
+    return found.addresses[0]

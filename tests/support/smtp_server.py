@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from email.message import Message
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.support.running import in_thread
 
 USER, PASSWORD = "shop", "open sesame/1"
 # By the recipient's local part. `hang-up` and `silent` come after the whole message, which the server has kept by then.
@@ -115,6 +118,32 @@ def smtp_server(folder: Path, security: str = "smtp") -> Iterator[SmtpServer]:
             yield SmtpServer(folder, f"127.0.0.1:{int(port)}", process)
         finally:
             process.send_signal(signal.SIGKILL)
+
+
+class _Scripted(socketserver.StreamRequestHandler):
+    """Takes one whole mail, and then says what its server was told to."""
+
+    timeout = 30
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.test\r\n")
+        for line in iter(self.rfile.readline, b""):
+            if line.upper().startswith(b"DATA"):
+                self.wfile.write(b"354 go\r\n")
+                while self.rfile.readline() not in (b".\r\n", b""):
+                    pass
+                self.wfile.write(self.server.said)  # type: ignore[attr-defined]  # set below
+                return
+            self.wfile.write(b"250 OK\r\n")
+
+
+@contextmanager
+def saying_at_the_end(said: bytes) -> Iterator[str]:
+    """The address of a server that says this after the final dot, as octets, and hangs up."""
+    with socketserver.TCPServer(("127.0.0.1", 0), _Scripted) as server:
+        server.said = said  # type: ignore[attr-defined]  # for its handler
+        with in_thread(server.serve_forever, server.shutdown):
+            yield f"127.0.0.1:{server.server_address[1]}"
 
 
 def _certificate(folder: Path) -> None:

@@ -16,7 +16,7 @@ from strangler.service.smtp_vendor import SmtpServer, server_of
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.support import smtp_server as support
-from tests.support.smtp_server import PASSWORD, USER, smtp_server
+from tests.support.smtp_server import PASSWORD, USER, saying_at_the_end, smtp_server
 
 SENDER = "shop@shop.test"
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}@"
@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.SmtpSer
         yield running
 
 
-def mail(to: str, **more: Json) -> dict[str, Json]:
+def mail(to: Json, **more: Json) -> dict[str, Json]:
     return {"to": to, "subject": "Käse", "text": "one\n.\n..two", **more}
 
 
@@ -36,7 +36,7 @@ def vendor(url: str, *, timeout_s: float = 20) -> Vendor:
     return SmtpVendor("SMTP_URL", sender=SENDER, timeout_s=timeout_s).at({"SMTP_URL": url})
 
 
-def send(url: str, to: str, key: str = "k", *, timeout_s: float = 20, **more: Json) -> Answer:
+def send(url: str, to: Json, key: str = "k", *, timeout_s: float = 20, **more: Json) -> Answer:
     return vendor(url, timeout_s=timeout_s).send(key, "send", mail(to, **more))
 
 
@@ -57,14 +57,14 @@ def test_a_mail_arrives_whole_and_named_after_its_key(server: support.SmtpServer
     ("to", "kind", "said"),
     [
         ("unknown@a.test", AnswerKind.REFUSED, 550),
-        ("ann@a.test, unknown@a.test", AnswerKind.REFUSED, 550),
+        (["ann@a.test", "unknown@a.test"], AnswerKind.REFUSED, 550),
         ("spam@a.test", AnswerKind.REFUSED, 554),
         ("full@a.test", AnswerKind.NOT_SENT, 452),
         ("busy@a.test", AnswerKind.NOT_SENT, 451),
     ],
 )
 def test_a_no_is_for_good_or_for_now_and_nothing_was_taken(
-    server: support.SmtpServer, to: str, kind: AnswerKind, said: int
+    server: support.SmtpServer, to: Json, kind: AnswerKind, said: int
 ) -> None:
     before = len(server.mails)
     answer = send(f"smtp://{server.address}", to)
@@ -81,27 +81,65 @@ def test_a_message_without_an_answer_is_unsettled(server: support.SmtpServer, to
     assert vendor(f"smtp://{server.address}").look_up("k", "send").kind is AnswerKind.UNSETTLED
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        *(
+            (line, AnswerKind.UNSETTLED)
+            for line in (b"", b"\r\n", b"?? what\r\n", b"25", b"150 wait\r\n", b"354 go on\r\n")
+        ),
+        *((line, AnswerKind.UNSETTLED) for line in (b"999 odd\r\n", b"250-" + b"x" * 9000 + b"\r\n", b"451-half\r\n")),
+        (b"451 later\r\n", AnswerKind.NOT_SENT),
+        (b"554 no\r\n", AnswerKind.REFUSED),
+        (b"250 OK\r\n", AnswerKind.DONE),
+    ],
+)
+def test_after_the_final_dot_only_a_readable_no_says_that_the_mail_was_not_taken(said: bytes, kind: AnswerKind) -> None:
+    with saying_at_the_end(said) as address:
+        assert send(f"smtp://{address}", "ann@a.test").kind is kind
+
+
+def test_a_host_that_cannot_be_named_was_sent_nothing() -> None:
+    assert send("smtp://mail..test", "ann@a.test").kind is AnswerKind.NOT_SENT
+
+
+@pytest.mark.parametrize("login", ["shop:p%C3%A4ss", "sh%C3%B6p:pass"])
+def test_a_login_that_smtp_cannot_carry_is_refused_at_the_start_without_being_shown(login: str) -> None:
+    with pytest.raises(BadInput, match="SMTP_URL has a user or password outside ASCII") as refused:
+        vendor(f"smtps://{login}@mail.test")
+    assert not any(part in str(refused.value) for part in ("p%C3", "päss", "shöp", "mail.test"))
+
+
 def test_a_server_that_is_not_there_was_sent_nothing() -> None:
     assert send("smtp://127.0.0.1:1", "ann@a.test") == Answer(AnswerKind.NOT_SENT, {"reason": "ConnectionRefusedError"})
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "why"),
     [
-        {"to": "ann@a.test\nBcc: all@a.test", "subject": "s", "text": "t"},
-        {"to": "ännchen@a.test", "subject": "s", "text": "t"},
-        {"to": "nobody", "subject": "s\r\nX: y", "text": "t"},
-        {"subject": "s", "text": "t"},
-        {"to": "ann@a.test", "subject": "s"},
+        ({"to": "ann@a.test\nBcc: all@a.test", "subject": "s", "text": "t"}, "to has a line break"),
+        ({"to": ["ann@a.test\r"], "subject": "s", "text": "t"}, "to has a line break"),
+        ({"to": "ann@a.test", "subject": "s\r\nX: y", "text": "t"}, "subject has a line break"),
+        ({"to": "ann@a.test", "subject": "s\n", "text": "t"}, "subject has a line break"),
+        ({"to": "ännchen@a.test", "subject": "s", "text": "t"}, "not printable ASCII"),
+        ({"to": "nobody", "subject": "s", "text": "t"}, "to is not exactly one address"),
+        ({"to": "v@a.test, e@b.test", "subject": "s", "text": "t"}, "to is not exactly one address"),
+        ({"to": "v@a.test;e@b.test", "subject": "s", "text": "t"}, "to is not exactly one address"),
+        ({"to": ["v@a.test, e@b.test"], "subject": "s", "text": "t"}, "to is not exactly one address"),
+        ({"to": "all: v@a.test;", "subject": "s", "text": "t"}, "to is not exactly one address"),
+        ({"to": "v@a.test", "bcc": "v@a.test, e@b.test", "text": "t"}, "bcc is not exactly one address"),
+        ({"subject": "s", "text": "t"}, "needs a recipient"),
+        ({"to": "ann@a.test", "subject": "s"}, "needs a recipient and a text"),
     ],
 )
 def test_a_mail_that_cannot_be_made_is_for_a_person_and_is_not_sent(
-    server: support.SmtpServer, body: dict[str, Json]
+    server: support.SmtpServer, body: dict[str, Json], why: str
 ) -> None:
     before = len(server.mails)
     answer = vendor(f"smtp://{server.address}").send("k", "send", body)
     assert answer.kind is AnswerKind.UNSETTLED
     assert "nothing was sent" in str(answer.detail["reason"])
+    assert why in str(answer.detail["reason"])
     assert len(server.mails) == before
 
 
@@ -164,5 +202,7 @@ def test_a_declaration_that_cannot_be_is_refused() -> None:
         SmtpVendor("SMTP_URL", sender=SENDER, message={"attachment": "pdf"})
     with pytest.raises(BadInput, match="give an address"):
         SmtpVendor("SMTP_URL", sender="shop")
+    with pytest.raises(BadInput, match="give an address"):
+        SmtpVendor("SMTP_URL", sender="a@a.test, b@b.test")
     with pytest.raises(BadInput, match="not set: SMTP_URL"):
         SmtpVendor("SMTP_URL", sender=SENDER).at({})
