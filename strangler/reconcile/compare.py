@@ -8,6 +8,7 @@ from typing import assert_never
 
 from strangler.facts import Judgement, Verdict
 from strangler.ownership import Owner
+from strangler.reconcile.before_pinning import at_pinning
 from strangler.reconcile.findings import gravest, judgement, of_fact
 from strangler.reconcile.judge_legacy import judge_legacy
 from strangler.reconcile.judge_new import judge_new
@@ -51,6 +52,9 @@ def _until_decided(one: Judgement) -> Judgement:
 
 
 def _by_owner(case: SubjectEvidence) -> Iterator[Judgement]:
+    before, case = at_pinning(case)
+    if before is not None:
+        yield from judge_legacy(before)
     match case.owner:
         case None:
             yield from _orphans(case)

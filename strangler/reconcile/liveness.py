@@ -18,7 +18,7 @@ WHERE locktype = 'advisory' AND classid = %(class)s AND objsubid = 2 AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 CHANGES: LiteralString = """
-SELECT subject_ref, version, type, process FROM strangler.subject_change
+SELECT subject_ref, version, type, process, epoch > 0 FROM strangler.subject_change
 WHERE %(refs)s::text[] IS NULL OR subject_ref = ANY(%(refs)s) ORDER BY subject_ref, version"""
 
 
@@ -46,6 +46,6 @@ def read_changes(
 ) -> dict[str, list[Change]]:
     """What has happened to subjects, and whether who did it may still act; by subject."""
     found: dict[str, list[Change]] = {}
-    for subject_ref, version, type_, process in connection.execute(CHANGES, {"refs": refs}):
-        found.setdefault(subject_ref, []).append(Change(version, type_, living.has(process)))
+    for subject_ref, version, type_, process, pinned in connection.execute(CHANGES, {"refs": refs}):
+        found.setdefault(subject_ref, []).append(Change(version, type_, living.has(process), pinned))
     return found

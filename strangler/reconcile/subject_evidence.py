@@ -31,12 +31,13 @@ class Acted:
 @dataclass(frozen=True, slots=True)
 class Change:
     """A version of a subject as its own transaction told it. `alive`: the process that made it may still act; None:
-    nobody knows which it was.
+    nobody knows which it was. `pinned`: the subject's owners were; before that all of it was legacy's.
     """
 
     version: int
     type: str
     alive: bool | None = False
+    pinned: bool = True
 
 
 class CallState(StrEnum):

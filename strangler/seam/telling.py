@@ -28,12 +28,13 @@ PIN_PART = "SELECT strangler.pin_part(%s, %s)"
 PIN_ALIAS = "SELECT strangler.pin_alias(%s, %s)"
 # With the alias: later requests name the subject by the application's own id.
 CREATED = """
-WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type, process, event)
-                VALUES (%s, %s, %s, %s, %s::uuid))
+WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type, process, event, epoch)
+                VALUES (%s, %s, %s, %s, %s::uuid, %s))
 SELECT strangler.pin_alias(%s, %s, %s)"""
 TOLD = "SELECT type FROM strangler.subject_change WHERE subject_ref = %s AND version = %s"
 CHANGED = """
-INSERT INTO strangler.subject_change (subject_ref, version, type, process, event) VALUES (%s, %s, %s, %s, %s::uuid)"""
+INSERT INTO strangler.subject_change (subject_ref, version, type, process, event, epoch)
+VALUES (%s, %s, %s, %s, %s::uuid, %s)"""
 
 
 class RepeatedReference(StranglerError):
@@ -83,7 +84,8 @@ class Telling:
             raise
         change, event = self._told(session, subject, _Numbered(ref, 1, owners), news, pinned.traceparent)
         alias = (self.subject, columns.native_id(subject), ref)
-        execute(session, CREATED, (ref, 1, news.type, self._number(change), str(event.id), *alias))
+        told = (ref, 1, news.type, self._number(change), str(event.id), change.ownership.epoch)
+        execute(session, CREATED, (*told, *alias))
         return change
 
     def told(self, subject: Model, columns: Columns, version: int | None) -> Change | None:
@@ -111,7 +113,8 @@ class Telling:
             values[columns.ref] = ref
         version, owners = columns.take_version(session, subject, values, pinned.owners if pinned.ref == ref else "")
         change, event = self._told(session, subject, _Numbered(ref, version, owners), news, pinned.traceparent)
-        execute(session, CHANGED, (ref, version, news.type, self._number(change), str(event.id)))
+        told = (ref, version, news.type, self._number(change), str(event.id), change.ownership.epoch)
+        execute(session, CHANGED, told)
         return change
 
     def _told(

@@ -37,10 +37,11 @@ POLICY = Policy.lossless(deadline_s=3600, guard="the vendor's key")
 FAST = SenderSettings(concurrency=2, poll_s=0.02)
 PUT = """
 INSERT INTO desks.bookings VALUES (%(ref)s, %(version)s, %(owners)s, %(email)s)
-ON CONFLICT (subject_ref) DO UPDATE SET version = excluded.version"""
+ON CONFLICT (subject_ref) DO UPDATE SET version = excluded.version,
+    ownership = coalesce(nullif(bookings.ownership, ''), excluded.ownership)"""
 CHANGED = """
-INSERT INTO strangler.subject_change (subject_ref, version, type, process)
-VALUES (%(ref)s, %(version)s, %(type)s, %(process)s)"""
+INSERT INTO strangler.subject_change (subject_ref, version, type, process, epoch)
+VALUES (%(ref)s, %(version)s, %(type)s, %(process)s, %(epoch)s)"""
 RECORDED = """
 INSERT INTO strangler.seam_record (subject_ref, step, version, call, state, owner, epoch, intents)
 VALUES (%(ref)s, %(step)s, %(version)s, %(call)s, %(state)s, 'legacy', 2, %(intents)s)"""
@@ -119,10 +120,13 @@ class Desks:
     vendor: MailVendor
     url: str
 
-    def change(self, ref: str, owner: Owner, version: int = 1, *, type_: str = "Booked", process: int = 1) -> None:
-        """Legacy commits a version of a booking."""
-        owners = Ownership(2, dict.fromkeys(SERVICES, owner)).to_header()
+    def change(
+        self, ref: str, owner: Owner | None, version: int = 1, *, type_: str = "Booked", process: int = 1
+    ) -> None:
+        """Legacy commits a version of a booking; without an owner nobody has pinned it yet."""
+        owners = Ownership(2, dict.fromkeys(SERVICES, owner)).to_header() if owner else ""
         values = {"ref": ref, "version": version, "type": type_, "process": process, "owners": owners, "email": ref}
+        values["epoch"] = 2 if owner else 0
         with psycopg.connect(self.dsn) as connection:
             connection.execute(PUT, values)
             connection.execute(CHANGED, values)

@@ -12,7 +12,18 @@ from strangler import Check, Emit, Event, Sql
 from strangler.ownership import Owner
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.step.intents import effect_key
-from tests.integration.desks import INDEXING, MAILING, Desks, blind, desks, indexing, mail_of, mailing, plan_of
+from tests.integration.desks import (
+    INDEXING,
+    MAILING,
+    Desks,
+    blind,
+    desks,
+    indexing,
+    mail_of,
+    mailing,
+    naming_subjects,
+    plan_of,
+)
 
 pytestmark = pytest.mark.no_kafka
 WITNESS = Sql(
@@ -171,6 +182,35 @@ def test_a_process_that_has_come_since_counts_as_living(town: Desks) -> None:
     town.change("b", Owner.LEGACY, process=3)
 
     assert town.judge(mailing)[MAILING] == {("a", 100): "late", ("b", 100): "missing"}
+
+
+@pytest.mark.parametrize("owner", [Owner.NEW, Owner.SHADOW])
+@pytest.mark.parametrize("has_ledger", [True, False])
+def test_what_was_told_before_the_pinning_is_legacys(town: Desks, owner: Owner, *, has_ledger: bool) -> None:
+    with town.process(1):
+        pass
+    for ref in ("done", "lost"):
+        town.change(ref, None)
+    town.record("done", "done", mailed=True)
+    for ref in ("done", "lost"):
+        town.change(ref, owner, 2, type_="Renamed")
+        town.change(ref, owner, 3, type_="Moved")
+        town.act(ref, version=3, owner=owner)
+
+    found = town.judge(mailing if has_ledger else blind(mailing))[MAILING]
+    assert found[("done", 100)] == ("match" if has_ledger else "acted")
+    assert found[("lost", 100)] == "missing"
+    if owner is Owner.NEW:
+        assert found[("done", 300)] == ("match" if has_ledger else "acted")
+
+
+def test_an_entry_without_a_number_answers_the_call_before_the_pinning(town: Desks) -> None:
+    town.change("a", None)
+    town.record("a", "done")
+    town.vendor.entries.append(("theirs", {**mail_of("a"), "booking": "a"}))
+    town.change("a", Owner.NEW, 2, type_="Renamed")
+
+    assert town.judge(naming_subjects(mailing))[MAILING][("a", 100)] in ("match", "mismatch")
 
 
 def test_two_calls_behind_one_seam_are_two_mails(town: Desks) -> None:

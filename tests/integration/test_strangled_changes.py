@@ -35,6 +35,7 @@ def test_what_is_created_has_version_1_and_what_the_facade_has_pinned(desk: Desk
     assert rows(bookings, "SELECT kind, native_id, subject_ref FROM strangler.subject_alias") == [
         ("booking", "1", "r-1")
     ]
+    assert rows(bookings, "SELECT epoch FROM strangler.subject_change") == [(4,)]
     assert rows(bookings, "SELECT c.event = o.id FROM strangler.subject_change c, outbox.outbox o") == [(True,)]
 
 
@@ -42,6 +43,7 @@ def test_without_the_facade_a_subject_is_named_by_the_applications_id(desk: Desk
     with desk.request() as session:
         booking = desk.book(session)
         assert (booking.subject_ref, booking.version, booking.ownership) == ("booking:1", 1, "")
+    assert rows(bookings, "SELECT epoch FROM strangler.subject_change") == [(0,)]
 
 
 def test_a_rollback_leaves_nothing_and_the_same_object_can_be_made_again(desk: Desk, bookings: str) -> None:

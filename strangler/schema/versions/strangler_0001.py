@@ -100,13 +100,15 @@ TABLES = (
     )""",
     # Written with the subject's event, in its transaction: which process of the monolith may still act on it. That
     # process holds pg_advisory_lock(0x5354, process) as long as it lives; 0: nobody knows which it is. `event`: its id
-    # in the outbox, as long as its partition is kept.
+    # in the outbox, as long as its partition is kept. `epoch`: of the owners that the subject had; 0: nobody had pinned
+    # it, the change is legacy's whoever owns the subject later.
     """CREATE TABLE strangler.subject_change (
         subject_ref text        NOT NULL,
         version     bigint      NOT NULL,
         type        text        NOT NULL,
         process     bigint      NOT NULL,
         event       uuid,
+        epoch       bigint      NOT NULL DEFAULT 0,
         changed_at  timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (subject_ref, version)
     )""",
