@@ -19,8 +19,9 @@ class Derived:
     `Derived("email", "day", within_s=60)`: of two requests of one caller to one path with equal fields, the second is
     answered as the first was, if it comes within `within_s` of the first; a later one is a request of its own. Fields
     are top-level members of a JSON object, or plain fields of an HTML form, and count byte for byte. A field that is
-    missing, repeated, nested or longer than 1,024 characters, a body above 64 KiB, and a caller that cannot be
-    identified make no key: the request is its own, as without `Derived`.
+    missing, empty, null, repeated, nested or longer than 1,024 characters, a body above 64 KiB, and a caller that
+    cannot be identified make no key: the request is its own, as without `Derived`. A plan with `caller="anonymous"` for
+    such a route is refused: whoever knows the fields would get the first one's answer.
 
     >>> Derived("email", "day", within_s=60).fields
     ('email', 'day')
@@ -58,5 +59,6 @@ def _derived_problems(key: Derived) -> Iterable[str]:
     for field in key.fields:
         if not isinstance(field, str) or FIELD.fullmatch(field) is None:
             yield f"derives its key from {field!r}; {TOP_LEVEL}"
-    if not 1 <= key.within_s <= LONGEST_S:  # also what is not a number
+    number = isinstance(key.within_s, int | float) and not isinstance(key.within_s, bool)
+    if not number or not 1 <= key.within_s <= LONGEST_S:  # also nan
         yield f"derives a key that holds within_s={key.within_s!r}; give 1 to {LONGEST_S:,.0f} seconds"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from strangler.keys import KeyRule, key_problems
+from strangler.keys import Derived, KeyRule, key_problems
 
 # `{name}` is one segment of a path or a part of one, `{name:path}` one or more segments.
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(:path)?\}")
@@ -84,6 +84,10 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
         if route.spelling not in ("any", "exact"):
             yield f'{named} has spelling={route.spelling!r}; use "any" or "exact"'
         yield from (f"{named} {problem}" for problem in key_problems(route.key, route.key_field))
+        if isinstance(route.key, Derived) and ANONYMOUS in listed(
+            caller or () if route.caller is None else route.caller
+        ):
+            yield f"{named} derives its key for anonymous callers; {STRANGERS}"
         if route.caller is not None:
             yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
         elif caller is None and route.creates:
@@ -99,6 +103,10 @@ def path_template_problems(name: str, path: str, *placeholders: str) -> Iterable
         yield f"{name} {path!r} must begin with '/' and hold {wanted} once, and no other placeholder"
 
 
+STRANGERS = (
+    "whoever knows the fields would get another's answer: give the route a caller that identifies one, without "
+    '"anonymous", or key="optional" with a key_field of its form'
+)
 CHOICES = """give caller=... on the route, or on the subject for all routes:
       caller="header:Authorization": clients log in with a token that stays the same between two attempts
       caller="cookie:session": browsers log in with a cookie that stays the same between two attempts; give its name

@@ -62,6 +62,12 @@ KEY_MISSING = Problem(
 KEY_MALFORMED = Problem(
     400, "key-malformed", "Idempotency-Key must be one value of 1 to 255 printable ASCII characters; send a UUID"
 )
+FORM_UNREADABLE = Problem(
+    400,
+    "form-unreadable",
+    "this route's key is a field of the form, and the form cannot be read: it has more than 1,000 fields, is "
+    "compressed, or is not of the plain form that its Content-Type says; send the key in an Idempotency-Key header",
+)
 BODY_INCOMPLETE = Problem(400, "body-incomplete", "the body ended before its Content-Length; send the request again")
 BODY_SLOW = Problem(408, "body-slow", "the body did not arrive in time; send the request again")
 BODY_TOO_LARGE = Problem(413, "body-too-large", "the body exceeds what this route takes; split the request")

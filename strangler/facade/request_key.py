@@ -7,16 +7,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strangler.facade.body_fields import form_fields, json_fields, single
+from strangler.facade.body_fields import form_fields, json_fields, single, values_in_form
 from strangler.facade.caller import UNKNOWN_SCOPE, CallerFailed, other_scopes, scope_of, unambiguous
 from strangler.facade.idempotency import KEY_HEADER, fingerprint_of, parse_key
 from strangler.facade.message import Request, values
-from strangler.facade.problem import KEY_MALFORMED, KEY_MISSING, Problem
+from strangler.facade.problem import FORM_UNREADABLE, KEY_MALFORMED, KEY_MISSING, Problem
 from strangler.facade.targets import Owned
 from strangler.keys import Derived
 from strangler.routes import Callers
 
 UNREPEATED_SCOPE = "unrepeated"  # of keys that nobody can send: each is one request's own
+DERIVED_SCOPE = "derived:"  # before a caller's scope: a derived key can be computed by others, and sent by nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def key_of(
 ) -> RequestKey | Problem | CallerFailed:
     """The header counts before the form's field, and that before what is derived."""
     sent = _sent(request, match, body)
+    if isinstance(sent, Problem):
+        return sent
     if sent is not None:
         return _brought(sent, request, match, body, callers)
     rule = match.route.key
@@ -50,7 +53,7 @@ def key_of(
         if isinstance(scope, CallerFailed):
             return scope
         if scope != UNKNOWN_SCOPE:  # else strangers with equal fields would be one caller
-            return _derived(scope, digest, rule.within_s, now_s)
+            return _derived(DERIVED_SCOPE + scope, digest, rule.within_s, now_s)
     return RequestKey(UNREPEATED_SCOPE, uuid.uuid4().hex, b"", repeatable=False)
 
 
@@ -67,12 +70,16 @@ def _brought(
     return RequestKey(scope, key, fingerprint, other_scopes(scope))
 
 
-def _sent(request: Request, match: Owned, body: bytes) -> Sequence[str] | None:
-    """The values in which the client has sent a key. An empty field of a form is none: nobody has filled it in."""
+def _sent(request: Request, match: Owned, body: bytes) -> Sequence[str] | Problem | None:
+    """The values in which the client has sent a key. An empty field of a form is none: nobody has filled it in.
+    A form that cannot be read may bring one, so it is not taken for a request without.
+    """
     in_header = values(request.headers, KEY_HEADER)
     if in_header or not match.route.key_field:
         return in_header or None
-    in_form = form_fields(request.headers, body).get(match.route.key_field, ())
+    in_form = values_in_form(request.headers, body, match.route.key_field)
+    if in_form is None:
+        return FORM_UNREADABLE
     return None if all(not value.strip() for value in in_form) else in_form
 
 

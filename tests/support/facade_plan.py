@@ -25,7 +25,12 @@ plan = Plan(
     routes=(
         Route("POST /orders", creates="order", key="required"),
         Route("POST /free/orders", creates="order", key_field="idempotency_key"),
-        Route("POST /derived/orders", creates="order", key=Derived("email", "day", within_s=3600)),
+        Route(
+            "POST /derived/orders",
+            creates="order",
+            key=Derived("email", "day", within_s=3600),
+            caller="header:Authorization",
+        ),
         Route("POST /orders/{ref}/cancellations"),
         Route("POST /bookings/{id}/cancel"),
     ),

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.facade.body_fields import BODY_BYTES, Fields, form_fields, json_fields, single
+from strangler.facade.body_fields import (
+    BODY_BYTES,
+    KEY_FORM_FIELDS,
+    Fields,
+    form_fields,
+    json_fields,
+    single,
+    values_in_form,
+)
 
 JSON = [("Content-Type", "application/json")]
 FORM = [("content-type", "application/x-www-form-urlencoded; charset=UTF-8")]
@@ -22,7 +30,8 @@ FILE = (
     ("body", "found"),
     [
         (b'{"day": "2026-01-01", "desk": 7}', {"day": ['"2026-01-01"'], "desk": ["7"]}),
-        (b'{"a": true, "b": null, "c": 1.0}', {"a": ["true"], "b": ["null"], "c": ["1.0"]}),
+        (b'{"a": true, "b": null, "c": 1.0}', {"a": ["true"], "b": [""], "c": ["1.0"]}),
+        (b'{"a": "", "b": NaN, "c": -Infinity, "d": 1e999}', {"a": [""], "b": [""], "c": [""], "d": [""]}),
         (b'{"a": 1, "a": 2}', {"a": ["1", "2"]}),
         (b'{"a": {"b": 1}, "c": [1]}', {"a": [""], "c": [""]}),
         (b"[1]", {}),
@@ -70,6 +79,46 @@ def test_a_form_in_parts_has_its_text_fields_and_no_files() -> None:
 )
 def test_what_is_no_form_in_parts_has_no_fields(body: bytes) -> None:
     assert form_fields(PARTS, body) == {}
+
+
+LATIN = [("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (FORM, b"key=k-1&note=" + b"x" * BODY_BYTES),
+        (FORM, b"&".join([*(b"a%d=1" % number for number in range(KEY_FORM_FIELDS - 1)), b"key=k-1"])),
+        (FORM, b"note=%FF&key=k-1"),
+        (FORM, b"note=\xff&key=k-1"),
+        (LATIN, b"note=%FF&key=k-1"),
+        (PARTS, FILE.replace(b'"email"', b'"key"').replace(b"ann@x\r\nb", b"k-1").replace(b"a.png", b"\xff.png")),
+    ],
+)
+def test_a_key_is_found_in_a_form_of_any_size_and_beside_any_octets(
+    headers: list[tuple[str, str]], body: bytes
+) -> None:
+    assert values_in_form(headers, body, "key") == ["k-1"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (FORM, b"&".join([b"key=k-1", *(b"a%d=1" % number for number in range(KEY_FORM_FIELDS))])),
+        (PARTS, b"preamble\r\n" + FILE),
+        ([*FORM, ("Content-Encoding", "gzip")], b"key=k-1"),
+        ([*FORM, *FORM], b"key=k-1"),
+        ([("Content-Type", "application/x-www-form-urlencoded; charset=utf-16")], "key=k-1".encode("utf-16")),
+        ([("Content-Type", "application/x-www-form-urlencoded; charset=none-such")], b"key=k-1"),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_told_from_one_without_a_key(headers: list[tuple[str, str]], body: bytes) -> None:
+    assert values_in_form(headers, body, "key") is None
+
+
+def test_a_form_without_the_field_and_what_is_no_form_have_no_value_of_it() -> None:
+    assert values_in_form(FORM, b"a=1", "key") == values_in_form(PARTS, b"", "key") == []
+    assert values_in_form(JSON, b'{"key": "k-1"}', "key") == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from strangler.errors import BadPlan
 from strangler.facade.caller import CallerFailed
 from strangler.facade.message import Headers, Request
-from strangler.facade.problem import KEY_MALFORMED, KEY_MISSING
+from strangler.facade.problem import FORM_UNREADABLE, KEY_MALFORMED, KEY_MISSING
 from strangler.facade.request_key import RequestKey, key_of
 from strangler.facade.targets import Owned
 from strangler.keys import Derived, KeyRule
@@ -70,6 +70,15 @@ def test_a_field_of_json_or_an_empty_one_is_no_key() -> None:
     assert asked(route, BODY | {"key": ""}, form=True) is KEY_MISSING
 
 
+@pytest.mark.parametrize("rule", ["required", "optional", DERIVED.key])
+def test_a_key_in_a_long_form_counts_and_a_form_that_cannot_be_read_is_refused(rule: KeyRule) -> None:
+    route = replace(DERIVED, key=rule, key_field="key")
+    assert key(route, BODY | {"note": "x" * 100_000, "key": "f-1"}, form=True).key == "f-1"
+    many: dict[str, object] = {f"a{number}": 1 for number in range(1000)} | {"key": "f-1"}
+    assert asked(route, many, form=True) is FORM_UNREADABLE
+    assert key(route, many, [("Idempotency-Key", "h-1")], form=True).key == "h-1"
+
+
 def test_equal_fields_of_one_caller_make_one_key_whatever_else_is_in_the_body() -> None:
     first = key(DERIVED, BODY)
     assert key(DERIVED, BODY | {"note": "token of another page"}) == first
@@ -89,10 +98,18 @@ def test_the_windows_beside_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"email": "ann@x"}, BODY | {"day": ["1"]}, BODY | {"day": {"a": 1}}, BODY | {"email": "x" * 1023}]
+    "fields",
+    [{"email": "ann@x"}, BODY | {"day": ["1"]}, BODY | {"day": {"a": 1}}, BODY | {"email": "x" * 1023}]
+    + [BODY | {"day": nothing} for nothing in ("", None, float("nan"), float("inf"))],
 )
 def test_fields_that_are_not_as_they_should_be_make_the_request_its_own(fields: dict[str, object]) -> None:
     assert not key(DERIVED, fields).repeatable
+
+
+def test_a_derived_key_that_is_sent_as_one_is_another() -> None:
+    derived = key(DERIVED, BODY)
+    sent = key(DERIVED, BODY, [("Idempotency-Key", derived.key)])
+    assert (sent.key, sent.scope) != (derived.key, derived.scope)
 
 
 def test_a_caller_that_cannot_be_identified_shares_no_derived_key() -> None:
@@ -113,11 +130,25 @@ def test_a_caller_that_cannot_be_identified_shares_no_derived_key() -> None:
         (replace(CREATES, key=Derived("a" * 101, within_s=60)), "name a top-level field"),
         (replace(CREATES, key=Derived("a", within_s=0)), "give 1 to 86,400 seconds"),
         (replace(CREATES, key=Derived("a", within_s=float("nan"))), "give 1 to 86,400 seconds"),
+        (replace(CREATES, key=Derived("a", within_s="60")), "give 1 to 86,400 seconds"),  # type: ignore[arg-type]  # wrong
+        (replace(CREATES, key=Derived("a", within_s=True)), "give 1 to 86,400 seconds"),
         (replace(CREATES, key_field="a.b"), "has key_field='a.b'"),
     ],
 )
 def test_a_rule_that_cannot_be_kept_is_refused_at_load(route: Route, said: str) -> None:
-    subject = Subject("booking", read=no_orders, caller="anonymous")
     with pytest.raises(BadPlan) as refused:
-        Plan(name="p", subject=subject, steps=(Step("mail"),), routes=(route,))
+        plan_of(route, "cookie:session")
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("caller", ["anonymous", ("cookie:session", "anonymous")])
+def test_a_derived_key_of_nobody_in_particular_is_refused_at_load(caller: Callers) -> None:
+    for subject, route in ((caller, DERIVED), ("cookie:session", replace(DERIVED, caller=caller))):
+        with pytest.raises(BadPlan, match="derives its key for anonymous callers"):
+            plan_of(route, subject)
+    plan_of(replace(DERIVED, caller="cookie:session"), caller)
+
+
+def plan_of(route: Route, caller: Callers) -> Plan:
+    subject = Subject("booking", read=no_orders, caller=caller)
+    return Plan(name="p", subject=subject, steps=(Step("mail"),), routes=(route,))

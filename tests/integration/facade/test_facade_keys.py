@@ -32,7 +32,8 @@ def shop(app: HttpStub) -> Shop:
 
 def derived(facade: Running, email: str, **more: str) -> Answer:
     body = json.dumps({"email": email, "day": "2026-01-01", **more}).encode()
-    return ask(facade, "POST", "/derived/orders", body, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer ann"}
+    return ask(facade, "POST", "/derived/orders", body, headers)
 
 
 def test_orders_without_a_key_are_pinned_and_each_its_own(
@@ -68,6 +69,14 @@ def test_a_field_of_the_form_is_the_key(facade: Running, shop: Shop, key: str) -
     assert (first.body, again.field("Idempotency-Replayed")) == (again.body, "?1")
     other = ask(facade, "POST", "/free/orders", body + b"b", FORM)
     assert (other.status, len(shop.posted), shop.posted[0].body) == (422, 1, body)
+
+
+def test_a_form_whose_key_cannot_be_read_is_refused_with_the_reason(facade: Running, shop: Shop, key: str) -> None:
+    body = urlencode({"idempotency_key": key} | {f"line{number}": "a" for number in range(1000)}).encode()
+    got = ask(facade, "POST", "/free/orders", body, FORM)
+    assert (got.status, str(got.json()["type"]).rpartition(":")[2]) == (400, "form-unreadable")
+    assert "1,000 fields" in str(got.json()["detail"])
+    assert not shop.posted
 
 
 def test_equal_fields_are_one_order_within_their_time(
