@@ -61,7 +61,7 @@ def run_settle(invocation: Invocation) -> int:
         outcome = {**_kept(args.keep), **outcome}
     with _opened(invocation) as (connection, service), connection.transaction(force_rollback=args.dry_run):
         if args.effects_verb == "again":
-            send_again(connection, service, args.key, outcome)
+            send_again(connection, service, args.key, actor=actor, reason=args.reason)
         else:
             settle(connection, service, args.key, Ending(args.effects_verb), outcome)
     text = f"{'would be ' if args.dry_run else ''}{args.effects_verb}: {args.key}"

@@ -14,7 +14,6 @@ from strangler.service.declaration import Service
 from strangler.step.effect_ending import end_and_follow
 from strangler.step.effect_table import Effect, Ending
 from strangler.step.intents import Json
-from strangler.step.pg_json import encode
 
 UNSETTLED = """
 SELECT subject_ref, number, key, vendor, operation, attempts, first_sent_at, coalesce(outcome, '{}') AS outcome
@@ -28,8 +27,11 @@ SELECT subject_ref, step, number, key, vendor, operation, body, carry, attempts,
 FROM effect WHERE key = %(key)s AND step = %(step)s AND state = 'unknown' AND next_attempt_at = 'infinity'
 FOR UPDATE"""
 
+# What was seen until now goes; who decided, and why, stays from here on.
 AGAIN = """
-UPDATE effect SET state = 'planned', first_sent_at = NULL, next_attempt_at = now(), outcome = %(outcome)s::jsonb
+UPDATE effect SET state = 'planned', first_sent_at = NULL, next_attempt_at = now(),
+    outcome = jsonb_build_object('sent_again', coalesce(outcome -> 'sent_again', '[]')
+        || jsonb_build_object('by', %(actor)s::text, 'reason', %(reason)s::text, 'at', now()))
 WHERE key = %(key)s"""
 
 
@@ -64,11 +66,13 @@ def settle(
         )
 
 
-def send_again(connection: PsycopgConnection, service: Service, key: str, outcome: Mapping[str, Json]) -> None:
-    """It was not done: the vendor is asked as if for the first time. Commits."""
+def send_again(connection: PsycopgConnection, service: Service, key: str, *, actor: str, reason: str) -> None:
+    """It was not done: the vendor is asked as if for the first time. `sent_again` of its outcome keeps who said so, why
+    and when. Commits.
+    """
     with connection.transaction():
         _locked(connection, service, key)
-        connection.execute(AGAIN, {"key": key, "outcome": encode(outcome)})
+        connection.execute(AGAIN, {"key": key, "actor": actor, "reason": reason})
 
 
 def _locked(connection: PsycopgConnection, service: Service, key: str) -> Effect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg.rows import class_row
 
@@ -41,30 +41,34 @@ SELECT count(*) FROM (
       AND step = %(step)s AND vendor = %(vendor)s AND attempts > 0
     LIMIT %(limit)s) AS due"""
 
+# Who had an effect sent again, and why, stays through whatever follows. A part of statements, of no input (S608).
+OUTCOME: LiteralString = """outcome = %(outcome)s::jsonb
+    || jsonb_strip_nulls(jsonb_build_object('sent_again', effect.outcome -> 'sent_again'))"""
+
 # The first to end an effect wins; what follows from the other one's outcome is not done.
-END = """
-UPDATE effect SET state = %(state)s, ended_at = now(), outcome = %(outcome)s::jsonb
-WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""
+END = f"""
+UPDATE effect SET state = %(state)s, ended_at = now(), {OUTCOME}
+WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s) AND state IN ('sent', 'unknown')"""  # noqa: S608
 
 # Only the holder of the lease may say that it does not know.
-POSTPONE = """
-UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb,
+POSTPONE = f"""
+UPDATE effect SET state = 'unknown', {OUTCOME},
                   next_attempt_at = now() + make_interval(secs => %(delay_s)s)
 WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
-  AND state = 'sent' AND attempts = %(attempts)s"""
+  AND state = 'sent' AND attempts = %(attempts)s"""  # noqa: S608
 
 # It cannot have acted: as if it had never been sent. The attempts still count, so that it is not asked at full speed.
-UNSEND = """
-UPDATE effect SET state = 'planned', outcome = %(outcome)s::jsonb, first_sent_at = NULL,
+UNSEND = f"""
+UPDATE effect SET state = 'planned', {OUTCOME}, first_sent_at = NULL,
                   next_attempt_at = now() + make_interval(secs => %(delay_s)s)
 WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
-  AND state = 'sent' AND attempts = %(attempts)s"""
+  AND state = 'sent' AND attempts = %(attempts)s"""  # noqa: S608
 
 # Nobody asks again by himself: `take` never finds it due.
-PARK = """
-UPDATE effect SET state = 'unknown', outcome = %(outcome)s::jsonb, next_attempt_at = 'infinity'
+PARK = f"""
+UPDATE effect SET state = 'unknown', {OUTCOME}, next_attempt_at = 'infinity'
 WHERE (subject_ref, step, number) = (%(subject_ref)s, %(step)s, %(number)s)
-  AND state = 'sent' AND attempts = %(attempts)s"""
+  AND state = 'sent' AND attempts = %(attempts)s"""  # noqa: S608
 
 
 class Ending(StrEnum):

@@ -181,9 +181,33 @@ def test_an_operator_lists_and_settles(
         outcome = {"mail_id": "m-1", "settled_by": "ann", "reason": "the provider's log"}
         assert rows(database, "SELECT outcome FROM notification.effect") == [(outcome,)]
 
+    if settled == "again":
+        (outcome,) = rows(database, "SELECT outcome FROM notification.effect")[0]
+        assert [(each["by"], each["reason"]) for each in outcome["sent_again"]] == [("ann", "the provider's log")]
+        assert outcome["status"] == 1
+
     code, said = verb(database, capsys, *settle)
     assert (code, "no unsettled effect of key" in said) == (1, True)
     assert verb(database, capsys, "list", "notification") == (0, "no unsettled effect\n")
+
+
+@pytest.mark.parametrize("between", [[AnswerKind.NOT_SENT, AnswerKind.UNSETTLED], [AnswerKind.UNKNOWN]])
+def test_who_had_it_sent_again_and_why_stays_through_whatever_follows(
+    database: str, capsys: pytest.CaptureFixture[str], between: list[AnswerKind]
+) -> None:
+    vendor = Once(AnswerKind.UNSETTLED, *between)
+    plan(database)
+    with sending(database, vendor):
+        becomes(database, "unknown", 1, True)
+    again = ["again", "notification", KEY, "--actor", "ann", "--reason"]
+    assert verb(database, capsys, *again, "first")[0] == 0
+    with sending(database, vendor):
+        becomes(database, "unknown", 3, True)
+    assert verb(database, capsys, *again, "second")[0] == 0
+    with sending(database, vendor):
+        becomes(database, "done", 4, False)
+    (outcome,) = rows(database, "SELECT outcome FROM notification.effect")[0]
+    assert [each["reason"] for each in outcome["sent_again"]] == ["first", "second"]
 
 
 def test_what_a_vendor_said_is_named_name_by_name(database: str, capsys: pytest.CaptureFixture[str]) -> None:
