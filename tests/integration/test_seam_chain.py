@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from strangler.continuation.table import StepOutcome, store
+from strangler.continuation import table
+from strangler.continuation.table import StepOutcome
 from strangler.errors import BadInput
 from strangler.sqlalchemy import Strangled
 from tests.support.three_steps import STEPS, Basket, Shop, SoldOut
@@ -55,6 +56,12 @@ def resumer(database: str) -> Iterator[PsycopgConnection]:
 
 def done(ref: str, *steps: str) -> list[StepOutcome]:
     return [StepOutcome(ref, step, False, {"id": f"new {step}"}) for step in steps]
+
+
+def store(resumer: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> None:
+    """In one transaction, as its handler does: a request that took the first of them would wait for us on the rest."""
+    with resumer.transaction():
+        table.store(resumer, outcomes)
 
 
 def until_waits(resumer: PsycopgConnection, ref: str, step: str) -> None:
