@@ -91,7 +91,8 @@ class Evidence:
 
     `on`: the event types that it acts on. `stateful`: it keeps one row per subject. `rows` reads them, and `kept` says
     what of a write they can show again. `ledger` reads what `vendors` were asked, by their names. `blind`: what nobody
-    reads, in words. `concludes`: a vendor's answer may lead to more calls than the event did.
+    reads, in words. `concludes`: a vendor's answer may lead to more calls than the event did. `all_tell`: no vendor is
+    without a ledger.
     """
 
     on: frozenset[str]
@@ -102,6 +103,7 @@ class Evidence:
     vendors: frozenset[str] = frozenset()
     blind: tuple[str, ...] = ()
     concludes: bool = True
+    all_tell: bool = True
 
 
 @dataclass(frozen=True, slots=True)

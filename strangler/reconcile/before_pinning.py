@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from strangler.facts import Fact
 from strangler.ownership import ALL_LEGACY, Owner
+from strangler.reconcile.judge_unended import answers
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.subject_evidence import LegacySide, NewSide, SubjectEvidence
 from strangler.step.intents import INTENTS_PER_EVENT
@@ -58,7 +59,9 @@ def _told(before: SubjectEvidence, versions: set[int]) -> tuple[Sequence[Fact] |
     told = [fact for fact in numbered if fact.number // INTENTS_PER_EVENT in versions]
     unnumbered = [fact for fact in before.ledger if not fact.number]
     pairing = pair(done, [*told, *unnumbered], before.rules.identity)
-    answers = {id(each.actual) for each in pairing.pairs}
-    told += [fact for fact in unnumbered if id(fact) in answers]
+    used = {id(each.actual) for each in pairing.pairs}
+    left = [fact for fact in [*told, *unnumbered] if id(fact) not in used]
+    used |= {id(fact) for fact in answers(before, left).values()}
+    told += [fact for fact in unnumbered if id(fact) in used]
     of_before = {id(fact) for fact in told}
     return told, [fact for fact in before.ledger if id(fact) not in of_before]

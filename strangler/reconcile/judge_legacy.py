@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.expectation import concerns_vendor, due, rows
 from strangler.reconcile.findings import judgement, number_of, of_fact, of_pair, repeated
-from strangler.reconcile.judge_unended import explained, unanswered, unended
+from strangler.reconcile.judge_unended import explained, may_still_act, unanswered, unended
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import SubjectEvidence
@@ -104,11 +104,21 @@ def against_ledger(case: SubjectEvidence) -> Iterator[Judgement]:
     for fact in pairing.missing:
         verdict, reason = _absent(case, fact, Reason.LEGACY_NOT_IN_LEDGER)
         yield of_fact(case, fact, verdict, reason, side="expected")
-    yield from repeated(case, pairing.repeated, Reason.REPEATED)
-    yield from unended(case, pairing.extra)
-    for fact in unanswered(case, pairing.extra):
-        verdict, reason = _unwanted(case, fact)
-        yield of_fact(case, fact, verdict, reason, side="actual")
+    # Without a number an entry that equals another may be the answer to a call that has not ended.
+    told = [*pairing.extra, *(each.actual for each in pairing.repeated if not each.actual.number)]
+    yield from unended(case, told)
+    left = {id(fact) for fact in unanswered(case, told)}
+    if may_still_act(case):
+        loose = [fact for fact in told if id(fact) in left and not fact.number]
+        left -= {id(fact) for fact in loose}
+        for fact in loose:
+            yield of_fact(case, fact, Verdict.LATE, Reason.STILL_ABLE, side="actual")
+    twice = [each for each in pairing.repeated if each.actual.number or id(each.actual) in left]
+    yield from repeated(case, twice, Reason.REPEATED)
+    for fact in pairing.extra:
+        if id(fact) in left:
+            verdict, reason = _unwanted(case, fact)
+            yield of_fact(case, fact, verdict, reason, side="actual")
 
 
 def unrecorded(case: SubjectEvidence) -> list[Fact]:

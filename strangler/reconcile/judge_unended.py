@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.findings import judgement
@@ -17,7 +16,7 @@ def unended(case: SubjectEvidence, told: Sequence[Fact] = ()) -> Iterator[Judgem
 
     `told`: what the vendor's ledger has beside what legacy says that it did.
     """
-    numbers = {fact.number for fact in told}
+    numbers = answers(case, told)
     for call in _calls(case):
         verdict, reason = _of_call(case, call, in_ledger=call.number in numbers)
         yield judgement(case, call.number, verdict, reason, {"call": call.call})
@@ -29,9 +28,29 @@ def unended(case: SubjectEvidence, told: Sequence[Fact] = ()) -> Iterator[Judgem
 
 def unanswered(case: SubjectEvidence, told: Sequence[Fact]) -> Iterator[Fact]:
     """What of the ledger answers none of these. A second entry under one number is one too many."""
-    free = {call.number for call in _calls(case)} | {first_number(version) for version in _untold(case)}
-    for number, facts in groupby(sorted(told, key=lambda fact: fact.number), key=lambda fact: fact.number):
-        yield from list(facts)[1 if number in free else 0 :]
+    used = {id(fact) for fact in answers(case, told).values()}
+    return (fact for fact in told if id(fact) not in used)
+
+
+def answers(case: SubjectEvidence, told: Sequence[Fact]) -> dict[int, Fact]:
+    """The entry that answers each of these, by its number. One without a number answers any that has no other: rather
+    one of a process that is gone than of one that may still ask, and what legacy says has failed last.
+    """
+    calls = [(call.state is CallState.FAILED, bool(_is_alive(case, call)), 0, call.number) for call in _calls(case)]
+    changes = [(False, bool(_alive(case, version)), 1, first_number(version)) for version in _untold(case)]
+    numbered = {fact.number: fact for fact in reversed(told) if fact.number}
+    others = iter([fact for fact in told if not fact.number])
+    found: dict[int, Fact] = {}
+    for *_, number in sorted([*calls, *changes]):
+        answer = numbered.get(number) or next(others, None)
+        if answer is not None:
+            found[number] = answer
+    return found
+
+
+def may_still_act(case: SubjectEvidence) -> bool:
+    """Whether a process lives that has changed the subject, or called for it."""
+    return any([change.alive for change in case.legacy.changes] + [call.alive for call in case.legacy.open_calls])
 
 
 def explained(case: SubjectEvidence) -> set[int]:
@@ -58,17 +77,21 @@ def _alive(case: SubjectEvidence, version: int) -> bool | None:
     return found[0] if found else False
 
 
+def _is_alive(case: SubjectEvidence, call: OpenCall) -> bool | None:
+    return _alive(case, call.version) if call.alive is None else call.alive
+
+
 def _of_call(case: SubjectEvidence, call: OpenCall, *, in_ledger: bool) -> tuple[Verdict, Reason]:
     if in_ledger:  # a call that failed, or nobody ended, has reached the vendor all the same
         return Verdict.MATCH, Reason.LEDGER_SAYS
     if call.state is CallState.FAILED:
         return Verdict.FAILED, Reason.LEGACY_FAILED
-    alive = _alive(case, call.version) if call.alive is None else call.alive
+    alive = _is_alive(case, call)
     if alive:
         return Verdict.LATE, Reason.STILL_ABLE
     if alive is None:
         return Verdict.UNKNOWN, Reason.PROCESS_UNKNOWN
-    if case.ledger is None:
+    if case.ledger is None or not case.rules.all_tell:  # nobody knows which of its vendors it was to ask
         return Verdict.UNKNOWN, Reason.DIED_IN_CALL
     return Verdict.MISSING, Reason.DIED_BEFORE
 

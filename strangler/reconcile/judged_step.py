@@ -40,6 +40,7 @@ class JudgedStep:
             due=evidence.on if evidence else None,
             vendors=evidence.vendors if evidence and check.ledger is None else None,
             concludes=evidence.concludes if evidence else True,
+            all_tell=check.ledger is not None or evidence is None or evidence.all_tell,
             kept=evidence.kept if evidence and check.actual is None else None,
         )
         return cls(step.name, step.context, check, rules)

@@ -71,7 +71,8 @@ class Rules:
 
     `witnessed`: the plan says what is expected. `due`: the event types that ask the step for something; None: nobody
     knows. `vendors`: those whose ledger is read; None: all. `kept`: what the rows that are read can show of a write,
-    so that claims can be held against them; None: nothing. `concludes`: calls may follow a vendor's answer.
+    so that claims can be held against them; None: nothing. `concludes`: calls may follow a vendor's answer. `all_tell`:
+    no vendor is without a ledger.
     """
 
     step: str
@@ -83,6 +84,7 @@ class Rules:
     vendors: frozenset[str] | None = None
     kept: Kept | None = None
     concludes: bool = True
+    all_tell: bool = True
 
 
 @dataclass(frozen=True, slots=True)

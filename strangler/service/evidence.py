@@ -37,6 +37,7 @@ def evidence_of(
         vendors=frozenset(told),
         blind=tuple(blind),
         concludes=concludes,
+        all_tell=len(told) == len(vendors),
     )
 
 

@@ -96,6 +96,30 @@ def test_each_state_has_its_verdict(
         assert found.get(100, SILENT) == expected
 
 
+def loose(number: int) -> list[Fact]:
+    """So many entries without a key of ours."""
+    return [replace(mail(), number=0, version=0) for _ in range(number)]
+
+
+@pytest.mark.parametrize("records", [[], [(1, BEGUN)], [(1, FAILED)], [(1, DONE)], [(1, DONE), (2, BEGUN)]])
+def test_an_entry_without_a_number_answers_one_act(records: list[tuple[int, str]]) -> None:
+    due = max(1, len(records))
+
+    assert {verdict for verdict, _ in said(seen(*records, ledger=loose(due))).values()} == {"match"}
+    more = said(seen(*records, ledger=loose(due + 1)))
+    assert {verdict for verdict, _ in more.values()} & {"extra", "duplicate"}
+    while_it_lives = said(seen(*records, alive=True, ledger=loose(due + 1)))
+    assert {verdict for verdict, _ in while_it_lives.values()} == {"match", "late"}
+
+
+def test_without_the_ledgers_of_all_its_vendors_nobody_knows_what_a_dead_process_has_asked_for() -> None:
+    found = seen((1, BEGUN), ledger=[])
+    found = replace(found, rules=replace(found.rules, all_tell=False))
+
+    assert said(found) == {100: ("unknown", Reason.DIED_IN_CALL)}
+    assert said(replace(found, ledger=[mail()])) == {100: ("match", Reason.LEDGER_SAYS)}
+
+
 def test_an_event_that_asks_the_step_for_nothing_is_not_due() -> None:
     assert said(seen(type_="Renamed")) == {}
 
