@@ -19,9 +19,10 @@ def digest(intent: Mapping[str, Json]) -> str:
     >>> digest({"kind": "call", "target": "mail.send", "body": {"to": "a", "cents": 250}})
     'c73fc2c80ca39e6a1'
     """
-    text = _text(intent)
-    if "e+" in text or "-0.0" in text:  # jsonb keeps 1e+16 as 10000000000000000, and -0.0 as 0.0
-        text = _text(json.loads(text, parse_float=_as_kept))
+    stored = json.dumps(intent)  # with every key a text, which is what decides their order
+    # jsonb keeps 1e+16 as 10000000000000000, and -0.0 as 0.0
+    is_kept_otherwise = "e+" in stored or "-0.0" in stored
+    text = _text(json.loads(stored, parse_float=_as_kept if is_kept_otherwise else None))
     return str(intent["kind"])[0] + blake2b(text.encode(), digest_size=BYTES).hexdigest()
 
 

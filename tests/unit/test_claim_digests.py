@@ -14,8 +14,9 @@ from strangler import Rows, Write
 from strangler.step.digests import digest, digests
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+KEYS = st.text() | st.integers() | st.booleans() | st.none()
 VALUES = st.recursive(
-    NUMBERS | st.booleans() | st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    NUMBERS | st.booleans() | st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
 )
 
 
@@ -35,6 +36,13 @@ def test_what_comes_back_has_the_digest_of_what_was_wanted(value: Any) -> None:
     back = as_jsonb_gives_it(body)
 
     assert digest({"kind": "call", "body": dict(reversed(back.items()))}) == digest({"kind": "call", "body": body})
+
+
+@pytest.mark.parametrize("seats", [{2: "b", 10: "a"}, {None: 1, "b": 2, 3: 3, True: 4}])
+def test_keys_that_are_no_texts_have_the_order_that_they_are_stored_in(seats: Any) -> None:
+    wanted = {"kind": "call", "body": {"seats": seats}}
+
+    assert digest(wanted) == digest(as_jsonb_gives_it(wanted))
 
 
 @pytest.mark.parametrize("other", [251, "250", 250.5, None, True, [250]])
