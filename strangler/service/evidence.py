@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from strangler.facts import KIND, TARGET, Evidence, Fact
@@ -11,7 +11,7 @@ from strangler.service.rows import Rows
 from strangler.service.vendors import Declared
 from strangler.step.apply import ApplyWrites
 
-Place = tuple[str, str]  # of a ledger: the variable that names its vendor's address, and the request
+Place = tuple[str, str]  # of a ledger: its vendor's address, and the request
 
 
 def evidence_of(
@@ -63,29 +63,35 @@ def _ledgers(step: str, vendors: Mapping[str, Declared], environ: Mapping[str, s
     for name, vendor in vendors.items():
         for operation, one in _operations(vendor).items():
             target = f"{name}.{operation}" if operation else ""
-            places.setdefault((one.url_env, one.ledger), []).append((target, one))
-    for operations in places.values():
-        target, one = operations[0]
-        yield from _facts(step, target if len(operations) == 1 else "", one, environ)
+            place = (one.url(environ, "the judge").rstrip("/"), one.ledger)
+            places.setdefault(place, []).append((target, one))
+    for place, operations in places.items():
+        target = operations[0][0] if len(operations) == 1 else ""
+        yield from _facts(step, target, place, [one for _, one in operations])
 
 
-def _facts(step: str, target: str, vendor: HttpVendor, environ: Mapping[str, str]) -> Iterator[Fact]:
+def _facts(step: str, target: str, place: Place, operations: Sequence[HttpVendor]) -> Iterator[Fact]:
     from strangler.service.http_ledger import read_ledger  # noqa: PLC0415 - a declaration imports no HTTP client
 
     marks = {KIND: "call", TARGET: target} if target else {KIND: "call"}
-    for entry in read_ledger(vendor.url(environ, "the judge"), vendor.ledger):
-        subject_ref, number = _whose(entry.key, step)
-        if vendor.key is not None:  # of several effects that share one key nobody knows which it was
+    shares_keys = any(one.key is not None for one in operations)
+    subject_field = next((one.ledger_subject for one in operations if one.ledger_subject), "")
+    for entry in read_ledger(*place):
+        named, by, number = _parts(entry.key)
+        said = entry.body.get(subject_field)
+        subject_ref = named if by == step else "" if said is None else str(said)
+        if by not in ("", step) and named == subject_ref and not shares_keys:
+            continue  # another step asked for it
+        if by != step or shares_keys:  # of several effects that share one key nobody knows which it was
             number = 0
-        subject_ref = subject_ref or str(entry.body.get(vendor.ledger_subject, ""))
         if subject_ref:
             yield Fact(subject_ref, number, number // 100, {**entry.body, **marks}, answer=entry.answer)
 
 
-def _whose(key: str, step: str) -> tuple[str, int]:
-    """Subject and number in a key of ours, `subject:step:number`; "" and 0 for any other."""
+def _parts(key: str) -> tuple[str, str, int]:
+    """Subject, step and number of a key that is made as ours are, `subject:step:number`; "" and 0 of any other."""
     subject_ref, _, number = key.rpartition(":")
-    subject_ref, _, named = subject_ref.rpartition(":")
-    if named != step or not number.isdecimal() or len(number) > 9:
-        return "", 0
-    return subject_ref, int(number)
+    subject_ref, _, step = subject_ref.rpartition(":")
+    if not number.isdecimal() or len(number) > 9:
+        return "", "", 0
+    return subject_ref, step, int(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,28 @@ def test_keys_of_another_step_or_of_nobody_are_left_out_unless_the_body_has_the_
 
     assert told({"mail": MAIL}, {"/messages": page}) == []
     assert [(fact.subject_ref, fact.number) for fact in told({"mail": whose}, {"/messages": page})] == [("a", 0)]
+
+
+def test_what_another_step_asked_for_and_what_has_no_subject_is_left_out_though_the_body_could_say_it() -> None:
+    page = [
+        {"key": "a:billing:100", "booking": "a"},
+        {"key": "planted", "booking": None},
+        {"key": "17:x:9", "booking": "b"},
+    ]
+    whose = replace(MAIL, ledger_subject="booking")
+
+    assert [(fact.subject_ref, fact.number) for fact in told({"mail": whose}, {"/messages": page})] == [("b", 0)]
+
+
+def test_a_ledger_in_which_any_operation_has_a_key_of_its_own_has_no_numbers() -> None:
+    page = [{"key": "a:mailing:100", "text": "hi"}]
+    for mail_again in (MAIL, replace(MAIL, url_env="SAME_URL")):
+        recall = replace(mail_again, key=str)
+        with http_stub(saying({"/messages": page})) as stub:
+            reader = evidence({"mail": {"send": MAIL, "recall": recall}}).ledger
+            assert reader is not None
+            found = list(reader({"MAIL_URL": stub.url, "SAME_URL": stub.url + "/"}))
+        assert [(fact.subject_ref, fact.number) for fact in found] == [("a", 0)]
 
 
 def test_pages_are_followed_until_there_is_no_more() -> None:
