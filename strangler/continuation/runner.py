@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import psycopg
 
@@ -16,6 +17,16 @@ from strangler.continuation import table
 from strangler.continuation.failures import failed_at
 
 logger = logging.getLogger(__name__)
+
+STUCK_AFTER = 5  # attempts, over some seconds: a subject that somebody works on is free again by then
+
+
+class Came(Enum):
+    """What an attempt has come to."""
+
+    TO_AN_END = auto()
+    TO_NOTHING = auto()
+    TO_AN_ERROR = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +43,9 @@ class Runner:
     """`run` blocks until `stop`; `wake` says that there may be something to do; both from any thread.
 
     `rest(subject_ref)` claims the subject's continuation, runs the rest of its chain and commits, from several
-    threads; a subject that somebody else works on it leaves alone. Each ready subject is tried until that succeeds:
-    what raises is postponed, twice as long each time, with jitter.
+    threads; False (or None) where it took nothing, because somebody else works on the subject, or it is gone. Each
+    ready subject is tried until that succeeds: what raises, or is not taken, is postponed, twice as long each time,
+    with jitter, so that it keeps no other from its turn.
     """
 
     def __init__(
@@ -49,6 +61,7 @@ class Runner:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._signal, self._stopping = threading.Event(), threading.Event()
         self._connection: PsycopgConnection | None = None
+        self._said: set[str] = set()  # subjects that nobody could take, told of once
 
     def wake(self) -> None:
         """Look at once instead of at the next poll."""
@@ -79,28 +92,36 @@ class Runner:
         connection = self._connected()
         limit = 4 * self._settings.threads
         subject_refs = table.due(connection, limit)
-        failed = [ref for ref, ended in zip(subject_refs, pool.map(self._try, subject_refs), strict=True) if not ended]
-        self._postpone(connection, failed)
+        for subject_ref, came in zip(subject_refs, pool.map(self._try, subject_refs), strict=True):
+            if came is not Came.TO_AN_END:
+                attempts = self._postpone(connection, subject_ref)
+                if came is Came.TO_NOTHING and attempts >= STUCK_AFTER:
+                    self._say_stuck(subject_ref, attempts)
         return len(subject_refs) == limit
 
-    def _try(self, subject_ref: str) -> bool:
-        """False: it failed. A subject that somebody else works on is left to him; it is due again if he fails."""
+    def _try(self, subject_ref: str) -> Came:
         try:
-            self._rest(subject_ref)
+            return Came.TO_AN_END if self._rest(subject_ref) else Came.TO_NOTHING
         except Exception as error:  # noqa: BLE001 - the thread's edge: one subject must not stop the others
             logger.warning("rest_failed", extra={"error": type(error).__name__, "at": failed_at(error)})
-            return False
-        return True
+            return Came.TO_AN_ERROR
 
-    def _postpone(self, connection: PsycopgConnection, subject_refs: Sequence[str]) -> None:
-        settings = self._settings
-        for subject_ref in subject_refs:
-            table.postpone(
-                connection,
-                subject_ref,
-                base_s=settings.backoff_base_s,
-                cap_s=settings.backoff_cap_s,
-                jitter=self._rng.uniform(0.5, 1.0),
+    def _postpone(self, connection: PsycopgConnection, subject_ref: str) -> int:
+        return table.postpone(
+            connection,
+            subject_ref,
+            base_s=self._settings.backoff_base_s,
+            cap_s=self._settings.backoff_cap_s,
+            jitter=self._rng.uniform(0.5, 1.0),
+        )
+
+    def _say_stuck(self, subject_ref: str, attempts: int) -> None:
+        if subject_ref not in self._said:
+            self._said.add(subject_ref)
+            logger.error(
+                "rest_not_taken: nobody finds this subject, or it stays locked; put its row back, or end the session "
+                "that holds it; where it was deleted on purpose, delete it from strangler.continuation",
+                extra={"subject_ref": subject_ref, "attempts": attempts},
             )
 
     def _connected(self) -> PsycopgConnection:

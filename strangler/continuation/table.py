@@ -93,11 +93,15 @@ SELECT subject_ref FROM strangler.continuation
 WHERE state = 'ready' AND next_attempt_at <= now() AND wait_until <= now()
 ORDER BY next_attempt_at LIMIT %(limit)s"""
 
+# Whom another runner works on is left to it: its lock may be held for as long as a vendor takes.
 POSTPONE: LiteralString = """
 UPDATE strangler.continuation
 SET attempts = attempts + 1,
     next_attempt_at = now() + make_interval(secs => least(%(cap_s)s, %(base_s)s * 2 ^ least(attempts, 30)) * %(jitter)s)
-WHERE subject_ref = %(subject_ref)s AND state = 'ready'"""
+WHERE (subject_ref, waits_for) IN (
+    SELECT subject_ref, waits_for FROM strangler.continuation
+    WHERE subject_ref = %(subject_ref)s AND state = 'ready' FOR UPDATE SKIP LOCKED)
+RETURNING attempts"""
 
 WAITING: LiteralString = """
 SELECT waits_for FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'waiting' FOR UPDATE"""
@@ -255,10 +259,12 @@ def due(connection: PsycopgConnection, limit: int) -> list[str]:
     return [subject_ref for (subject_ref,) in connection.execute(DUE, {"limit": limit})]
 
 
-def postpone(connection: PsycopgConnection, subject_ref: str, *, base_s: float, cap_s: float, jitter: float) -> None:
-    """After a failure: the next attempt in `jitter` (0..1) of a time that doubles up to `cap_s`."""
+def postpone(connection: PsycopgConnection, subject_ref: str, *, base_s: float, cap_s: float, jitter: float) -> int:
+    """The next attempt in `jitter` (0..1) of a time that doubles up to `cap_s`; how many there were, 0 where somebody
+    else has it in hand, or has ended it.
+    """
     parameters = {"subject_ref": subject_ref, "base_s": base_s, "cap_s": cap_s, "jitter": jitter}
-    connection.execute(POSTPONE, parameters)
+    return max((attempts for (attempts,) in connection.execute(POSTPONE, parameters)), default=0)
 
 
 def _stored(outcome: StepOutcome) -> Mapping[str, Json]:
