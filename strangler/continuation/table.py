@@ -27,12 +27,13 @@ START = "-"  # waits for nothing: the whole chain is still to run
 
 # An outcome that is known already (a hand-back waits for an earlier step) makes it ready at once.
 WAIT: LiteralString = """
-INSERT INTO strangler.continuation (subject_ref, waits_for, state, rest, carry, wait_until)
-VALUES (%(subject_ref)s, %(waits_for)s, %(state)s, %(rest)s::text[], %(carry)s::jsonb,
+INSERT INTO strangler.continuation (subject_ref, waits_for, state, rest, carry, version, wait_until)
+VALUES (%(subject_ref)s, %(waits_for)s, %(state)s, %(rest)s::text[], %(carry)s::jsonb, %(version)s::bigint,
         clock_timestamp() + make_interval(secs => %(wait_s)s))
 ON CONFLICT (subject_ref, waits_for) DO UPDATE
 SET state = CASE WHEN continuation.outcome IS NULL THEN excluded.state ELSE 'ready' END,
-    rest = excluded.rest, carry = excluded.carry, wait_until = excluded.wait_until, ended_at = NULL
+    rest = excluded.rest, carry = excluded.carry, version = excluded.version,
+    wait_until = excluded.wait_until, ended_at = NULL
 RETURNING state"""
 
 # A refusal ends what the subject waits for, whichever step that is. Rows are locked in one order over the batch.
@@ -72,8 +73,8 @@ CLAIM: LiteralString = """
 WITH claimed AS (
     UPDATE strangler.continuation SET state = 'done', ended_at = now()
     WHERE subject_ref = %(subject_ref)s AND state = 'ready'
-    RETURNING waits_for, rest, carry, outcome)
-SELECT waits_for, rest, carry::text, outcome::text,
+    RETURNING waits_for, rest, carry, version, outcome)
+SELECT waits_for, rest, carry::text, version, outcome::text,
        (SELECT jsonb_agg(kept.outcome)::text FROM strangler.continuation AS kept
         WHERE kept.subject_ref = %(subject_ref)s AND kept.outcome IS NOT NULL)
 FROM claimed"""
@@ -110,13 +111,19 @@ OPEN: LiteralString = """
 SELECT waits_for, state, rest FROM strangler.continuation
 WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE"""
 
+RUN_BEFORE: LiteralString = """
+SELECT state, coalesce(outcome->>'step', waits_for) FROM strangler.continuation
+WHERE subject_ref = %(subject_ref)s
+  AND (state <> 'done' OR waits_for = ANY (%(steps)s) OR outcome->>'step' = ANY (%(steps)s))
+ORDER BY state = 'done' LIMIT 1"""
+
 STANDING: LiteralString = """
 SELECT bool_or(state <> 'done'), min(outcome->>'step') FILTER (WHERE (outcome->>'refused')::boolean)
 FROM strangler.continuation WHERE subject_ref = %(subject_ref)s"""
 
 FORGET: LiteralString = """
 DELETE FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND waits_for = %(waits_for)s
-RETURNING rest, carry::text"""
+RETURNING rest, carry::text, version"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,8 @@ class StepOutcome:
 class Continuation:
     """A claimed one. `refusal`: which step refused the subject, if one did. `outcomes`: what is known, by step.
 
-    `rest` and `carry` are as `wait_for` was given them: the steps that were still to run, and what they need to know.
+    `rest`, `carry` and `version` are as `wait_for` was given them: the steps that were still to run, what they need to
+    know, and the change that they are for.
     """
 
     waits_for: str
@@ -141,6 +149,7 @@ class Continuation:
     outcomes: Mapping[str, StepOutcome] = field(default_factory=dict)
     rest: Sequence[str] = ()
     carry: Mapping[str, Json] = field(default_factory=dict)
+    version: int | None = None
 
 
 def wait_for(
@@ -152,6 +161,7 @@ def wait_for(
     ready: bool = False,
     rest: Sequence[str] = (),
     carry: Mapping[str, Json] | None = None,
+    version: int | None = None,
 ) -> bool:
     """Make the subject wait for the step, in the caller's transaction; True when it need not wait.
 
@@ -163,6 +173,7 @@ def wait_for(
         "state": "ready" if ready else "waiting",
         "rest": list(rest),
         "carry": encode(dict(carry or {})),
+        "version": version,
         "wait_s": wait_s,
     }
     ((state,),) = execute(connection, WAIT, parameters)
@@ -181,13 +192,13 @@ def claim(connection: AnyConnection, subject_ref: str) -> Continuation | None:
     rows = execute(connection, CLAIM, {"subject_ref": subject_ref})
     if not rows:
         return None
-    ((waits_for, rest, carry, outcome, kept),) = rows
+    ((waits_for, rest, carry, version, outcome, kept),) = rows
     ended = None if outcome is None else _read(subject_ref, json.loads(outcome))
     known = {one.step: one for one in (_read(subject_ref, stored) for stored in json.loads(kept or "[]"))}
     if ended is not None:
         known[ended.step] = ended
     refusal = ended if ended is not None and ended.refused else None
-    return Continuation(waits_for, refusal, known, tuple(rest), json.loads(carry))
+    return Continuation(waits_for, refusal, known, tuple(rest), json.loads(carry), version)
 
 
 def is_ready(connection: AnyConnection, subject_ref: str) -> bool:
@@ -204,6 +215,12 @@ def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
     """The step that the subject waits for, locked; None when it does not wait, or is ready."""
     rows = execute(connection, WAITING, {"subject_ref": subject_ref})
     return str(rows[0][0]) if rows else None
+
+
+def run_before(connection: AnyConnection, subject_ref: str, steps: Sequence[str]) -> tuple[bool, str] | None:
+    """Whether an earlier chain of the subject still runs, and its step; or has come to an outcome of one of `steps`."""
+    rows = execute(connection, RUN_BEFORE, {"subject_ref": subject_ref, "steps": list(steps)})
+    return (rows[0][0] != "done", str(rows[0][1])) if rows else None
 
 
 def standing(connection: AnyConnection, subject_ref: str) -> tuple[bool, str | None]:
@@ -229,8 +246,9 @@ def still_to_run(connection: AnyConnection, subject_ref: str) -> tuple[str | Non
 
 def wait_instead(connection: AnyConnection, subject_ref: str, *, waits_for: str, step: str, ready: bool) -> None:
     """A hand-back: wait for an earlier `step` than `waits_for`. `ready`: there is nothing to wait for."""
-    for rest, carry in execute(connection, FORGET, {"subject_ref": subject_ref, "waits_for": waits_for}):
-        wait_for(connection, subject_ref, step, wait_s=0.0, ready=ready, rest=rest, carry=json.loads(carry))
+    for rest, carry, version in execute(connection, FORGET, {"subject_ref": subject_ref, "waits_for": waits_for}):
+        left = {"rest": rest, "carry": json.loads(carry), "version": version}
+        wait_for(connection, subject_ref, step, wait_s=0.0, ready=ready, **left)
 
 
 def store(connection: PsycopgConnection, outcomes: Sequence[StepOutcome]) -> int:

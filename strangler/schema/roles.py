@@ -94,6 +94,7 @@ _MONOLITH = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
     "EXECUTE ON FUNCTION strangler.record_seam, strangler.unrecorded_changes",
+    "SELECT ON strangler.seam_record",
     "SELECT, INSERT, UPDATE ON strangler.subject_change",
     "USAGE ON SEQUENCE strangler.process_number",
     f"{ROWS} ON strangler.continuation",

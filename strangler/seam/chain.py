@@ -35,16 +35,18 @@ class Chain:
     def run(self, session: Session, subject: Any, functions: Sequence[object], *, wait_s: float) -> Ended:
         """COMMITS. As far as the chain comes within `wait_s`; `BadInput` for one that could not be gone on with."""
         names = self.middle.names(functions)
+        self.application.check_runs(session, subject, names)
+        model = type(subject)
         subject_ref = self.application.reference_of(subject)
         ended = self._rest.begin(session, subject, names, wait_s=wait_s)
         if not ended.waits:
             return ended
-        return self._waiting.finish(session, subject_ref, wait_s) or ended
+        return self._waiting.finish(session, model, subject_ref, wait_s) or ended
 
-    def go_on(self, session: Session, subject_ref: str) -> Ended | None:
+    def go_on(self, session: Session, model: type[Any], subject_ref: str) -> Ended | None:
         """COMMITS. What is left of a subject that nobody waits for; None where there is nothing to take."""
         self.middle.check()
-        return self._rest.run(session, subject_ref, wait_s=0.0)
+        return self._rest.run(session, model, subject_ref, wait_s=0.0)
 
     def take_back(self, session: Session, subject: Any, step: str) -> bool:
         """A hand-back of a step, under the subject's lock, once its owner is legacy. True: the chain has still to run

@@ -33,23 +33,23 @@ class Rest:
         session.commit()
         return ended
 
-    def run(self, session: Session, subject_ref: str, *, wait_s: float) -> Ended | None:
+    def run(self, session: Session, model: type[Any], subject_ref: str, *, wait_s: float) -> Ended | None:
         """What is left of a subject that waited, in a transaction of its own. None: nothing to take.
 
         `wait_s`: how long the caller would wait on. Raises what a legacy step raised, but for a refusal.
         """
         try:
             try:
-                return self._taken(session, subject_ref, wait_s)
+                return self._taken(session, model, subject_ref, wait_s)
             except Refusing as refusing:
                 session.rollback()
-                return self._refused_by_legacy(session, subject_ref, refusing)
+                return self._refused_by_legacy(session, model, subject_ref, refusing)
         except BaseException:
             session.rollback()
             raise
 
-    def _taken(self, session: Session, subject_ref: str, wait_s: float) -> Ended | None:
-        taken = self._take(session, subject_ref)
+    def _taken(self, session: Session, model: type[Any], subject_ref: str, wait_s: float) -> Ended | None:
+        taken = self._take(session, model, subject_ref)
         if taken is None:
             session.rollback()
             return None
@@ -58,19 +58,21 @@ class Rest:
         self._commit(session, ended)
         return ended
 
-    def _take(self, session: Session, subject_ref: str) -> tuple[Any, table.Continuation] | None:
+    def _take(self, session: Session, model: type[Any], subject_ref: str) -> tuple[Any, table.Continuation] | None:
         """Who finds the subject's row locked comes too late, or too early: somebody else works on it."""
-        subject = self._application.locked(session, subject_ref)
+        subject = self._application.locked(session, model, subject_ref)
         found = table.claim(session, subject_ref) if subject is not None else None
         if found is None:
             return None
         self._fault_points.reach("continuation.claimed")
-        self._application.goes_on(session, subject)
+        self._application.goes_on(session, subject, found.version)
         return subject, found
 
-    def _refused_by_legacy(self, session: Session, subject_ref: str, refusing: Refusing) -> Ended | None:
+    def _refused_by_legacy(
+        self, session: Session, model: type[Any], subject_ref: str, refusing: Refusing
+    ) -> Ended | None:
         """What this run had done was rolled back with it; the application undoes what earlier runs had done."""
-        taken = self._take(session, subject_ref)
+        taken = self._take(session, model, subject_ref)
         if taken is None:
             session.rollback()
             return None

@@ -13,6 +13,7 @@ from outbox.appending import append
 from outbox.event import Event
 from outbox.speaking import execute
 from outbox.structured import Item
+from strangler.continuation import table
 from strangler.errors import BadInput
 from strangler.ownership import Ownership
 from strangler.seam.changes import Change
@@ -27,9 +28,15 @@ from strangler.step.intents import Json
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-# Who may act on it from now on is this process.
+# Who may act on it from now on is this process. The calls that were made for the change before have had their numbers.
 TAKEN = """
-UPDATE strangler.subject_change SET process = %s WHERE subject_ref = %s AND version = %s RETURNING type"""
+WITH change (subject_ref, version, process) AS (VALUES (%s::text, %s::bigint, %s::bigint)), taken AS (
+    UPDATE strangler.subject_change AS told SET process = change.process
+    FROM change WHERE (told.subject_ref, told.version) = (change.subject_ref, change.version) RETURNING type)
+SELECT (SELECT type FROM taken), (
+    SELECT jsonb_object_agg(step, calls)::text FROM (
+        SELECT step, max(call) AS calls FROM strangler.seam_record JOIN change USING (subject_ref, version)
+        GROUP BY step) AS made)"""
 
 
 @dataclass(slots=True)
@@ -41,16 +48,48 @@ class Suspended:
     seams: Seams
     unit: Callable[[Model], Unit | None]
     keep: Callable[[Model, Change], None]
-    model: type[Model] | None = None
 
     def reference_of(self, subject: Model) -> str:
         return str(getattr(subject, self.columns(type(subject)).ref))
 
+    def version_of(self, subject: Model) -> int:
+        """The change at hand; the row's own may be a later one's by now."""
+        change = self._change(subject)
+        return int(getattr(subject, self.columns(type(subject)).version) if change is None else change.version)
+
     def ownership_of(self, subject: Model) -> Ownership:
         return read_owners(getattr(subject, self.columns(type(subject)).ownership))
 
-    def check_told(self, subject: Model) -> None:
-        """`BadInput` unless the subject's change stands in this very transaction."""
+    def check_runs(self, session: Session, subject: Model, names: Sequence[str]) -> None:
+        """`BadInput` unless the subject's change stands in this very transaction, which `run` can commit, and no
+        chain has run for the subject by which these steps would take another change's outcomes for theirs.
+        """
+        self._check_told(subject)
+        if getattr(session, "_trans_context_manager", None) is not None:
+            raise BadInput(
+                "run commits, and nothing may follow that in a `with session.begin():` (or `begin_nested`); "
+                "take that line away, run ends the transaction"
+            )
+        if self.version_of(subject) > 1:
+            self._check_first(session, subject, names)
+
+    def _check_first(self, session: Session, subject: Model, names: Sequence[str]) -> None:
+        ref = self.reference_of(subject)
+        before = table.run_before(session, ref, names)
+        if before is None:
+            return
+        runs, step = before
+        if runs:
+            raise BadInput(
+                f"{ref} still has a chain that waits or is ready, for {step}; change it with a run of its own when "
+                f"that has ended: look at strangler.continuation"
+            )
+        raise BadInput(
+            f"{ref} has an outcome of {step} from an earlier change, which this run would take for its own; "
+            "a step of the middle runs once for a subject: give a later change's step a name of its own"
+        )
+
+    def _check_told(self, subject: Model) -> None:
         change = self._change(subject)
         if change is None:
             raise BadInput(f"nobody told of this {type(subject).__name__}; call created or changed before run")
@@ -60,16 +99,14 @@ class Suspended:
                 "leave that commit to run"
             )
 
-    def locked(self, session: Session, subject_ref: str) -> Model | None:
+    def locked(self, session: Session, model: type[Model], subject_ref: str) -> Model | None:
         """Fresh and locked; None where it is not there, or somebody else has locked it.
 
         Its own row alone: what is loaded with it may be on the other side of an outer join.
         """
-        if self.model is None:
-            raise BadInput("nobody said what the subject's model is; call strangled.resumes(sessions, Model)")
-        ref = getattr(self.model, self.columns(self.model).ref)
-        query = session.query(self.model).filter(ref == subject_ref).populate_existing()
-        return query.with_for_update(of=self.model, skip_locked=True).one_or_none()
+        ref = getattr(model, self.columns(model).ref)
+        query = session.query(model).filter(ref == subject_ref).populate_existing()
+        return query.with_for_update(of=model, skip_locked=True).one_or_none()
 
     def tell(self, session: Session, subject: Model, step: str, type_: str, payload: Mapping[str, Json]) -> None:
         """Append an event of that step about the subject."""
@@ -78,8 +115,8 @@ class Suspended:
             "ownership": ownership.to_header() if ownership.epoch else "",
             "epoch": ownership.epoch,
         }
-        version = getattr(subject, self.columns(type(subject)).version)
-        append(session, Event(step, self.reference_of(subject), version, type_, payload, context))
+        event = Event(step, self.reference_of(subject), self.version_of(subject), type_, payload, context)
+        append(session, event)
 
     def carried(self, subject: Model) -> Mapping[str, Json] | None:
         """What the subject's last event in this unit said of it; None where it had none."""
@@ -91,7 +128,7 @@ class Suspended:
 
     def not_due(self, session: Session, subject: Model, names: Sequence[str]) -> None:
         """Record that these steps of legacy's have nothing to do for the subject."""
-        ref, version = self.reference_of(subject), getattr(subject, self.columns(type(subject)).version)
+        ref, version = self.reference_of(subject), self.version_of(subject)
         for name in names:
             record(session, SeamCall.of(ref, version, name, self.ownership_of(subject)), State.NONE)
 
@@ -101,14 +138,14 @@ class Suspended:
         if change is not None and unit is not None:
             unit.leave(change)
 
-    def goes_on(self, session: Session, subject: Model) -> None:
-        """Its change is this unit's from now on, as one that this transaction has made."""
-        ref, version = self.reference_of(subject), getattr(subject, self.columns(type(subject)).version)
+    def goes_on(self, session: Session, subject: Model, version: int | None) -> None:
+        """Its change, by default the newest, is this unit's from now on, as one that this transaction has made."""
+        ref, at = self.reference_of(subject), version or getattr(subject, self.columns(type(subject)).version)
         engine = session.get_bind(inspect(type(subject))).engine
-        taken = execute(session, TAKEN, (self.processes.of(engine).number(), ref, version))
-        type_ = str(taken[0][0]) if taken else ""
+        ((type_, made),) = execute(session, TAKEN, (ref, at, self.processes.of(engine).number()))
         inside = session.get_transaction()
-        change = Change(identity(subject), ref, version, type_, self.ownership_of(subject), engine, inside)
+        change = Change(identity(subject), ref, at, type_ or "", self.ownership_of(subject), engine, inside)
+        change.calls.update(json.loads(made or "{}"))
         self.keep(subject, change)
 
     def ends(self, subject: Model) -> None:

@@ -125,7 +125,10 @@ class Walk:
         """False: the outcome has come in between, and is known now."""
         waits_for = list(self._unknown_run(left))[-1]
         longest_s = self._wait_s + FIRST_GO_S if self._wait_s else 0.0
-        if not table.wait_for(self._session, self._ref, waits_for, wait_s=longest_s, rest=left, carry=self._state()):
+        at = self._application.version_of(self._subject)
+        if not table.wait_for(
+            self._session, self._ref, waits_for, wait_s=longest_s, rest=left, carry=self._state(), version=at
+        ):
             self._application.waits(self._subject)
             return True
         found = table.claim(self._session, self._ref)

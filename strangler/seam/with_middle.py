@@ -43,6 +43,7 @@ class WithMiddle:
     _processes: Processes
     _suspended: Suspended
     _engine: Engine | None = None
+    _model: type[Model] | None = None
     _begin_session: sessionmaker[Session] | scoped_session[Session] | None = None
 
     def unit(self, subject: Model | None = None, version: int | None = None) -> AbstractContextManager[None]:
@@ -104,12 +105,11 @@ class WithMiddle:
         `answer(subject)`; 202 with it and a Location where the chain goes on later; or what `refused` returns, raised
         if it is an exception.
         Nothing commits between `created` (or `changed`) and `run`: who dies between would leave a subject that nobody
-        goes on with. `BadInput`, before anything runs, for that, and for a step without its `after` or `refused`.
+        goes on with. `BadInput`, before anything runs, for that, for a step without its `after` or `refused`, for a
+        session in a `with session.begin()`, and for a step that an earlier change of the subject has waited for.
         """
         session = session_of(subject)
-        self._suspended.check_told(subject)
         self._engine = session.get_bind(inspect(type(subject))).engine
-        self._suspended.model = type(subject)
         ended = self._chain.run(session, subject, steps, wait_s=self.wait_s)
         if isinstance(ended.refusal, BaseException):
             raise ended.refusal
@@ -124,7 +124,7 @@ class WithMiddle:
 
     def resumes(self, sessions: sessionmaker[Session] | scoped_session[Session], model: type[Model]) -> None:
         """Where `go_on` has its sessions from, and the subject's model. With Flask, `init_app` says it."""
-        self._begin_session, self._suspended.model = sessions, model
+        self._begin_session, self._model = sessions, model
 
     def tells(self) -> Mapping[str, tuple[str, str]]:
         """By step of the middle, the types of the events of its outcome; `BadInput` where one has no way on."""
@@ -133,12 +133,12 @@ class WithMiddle:
 
     def go_on(self, subject_ref: str) -> bool:
         """COMMITS. Run the rest of a chain that nobody waits for; False where there is nothing to take. Thread-safe."""
-        if self._begin_session is None:
+        if self._begin_session is None or self._model is None:
             raise BadInput("nobody said where sessions come from; call strangled.resumes(sessions, Model) at the start")
         session = self._begin_session()
         try:
             with self.unit():
-                return self._chain.go_on(session, subject_ref) is not None
+                return self._chain.go_on(session, self._model, subject_ref) is not None
         finally:
             self._begin_session.remove() if isinstance(self._begin_session, scoped_session) else session.close()
 

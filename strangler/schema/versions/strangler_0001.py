@@ -137,6 +137,7 @@ TABLES = (
     # A subject that was committed as pending. waiting -> ready (the outcome is there) -> done (claimed, in the
     # transaction that ran the rest). Until wait_until the request that waits goes first. rest: the steps that were
     # still to run, in order; carry: what they need to know. The outcome is of waits_for, or a refusal of any step.
+    # version: the change that the chain runs for, whatever became of the subject since; null: not said.
     """CREATE TABLE strangler.continuation (
         subject_ref       text        NOT NULL,
         waits_for       text        NOT NULL,
@@ -144,6 +145,7 @@ TABLES = (
         outcome         jsonb,
         rest            text[]      NOT NULL DEFAULT '{}',
         carry           jsonb       NOT NULL DEFAULT '{}',
+        version         bigint,
         wait_until      timestamptz NOT NULL,
         attempts        integer     NOT NULL DEFAULT 0,
         next_attempt_at timestamptz NOT NULL DEFAULT now(),
