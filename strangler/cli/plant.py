@@ -26,6 +26,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--database", required=True, metavar="NAME", help="the database that may be spoilt")
     parser.add_argument("--ref", help=f"instead of a random subject; {STUCK} needs one that is still to come")
     parser.add_argument("--seed", type=int, help="for the same choice again")
+    parser.add_argument("--reason", required=True, help="why, for whoever reads the output")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be spoilt, spoil nothing")
     parser.set_defaults(run=run)
 
 
@@ -35,7 +37,9 @@ def run(invocation: Invocation) -> int:
     service = runnable(invocation.plan(), arguments.step)
     if not isinstance(service, Service):
         raise BadInput(f"{arguments.step!r} is no step's service; nothing of it is judged")
-    with opened(service, invocation.environ, subject_ref=arguments.ref, seed=arguments.seed) as world:
+    with opened(
+        service, invocation.environ, subject_ref=arguments.ref, seed=arguments.seed, dry_run=arguments.dry_run
+    ) as world:
         name = world.main.info.dbname
         if name != arguments.database:
             raise BadInput(f"STRANGLER_DSN names database {name!r}, not {arguments.database!r}; nothing was spoilt")
@@ -49,6 +53,8 @@ def run(invocation: Invocation) -> int:
 
 
 def _say(invocation: Invocation, planted: Planted) -> None:
-    whom = f"{planted.subject_ref} {planted.number}"
-    line = f"{planted.kind} in {planted.step}: {whom}; must be {planted.expected_verdict.upper()}"
-    print(json.dumps(asdict(planted)) if getattr(invocation.args, "json", False) else line, flush=True)
+    args, whom = invocation.args, f"{planted.subject_ref} {planted.number}"
+    would = "would plant " if args.dry_run else ""
+    line = f"{would}{planted.kind} in {planted.step}: {whom}; must be {planted.expected_verdict.upper()}; {args.reason}"
+    data = {**asdict(planted), "reason": args.reason, "dry_run": args.dry_run}
+    print(json.dumps(data) if getattr(args, "json", False) else line, flush=True)

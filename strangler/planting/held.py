@@ -35,6 +35,8 @@ def hold_claim(world: World, subject_ref: str, say: Callable[[Planted], None]) -
         if world.context.execute(HOLD_CLAIM, values).rowcount == 0:
             raise RefusedError(f"{world.step} has handled {subject_ref} already; name one that is still to come")
         say(Planted(STUCK, world.step, subject_ref, number, "late"))
+        if world.dry_run:
+            return
         sys.stdout.write(f"ready {STUCK}\n")
         sys.stdout.flush()
         _wait(let_go)

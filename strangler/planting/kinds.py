@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import LiteralString
 
 from strangler.errors import BadInput, RefusedError
-from strangler.planting.rows import alter_row, drop_row
+from strangler.planting.rows import alter_row, drop_row, kept_alone
 from strangler.planting.world import Planted, World, altered
 from strangler.service.http_vendor import HttpVendor
 from strangler.step.conclude import tell
@@ -25,10 +25,14 @@ SELECT subject_ref, step, number + 1, %(key)s, vendor, operation, body, 'done', 
 WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)
 ON CONFLICT DO NOTHING"""
 
-# The newest claim of each subject: of an older one the row may have been replaced.
+# The newest claim of each subject, if it alone stands for a call that is done: else its loss shows nowhere.
 CLAIMED: LiteralString = """
-SELECT DISTINCT ON (subject_ref) subject_ref, number FROM claim
-WHERE step = %(step)s AND kind = 'applied' AND intents > 0 ORDER BY subject_ref, number DESC"""
+SELECT claim.subject_ref, claim.number FROM claim JOIN effect USING (subject_ref, step, number)
+WHERE step = %(step)s AND claim.kind = 'applied' AND claim.intents > 0 AND effect.state = 'done'
+  AND NOT EXISTS (SELECT FROM claim AS other
+                  WHERE (other.subject_ref, other.step) = (claim.subject_ref, claim.step)
+                    AND other.number <> claim.number AND other.number >= claim.number / 100 * 100)
+ORDER BY subject_ref"""
 DROP_CLAIM: LiteralString = """
 DELETE FROM claim WHERE (subject_ref, step, number) = (%(ref)s, %(step)s, %(number)s)"""
 
@@ -74,7 +78,7 @@ def double_effect(world: World) -> Planted:
 
 def drop_claim(world: World) -> Planted:
     """Something was done, and nobody has claimed it."""
-    ref, number = world.choose(world.context, CLAIMED)
+    ref, number = world.choose(world.context, CLAIMED) if world.service.vendors else kept_alone(world)
     world.spoil(world.context, DROP_CLAIM, ref=ref, number=number)
     return Planted("dropped_claim", world.step, ref, number, "extra")
 
@@ -104,11 +108,14 @@ def double_entry(world: World) -> Planted:
         raise RefusedError(
             f"the ledger of {call.vendor} does not tell whose a foreign entry is; declare its `ledger_subject`"
         )
+    planted = Planted("doubled_entry", world.step, call.subject_ref, call.number, "duplicate")
+    if world.dry_run:
+        return planted
     key = f"planted-{world.rng.getrandbits(64):x}"
     answer = one.at(world.environ).send(key, call.operation, call.body)
     if answer.kind is not AnswerKind.DONE:
         raise RefusedError(f"{call.vendor} did not do it again: {answer.kind} {dict(answer.detail)}; plant again")
-    return Planted("doubled_entry", world.step, call.subject_ref, call.number, "duplicate")
+    return planted
 
 
 KINDS: Mapping[str, Callable[[World], Planted]] = MappingProxyType(

@@ -25,6 +25,7 @@ def opened(
     subject_ref: str | None = None,
     seed: int | None = None,
     prefers: Callable[[str], bool] = lambda _: True,
+    dry_run: bool = False,
 ) -> Iterator[World]:
     """The service's world. `seed` chooses the same again. `BadInput` without STRANGLER_DSN, `DependencyDown` where it
     does not answer.
@@ -32,7 +33,7 @@ def opened(
     with _connect(environ) as main, _connect(environ) as context:
         context.execute("SELECT set_config('search_path', %s, false)", [quoted(service.schema)])
         rng = random.Random(seed)  # noqa: S311 - dice
-        yield World(service, context, main, environ, rng, subject_ref, prefers)
+        yield World(service, context, main, environ, rng, subject_ref, prefers, dry_run)
 
 
 def _connect(environ: Mapping[str, str]) -> PsycopgConnection:

@@ -47,7 +47,7 @@ class DoneCall(NamedTuple):
 class World:
     """`context` is a connection to the schema of the service, `main` one to the legacy database; neither in a
     transaction. `rng` chooses among the subjects that are done, those that are preferred if there are any: two faults
-    that strike one subject can hide each other. `subject_ref` names one.
+    that strike one subject can hide each other. `subject_ref` names one. A `dry_run` chooses and spoils nothing.
     """
 
     service: Service
@@ -57,6 +57,7 @@ class World:
     rng: random.Random
     subject_ref: str | None = None
     prefers: Callable[[str], bool] = lambda _: True
+    dry_run: bool = False
 
     @property
     def step(self) -> str:
@@ -82,8 +83,8 @@ class World:
         return self.rng.choice([row for row in named if self.prefers(row[0])] or named)
 
     def spoil(self, connection: PsycopgConnection, statement: LiteralString | sql.Composed, **values: Json) -> None:
-        """Do it, and commit; `RefusedError` where the row has gone since."""
-        with connection.transaction():
+        """Do it, and commit, but for a dry run; `RefusedError` where the row has gone since."""
+        with connection.transaction(force_rollback=self.dry_run):
             if connection.execute(statement, {"step": self.step, **values}).rowcount == 0:
                 raise RefusedError(f"what was to be spoilt in {self.step} has gone meanwhile; plant again")
 

@@ -140,7 +140,8 @@ class Place:
     def plant(self, kind: str, seed: int) -> dict[str, Any] | None:
         """By another process. None where there is nothing yet that could be spoilt."""
         name = self.main.info.dbname
-        argv = ["plant", kind, "--step", self.kind.step, "--database", name, "--seed", str(seed), "--json"]
+        argv = ["plant", kind, "--step", self.kind.step, "--database", name, "--seed", str(seed)]
+        argv += ["--reason", "to be found", "--json"]
         ended = subprocess.run(
             [sys.executable, "-m", "strangler", *argv],
             env={**os.environ, **self.town.environ},
