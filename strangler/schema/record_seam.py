@@ -5,7 +5,7 @@
 #
 # `a_call` NULL: the call after those that there are. A call that ended in failure, or whose process is gone, is made
 # again under its number, and so under the vendor's key, when it is asked for the same. `none`, and a failure before
-# any call, have no inputs: they yield to a call.
+# any call, have no inputs: they are said where nothing else is, and yield to a call.
 RECORD_SEAM = """
 CREATE FUNCTION strangler.record_seam(
     a_subject text, a_step text, a_version bigint, a_call integer, a_state text, an_owner text, an_epoch bigint,
@@ -15,9 +15,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock
 DECLARE
     ended timestamptz := CASE WHEN a_state <> 'begun' THEN clock_timestamp() END;
 BEGIN
-    IF a_state = 'none' THEN
-        INSERT INTO strangler.seam_record (subject_ref, step, version, state, owner, epoch, process, ended_at)
-        SELECT a_subject, a_step, a_version, a_state, an_owner, an_epoch, a_process, ended
+    IF a_state = 'none' OR a_state = 'failed' AND (a_call, some_inputs) IS NULL THEN
+        INSERT INTO strangler.seam_record (subject_ref, step, version, state, owner, epoch, outcome, process, ended_at)
+        SELECT a_subject, a_step, a_version, a_state, an_owner, an_epoch, an_outcome::jsonb, a_process, ended
         WHERE NOT EXISTS (SELECT FROM strangler.seam_record
                           WHERE subject_ref = a_subject AND step = a_step AND version = a_version)
         ON CONFLICT DO NOTHING;
@@ -26,7 +26,8 @@ BEGIN
     IF a_call IS NOT NULL THEN
         UPDATE strangler.seam_record SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
                intents = coalesce(some_intents::jsonb, intents)
-        WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call AND state = 'begun'
+        WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call
+          AND (state = 'begun' OR state = 'failed' AND inputs = some_inputs::jsonb)
         RETURNING call INTO recorded_call;
     ELSIF a_state = 'begun' THEN  -- what joins the subject's transaction is seen by nobody until it is done
         UPDATE strangler.seam_record AS again SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,

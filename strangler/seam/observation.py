@@ -29,18 +29,20 @@ def asked(subject_ref: str, version: int, arguments: Mapping[str, object]) -> st
     try:
         return encode({name: plain(value) for name, value in inputs.items()})
     except Exception as error:  # noqa: BLE001 - the application's values: what cannot be read is said, not raised
-        return encode({"unreadable": ascii(f"{type(error).__name__}: {error}"[:300])})
+        return encode({"unreadable": type(error).__name__})
 
 
-def answered(step: str, result: object, look: Callable[[], Sequence[Intent]], inputs: str) -> Observation:
-    """What a step came to, by the application's own reading of it."""
+def answered(
+    step: str, result: object, look: Callable[[], Sequence[Intent]], inputs: str
+) -> tuple[Observation, Exception | None]:
+    """What a step came to, by the application's own reading of it, and the error of that."""
     try:
-        return Observation(inputs, encode({"result": plain(result)}), encode(to_json(look())))
+        return Observation(inputs, encode({"result": plain(result)}), encode(to_json(look()))), None
     except Exception as error:  # noqa: BLE001 - the application's callback: its failure is recorded, not raised
         logger.warning("seam_observation_failed", extra={"step": step, "error": type(error).__name__})
-        reason = ascii(f"{type(error).__name__}: {error}"[:300])
+        reason = type(error).__name__  # its words may be a customer's
         intents = encode([{"kind": UNOBSERVED, "target": step, "body": {"error": reason}}])
-        return Observation(inputs, encode({"observe_error": reason}), intents)
+        return Observation(inputs, encode({"observe_error": reason}), intents), error
 
 
 def failed(error: BaseException, inputs: str | None = None) -> Observation:

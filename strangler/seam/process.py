@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 from outbox.errors import ConfigurationError
 
@@ -38,7 +38,9 @@ class Process:
 
     def __init__(self, application: Engine) -> None:
         self.pid = os.getpid()
-        self.engine = create_engine(application.url, pool=application.pool.recreate(), isolation_level="AUTOCOMMIT")
+        pool = application.pool.recreate()  # with the application's listeners, which may leave a transaction begun
+        event.listen(pool, "connect", lambda connection, _record: connection.commit())
+        self.engine = create_engine(application.url, pool=pool, isolation_level="AUTOCOMMIT")
         self._lock = threading.Lock()
         self._number = UNKNOWN
         self._alive: Connection | None = None
@@ -94,6 +96,9 @@ class Processes:
         self._inherited: list[Process] = []  # never finalised: their sockets are a parent's
 
     def of(self, engine: Engine) -> Process:
+        """One for all that `execution_options` makes of an engine: each request may ask for another."""
+        while (behind := getattr(engine, "_proxied", None)) is not None:
+            engine = behind
         with self._lock:
             found = self._found.get(engine)
             if found is None or found.pid != os.getpid():

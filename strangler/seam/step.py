@@ -5,16 +5,22 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
+from sqlalchemy import inspect as inspected
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, object_session
+
 from outbox.fault_points import FaultPoints
+from outbox.speaking import sqlstate
 from strangler.ownership import Owner, Ownership
 from strangler.seam.changes import Change
 from strangler.seam.observation import Observation, answered, asked, failed
 from strangler.seam.process import Process
-from strangler.seam.record import NOTHING_SEEN, SeamCall, State, record, record_beside
+from strangler.seam.record import NOTHING_SEEN, SeamCall, State, record_beside
 from strangler.step.intents import Intent, effect_key, first_number
 
 if TYPE_CHECKING:
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 
 Function: TypeAlias = Callable[..., Any]  # the application's
 FunctionT = TypeVar("FunctionT", bound=Function)
+MAX_CALLS = 100  # of one version: the next number is the next version's first
+IN_TRANSACTION = 2  # of libpq's transaction status, in both drivers; what comes after it can only be rolled back
 UNIT_FAILED = Observation(None, '{"error":"the unit of work ended in an error before the call"}', None)
 
 
@@ -86,11 +94,14 @@ class Seams:
         return run  # type: ignore[return-value]  # its `key` is given here
 
     def call(self, step: Step, target: Target, subject: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call it, and write down what came of it; its errors reach the caller, those of writing never do."""
+        """Call it, and write down what came of it. Its errors reach the caller, those of writing never do, and those of
+        observing where they have ended the session's transaction: its commit would be a rollback, without a word.
+        """
         inputs = asked(target.ref, target.version, step.arguments(args, kwargs))
         begun, write = self._begin(step, target, inputs)
-        number = begun.number or 1
-        key = effect_key(target.ref, step.name, first_number(target.version) + number - 1)
+        key = str(uuid4())  # of no use to a second call, and no other call's
+        if begun.number is not None and begun.number <= MAX_CALLS:
+            key = effect_key(target.ref, step.name, first_number(target.version) + begun.number - 1)
         self._fault_points.reach("seam.begun")
         try:
             result = step.function(subject, *args, key=key, **kwargs)
@@ -98,7 +109,16 @@ class Seams:
             write(begun, State.FAILED, failed(error, inputs))
             raise
         self._fault_points.reach("seam.called")
-        seen = answered(step.name, result, lambda: step.observe(subject, result, *args, **kwargs), inputs)
+        session = object_session(subject)
+
+        def look() -> Sequence[Intent]:
+            with nullcontext() if session is None else session.no_autoflush:  # what it holds back may be refused
+                return step.observe(subject, result, *args, **kwargs)
+
+        seen, unseen = answered(step.name, result, look, inputs)
+        if unseen is not None and _has_ended(session, subject, unseen):
+            write(begun, State.FAILED, failed(unseen, inputs))
+            raise unseen
         write(begun, State.DONE, seen)
         self._fault_points.reach("seam.recorded")
         return result
@@ -111,12 +131,12 @@ class Seams:
         """
         change = target.change
         call = SeamCall.of(target.ref, target.version, step.name, target.ownership)
-        nth = 1
+        nth = None
         if change is not None:
-            change.calls[step.name] += 1
-            nth = change.calls[step.name]
             if change.is_open:
-                return replace(call, number=nth), functools.partial(_join, change)
+                return replace(call, number=change.next_number(step.name, inputs)), change.join
+            change.calls[step.name] += 1
+            nth = None if change.deferred else change.calls[step.name]  # other tasks have begun calls that we know not
         process = self._process(target.engine)
         call = replace(call, process=process.number())
         write = functools.partial(record_beside, process.engine)
@@ -134,11 +154,13 @@ class Seams:
     def settle_inside(self, change: Change) -> None:
         """The same, that nothing is due, in the transaction of the change; the unit's end need not say it again."""
         for call in self._not_called(change):
-            _join(change, call, State.NONE, NOTHING_SEEN)
+            change.join(call, State.NONE, NOTHING_SEEN)
             change.calls[call.step] = 0
 
     def _not_called(self, change: Change) -> list[SeamCall]:
         names = {step.name for step in self.steps if change.type in step.on and step.deferred is change.deferred}
+        if change.deferred and len(names) > 1:  # each is another task's, which says it itself
+            return []
         return [
             SeamCall.of(change.ref, change.version, name, change.ownership)
             for name in sorted(names - set(change.calls))
@@ -146,7 +168,15 @@ class Seams:
         ]
 
 
-def _join(change: Change, call: SeamCall, state: State, seen: Observation) -> None:
-    """A call may have ended the transaction that it began in; then nothing is left to join."""
-    if change.inside is not None:
-        record(change.inside.session, call, state, seen)
+def _has_ended(session: Session | None, subject: Any, error: Exception) -> bool:
+    """Whether the session's transaction, if it is in one, can only be rolled back after the error."""
+    if session is None or not (isinstance(error, SQLAlchemyError) or sqlstate(error)):
+        return False
+    if not (session.is_active and session.in_transaction()):
+        return session.in_transaction()
+    try:
+        connection = session.connection(bind_arguments={"mapper": inspected(type(subject))})
+        driver: Any = connection.connection.dbapi_connection
+        return bool(driver.info.transaction_status > IN_TRANSACTION)
+    except SQLAlchemyError:  # it has no connection any more
+        return True

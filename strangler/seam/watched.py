@@ -61,7 +61,7 @@ def seam(
             arguments = {**dict(zip(names, args, strict=False)), **kwargs}
             result = function(connection, order, *args, **kwargs)
             inputs = asked(order.subject_ref, order.version, arguments)
-            seen = answered(step, result, lambda: observe(order, result, *args, **kwargs), inputs)
+            seen, _ = answered(step, result, lambda: observe(order, result, *args, **kwargs), inputs)
             call = SeamCall.of(order.subject_ref, order.version, step, ownership)
             record(connection, call, State.DONE, seen, joins=False)  # a connection that commits by itself records alone
             return result

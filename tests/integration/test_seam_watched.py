@@ -111,7 +111,7 @@ def test_a_failing_observation_leaves_the_answer_and_a_record_that_no_side_match
         assert notify(connection, Order(), "nobody") == "sent to nobody"
     [(intents, outcome)] = rows(database, "SELECT intents, outcome FROM strangler.seam_record")
     assert [intent["kind"] for intent in intents] == ["unobserved"]
-    assert "no such customer" in outcome["observe_error"]
+    assert outcome == {"observe_error": "LookupError"}, "its words are a customer's"
 
 
 def test_a_record_that_cannot_be_written_leaves_answer_and_transaction(database: str) -> None:
