@@ -36,6 +36,7 @@ WITH change (subject_ref, version, process) AS (VALUES (%s::text, %s::bigint, %s
 SELECT (SELECT type FROM taken), (
     SELECT jsonb_object_agg(step, calls)::text FROM (
         SELECT step, max(call) AS calls FROM strangler.seam_record JOIN change USING (subject_ref, version)
+        WHERE inputs IS NOT NULL  -- of a call: what was said without one yields to the first
         GROUP BY step) AS made)"""
 
 

@@ -103,10 +103,23 @@ def _resumable(reference: str, found: object) -> Resumable:
             made = found()
         except Exception as error:
             raise BadPlan(f"application {reference!r} cannot be made: {type(error).__name__}: {error}") from error
-    kept = getattr(made, "extensions", {}).get(EXTENSION, made)
+    kept = _kept(reference, made)
     if not isinstance(kept, Resumable):
         raise BadPlan(
             f"application {reference!r} is a {type(made).__name__} that nothing goes on with; "
             "call `strangled.init_app` in it, or name its Strangled"
         )
     return kept
+
+
+def _kept(reference: str, made: object) -> object:
+    """Of the subjects of an application, each with a `Strangled` of its own, the one that waits for steps."""
+    extensions: Mapping[str, object] = getattr(made, "extensions", {})
+    found = {id(one): one for name, one in extensions.items() if name.startswith(EXTENSION)}
+    waiting = [one for one in found.values() if isinstance(one, Resumable) and one.tells()]
+    if len(waiting) > 1:
+        raise BadPlan(
+            f"application {reference!r} has {len(waiting)} subjects that wait for steps, and a resumer goes on with "
+            "one; await steps in one of them, or give each an application of its own"
+        )
+    return waiting[0] if waiting else extensions.get(EXTENSION, made)

@@ -56,6 +56,21 @@ def test_its_topics_and_types_come_from_what_the_application_awaits(shop: Module
     assert (read.step, read.refused, read.detail) == ("payment", False, {"charge_id": "c"})
 
 
+def test_of_several_subjects_the_one_that_waits_is_gone_on_with(shop: ModuleType) -> None:
+    waits, other = Goes(TELLS), Goes({})
+    shop.app = SimpleNamespace(  # type: ignore[attr-defined]  # a module of this test
+        extensions={"strangler": other, "strangler_unit_order": waits, "strangler_unit_booking": other}
+    )
+    assert resumer_of("a_shop:app").topics == ("payment",)
+
+
+def test_two_subjects_that_wait_are_refused_at_the_start(shop: ModuleType) -> None:
+    extensions = {"strangler_unit_order": Goes(TELLS), "strangler_unit_booking": Goes({"seat": ("Held", "Full")})}
+    shop.app = SimpleNamespace(extensions=extensions)  # type: ignore[attr-defined]  # a module of this test
+    with pytest.raises(BadPlan, match="has 2 subjects that wait for steps"):
+        resumer_of("a_shop:app")
+
+
 def broken() -> object:
     raise RuntimeError("no database")
 
