@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import inspect
@@ -19,12 +19,15 @@ from strangler.seam.changes import Change, Sessions
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
 from strangler.seam.process import Processes
-from strangler.seam.step import FunctionT, Seams, Step, Target
+from strangler.seam.step import FunctionT, Seams, Step, Target, check_repeatable
 from strangler.seam.suspended import Suspended
 from strangler.seam.telling import News, Payload, Telling
 from strangler.seam.unit import Unit
 from strangler.seam.with_middle import LONGEST_WAIT_S, WithMiddle
 from strangler.step.intents import Intent
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 
 class Strangled(WithMiddle):
@@ -61,6 +64,7 @@ class Strangled(WithMiddle):
         self._seams = Seams(self._target, self._processes.of, self._fault_points)
         self._telling = Telling(subject, self._processes.of)
         self._unit: ContextVar[Unit | None] = ContextVar(f"strangler_unit_{subject}", default=None)
+        self._engine: Engine | None = None  # the one last met
         self._outside: WeakKeyDictionary[Session, Unit] = WeakKeyDictionary()
         self._suspended = Suspended(self._columns_of_model, self._processes, self._seams, self._unit_of, self._keep)
 
@@ -117,10 +121,13 @@ class Strangled(WithMiddle):
         it is not called, and None returned. Else it runs, with a vendor's key that is the same from either side, and
         what `observe(subject, result, ...)` reads off is recorded. Its errors reach the caller, those of observing and
         recording never do. `redo(subject, payload, key=...)`: run it for a stored event that was handed back; by
-        default the step itself, for the subject as it is now. `deferred`: a worker calls it, in a `unit` of its own.
+        default the step itself, for the subject as it is now (`BadInput` where it needs more than the subject).
+        `deferred`: a worker calls it, in a `unit` of its own.
         """
 
         def decorate(function: FunctionT) -> FunctionT:
+            if redo is None:
+                check_repeatable(name, function)
             return self._seams.wrap(Step(name, frozenset(on), observe, function, redo, deferred), function)
 
         return decorate
@@ -164,7 +171,7 @@ class Strangled(WithMiddle):
         return Pinned.of(self.subject, self._headers())
 
     def _keep(self, subject: Model, change: Change) -> None:
-        session = session_of(subject)
+        session, self._engine = session_of(subject), change.engine
         self._sessions.add(session, change)
         (self._unit_at_hand() or self._outside.setdefault(session, Unit(self._seams.settle))).add(change)
 
@@ -205,4 +212,11 @@ class Strangled(WithMiddle):
         if ref is None or not version:
             return None
         owners = read_owners(getattr(subject, columns.ownership))
-        return Target(ref, version, owners, session_of(subject).get_bind(inspect(type(subject))).engine)
+        return Target(ref, version, owners, self._engine_of(subject))
+
+    def _engine_of(self, subject: Model) -> Engine:
+        """Of one in no session, that of any other: its step is due all the same."""
+        if object_session(subject) is None and self._engine is not None:
+            return self._engine
+        self._engine = engine = session_of(subject).get_bind(inspect(type(subject))).engine
+        return engine

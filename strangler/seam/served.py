@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from sqlalchemy import inspect
 
@@ -20,15 +19,15 @@ from strangler.seam.step import Seams
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-LOOK_UP = re.compile(re.escape(INTERNAL_PREFIX) + r"subjects/(?P<ref>[^/]+)")
-HAND_BACK = re.compile(re.escape(INTERNAL_PREFIX) + r"steps/(?P<step>[^/]+)/subjects/(?P<ref>[^/]+)")
-STATUS = re.compile(r"/strangler/status/(?P<ref>[^/]+)")
+LOOK_UP = re.compile(re.escape(INTERNAL_PREFIX) + r"subjects/(?P<ref>.+)")
+HAND_BACK = re.compile(re.escape(INTERNAL_PREFIX) + r"steps/(?P<step>[^/]+)/subjects/(?P<ref>.+)")
+STATUS = re.compile(r"/strangler/status/(?P<ref>.+)")
 TOKEN = "STRANGLER_INTERNAL_TOKEN"  # noqa: S105 - the variable's name
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`path` as it was sent, below the application's own root."""
+    """`path` decoded, as a WSGI server gives it, below the application's own root: a reference may have a `/`."""
 
     method: str
     path: str
@@ -64,16 +63,17 @@ class Served:
     def answered(self, asked: Asked) -> Answered | None:
         """None: not one of the toolkit's paths."""
         if found := STATUS.fullmatch(asked.path):
-            return self._shown(unquote(found["ref"])) if asked.method == "GET" else _refused(405, "GET it")
+            return self._shown(found["ref"]) if asked.method == "GET" else _refused(405, "GET it")
         if not asked.path.startswith(INTERNAL_PREFIX):
             return None
         if not self.token or not hmac.compare_digest(asked.authorization.encode(), f"Bearer {self.token}".encode()):
             return _refused(401, f"this route needs the bearer token of {TOKEN}")
         if found := LOOK_UP.fullmatch(asked.path):
-            return self.looked_up(unquote(found["ref"])) if asked.method == "GET" else _refused(405, "GET it")
+            return self.looked_up(found["ref"]) if asked.method == "GET" else _refused(405, "GET it")
         if found := HAND_BACK.fullmatch(asked.path):
-            step, ref = unquote(found["step"]), unquote(found["ref"])
-            return self._handed_back(step, ref) if asked.method == "POST" else _refused(405, "POST it")
+            return (
+                self._handed_back(found["step"], found["ref"]) if asked.method == "POST" else _refused(405, "POST it")
+            )
         return _refused(404, "the toolkit has no such route")
 
     def looked_up(self, ref: str) -> Answered:
@@ -102,7 +102,7 @@ class Served:
         subject = session.query(self.model).filter(getattr(self.model, self.columns.ref) == ref).one_or_none()
         may = subject is not None and self.guard is not None and self.guard(subject)
         state = {201: "done", 202: "pending"}.get(found.status, "refused")
-        return Answered(200, {"status": state, **(found.body if may else {})})
+        return Answered(200, {**(found.body if may else {}), "status": state})
 
     def _handed_back(self, step: str, ref: str) -> Answered:
         done = hand_back(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, object_session
 
 from outbox.fault_points import FaultPoints
 from outbox.speaking import sqlstate
+from strangler.errors import BadInput
 from strangler.ownership import Owner, Ownership
 from strangler.seam.changes import Change
 from strangler.seam.observation import Observation, answered, asked, failed
@@ -47,15 +48,11 @@ class Step:
     function: Function
     redo: Function | None = None
     deferred: bool = False
+    names: Sequence[str] = ()  # of the function's parameters, without its subject and `key`
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Mapping[str, object]:
         """By the function's own names, without its subject."""
-        return {**dict(zip(_names(self.function), args, strict=False)), **kwargs}
-
-
-@functools.cache  # a function's signature costs as much as a third of its record
-def _names(function: Function) -> Sequence[str]:
-    return [name for name in inspect.signature(function).parameters if name != "key"][1:]
+        return {**dict(zip(self.names, args, strict=False)), **kwargs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,7 @@ class Seams:
 
     def wrap(self, step: Step, function: FunctionT) -> FunctionT:
         """The function as the application calls it from now on: without `key`, and with what the seam does."""
+        step = replace(step, names=[one.name for one in _further(step.function)])  # as dear as a third of a record
         self.steps.append(step)
 
         @functools.wraps(function)
@@ -166,6 +164,21 @@ class Seams:
             for name in sorted(names - set(change.calls))
             if change.ownership.of(name) is not Owner.NEW
         ]
+
+
+def _further(function: Function) -> Sequence[inspect.Parameter]:
+    return [one for one in inspect.signature(function).parameters.values() if one.name != "key"][1:]
+
+
+def check_repeatable(name: str, function: Function) -> None:
+    """`BadInput` for a step that a hand-back could not call: it has the subject alone."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one.name for one in _further(function) if one.default is one.empty and one.kind not in variable]
+    if needed:
+        raise BadInput(
+            f"step {name!r} needs {', '.join(needed)}, which a hand-back does not know; give them defaults, or say "
+            f"how it is run for a stored event: strangled.step({name!r}, ..., redo=function(subject, payload, key))"
+        )
 
 
 def _has_ended(session: Session | None, subject: Any, error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -78,6 +79,30 @@ def test_the_guard_says_whose_subject_it_is(world: World) -> None:
     client: Any = world.app.test_client()
     assert client.get("/strangler/status/booking:1").json["note"] == "window"
     assert client.get("/strangler/status/booking:2").json == {"status": "done"}
+
+
+def test_a_reference_may_have_what_a_path_would_encode(world: World) -> None:
+    client: Any = world.app.test_client()
+    for ref in ("booking:2024/1", "booking:50%25off"):
+        with world.app.test_request_context(headers={"Strangler-Booking-Ref": ref}):
+            world.make("booking", "window")
+        sent = quote(ref, safe="")
+        found = client.get(f"/internal/strangler/subjects/{sent}", headers=TOKEN)
+        assert (found.status_code, found.json["subject_ref"]) == (200, ref)
+        assert client.post(f"/internal/strangler/steps/mail/subjects/{sent}", headers=TOKEN).status_code == 200
+        assert client.get(f"/strangler/status/{sent}").status_code == 200
+
+
+def test_the_status_is_ours_where_the_subject_has_one_too(world: World) -> None:
+    app = Flask("own status")
+    told = {"status": "paid", "note": "window"}
+    one, model = Strangled("booking"), world.models["booking"]
+    one.init_app(app, world.session, model, answer=lambda _: told, guard=lambda _: True)
+    with world.app.app_context():
+        world.make("booking")
+    client: Any = app.test_client()
+    assert client.get("/strangler/status/booking:1").json == {"status": "done", "note": "window"}
+    one.close()
 
 
 def test_without_a_token_the_internal_routes_are_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

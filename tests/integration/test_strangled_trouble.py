@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from strangler import Call
+from strangler.errors import BadInput
 from tests.integration.booking_desk import Desk
 from tests.integration.contexts import rows
 from tests.support.callers import DRIVERS, engine_of
@@ -158,3 +160,30 @@ def test_a_connection_may_come_with_a_transaction_begun(bookings: str, driver: s
     engine.dispose()
     assert rows(bookings, CALLS) == [(1, 1, "done", "shadow")]
     assert rows(bookings, "SELECT process > 0 FROM strangler.subject_change") == [(True,)]
+
+
+def test_a_column_that_has_counted_before_is_handed_back_from_its_first_change(desk: Desk, bookings: str) -> None:
+    with psycopg.connect(bookings) as connection:
+        connection.execute("INSERT INTO booking (id, status, version) VALUES (17, 'made', 7)")
+    with desk.request("booking:17") as session:
+        desk.move(session, session.get(desk.Booking, 17))
+    due = "SELECT version FROM strangler.unrecorded_changes('booking:17', 'push', '{BookingMoved}', 8)"
+    assert rows(bookings, due) == [(8,)]
+
+
+def test_a_step_that_no_hand_back_could_call_is_refused_where_it_is_declared(desk: Desk) -> None:
+    with pytest.raises(BadInput, match="needs number"):
+
+        @desk.strangled.step("sms", on=("BookingMade",), observe=lambda *_: [])
+        def sms(_booking: object, number: str, *, key: str) -> str:
+            return number + key
+
+
+def test_a_subject_that_has_left_its_session_is_called_for_and_recorded(desk: Desk, bookings: str) -> None:
+    with Session(desk.engine) as session:  # in no unit
+        booking = desk.book(session)
+        session.refresh(booking)
+        session.expunge(booking)
+    desk.mail(booking)
+    assert desk.keys == ["booking:1:mail:100"]
+    assert rows(bookings, CALLS) == [(1, 1, "done", "legacy")]
