@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
@@ -18,6 +18,7 @@ from strangler.errors import BadInput
 from strangler.ownership import Ownership
 from strangler.seam.changes import Change
 from strangler.seam.mapped import Columns, Model, identity
+from strangler.seam.observation import Observation, asked
 from strangler.seam.pinned import read_owners
 from strangler.seam.process import Processes
 from strangler.seam.record import SeamCall, State, record
@@ -38,6 +39,7 @@ SELECT (SELECT type FROM taken), (
         SELECT step, max(call) AS calls FROM strangler.seam_record JOIN change USING (subject_ref, version)
         WHERE inputs IS NOT NULL  -- of a call: what was said without one yields to the first
         GROUP BY step) AS made)"""
+ROLLED_BACK = '{"error":"a step after it refused, and the transaction was rolled back"}'
 
 
 @dataclass(slots=True)
@@ -128,10 +130,27 @@ class Suspended:
         return said if isinstance(said, dict) else {}
 
     def not_due(self, session: Session, subject: Model, names: Sequence[str]) -> None:
-        """Record that these steps of legacy's have nothing to do for the subject."""
+        """Record that these steps of legacy's have nothing to do for the subject; not of one that was called."""
         ref, version = self.reference_of(subject), self.version_of(subject)
         for name in names:
             record(session, SeamCall.of(ref, version, name, self.ownership_of(subject)), State.NONE)
+
+    def calls_of(self, subject: Model) -> Mapping[str, int]:
+        """By step, how many calls there were for the change at hand."""
+        change = self._change(subject)
+        return {} if change is None else dict(change.calls)
+
+    def rolled_back(self, session: Session, subject: Model, calls: Mapping[str, int]) -> None:
+        """Record calls whose own records went with a transaction: vendors may know them, so they were not nothing."""
+        change = self._change(subject)
+        if change is None:
+            return
+        inputs = asked(change.ref, change.version, {})
+        for step, count in calls.items():
+            for number in range(change.calls[step] + 1, count + 1):
+                call = replace(SeamCall.of(change.ref, change.version, step, change.ownership), number=number)
+                record(session, call, State.FAILED, Observation(inputs, ROLLED_BACK, None))
+            change.calls[step] = max(count, change.calls[step])
 
     def waits(self, subject: Model) -> None:
         """Its change is about to be committed: whoever goes on with it says what was due, not this unit."""

@@ -30,11 +30,11 @@ class Ended:
 
 
 class Refusing(Exception):
-    """A legacy step has refused in the rest, by `cause`."""
+    """A legacy step has refused in the rest, by `cause`. `calls`: by step, what had been called for the change."""
 
-    def __init__(self, step: Awaited, cause: Exception) -> None:
+    def __init__(self, step: Awaited, cause: Exception, calls: Mapping[str, int]) -> None:
         super().__init__(step.name)
-        self.step, self.cause = step, cause
+        self.step, self.cause, self.calls = step, cause, calls
 
 
 class Walk:
@@ -89,6 +89,7 @@ class Walk:
         outcome = table.StepOutcome(self._ref, step.name, True, step.explain(refusing.cause))
         self._tell(step.name, step.tells[1], outcome.detail)
         table.keep(self._session, outcome)
+        self._application.rolled_back(self._session, self._subject, refusing.calls)
         return self._refused(outcome)
 
     def _owner(self, name: str) -> Owner:
@@ -108,7 +109,7 @@ class Walk:
         try:
             outcome = step.run(self._subject)
         except step.refusals as error:
-            raise Refusing(step, error) from error
+            raise Refusing(step, error, self._application.calls_of(self._subject)) from error
         if not isinstance(outcome, Mapping):
             raise BadInput(
                 f"{step.name} returned {type(outcome).__name__}; return what it came to as a mapping of plain JSON, "

@@ -173,8 +173,25 @@ def test_a_legacy_step_that_refuses_in_the_rest_ends_it_by_the_same_function(
     assert hasty.seen("a") == ("refused by stock", "")
     assert hasty.creation_status("a") == 410
     assert hasty.told("a") == [("stock-no", {"ref": "a", "outcome": {"by": "legacy", "reason": "sold out"}})]
-    assert hasty.records("a") == [(step, 1, "none") for step in ("mail", "payment", "stock", "text")]
+    assert hasty.records("a") == [
+        ("mail", 1, "none"),
+        ("payment", 1, "none"),
+        ("stock", 1, "failed"),
+        ("text", 1, "none"),
+    ]
     assert not hasty.go_on("a")
+
+
+def test_a_vendor_that_was_called_before_a_refusal_in_the_rest_is_on_record(
+    open_shop: Open, resumer: PsycopgConnection
+) -> None:
+    shop = open_shop(order=("fraud", "payment", "stock"), sold_out=True)
+    shop.place("a", "fraud")
+    store(resumer, done("a", "fraud"))
+    assert shop.go_on("a")
+
+    assert shop.keys("a") == ["a:payment:100"]
+    assert ("payment", 1, "failed") in shop.records("a")
 
 
 def test_a_legacy_step_that_refuses_before_any_wait_refuses_as_ever(hasty: Shop) -> None:

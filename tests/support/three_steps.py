@@ -61,6 +61,7 @@ class Shop:
     calls: list[str] = field(default_factory=list)
     sold_out: bool = False
     mail_fails: bool = False
+    order: tuple[str, ...] = STEPS
 
     def __post_init__(self) -> None:
         with psycopg.connect(self.dsn) as connection:
@@ -70,7 +71,7 @@ class Shop:
         self._local = threading.local()
         self.strangled = Strangled("basket", wait_s=self.wait_s, headers=lambda: getattr(self._local, "headers", {}))
         self.strangled.resumes(self.sessions, Basket)
-        self.steps = [self._declare(step) for step in STEPS]
+        self.steps = [self._declare(step) for step in self.order]
         self.mail = self._tail("mail")
         self.text = self._tail("text")  # declared, and never called
 
