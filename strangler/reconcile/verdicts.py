@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ DELETE FROM strangler.verdict
 WHERE step = %(step)s AND subject_ref = %(subject_ref)s AND number = %(number)s"""
 
 Key = tuple[str, int]
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # as json.dumps writes it; a text may say backslash and u0000 itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def store(
 
 def encode(value: Json) -> str:
     """JSON text that PostgreSQL takes: what a ledger held may have NUL or half a surrogate in it."""
-    return storable(json.dumps(value, ensure_ascii=False, default=str)).replace("\\u0000", "\ufffd")
+    return NUL.sub("\\1\ufffd", storable(json.dumps(value, ensure_ascii=False, default=str)))
 
 
 def storable(text: str) -> str:
