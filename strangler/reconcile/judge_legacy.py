@@ -27,6 +27,30 @@ def judge_legacy(case: SubjectEvidence) -> Iterator[Judgement]:
         yield from _own_word(case)
     elif case.ledger is None:
         yield from nobody_acted(case)
+        yield from _witnessed(case)
+
+
+def _witnessed(case: SubjectEvidence) -> Iterator[Judgement]:
+    """What legacy says that it did, beside a witness and no ledger: confirmed where it is just what is expected. The
+    rows of a backfill are judged themselves.
+    """
+    if "backfilled" in case.new.claims.values():
+        return
+    expected, seam = due(case), case.legacy.seam
+    if case.rules.stateful:  # a row has replaced those before it
+        newest = max((fact.version for fact in expected), default=0)
+        seam = [acted for acted in seam if acted.version >= newest]
+    done = [fact for acted in seam for fact in acted.facts]
+    pairs = pair(expected, done, case.rules.identity).pairs
+    confirmed = {id(each.actual) for each in pairs if not each.different}
+    for fact in done:
+        said = (Verdict.MATCH, Reason.SAME) if id(fact) in confirmed else (Verdict.ACTED, Reason.LEGACY_WORD)
+        yield judgement(case, number_of(fact), *said, {})
+    wanted = {fact.version for fact in expected if not fact.refused}
+    for acted in seam:
+        if not acted.facts:  # it wanted nothing: so does the witness, or not
+            said = (Verdict.ACTED, Reason.LEGACY_WORD) if acted.version in wanted else (Verdict.MATCH, Reason.SAME)
+            yield judgement(case, first_number(acted.version), *said, {})
 
 
 def _own_word(case: SubjectEvidence) -> Iterator[Judgement]:

@@ -36,7 +36,8 @@ class Report:
     `judgements` are those that do not match, at most `MAX_SHOWN` per step and class. `standing` counts findings of
     earlier runs that this run had no reason to judge again. `second_looks[step]`: findings that were looked at again,
     and those of them that were not confirmed (see `StepComparison.counts`). `looked_at[step]`: subjects of which a side
-    spoke, whatever was said of them. `no_witness[step]`: what nobody confirms, in words; of it ACTED is the best.
+    spoke, whatever was said of them. `known[step]`: verdicts that were stored before.
+    `no_witness[step]`: what nobody confirms, in words; of it ACTED is the best.
     """
 
     scope: str
@@ -52,6 +53,7 @@ class Report:
     frontier: Mapping[str, Json] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     looked_at: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
     no_witness: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -73,14 +75,19 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """1 for findings, of this run or standing; else 3 where something could not be judged, or nothing was there to
-        look at; else 0.
+        """1 for findings, of this run or standing; else 3 where something could not be judged, or nothing ever was;
+        else 0.
         """
         counted = [*self.counts.values(), *self.standing.values()]
         if any(counts[verdict] for counts in counted for verdict in FINDINGS):
             return 1
         unknown = any(counts[Verdict.UNKNOWN] for counts in counted) or any(self.unknown.values())
-        return 3 if unknown or not self.looked_at.total() else 0
+        return 3 if unknown or not (self.looked_at.total() and self._is_judged) else 0
+
+    @property
+    def _is_judged(self) -> bool:
+        """Whether anything was ever said, by this run or an earlier one."""
+        return self.known.total() > 0 or any(counts.total() for counts in self.counts.values())
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -106,6 +113,8 @@ class Report:
         lines = []
         if not self.looked_at.total():
             lines.append(subject.words("nothing was looked at: there is no subject, and no side speaks of one"))
+        elif not self._is_judged:
+            lines.append(subject.words("nothing was judged: no side has an account of what was due for any subject"))
         for step in self.steps:
             lines.append(self._summary(step, subject))
             lines += self._sentences(step, subject)

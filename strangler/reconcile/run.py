@@ -66,6 +66,7 @@ def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[
     started_at, begun = now(), time.monotonic()
     hearings = first_reading(sources, report)
     stored = {step.name: verdicts.read_verdicts(sources.main, step.name) for step in sources.steps}
+    report.known.update({name: len(verdicts_of) for name, verdicts_of in stored.items()})
     docket = VerdictChanges(report, stored, everything=everything)
     for hearing in hearings:
         docket.enter(hearing.first_look(docket.is_news))

@@ -154,9 +154,9 @@ def _legacy(world: World) -> None:
         return
     acts = observed(1, *([call(world)] if world.vendor else []), row(world))
     world.seam = [acts]
+    world.must = {100: "match"}
     if world.vendor:
         world.ledger = [accepted(world)]
-        world.must = {100: "match"}
     if world.owner is Owner.SHADOW:
         seen = world.reach is Reach.ALL
         world.recorded = [acts] if seen else []

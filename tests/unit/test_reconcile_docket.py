@@ -25,6 +25,7 @@ def hold(
 ) -> tuple[Report, VerdictChanges]:
     report = Report("new", "run", (STEP,))
     report.unknown[STEP], report.looked_at[STEP] = unknown, looked_at
+    report.known[STEP] = len(stored or {})
     docket = VerdictChanges(report, {STEP: stored or {}}, everything=everything)
     docket.enter([one] for one in judged)
     docket.close()
@@ -71,6 +72,15 @@ def test_what_contradicts_one_accounts_word_is_news() -> None:
             report, docket = hold([said(now)], {KEY: before})
             assert (report.exit_code, [one.verdict for one in docket.final]) == (1, [now])
         assert hold([said(Verdict.LATE)], {KEY: before})[1].final == []
+
+
+def test_a_run_that_judged_nothing_has_proved_nothing_and_says_so() -> None:
+    report = hold([])[0]
+
+    assert report.exit_code == 3
+    assert report.lines(Subject("order", table="t"))[0].startswith("nothing was judged")
+    assert hold([], {KEY: Verdict.MATCH})[0].exit_code == 0
+    assert hold([said(Verdict.LATE)])[0].exit_code == 0
 
 
 def test_a_run_that_looked_at_nothing_says_so() -> None:
@@ -164,7 +174,7 @@ def test_named_changes_are_bounded() -> None:
 
 
 def test_exit_codes() -> None:
-    assert hold([])[0].exit_code == 0
+    assert hold([], {KEY: Verdict.MATCH})[0].exit_code == 0
     assert hold([said(Verdict.MATCH), said(Verdict.LATE, number=101)])[0].exit_code == 0
     assert hold([said(Verdict.ACTED), said(Verdict.FAILED, number=101)])[0].exit_code == 0
     assert hold([said(Verdict.UNKNOWN)])[0].exit_code == 3

@@ -87,7 +87,16 @@ def test_an_order_on_which_nobody_acted_is_missing() -> None:
     given = case(LEGACY, rules=DOCUMENT, version=2, oracle=[document(2)], seam=[acted(1, document(1))])
 
     assert only(given) == ("missing", Reason.NOBODY, ())
-    assert verdicts(case(LEGACY, rules=DOCUMENT, oracle=[document(1)], seam=[acted(1, document(1))])) == {}
+
+
+def test_without_a_ledger_a_witness_confirms_what_legacy_says_that_it_did() -> None:
+    given = case(LEGACY, rules=DOCUMENT, oracle=[document(1)], seam=[acted(1, document(1))])
+
+    assert verdicts(given) == {100: "match"}
+    assert verdicts(replace(given, legacy=replace(given.legacy, oracle=[]))) == {100: "acted"}
+    nothing = case(LEGACY, rules=DOCUMENT, version=2, oracle=[document(1)], seam=[acted(1, document(1)), acted(2)])
+    assert verdicts(nothing) == {100: "match", 200: "match"}
+    assert verdicts(case(LEGACY, rules=DOCUMENT, oracle=[document(1)], seam=[acted(1)])) == {100: "acted"}
 
 
 def test_a_hand_back_under_way_is_late_and_a_finished_one_is_a_witness() -> None:
