@@ -67,7 +67,8 @@ class Orders:
         run(ADD_ORDER, (ref, f"client-{ref}", total, received.context["ownership"]))
         for number, line in enumerate(lines, 1):
             run(ADD_LINE, (ref, number, line["sku"], line["sku"], line["quantity"], line["unit_price_minor"]))
-        run(continuation.WAIT, {"subject_ref": ref, "waits_for": "payment", "state": "waiting", "wait_s": 0.0})
+        waits = {"subject_ref": ref, "waits_for": "payment", "state": "waiting", "wait_s": 0.0}
+        run(continuation.WAIT, {**waits, "rest": [], "carry": "{}", "version": None})
         append(self._connection, received)
         append(self._connection, of_order("FraudCleared", ref, OWNERS, **given))
         self.refs.append(ref)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strangler import Call, Plan, Policy, Process, Route, Service, Step, Subject
+from strangler.local.sharing import PARTITIONS, topics_of
 
 MAIL = Service(
     "mail",
@@ -32,6 +33,10 @@ def test_a_service_that_is_given_is_judged_at_once() -> None:
 
     assert list(made.contexts()) == ["mail"]
     assert made.contexts()["mail"].topics == ("booking",)
+
+
+def test_the_topics_that_its_services_read_are_made_without_being_named() -> None:
+    assert topics_of(plan([MAIL]), {"OUTBOX_TOPIC_PREFIX": "mine."}) == {"mine.booking": PARTITIONS}
 
 
 def test_a_process_with_an_address_has_a_port() -> None:
