@@ -173,7 +173,7 @@ class Strangled(WithMiddle):
     def _keep(self, subject: Model, change: Change) -> None:
         session, self._engine = session_of(subject), change.engine
         self._sessions.add(session, change)
-        (self._unit_at_hand() or self._outside.setdefault(session, Unit(self._seams.settle))).add(change)
+        (self._unit_at_hand() or self._outside.setdefault(session, Unit(self._seams.settle, endless=True))).add(change)
 
     def _unit_at_hand(self) -> Unit | None:
         """None outside of any: there, a session's changes are one that never ends."""

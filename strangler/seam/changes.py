@@ -124,6 +124,7 @@ class Changes:
             self._fault_points.reach("seam.committed")
         for change in committed:
             change.inside, change.committed = None, True
+            change.payload = None  # carried within its transaction only
             if change.on_commit is not None:
                 change.on_commit(change)
 

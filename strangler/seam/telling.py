@@ -13,6 +13,7 @@ from outbox.appending import append
 from outbox.event import Event
 from outbox.speaking import constraint, execute, sqlstate
 from strangler.errors import BadInput, StranglerError
+from strangler.ownership import ALL_LEGACY
 from strangler.seam.changes import Change
 from strangler.seam.mapped import Columns, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
@@ -31,7 +32,7 @@ CREATED = """
 WITH change AS (INSERT INTO strangler.subject_change (subject_ref, version, type, process, event, epoch)
                 VALUES (%s, %s, %s, %s, %s::uuid, %s))
 SELECT strangler.pin_alias(%s, %s, %s)"""
-TOLD = "SELECT type FROM strangler.subject_change WHERE subject_ref = %s AND version = %s"
+TOLD = "SELECT type, epoch FROM strangler.subject_change WHERE subject_ref = %s AND version = %s"
 CHANGED = """
 INSERT INTO strangler.subject_change (subject_ref, version, type, process, event, epoch)
 VALUES (%s, %s, %s, %s, %s::uuid, %s)"""
@@ -89,17 +90,18 @@ class Telling:
         return change
 
     def told(self, subject: Model, columns: Columns, version: int | None) -> Change | None:
-        """A change that another unit has committed, by default the newest; None where nobody told of it."""
+        """A change that another unit has committed, by default the newest; None where nobody told of it. One of before
+        the subject's pinning is legacy's, whoever owns it by now.
+        """
         session, ref = session_of(subject), getattr(subject, columns.ref)
         at = version or getattr(subject, columns.version)
         found = execute(session, TOLD, (ref, at), joins=False) if ref is not None else []
         if not found:
             return None
-        ownership, engine = (
-            read_owners(getattr(subject, columns.ownership)),
-            session.get_bind(inspect(type(subject))).engine,
-        )
-        values = (identity(subject), str(ref), int(at), str(found[0][0]), ownership, engine)
+        ((type_, epoch),) = found
+        ownership = read_owners(getattr(subject, columns.ownership)) if epoch else ALL_LEGACY
+        engine = session.get_bind(inspect(type(subject))).engine
+        values = (identity(subject), str(ref), int(at), str(type_), ownership, engine)
         return Change(*values, inside=None, committed=True, deferred=True)
 
     def changed(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:

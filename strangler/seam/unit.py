@@ -14,17 +14,24 @@ class Settle(Protocol):
     def __call__(self, change: Change, *, failed: bool) -> None: ...
 
 
+MOST_COMMITTED = 1_000  # of a unit that never ends: a call for an older one is recorded by what its row says
+
+
 class Unit:
     """`settle(change, failed)` is called once for each change that was committed, at the unit's end or, where that
-    comes later, at the commit.
+    comes later, at the commit. `endless`: of a session outside of any unit; nobody waits for its end.
     """
 
-    def __init__(self, settle: Settle) -> None:
-        self._settle = settle
+    def __init__(self, settle: Settle, *, endless: bool = False) -> None:
+        self._settle, self._endless = settle, endless
         self._changes: list[Change] = []
 
     def add(self, change: Change) -> None:
         self._changes.append(change)
+        if self._endless and len(self._changes) > 2 * MOST_COMMITTED:  # rarely, so that it costs next to nothing
+            is_open = [one for one in self._changes if one.inside is not None]
+            committed = [one for one in self._changes if one.committed]
+            self._changes = committed[-MOST_COMMITTED:] + is_open
 
     def latest(self, identity: Identity) -> Change | None:
         """What the unit last did to a subject, unless that was rolled back."""
