@@ -59,7 +59,7 @@ class RelaySettings:
             publication=_text(environ, "OUTBOX_PUBLICATION", r"[A-Za-z0-9_]{1,63}"),
             topic_prefix=_text(environ, "OUTBOX_TOPIC_PREFIX", r"[A-Za-z0-9._-]{0,60}"),
             sources=sources_in(environ),
-            topic_partitions=_number(environ, "OUTBOX_TOPIC_PARTITIONS", 1, 1_000),
+            topic_partitions=topic_partitions_of(environ),
             days_ahead=days_ahead_of(environ),
             confirm_interval_ms=_number(environ, "OUTBOX_CONFIRM_INTERVAL_MS", 1, 10_000),
             in_flight_records=_number(environ, "OUTBOX_IN_FLIGHT_RECORDS", 1, 1_000_000),
@@ -125,6 +125,11 @@ def well_formed(dsn: str, named: str) -> str:
 def days_ahead_of(environ: Mapping[str, str]) -> int:
     """How many days of partitions are wanted, for a verb that needs no more."""
     return _number(environ, "OUTBOX_DAYS_AHEAD", 1, 60)
+
+
+def topic_partitions_of(environ: Mapping[str, str]) -> int:
+    """How many partitions a topic gets of which nobody said more, whoever makes it."""
+    return _number(environ, "OUTBOX_TOPIC_PARTITIONS", 1, 1_000)
 
 
 def described() -> str:

@@ -12,17 +12,16 @@ from outbox.kafka.foreign import foreign_sources
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
+from outbox.settings import topic_partitions_of
 from strangler.plan import Plan
-
-PARTITIONS = 4  # of a topic that is read and that the plan says nothing of
 
 
 def topics_of(plan: Plan, environ: Mapping[str, str]) -> dict[str, int]:
     """The plan's topics, and all that its contexts read, as they are called at the broker, with their partitions."""
     prefix = environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")
     contexts = (*plan.contexts().values(), *plan.resumer_context().values())
-    read = {name: PARTITIONS for context in contexts for name in context.topics}
-    return {prefix + name: count for name, count in ({**read, **plan.topics}).items()}
+    read = dict.fromkeys([name for context in contexts for name in context.topics], topic_partitions_of(environ))
+    return {prefix + name: count for name, count in (read | dict(plan.topics)).items()}
 
 
 def foreign_topics(dsn: str, topics: Mapping[str, int], environ: Mapping[str, str]) -> dict[str, str]:

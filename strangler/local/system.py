@@ -34,6 +34,7 @@ from strangler.settings import JUDGE_DSN
 from strangler.store import ensure_steps
 
 TOPIC_PREFIX = "outbox.event."
+PARTITIONS = "OUTBOX_TOPIC_PARTITIONS"
 RELAY = Process("relay", ("outbox", "relay"))
 FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT")
 FACADE_THREADS = 32
@@ -75,6 +76,8 @@ class System:
         system.environ["STATE_FOLDER"] = str(stack.folder / "state" / database_of(system.environ["STRANGLER_DSN"]))
         system.environ["OUTBOX_POLL_REST_MS"] = str(stack.poll_rest_ms)
         system.environ[SOURCES] = os.environ.get(SOURCES, "")
+        if PARTITIONS in os.environ:
+            system.environ[PARTITIONS] = os.environ[PARTITIONS]
         system.environ |= security(os.environ, own=stack.kafka is not None)
         if plan_path is not None:
             system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strangler import Call, Plan, Policy, Process, Route, Service, Step, Subject
-from strangler.local.sharing import PARTITIONS, topics_of
+from strangler.local.sharing import topics_of
 
 MAIL = Service(
     "mail",
@@ -36,7 +36,10 @@ def test_a_service_that_is_given_is_judged_at_once() -> None:
 
 
 def test_the_topics_that_its_services_read_are_made_without_being_named() -> None:
-    assert topics_of(plan([MAIL]), {"OUTBOX_TOPIC_PREFIX": "mine."}) == {"mine.booking": PARTITIONS}
+    chosen = {"OUTBOX_TOPIC_PREFIX": "mine."}
+
+    assert topics_of(plan([MAIL]), chosen) == {"mine.booking": 4}
+    assert topics_of(plan([MAIL]), {**chosen, "OUTBOX_TOPIC_PARTITIONS": "12"}) == {"mine.booking": 12}
 
 
 def test_a_process_with_an_address_has_a_port() -> None:
