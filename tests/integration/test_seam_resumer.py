@@ -75,3 +75,4 @@ def test_a_subject_that_is_locked_for_a_while_is_gone_on_with_afterwards(shop: S
         wait_until(lambda: shop.rows("SELECT attempts > 1 FROM strangler.continuation") == [(True,)])
         editor.rollback()
         wait_until(lambda: shop.seen("a")[0] == "made")
+    assert shop.rows("SELECT state FROM strangler.continuation") == [("done",)]

@@ -38,32 +38,28 @@ class Customer:
 
 def test_a_step_of_the_middle_goes_live_and_back_and_nobody_pays_twice(stack: Stack, libraries: Libraries) -> None:
     with touring(stack, "shop", libraries) as tour:
-        to_live_and_back(tour)
+        customer = Customer(tour)
+        assert customer.order(3) == [201, 201, 201, 402]
+        tour.advance("payment", "shadow")
+        assert customer.order(3) == [201, 201, 201, 402]
+        tour.advance("payment", "ramp", ramp="50%")
+        customer.order(8)
+        tour.advance("payment", "live")
+        assert set(customer.order(4)) <= {201, 202, 402}
+        wait_until(lambda: tour.rows(UNDECIDED) == [(0,)])
+        with tour.paused("payment"):
+            assert customer.order(3) == [202, 202, 202, 202]
+            tour.strangler("rollback", "payment", "--reason", "tour")
+            handed = tour.strangler("hand-back", "payment", "--reason", "tour")
+            wait_until(lambda: tour.rows(UNDECIDED) == [(0,)])  # by the resumer alone
+        customer.order(2)
 
+        report = tour.reconciled()
 
-def to_live_and_back(tour: Tour) -> None:
-    customer = Customer(tour)
-    assert customer.order(3) == [201, 201, 201, 402]
-    tour.advance("payment", "shadow")
-    assert customer.order(3) == [201, 201, 201, 402]
-    tour.advance("payment", "ramp", ramp="50%")
-    customer.order(8)
-    tour.advance("payment", "live")
-    assert set(customer.order(4)) <= {201, 202, 402}
-    wait_until(lambda: tour.rows(UNDECIDED) == [(0,)])
-    with tour.paused("payment"):
-        assert customer.order(3) == [202, 202, 202, 202]
-        tour.strangler("rollback", "payment", "--reason", "tour")
-        handed = tour.strangler("hand-back", "payment", "--reason", "tour")
-        wait_until(lambda: tour.rows(UNDECIDED) == [(0,)])  # by the resumer alone
-    customer.order(2)
-
-    report = tour.reconciled()
-
-    charges = tour.ledger("charges")
-    assert handed["handed_back"] == 4, handed
-    assert len(charges) == customer.paid
-    assert all(one["requests"] == 1 and one["key"] for one in charges)
-    assert tour.rows(PAID) == [(customer.paid, customer.paid, customer.paid)]
-    assert report["exit"] == 0, report["judgements"]
-    assert {one["verdict"] for one in report["judgements"]} == {"failed"}, "the bank's word on those it declined"
+        charges = tour.ledger("charges")
+        assert handed["handed_back"] == 4, handed
+        assert len(charges) == customer.paid
+        assert all(one["requests"] == 1 and one["key"] for one in charges)
+        assert tour.rows(PAID) == [(customer.paid, customer.paid, customer.paid)]
+        assert report["exit"] == 0, report["judgements"]
+        assert {one["verdict"] for one in report["judgements"]} == {"failed"}, "the bank's word on those it declined"

@@ -53,37 +53,33 @@ class Customer:
 
 def test_a_tail_step_goes_live_and_back_and_nobody_misses_a_mail(stack: Stack, libraries: Libraries) -> None:
     with touring(stack, "desk", libraries, existing=FROM_BEFORE) as tour:
-        to_live_and_back(tour)
-
-
-def to_live_and_back(tour: Tour) -> None:
-    customer = Customer(tour)
-    legacy = customer.book(3)
-    tour.advance("mail", "shadow")
-    customer.change(customer.book(3)[0])
-    tour.advance("mail", "ramp", ramp="50%")
-    customer.change(customer.book(8)[0])
-    tour.advance("mail", "live")
-    customer.change(customer.book(4)[0])
-    customer.change(legacy[0])
-    customer.change(1)  # was there before us
-    wait_until(lambda: len(tour.ledger("messages")) == customer.mails)
-    with tour.paused("mail"):
+        customer = Customer(tour)
+        legacy = customer.book(3)
+        tour.advance("mail", "shadow")
         customer.change(customer.book(3)[0])
-        tour.strangler("rollback", "mail", "--reason", "tour")
-        handed = tour.strangler("hand-back", "mail", "--reason", "tour")
-        assert len(tour.ledger("messages")) == customer.mails, "at once, each of its own event"
-    customer.change(customer.book(2)[0])
+        tour.advance("mail", "ramp", ramp="50%")
+        customer.change(customer.book(8)[0])
+        tour.advance("mail", "live")
+        customer.change(customer.book(4)[0])
+        customer.change(legacy[0])
+        customer.change(1)  # was there before us
+        wait_until(lambda: len(tour.ledger("messages")) == customer.mails)
+        with tour.paused("mail"):
+            customer.change(customer.book(3)[0])
+            tour.strangler("rollback", "mail", "--reason", "tour")
+            handed = tour.strangler("hand-back", "mail", "--reason", "tour")
+            assert len(tour.ledger("messages")) == customer.mails, "at once, each of its own event"
+        customer.change(customer.book(2)[0])
 
-    report = tour.reconciled()
+        report = tour.reconciled()
 
-    mails = tour.ledger("messages")
-    assert handed["handed_back"] == 3, handed
-    assert sorted(mail["key"] for mail in mails) == keys_due(tour)
-    assert len(mails) == customer.mails
-    assert all(mail["requests"] == 1 for mail in mails)
-    assert report["exit"] == 0, report["judgements"]
-    assert not report["judgements"]
+        mails = tour.ledger("messages")
+        assert handed["handed_back"] == 3, handed
+        assert sorted(mail["key"] for mail in mails) == keys_due(tour)
+        assert len(mails) == customer.mails
+        assert all(mail["requests"] == 1 for mail in mails)
+        assert report["exit"] == 0, report["judgements"]
+        assert not report["judgements"]
 
 
 def keys_due(tour: Tour) -> list[str]:
