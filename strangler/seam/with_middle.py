@@ -46,8 +46,9 @@ class WithMiddle:
     _model: type[Model] | None = None
     _begin_session: sessionmaker[Session] | scoped_session[Session] | None = None
 
-    def unit(self, subject: Model | None = None, version: int | None = None) -> AbstractContextManager[None]:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # of the class that this is a part of
+
+        def unit(self, subject: Model | None = None, version: int | None = None) -> AbstractContextManager[None]: ...
 
     def awaited(
         self,
