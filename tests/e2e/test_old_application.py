@@ -18,6 +18,8 @@ TESTS = (
     "tests/integration/test_strangled_changes.py",
     "tests/integration/test_strangled_flask.py",
     "tests/integration/test_strangled_steps.py",
+    "tests/integration/test_strangled_trouble.py",
+    "tests/integration/test_strangled_units.py",
     "tests/strangers/test_desk_strangled.py",
 )
 AGAIN = ["-W", "ignore::DeprecationWarning", "-p", "no:cacheprovider", "-q"]  # of old libraries on a new Python
