@@ -19,7 +19,7 @@ from outbox.consumer.keyed_pool import KeyedThreadPool
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
-from outbox.consumer.middleware.versions import VersionWait
+from outbox.consumer.middleware.versions import Progress, VersionOrder
 from outbox.consumer.originals import Originals
 from outbox.consumer.over_budget import Spent
 from outbox.consumer.partitions.assignments import Assignments
@@ -54,6 +54,7 @@ class ConsumerRuntime:
     connection whose search_path is the context's schema (tables `position`, `quarantine`). Order is kept per key.
     Failures of the handler are tried again without end, `Poison` is parked with the later events of its key.
     `budget` is for whoever shares the group's retries, an effect sender say; else the runtime makes its own.
+    `progress` knows how far the handler has come, for `settings.versions`.
     `expiry` says what becomes of late work before the handler sees it, `shedding` what may be given up, and how.
     `reader` makes what reads the log for repeats, and for parked keys that a person releases; the runtime closes it.
     `sources` are the databases whose events these are (`Installation.sources`): an event of another one stops its
@@ -77,7 +78,7 @@ class ConsumerRuntime:
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
         expiry: Expiry | None = None,
-        versions: VersionWait | None = None,
+        progress: Progress | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
@@ -95,6 +96,7 @@ class ConsumerRuntime:
         self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
+        versions = VersionOrder.of(settings.versions, group, progress)
         middleware = Middleware(expiry, versions, shedding)
         self._hands = _pool_for(handler, middleware, settings.retry.over_budget)
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
@@ -238,7 +240,7 @@ class ConsumerRuntime:
         session: Session,
         application: Application,
         rng: random.Random,
-        versions: VersionWait | None,
+        versions: VersionOrder | None,
     ) -> Release:
         return Release(
             board=self._board,

@@ -12,7 +12,7 @@ from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.flood import FloodRule
 from outbox.errors import ConfigurationError
-from outbox.policy import Policy, Retry
+from outbox.policy import Policy, Retry, Versions
 
 
 class Metric(StrEnum):
@@ -57,8 +57,8 @@ class RuntimeSettings:
     process holds, so a handler must not pause longer between two statements.
     `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
     counts `Metric.UNREACHABLE` meanwhile.
-    `retry` is the policy's own. What it puts off waits `defer_s`, and longer each time; what deliveries earn and
-    failures cost counts for `credit_s`.
+    `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
+    earn and failures cost counts for `credit_s`.
     `patience`: when a partition that does not move is stuck.
     `broken_s`: how often a partition whose source broke looks whether a person has decided.
     """
@@ -80,6 +80,7 @@ class RuntimeSettings:
     credit_s: float = 10.0
     breaker: BreakerRule = field(default_factory=BreakerRule)
     flood: FloodRule = field(default_factory=FloodRule)
+    versions: Versions | None = None
     reassign_s: float = 1.0
     broken_s: float = 30.0
     broker_patience_s: float = math.inf
@@ -94,10 +95,11 @@ class RuntimeSettings:
 
     @classmethod
     def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:
-        """What a flow's policy says of queues, retries and quarantine; `lanes` as by default where None."""
+        """What a flow's policy says of queues, retries, quarantine and versions; `lanes` as by default where None."""
         chosen = cls(
             bound=Bound(policy.queue_bound, policy.queue_bytes),
             retry=policy.retry,
             flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
+            versions=policy.versions,
         )
         return chosen if lanes is None else replace(chosen, lanes=lanes)

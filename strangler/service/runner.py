@@ -19,9 +19,9 @@ from outbox.consumer import (
     Handler,
     Metric,
     Observe,
+    Progress,
     RuntimeSettings,
     Shedding,
-    VersionWait,
     rarely_collected,
 )
 from outbox.installation import Installation
@@ -63,7 +63,7 @@ class Consuming:
     handler: Handler
     settings: RuntimeSettings
     expiry: Expiry | None = None
-    versions: VersionWait | None = None
+    progress: Progress | None = None
     shedding: Shedding = field(default_factory=Shedding)
     wakes: frozenset[Disposition] = frozenset(Disposition)
 
@@ -150,7 +150,7 @@ def _runtime(
         reader=lambda: PythonReader(settings.kafka, client_id=f"{consuming.name}-release"),
         sources=ours.sources,
         expiry=consuming.expiry,
-        versions=consuming.versions,
+        progress=consuming.progress,
         shedding=consuming.shedding,
     )
 

@@ -8,9 +8,9 @@ from outbox.consumer import (
     BudgetRule,
     Disposition,
     Observe,
+    Progress,
     RetryBudget,
     RuntimeSettings,
-    VersionWait,
 )
 from outbox.errors import ConfigurationError
 from outbox.policy import require
@@ -63,19 +63,19 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
         handler=service.handler(settings.fault_points),
         settings=consuming,
         expiry=expiry_of(service.policy, service.compensate),
-        versions=versions_of(service, settings.group(service.name)),
+        progress=progress_of(service),
         shedding=shedding_of(service, settings.dsn),
         wakes=frozenset({Disposition.APPLIED}),
     )
 
 
-def versions_of(service: Service, group: str) -> VersionWait | None:
-    """How the service waits for missing versions, as its policy says."""
+def progress_of(service: Service) -> Progress | None:
+    """How far a step has come with each subject; None where nothing is waited for."""
     if service.policy.versions is None:
         return None
     if service.decide is None:
         raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
-    return VersionWait.of(service.policy, group, handled_by(service.name, service.concerns), MAX_VERSION)
+    return Progress(handled_by(service.name, service.concerns), MAX_VERSION)
 
 
 def sender_of(

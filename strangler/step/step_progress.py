@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.middleware.versions import Done
+from outbox.consumer import Done
 from outbox.event import Event, ReceivedEvent
 from strangler.ownership import Owner, Ownership
 from strangler.step.intents import INTENTS_PER_EVENT
@@ -25,7 +25,7 @@ GROUP BY wanted.subject_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')""
 def handled_by(
     step: str, concerns: Callable[[Event, Owner], bool]
 ) -> Callable[[PsycopgConnection, Sequence[ReceivedEvent]], Mapping[str, Done]]:
-    """For `outbox.consumer.VersionWait`: what is done of each subject that the step acts on or shadows.
+    """For `outbox.consumer.Progress`: what is done of each subject that the step acts on or shadows.
 
     Orders of legacy are left out: the step keeps nothing of them. So is what does not concern the step.
     """

@@ -19,9 +19,9 @@ from outbox.consumer import (
     Expiry,
     Handler,
     InParallel,
+    Progress,
     RuntimeSettings,
     Shedding,
-    VersionWait,
 )
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.fault_points import FaultPoints
@@ -138,7 +138,7 @@ class Rig:
         fault_points: FaultPoints | None = None,
         group: str | None = None,
         expiry: Expiry | None = None,
-        versions: VersionWait | None = None,
+        progress: Progress | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         sources: frozenset[str] | None = None,
     ) -> Running:
@@ -162,7 +162,7 @@ class Rig:
             observe=observe,
             reader=self.make_reader,
             expiry=expiry,
-            versions=versions,
+            progress=progress,
             shedding=shedding,
             sources=sources,
         )

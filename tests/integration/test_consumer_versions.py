@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import InParallel, VersionWait
+from outbox.consumer import Done, Handler, InParallel, Progress
 from outbox.consumer.handler import Disposition
-from outbox.consumer.middleware.versions import Done
 from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.quarantine_admin import Entry, Told
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
+from outbox.policy import Versions
 from tests.integration.consumer_faults import rig_in_memory
-from tests.integration.consumer_rig import Rig, connect_to, write_effects
+from tests.integration.consumer_rig import QUICK, Rig, Running, connect_to, write_effects
 from tests.integration.test_consumer_release import Picky
 from tests.support.kafka.memory import MemoryBroker
 from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
-CLAUSE = "policy:search.versions.wait_s=60.0"
+CLAUSE = "versions.wait_s=60.0"
 TOLD = Told("ann", "it was lost for good")
 NEWEST = """
 SELECT key, coalesce(max(number), 0), count(DISTINCT number)
@@ -38,8 +39,8 @@ def handled(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> M
     return {key: Done(newest, many) for key, newest, many in connection.execute(NEWEST, (refs,))}
 
 
-def versions(rig: Rig, wait_s: float = 60.0) -> VersionWait:
-    return VersionWait(rig.group, handled, wait_s, CLAUSE)
+def start(rig: Rig, handler: Handler | InParallel = write_effects, wait_s: float = 60.0) -> Running:
+    return rig.runtime(handler, settings=replace(QUICK, versions=Versions(wait_s)), progress=Progress(handled))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def replay(rig: Rig) -> None:
 
 
 def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(rig: Rig) -> None:
-    rig.runtime(versions=versions(rig))
+    start(rig)
     send(rig, 1, 3, 4)
     send(rig, 1, 2, 3, key="order-2")
     send(rig, 7, key="unversioned")
@@ -90,7 +91,7 @@ def test_a_late_version_lets_go_what_waited_for_it_and_other_keys_never_waited(r
 
 
 def test_what_comes_behind_two_gaps_waits_for_both(rig: Rig) -> None:
-    rig.runtime(versions=versions(rig))
+    start(rig)
     send(rig, 4, 1, 6)
     wait_until(
         lambda: reasons(rig) == [BEHIND, BEHIND, f"waiting for version 1: {CLAUSE}"] or numbers(rig) == [1], rig.parked
@@ -106,10 +107,10 @@ def test_what_comes_behind_two_gaps_waits_for_both(rig: Rig) -> None:
 
 
 def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_version_come(rig: Rig) -> None:
-    rig.runtime(versions=versions(rig, wait_s=0.05))
+    start(rig, wait_s=0.05)
     send(rig, 1, 3)
     send(rig, 2, key="order-2")
-    in_vain = [f"waited in vain for version {number}: {CLAUSE}" for number in (1, 2)]
+    in_vain = [f"waited in vain for version {number}: versions.wait_s=0.05" for number in (1, 2)]
     wait_until(lambda: reasons(rig) == in_vain, rig.parked)
     send(rig, 2)
     wait_until(lambda: numbers(rig) == [1, 2, 3], rig.effects)
@@ -122,18 +123,18 @@ def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_versi
 
 
 def test_a_restart_between_the_two_forgets_nothing(rig: Rig) -> None:
-    first = rig.runtime(versions=versions(rig))
+    first = start(rig)
     send(rig, 1, 3)
     wait_until(lambda: rig.caught_up() and len(rig.parked()) == 1, rig.parked)
     first.stop()
     send(rig, 4, 2)
-    rig.runtime(versions=versions(rig))
+    start(rig)
     wait_until(lambda: not rig.parked() and rig.all_applied(), rig.parked)
     assert numbers(rig) == [1, 2, 3, 4]
 
 
 def test_repeats_and_replays_are_no_gaps(rig: Rig) -> None:
-    rig.runtime(versions=versions(rig))
+    start(rig)
     send(rig, 1, 2, 3)
     wait_until(rig.all_applied)
     rig.send("order-1", 2, lsn=2)  # the relay sends it once more
@@ -144,7 +145,7 @@ def test_repeats_and_replays_are_no_gaps(rig: Rig) -> None:
 
 def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
     picky = Picky(("order-1", 2))
-    rig.runtime(picky, versions=versions(rig))
+    start(rig, picky)
     send(rig, 1, 2)
     wait_until(lambda: len(rig.parked()) == 1, rig.parked)
     entry = head(rig)
@@ -173,7 +174,7 @@ class Broken:
 @pytest.mark.parametrize("bad", [2, 3])
 def test_an_error_of_the_data_holds_its_own_key_only(rig: Rig, bad: int) -> None:
     broken = Broken(("order-1", bad))
-    rig.runtime(broken, versions=versions(rig))
+    start(rig, broken)
     send(rig, 1, 4, 3)
     send(rig, 1, 3, key="order-2")
     wait_until(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
@@ -195,7 +196,7 @@ def test_a_replay_goes_in_versions_though_the_missing_one_came_last(
 ) -> None:
     monkeypatch.setattr("outbox.consumer.quarantine.release.PAGE", page)
     picky = Picky(("order-1", 2))
-    rig.runtime(picky, versions=versions(rig))
+    start(rig, picky)
     send(rig, 1, 4, 6, 3)
     wait_until(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
     send(rig, 2)
@@ -210,10 +211,10 @@ def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("outbox.consumer.quarantine.version_release.PAGE", 2)
-    rig.runtime(versions=versions(rig, wait_s=0.05))
+    start(rig, wait_s=0.05)
     for number in range(10, 20):
         send(rig, 3, key=f"order-{number}")
-    wait_until(lambda: reasons(rig) == [f"waited in vain for version 1: {CLAUSE}"] * 10, rig.parked)
+    wait_until(lambda: reasons(rig) == ["waited in vain for version 1: versions.wait_s=0.05"] * 10, rig.parked)
     send(rig, 1, 6, 5, 4, 3)
     wait_until(lambda: rig.caught_up() and len(rig.parked()) == 14, rig.parked)
     send(rig, 2)
@@ -224,4 +225,9 @@ def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
 def test_work_before_the_transaction_cannot_wait(rig: Rig) -> None:
     work = InParallel(lambda _: Disposition.APPLIED, hands=1)
     with pytest.raises(ConfigurationError, match="versions and samples are judged"):
-        rig.runtime(work, versions=versions(rig))
+        start(rig, work)
+
+
+def test_who_is_to_wait_for_versions_must_say_how_far_it_has_come(rig: Rig) -> None:
+    with pytest.raises(ConfigurationError, match="give progress="):
+        rig.runtime(settings=replace(QUICK, versions=Versions(60.0)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from outbox.consumer import Expiry, RuntimeSettings, Shedding, VersionWait
+from outbox.consumer import Expiry, RuntimeSettings, Shedding
 from outbox.policy import (
     DuplicateImpact,
     Expired,
@@ -55,11 +55,6 @@ def sampled(policy: Policy) -> object:
     return sample and (sample.keep, sample.above_s, sample.by_key)
 
 
-def waited(policy: Policy) -> float | None:
-    versions = VersionWait.of(policy, "group", lambda _connection, _events: {})
-    return None if versions is None else versions.wait_s
-
-
 def may_lose(policy: Policy) -> bool:
     return isinstance(may_shed(policy, GREEN, rebuildable=bool(policy.rebuild)), Permitted)
 
@@ -101,7 +96,11 @@ ACTS: Mapping[str, tuple[Policy, Policy, Aspect]] = {
     "sampling.keep": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.2, above_s=60.0)), sampled),
     "sampling.above_s": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.1, above_s=70.0)), sampled),
     "sampling.by_key": (LOSSY, replace(LOSSY, sampling=Sampling(keep=0.1, above_s=60.0, by_key=False)), sampled),
-    "versions.wait_s": (replace(STANDARD, versions=Versions(60.0)), replace(STANDARD, versions=Versions(61.0)), waited),
+    "versions.wait_s": (
+        replace(STANDARD, versions=Versions(60.0)),
+        replace(STANDARD, versions=Versions(61.0)),
+        settings,
+    ),
     "rebuild": (LOSSY, replace(LOSSY, rebuild=()), may_lose),
 }
 

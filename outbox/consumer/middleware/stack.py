@@ -9,7 +9,7 @@ from outbox.consumer.middleware.expiring import Expiring
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.sampled import Sampled
 from outbox.consumer.middleware.shedding import Shedding
-from outbox.consumer.middleware.versions import InVersions, VersionWait
+from outbox.consumer.middleware.versions import InVersions, VersionOrder
 from outbox.consumer.report import Report
 
 
@@ -18,7 +18,7 @@ class Middleware:
     """As a context's policy says. Replays and what a person releases go past it, but for the versions."""
 
     expiry: Expiry | None
-    versions: VersionWait | None
+    versions: VersionOrder | None
     shedding: Shedding
 
     def __bool__(self) -> bool:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.triage import WAITING
+from outbox.errors import ConfigurationError
 from outbox.event import Event, ReceivedEvent
-from outbox.policy import Policy
+from outbox.policy import Versions
 
 
 class Done(NamedTuple):
@@ -43,27 +44,37 @@ class Gap(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class VersionWait:
-    """`handled(connection, events)` answers what is done of each aggregate of the events; an aggregate that it leaves
-    out is not waited for. It is asked only about events behind their first version.
+class Progress:
+    """What knows how far a handler has come: `handled(connection, events)` answers what is done of each aggregate of
+    the events; one that it leaves out is not waited for. It is asked only about events behind their first version.
 
     A version above `highest` cannot be: the handler is left to say so.
 
     Right only where the consumer handles every version of such an aggregate: what it passes over looks missing.
     """
 
-    group: str
     handled: Handled
-    wait_s: float
-    clause: str
     highest: int = 2**63 - 1
 
+
+@dataclass(frozen=True, slots=True)
+class VersionOrder:
+    """What comes too early in a group, by its policy's `Versions`."""
+
+    group: str
+    said: Versions
+    progress: Progress
+
     @classmethod
-    def of(cls, policy: Policy, group: str, handled: Handled, highest: int = 2**63 - 1) -> VersionWait | None:
-        """What a flow's policy says; None where it waits for nothing."""
-        if policy.versions is None:
+    def of(cls, said: Versions | None, group: str, progress: Progress | None) -> VersionOrder | None:
+        """None where nothing is waited for. `ConfigurationError` where it is, and nobody knows for what."""
+        if said is None:
             return None
-        return cls(group, handled, policy.versions.wait_s, policy.clause("versions.wait_s"), highest)
+        if progress is None:
+            raise ConfigurationError(
+                f"group {group!r} waits for versions, and nobody knows how far it has come; give progress="
+            )
+        return cls(group, said, progress)
 
     def check(
         self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], asked_for: Set[str] = frozenset()
@@ -72,9 +83,10 @@ class VersionWait:
         later = [one for one in events if one.event.aggregate_version > 1]
         if not later:
             return
-        done = {ref: one for ref, one in self.handled(connection, later).items() if ref not in asked_for}
+        found = self.progress.handled(connection, later)
+        done = {ref: one for ref, one in found.items() if ref not in asked_for}
         excused: dict[str, int] = {}
-        while (gap := first_gap(events, done, excused, self.highest)) is not None:
+        while (gap := first_gap(events, done, excused, self.progress.highest)) is not None:
             ref = events[gap.at].event.aggregate_id
             if ref in excused:
                 raise Poison(gap.at, self.waiting(gap.missing))
@@ -83,7 +95,7 @@ class VersionWait:
 
     def waiting(self, missing: int) -> str:
         """Why an event is parked. The release knows it by its beginning."""
-        return f"{WAITING} {missing}: {self.clause}"
+        return f"{WAITING} {missing}: versions.wait_s={self.said.wait_s}"
 
     def discarded(self, connection: PsycopgConnection, topic: str, keys: Sequence[bytes]) -> dict[bytes, int]:
         """How many events of each key a person has discarded: so many versions need not come. No index serves it."""
@@ -94,11 +106,11 @@ class VersionWait:
 class InVersions:
     """A handler before the handler. What comes too early is poison: parked, its key behind it."""
 
-    def __init__(self, handler: Answering, versions: VersionWait) -> None:
-        self._handler, self._versions = handler, versions
+    def __init__(self, handler: Answering, order: VersionOrder) -> None:
+        self._handler, self._order = handler, order
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        self._versions.check(connection, events)
+        self._order.check(connection, events)
         return self._handler(connection, events)
 
 

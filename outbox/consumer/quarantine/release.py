@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.middleware.versions import VersionWait
+from outbox.consumer.middleware.versions import VersionOrder
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
@@ -54,10 +54,10 @@ class Release:
         settings: RuntimeSettings,
         report: Report,
         rng: random.Random,
-        versions: VersionWait | None = None,
+        versions: VersionOrder | None = None,
     ) -> None:
         self._board, self._session, self._how, self._versions = board, session, application, versions
-        self._look_again_s = LOOK_AGAIN_S if versions is None else min(LOOK_AGAIN_S, versions.wait_s)
+        self._look_again_s = LOOK_AGAIN_S if versions is None else min(LOOK_AGAIN_S, versions.said.wait_s)
         self._make_reader, self._settings, self._report, self._rng = make_reader, settings, report, rng
         self._reader: Reader | None = None
         self._stopping = threading.Event()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.middleware.versions import VersionWait, in_versions
+from outbox.consumer.middleware.versions import VersionOrder, in_versions
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import parked, version_wait_sql
@@ -27,7 +27,7 @@ class Waiters:
 
     def __init__(
         self,
-        versions: VersionWait,
+        versions: VersionOrder,
         application: Application,
         report: Report,
         *,
@@ -44,7 +44,7 @@ class Waiters:
         """
         with connection.transaction():
             if after < 0:
-                version_wait_sql.give_up(connection, self._how.group, assigned, self._versions.wait_s)
+                version_wait_sql.give_up(connection, self._how.group, assigned, self._versions.said.wait_s)
             rows = version_wait_sql.waiting(connection, self._how.group, assigned, PAGE, after=after)
         if not rows:
             return None
@@ -70,7 +70,7 @@ class Waiters:
         """One question for all keys: most wait on. All of them, where an error of one key's data hides the answer."""
         try:
             with connection.transaction():
-                done = self._versions.handled(connection, [event for one in keys for event in _events(one)])
+                done = self._versions.progress.handled(connection, [event for one in keys for event in _events(one)])
         except Exception as error:
             if classify(error) is not Trouble.PERMANENT:
                 raise
@@ -127,7 +127,7 @@ class Waiters:
         with connection.transaction():
             if parked.lock(connection, self._how.group, assigned, list(parcels)) != parcels.keys():
                 return  # a person was quicker
-            going, left, missing = in_versions(events, versions.handled(connection, events), excused)
+            going, left, missing = in_versions(events, versions.progress.handled(connection, events), excused)
             ready += going[:at_most]
             if not ready:
                 return
