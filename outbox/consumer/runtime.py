@@ -37,7 +37,7 @@ from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
-from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError, PositionLost
+from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
@@ -134,7 +134,7 @@ class ConsumerRuntime:
         self._consumer.wakeup()
 
     def lost(self) -> Mapping[TopicPartition, str]:
-        """Partitions that stopped because their position is outside the log, and why. The others go on."""
+        """Partitions that stand still, where and why. The others go on."""
         return self._assignments.lost()
 
     def load(self) -> Mapping[TopicPartition, tuple[int, int]]:
@@ -167,7 +167,9 @@ class ConsumerRuntime:
             return self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
         except PositionLost as lost:
             self._assignments.recheck(lost)
-            return ()
+        except Unreadable as unreadable:
+            self._assignments.stop_unreadable(unreadable)
+        return ()
 
     def _dispatch(self, records: Sequence[Record]) -> None:
         fetched: dict[TopicPartition, tuple[Sequence[Record], int]] = {}

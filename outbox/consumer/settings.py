@@ -33,6 +33,7 @@ class Metric(StrEnum):
     REVOKED = "consumer_revoked"  # [topic]
     FENCED = "consumer_fenced"  # [topic]
     POSITION_LOST = "consumer_position_lost"  # [topic]
+    UNREADABLE = "consumer_unreadable"  # [topic]
     SOURCE_BROKEN = "consumer_source_broken"  # [topic]
     PAUSED = "consumer_paused"  # [topic]
     RESUMED = "consumer_resumed"  # [topic]
@@ -60,7 +61,7 @@ class RuntimeSettings:
     `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
     earn and failures cost counts for `credit_s`.
     `patience`: when a partition that does not move is stuck.
-    `broken_s`: how often a partition whose source broke looks whether a person has decided.
+    `broken_s`: how often a partition that stands looks again: whose source broke, or whose log cannot be read.
     """
 
     lanes: int = 8

@@ -75,8 +75,9 @@ class Consumer(Protocol):
     """One member of a group. Not thread-safe but for `wakeup`: one thread polls. Positions are the caller's.
 
     The callbacks run inside `poll`, before it returns, and may use the consumer. A new partition begins where it is
-    sought, else at its first record. `poll` raises `PositionLost` when it is asked to read outside a log, and
-    `DependencyDown`. A paused partition keeps what was fetched of it, and loses nothing.
+    sought, else at its first record. `poll` raises `PositionLost` when it is asked to read outside a log, `Unreadable`
+    at bytes that no record can be made of, each time that it gets there, and `DependencyDown`. A paused partition
+    keeps what was fetched of it, and loses nothing.
     """
 
     def subscribe(self, topics: Sequence[str], *, on_assigned: Rebalance, on_revoked: Rebalance) -> None: ...
@@ -111,7 +112,9 @@ class Consumer(Protocol):
 
 
 class Reader(Protocol):
-    """Records by their place: no group, no commits. Raises `DependencyDown`, and `PositionLost` outside the log."""
+    """Records by their place: no group, no commits. Raises `DependencyDown`, `PositionLost` outside the log, and
+    `Unreadable` at bytes that no record can be made of.
+    """
 
     def read(self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0) -> Sequence[Record]:
         """Up to `limit` records from `offset` on, fewer where the log (as it is now) ends."""

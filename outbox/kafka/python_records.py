@@ -10,10 +10,11 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
-from kafka.errors import CorruptRecordError
 from kafka.record.abc import ABCRecords
 from kafka.structs import TopicPartition as ClientPartition
 
+from outbox.errors import Unreadable
+from outbox.kafka.compression import decompress
 from outbox.kafka.port import Record
 from outbox.kafka.record_batch import decode_records
 
@@ -30,21 +31,29 @@ class QuickRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka-pyth
     """What one fetch brought of one partition."""
 
     def _unpack_records(self, tp: ClientPartition, records: ABCRecords, *_deserializers: object) -> Iterator[Record]:
-        """Raises kafka-python's `CorruptRecordError`."""
-        while (batch := records.next_batch()) is not None:
-            if self.check_crcs and not batch.validate_crc():
-                raise CorruptRecordError(f"a batch of {tp.topic}/{tp.partition} fails its checksum")
-            if batch.magic != FORMAT:
-                raise CorruptRecordError(f"{tp.topic}/{tp.partition} has a batch of format {batch.magic}, not {FORMAT}")
-            self.leader_epoch = batch.leader_epoch
-            if not (self._is_taken_back(batch) or batch.is_control_batch):
-                for record in _records(batch, tp):
-                    self.next_fetch_offset = record.offset + 1
-                    yield record
-            self.bytes_read += batch.size_in_bytes
-            # Beyond the last record when compaction took it, or when the batch is a transaction's marker.
-            self.next_fetch_offset = batch.next_offset
-        self.drain()
+        """Raises `Unreadable` at a batch that nothing can be made of, whatever the reason."""
+        batch = None
+        try:
+            while (batch := records.next_batch()) is not None:
+                yield from self._read(batch, tp)
+        except Exception as error:  # bytes of anybody's: their partition stops, and no other
+            raise _unreadable(tp, self.next_fetch_offset, batch, error) from error
+        finally:
+            self.drain()  # else the client asks this spent iterator again, without end and deaf to everything
+
+    def _read(self, batch: Any, tp: ClientPartition) -> Iterator[Record]:
+        if self.check_crcs and not batch.validate_crc():
+            raise ValueError("it fails its checksum")
+        if batch.magic != FORMAT:
+            raise ValueError(f"it has format {batch.magic}, not {FORMAT}")
+        self.leader_epoch = batch.leader_epoch
+        if not (self._is_taken_back(batch) or batch.is_control_batch):
+            for record in _records(batch, tp):
+                self.next_fetch_offset = record.offset + 1
+                yield record
+        self.bytes_read += batch.size_in_bytes
+        # Beyond the last record when compaction took it, or when the batch is a transaction's marker.
+        self.next_fetch_offset = batch.next_offset
 
     def _is_taken_back(self, batch: Any) -> bool:
         """Whether its transaction was aborted; the broker names each such one by producer and first offset. Batches
@@ -60,16 +69,18 @@ class QuickRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka-pyth
 
 
 def _records(batch: Any, tp: ClientPartition) -> list[Record]:
-    iter(batch)  # decompresses
-    try:
-        return decode_records(
-            bytes(memoryview(batch._buffer)[batch._pos :]),
-            batch.records_count,
-            tp.topic,
-            tp.partition,
-            base_offset=batch.base_offset,
-            base_ms=batch.first_timestamp,
-            fixed_ms=batch.max_timestamp if batch.timestamp_type == SET_BY_BROKER else None,
-        )
-    except ValueError as error:
-        raise CorruptRecordError(f"the batch at {tp.topic}/{tp.partition}@{batch.base_offset}: {error}") from error
+    return decode_records(
+        decompress(batch.compression_type, bytes(memoryview(batch._buffer)[batch._pos :])),
+        batch.records_count,
+        tp.topic,
+        tp.partition,
+        base_offset=batch.base_offset,
+        base_ms=batch.first_timestamp,
+        fixed_ms=batch.max_timestamp if batch.timestamp_type == SET_BY_BROKER else None,
+    )
+
+
+def _unreadable(tp: ClientPartition, offset: int, batch: Any, error: Exception) -> Unreadable:
+    known = batch is not None and batch.magic == FORMAT
+    place = f"the batch of {batch.base_offset} to {batch.last_offset}" if known else "its batch"
+    return Unreadable(tp.topic, tp.partition, offset, f"{place}: {type(error).__name__}: {error}")

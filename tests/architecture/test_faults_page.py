@@ -45,6 +45,7 @@ FAULTS = frozenset(
         "position that falls",
         "foreign source",
         "aborted transaction",
+        "unreadable batch",
     }
 )
 CODE = re.compile(r"`([^`]+)`")

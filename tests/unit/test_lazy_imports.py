@@ -11,7 +11,7 @@ import pytest
 
 import outbox
 
-HEAVY = ("psycopg", "psycopg2", "sqlalchemy", "alembic", "kafka", "flask", "requests", "crc32c")
+HEAVY = ("psycopg", "psycopg2", "sqlalchemy", "alembic", "kafka", "flask", "requests", "crc32c", "cramjam")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
-from outbox.errors import ConfigurationError, DependencyDown, PositionLost, SourceBroken
+from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
 from outbox.fault_points import FaultPoints
 from outbox.kafka.port import Admin, Consumer, TopicPartition
 
@@ -76,9 +76,11 @@ class Assignments:
                 self._postpone(partition, self._settings.reassign_s)
         for partition, error in self._board.take_broken():
             if partition in self._ours:
-                self._stop_broken(partition, error)
+                self._stand(partition, error, Metric.SOURCE_BROKEN, "source_broken")
         now = self._clock()
-        self._ask([partition for partition, due in self._due.items() if due <= now])
+        due = [partition for partition, due in self._due.items() if due <= now]
+        self._board.close(due, self._settings.grace_s)  # one that stood before its end may be at work still
+        self._ask(due)
         for answer in self._keeper.answers():
             if self._asked.get(answer.request.partition) is answer.request:
                 del self._asked[answer.request.partition]
@@ -94,6 +96,13 @@ class Assignments:
         self._board.close(outside, self._settings.grace_s)
         for partition in outside:
             self._lose(partition, error)
+
+    def stop_unreadable(self, error: Unreadable) -> None:
+        """A poll met bytes that nothing can be made of: what was read before them is worked off, then it stands."""
+        partition = TopicPartition(error.topic, error.partition)
+        if partition in self._ours:
+            self._board.dry_up(partition)
+            self._stand(partition, error, Metric.UNREADABLE, "partition_unreadable")
 
     def _ask(self, partitions: Sequence[TopicPartition]) -> None:
         if not partitions:
@@ -147,11 +156,11 @@ class Assignments:
         self._report.count(Metric.POSITION_LOST, topic=partition.topic)
         self._report.trouble("position_lost", error, partition)
 
-    def _stop_broken(self, partition: TopicPartition, error: SourceBroken) -> None:
-        """It stands still, and looks again now and then whether a person has decided."""
+    def _stand(self, partition: TopicPartition, error: OutboxError, metric: Metric, event: str) -> None:
+        """It stands still, and looks again now and then whether it can go on."""
         self._lost[partition] = str(error)
-        self._report.count(Metric.SOURCE_BROKEN, topic=partition.topic)
-        self._report.trouble("source_broken", error, partition)
+        self._report.count(metric, topic=partition.topic)
+        self._report.trouble(event, error, partition)
         self._postpone(partition, self._settings.broken_s)
 
     def _wait(self, partitions: Sequence[TopicPartition], error: Exception) -> None:

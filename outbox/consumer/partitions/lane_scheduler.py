@@ -68,7 +68,7 @@ class LaneScheduler:
         with self._changed:
             for partition, lanes in self._partitions.items():
                 before = lanes.paused
-                if lanes.gate() != before:
+                if lanes.gate() != before and not lanes.dry:
                     (resume if before else pause).append(partition)
         return pause, resume
 
@@ -77,9 +77,16 @@ class LaneScheduler:
             return list(self._partitions)
 
     def flowing(self) -> dict[TopicPartition, int]:
-        """Those open that their bound does not hold back, with their fences."""
+        """Those open that nothing holds back, with their fences."""
         with self._changed:
-            return {one: lanes.assigned.fence for one, lanes in self._partitions.items() if not lanes.paused}
+            open_ones = self._partitions.items()
+            return {one: lanes.assigned.fence for one, lanes in open_ones if not (lanes.paused or lanes.dry)}
+
+    def dry_up(self, partition: TopicPartition) -> None:
+        """Nothing more comes of it for now; what is there is worked off."""
+        with self._changed:
+            if partition in self._partitions:
+                self._partitions[partition].dry = True
 
     def assigned(self) -> list[Assigned]:
         """The assignments at work."""

@@ -90,6 +90,7 @@ class PartitionLanes:
         self.records = 0
         self.bytes = 0
         self.paused = False
+        self.dry = False  # its log cannot be read on: nobody pauses or resumes it, or waits for more
         self.given_up = GivenUp()
         self._bound = bound
         self._lanes = [_Lane(lane.next_offset, lane.last, RunSize(run_s)) for lane in assigned.lanes]
