@@ -11,7 +11,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import consumer_effect, consumer_noop, consumer_parallel, facade_overhead, relay_drain, seam_overhead
+from benchmarks import (
+    consumer_effect,
+    consumer_noop,
+    consumer_parallel,
+    consumer_retry,
+    facade_overhead,
+    relay_drain,
+    seam_overhead,
+)
 from benchmarks.question import Answer, Question
 from strangler.local import Stack
 
@@ -19,6 +27,7 @@ QUESTIONS: dict[str, Question] = {
     "consumer_effect": consumer_effect.measure,
     "consumer_noop": consumer_noop.measure,
     "consumer_parallel": consumer_parallel.measure,
+    "consumer_retry": consumer_retry.measure,
     "facade_overhead": facade_overhead.measure,
     "relay_drain": relay_drain.measure,
     "seam_overhead": seam_overhead.measure,

@@ -93,7 +93,10 @@ class Tally:
                     self.all_seen.set()
 
 
-def consume(feed: Feed, handler: Handler | InParallel) -> float:
+NOBODY_ASKS_THE_TIME = Policy.lossless(3_600.0, "the position", expired=Expired.RUN)
+
+
+def consume(feed: Feed, handler: Handler | InParallel, policy: Policy = NOBODY_ASKS_THE_TIME) -> float:
     """Events per second of a new group, from the first open partition to the last disposition."""
     group, tally = f"bench-{secrets.token_hex(3)}", Tally(feed.events)
     consumer = Consumer(
@@ -105,7 +108,7 @@ def consume(feed: Feed, handler: Handler | InParallel) -> float:
         bootstrap=feed.bootstrap,
         schema=SCHEMA,
         observe=tally,
-        policy=Policy.lossless(3_600.0, "the position", expired=Expired.RUN),  # nobody asks the time
+        policy=policy,
     )
     thread = threading.Thread(target=consumer.run, name="consumer")
     with rarely_collected():

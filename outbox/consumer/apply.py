@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Disposition, Poison
+from outbox.consumer.in_parts import in_parts
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import advance
 from outbox.consumer.partitions.run import Run
@@ -18,6 +19,7 @@ from outbox.consumer.triage import BEHIND, Triage
 def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
     """Run it to its commit. A poisoned event is parked, and the run ends with it: what follows is another run.
 
+    So is an event that fails for now, if others stand before it: they are committed, and the outcome names it.
     With the shorter runs that follow, poison costs each event a second handling or so, however much of it there is.
     `condemned` maps offsets that are to be parked to their reasons; what the handler condemns is added. Raises what
     the handler or the database raised, `Doubtful`, `Fenced`, `Overtaken` or `Flooded`, with everything rolled back.
@@ -29,17 +31,21 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
                 candidates = _waited_for(run)
                 blocked = still_open(connection, how.group, run.assigned.partition.topic, candidates)
                 sorted_run = how.sort(run, blocked, condemned)
-                dispositions = _commit_ready(connection, run, sorted_run, how)
+                answers, calls, failed = in_parts(connection, run, sorted_run.events, how.handler)
+                if failed is not None:
+                    run = run.cut_before(failed.part.records[0].offset)
+                    sorted_run = how.sort(run, blocked, condemned)
+                dispositions = _commit_ready(connection, run, sorted_run, answers, how)
         except Poison as poison:
-            if sorted_run is None or not 0 <= poison.index < len(sorted_run.events):
-                raise IndexError(f"the handler condemned event {poison.index} of another batch") from poison
+            if sorted_run is None:
+                raise
             offset = sorted_run.events[poison.index].offset
             condemned[offset] = poison.reason
             run = run.cut_behind(offset)
             continue
         how.fault_points.reach("consumer.committed")
         freed, causes = frozenset(candidates - blocked), Counter(one.cause for one in sorted_run.parked)
-        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes)
+        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes, failed, calls)
 
 
 def _waited_for(run: Run) -> frozenset[bytes]:
@@ -50,11 +56,8 @@ def _waited_for(run: Run) -> frozenset[bytes]:
 
 
 def _commit_ready(
-    connection: PsycopgConnection, run: Run, sorted_run: Triage, how: Application
+    connection: PsycopgConnection, run: Run, sorted_run: Triage, answers: Sequence[Disposition], how: Application
 ) -> Mapping[Disposition, int]:
-    answers = how.handler(connection, sorted_run.events) if sorted_run.events else ()
-    if len(answers) != len(sorted_run.events):
-        raise ValueError(f"the handler answered {len(answers)} dispositions for {len(sorted_run.events)} events")
     dispositions = _counted(answers)
     how.fault_points.reach("consumer.handled")
     poisoned = sum(one.reason != BEHIND for one in sorted_run.parked)

@@ -74,10 +74,11 @@ class Worker:
             self._retries.ended(run)
             self._stood_back(run, nothing_done)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
-            self._board.retry(run, self._retries.failed(run, error))
+            self._board.retry(run.head, self._retries.failed(run.head, error))
         else:
-            self._retries.succeeded(run, outcome.run)
-            self._done(run, outcome)
+            self._retries.succeeded(run, outcome)
+            failed = outcome.failed
+            self._done(run, outcome, 0.0 if failed is None else self._retries.failed(failed.part, failed.error))
 
     def _end_or_put_off(self, run: Run, put_off_s: float) -> None:
         """No attempt is made, so the breaker, the pace and the budget hear nothing of it."""
@@ -111,8 +112,8 @@ class Worker:
                 self._report.flooded(run, why)
                 self._board.retry(run, why.rest_s, tried=False)
 
-    def _done(self, run: Run, outcome: Outcome) -> None:
-        self._board.done(outcome)
+    def _done(self, run: Run, outcome: Outcome, rest_s: float = 0.0) -> None:
+        self._board.done(outcome, rest_s)
         for disposition, count in outcome.dispositions.items():
             self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
         if outcome.parked:

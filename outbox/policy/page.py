@@ -33,7 +33,7 @@ MEANING: Mapping[str, str] = {
     "retry.attempts": "in place, with full jitter; then the event moves aside",
     "retry.base_s": "the first delay's upper end; it doubles",
     "retry.cap_s": "the longest delay",
-    "retry.budget_ratio": "retries of the whole group, as a share of its deliveries",
+    "retry.budget_ratio": "retries of the whole group, as a share of its deliveries; the unit is failures",
     "retry.budget_floor_per_s": "retries a second that even a quiet group may make",
     "retry.over_budget": "what a failed event does when the budget is spent",
     "quarantine.ratio": "a larger share of parked events stops the partition",

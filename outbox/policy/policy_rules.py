@@ -12,7 +12,7 @@ from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Polic
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
 MAX_ATTEMPTS = 10
-MAX_BUDGET_RATIO = 0.2  # above it, retries are what keeps a struggling dependency down
+MAX_BUDGET_RATIO = 0.3  # above it, retries are what keeps a struggling dependency down
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,31 @@ def test_without_credit_nothing_is_tried_again_and_the_clause_is_named(rig: Rig)
     assert sum(attempts) <= 20 + 5 + 15 + (time.monotonic() - began) * settings.retry.budget_floor_per_s
 
 
+def test_events_that_fail_once_cost_those_beside_them_nothing(rig: Rig) -> None:
+    """One of twenty, in runs of many: a failure is charged once, and what stood before it is committed."""
+    failed: set[tuple[str, int]] = set()
+    handled: list[int] = []
+
+    def fails_once(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        for count, one in enumerate(events, 1):
+            name = (one.event.aggregate_id, one.event.aggregate_version)
+            if int(name[0].removeprefix("order-")) % 20 == 7 and name not in failed:
+                failed.add(name)
+                handled.append(count)
+                raise ConnectionError("its vendor closed the connection")
+        handled.append(len(events))
+        return write_effects(connection, events)
+
+    rig.send_many(keys=100, each=10)
+    retry = replace(RETRY, budget_ratio=0.1, budget_floor_per_s=0.1)
+    running = rig.runtime(fails_once, settings=replace(QUICK, retry=retry, run_records=1_000))
+    wait_until(rig.caught_up, rig.positions)
+    rig.assert_once_and_in_order()
+    assert len(failed) == running.count(Metric.RETRY) == 50
+    assert running.count(Metric.PUT_OFF) == running.count(Metric.BREAKER) == 0
+    assert sum(handled) < 1.8 * len(rig.sent)
+
+
 def test_instances_share_one_account(rig: Rig) -> None:
     rule = BudgetRule(floor_per_s=0.001, lease=3)
     instances = [RetryBudget("search", rule) for _ in range(4)]

@@ -1,9 +1,10 @@
-"""Runs grow under a backlog, and end with what is poisoned."""
+"""Runs grow under a backlog, end with what is poisoned, and are handled in parts while events fail."""
 
 from __future__ import annotations
 
-from outbox.consumer.partitions.bounds import FIRST_RUN_RECORDS, Bound, RunSize
+from outbox.consumer.partitions.bounds import FIRST_RUN_RECORDS, Bound, PartSize, RunSize
 from outbox.consumer.partitions.lanes import PartitionLanes
+from outbox.consumer.partitions.outcome import Failed
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.kafka.port import Record, TopicPartition
 
@@ -63,3 +64,35 @@ def test_a_cut_of_an_abandoned_run_changes_nothing() -> None:
     lanes.abandon()
     finish(lanes, run.cut_behind(3))
     assert (lanes.lowest(), lanes.records) == (0, 0)
+
+
+def test_parts_are_short_while_much_fails_and_whole_runs_when_nothing_does() -> None:
+    size = PartSize()
+    size.done(5_000)
+    assert size.limit is None, "nothing has failed: all at once"
+    limits = [parts_after(size, 100) for _ in range(6)]  # one of a hundred
+    assert limits[0] > 100
+    assert limits[-1] == 31  # on its way to 20
+    size.done(1_000_000)
+    assert (size.limit or 0) > 1_000
+
+
+def parts_after(size: PartSize, events: int) -> int:
+    """A failure, and so many that go well."""
+    size.failed()
+    size.done(events)
+    return size.limit or 0
+
+
+def test_what_failed_behind_others_is_tried_again_alone_and_they_are_done() -> None:
+    lanes = filled(64)
+    run = next_run(lanes)
+    failed = Failed(run.cut_to(10, 14), ConnectionError())
+    lanes.done(run.cut_before(10), None, parked=frozenset(), freed=frozenset(), failed=failed)
+    assert (lanes.lowest(), lanes.records) == (10, 54)
+    again = next_run(lanes)
+    assert (again.records[0].offset, again.attempt, again.again, again.failed_alone) == (10, 1, True, False)
+    assert [*again.head.records] == [again.records[0]]
+    assert [len(places) for places in again.parts(54)] == [1, 6, 6, 6, 6, 6, 6, 6, 6, 5]
+    lanes.give_back(again.head)
+    assert next_run(lanes).failed_alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FIRST_RUN_RECORDS = 64
@@ -44,3 +45,30 @@ class RunSize:
             self.limit = max(1, self.limit // 2)
         elif records >= self.limit and took_s < self.target_s / 2:
             self.limit *= 2
+
+
+@dataclass(slots=True)
+class PartSize:
+    """How many events a handler is given at a time, each part behind a savepoint, so that a failure costs a part.
+
+    All of a run at once while nothing fails. A savepoint costs about two small effects, and a failure half a part: both
+    together least at twice the root of the events between two failures.
+    """
+
+    between: float = math.inf  # events between two failures, lately
+    since: int = 0
+
+    @property
+    def limit(self) -> int | None:
+        """None: all at once."""
+        return None if self.between == math.inf else max(1, math.isqrt(round(4 * self.between)))
+
+    def done(self, events: int) -> None:
+        """So many went well."""
+        self.since += events
+        if self.between != math.inf:
+            self.between = max(self.between, self.since)
+
+    def failed(self) -> None:
+        self.between = self.since if self.between == math.inf else (self.between + self.since) / 2
+        self.since = 0

@@ -172,15 +172,19 @@ class LaneScheduler:
         with self._changed:
             self._ended.wait_for(lambda: self._stopped, seconds)
 
-    def done(self, outcome: Outcome) -> None:
-        """A run is committed; or the cut that was made of it, then the rest waits at the head."""
+    def done(self, outcome: Outcome, rest_s: float = 0.0) -> None:
+        """A run is committed; or the cut that was made of it, the others wait at the head, `rest_s` at least."""
         run = outcome.run
         with self._changed:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
                 took_s = self._clock() - run.begun
-                parked, freed = outcome.parked_keys, outcome.freed_keys
-                self._again(run, more=lanes.done(run, outcome.last, parked=parked, freed=freed, took_s=took_s))
+                parked, freed, failed = outcome.parked_keys, outcome.freed_keys, outcome.failed
+                more = lanes.done(run, outcome.last, parked=parked, freed=freed, took_s=took_s, failed=failed)
+                if rest_s:
+                    self._again_after(run, rest_s)
+                else:
+                    self._again(run, more=more)
 
     def retry(self, run: Run, delay_s: float, *, tried: bool = True) -> None:
         """The run was rolled back, or not even tried; its lane rests for `delay_s`, other lanes go on."""
@@ -188,10 +192,7 @@ class LaneScheduler:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
                 lanes.give_back(run, tried=tried)
-                self._delays += 1  # breaks ties: assignments have no order
-                heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
-                self._changed.notify()
-                self._ended.notify_all()
+                self._again_after(run, delay_s)
 
     def overtaken(self, run: Run, stored: LanePosition) -> None:
         """The run, or part of it, had been committed before."""
@@ -249,6 +250,12 @@ class LaneScheduler:
         if more:
             self._ready.append((run.assigned, run.lane))
             self._changed.notify()
+        self._ended.notify_all()
+
+    def _again_after(self, run: Run, delay_s: float) -> None:
+        self._delays += 1  # breaks ties: assignments have no order
+        heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
+        self._changed.notify()
         self._ended.notify_all()
 
     def _release_due(self) -> None:

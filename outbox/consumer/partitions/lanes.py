@@ -15,14 +15,12 @@ from operator import attrgetter
 from zlib import crc32
 
 from outbox.consumer.handler import Disposition
-from outbox.consumer.partitions.bounds import Bound, RunSize
+from outbox.consumer.partitions.bounds import Bound, PartSize, RunSize
+from outbox.consumer.partitions.outcome import Failed
 from outbox.consumer.partitions.run import Assigned, GivenUp, LanePosition, Run, Sweep
 from outbox.event import SourcePosition
 from outbox.kafka.headers import size_of
 from outbox.kafka.port import Record
-
-# A slow start ends with the records that were tried before, long before this.
-WINDOW_LIMIT = 1 << 16
 
 
 def lane_of(key: bytes, lanes: int) -> int:
@@ -70,8 +68,12 @@ class _Lane:
     worked: dict[int, Disposition] = field(default_factory=dict)
     attempt: int = 0
     failed_alone: bool = False
-    tried_below: int = 0  # records of a failed run, up to here, are tried again: one, two, four at a time
-    window: int = 1
+    tried_below: int = 0  # records of a failed run, up to here, are tried again
+
+    def note(self, failed: Run, attempt: int) -> None:
+        """The run that waits at the head has failed so often."""
+        self.attempt, self.failed_alone = attempt, len(failed.records) == 1
+        self.tried_below = max(self.tried_below, failed.records[-1].offset + 1)
 
     def take_back(self, done: int) -> None:
         """The run under way ends after `done` of its records: the others wait at the head."""
@@ -92,6 +94,7 @@ class PartitionLanes:
         self.paused = False
         self.dry = False  # its log cannot be read on: nobody pauses or resumes it, or waits for more
         self.given_up = GivenUp()
+        self.part = PartSize()
         self._bound = bound
         self._lanes = [_Lane(lane.next_offset, lane.last, RunSize(run_s)) for lane in assigned.lanes]
         for key in assigned.open_keys:
@@ -130,11 +133,10 @@ class PartitionLanes:
         if lane.running is not None or not lane.pending:
             return None
         again = lane.pending[0].offset < lane.tried_below
-        count = min(limit, lane.window if again else lane.size.limit, len(lane.pending))
+        count = min(limit, lane.size.limit, len(lane.pending))
         records = tuple(lane.pending.popleft() for _ in range(count))
         # Offsets have gaps (transaction markers, other lanes): the end of a run is the next record's offset, not +1.
         end = lane.pending[0].offset if lane.pending else self.frontier
-        tried = sum(record.offset < lane.tried_below for record in records) if again else 0
         lane.running = Run(
             self.assigned,
             number,
@@ -146,21 +148,30 @@ class PartitionLanes:
             now,
             lane.worked,
             self.given_up,
-            tried,
+            again,
             lane.failed_alone,
+            part=self.part.limit,
         )
         lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]
         return lane.running
 
     def done(
-        self, run: Run, last: SourcePosition | None, *, parked: Set[bytes], freed: Set[bytes], took_s: float = 0.0
+        self,
+        run: Run,
+        last: SourcePosition | None,
+        *,
+        parked: Set[bytes],
+        freed: Set[bytes],
+        took_s: float = 0.0,
+        failed: Failed | None = None,
     ) -> bool:
-        """The run, or the cut that was made of it, is committed. True if the lane has more to do."""
+        """The run, or the cut that was made of it, is committed; `failed` stands behind it. True: the lane has more."""
         lane = self._lanes[run.lane]
         if lane.running is None:
             return False  # abandoned meanwhile
         done = len(run.records)
-        lane.size.done(done, took_s, cut=done < len(lane.running.records))
+        lane.size.done(done, took_s, cut=failed is None and done < len(lane.running.records))
+        self.part.done(done)
         if lane.worked:
             for record in run.records:
                 lane.worked.pop(record.offset, None)
@@ -168,20 +179,25 @@ class PartitionLanes:
         self.bytes -= sum(lane.running_sizes[:done])
         lane.take_back(done)
         lane.next_offset, lane.last, lane.attempt, lane.failed_alone = run.next_offset, last, 0, False
-        lane.window = min(2 * lane.window, WINDOW_LIMIT)
+        if failed is not None:
+            self.part.failed()
+            lane.note(failed.part, 1)
         lane.parked_keys -= freed
         lane.parked_keys |= parked
         return bool(lane.pending)
 
     def give_back(self, run: Run, *, tried: bool = True) -> None:
-        """The run failed, or was not even tried: its records wait at the head of their lane."""
+        """The run failed, or was not even tried: all that was taken waits at the head of its lane.
+
+        `run` may be the part of it that failed, the first one.
+        """
         lane = self._lanes[run.lane]
         if lane.running is None:
             return
         lane.take_back(0)
         if tried:
-            lane.attempt, lane.failed_alone = run.attempt + 1, len(run.records) == 1
-            lane.tried_below, lane.window = max(lane.tried_below, run.records[-1].offset + 1), 1
+            self.part.failed()
+            lane.note(run, run.attempt + 1)
 
     def overtaken(self, run: Run, stored: LanePosition) -> bool:
         """The database is ahead of the run: an earlier commit's answer was lost. Drop what is done there."""

@@ -12,8 +12,19 @@ from outbox.event import SourcePosition
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Events that the handler was given together, and why it failed. What stands before them in the run is done."""
+
+    part: Run
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed."""
+    """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed.
+
+    `failed` is what stands right behind it. `calls` of the handler went well.
+    """
 
     run: Run
     last: SourcePosition | None
@@ -21,3 +32,5 @@ class Outcome:
     parked_keys: frozenset[bytes]
     freed_keys: frozenset[bytes]
     parked: Mapping[Cause, int] = field(default_factory=dict)
+    failed: Failed | None = None
+    calls: int = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -58,9 +58,24 @@ class Run:
     begun: float
     worked: dict[int, Disposition]  # by offset: work that was done before the transaction; the lane keeps it
     given_up: GivenUp
-    again: int = 0  # so many of the records, the first ones, were tried before
+    again: bool = False  # the first of the records was tried before
     failed_alone: bool = False  # the first of them in a run of its own: it is to blame
     repeats: Set[int] = frozenset()  # offsets of records that the log holds further ahead
+    part: int | None = None  # so many events are given to the handler at a time; None: all
+
+    @property
+    def head(self) -> Run:
+        """What the handler is given first, as a run of its own: a slow start where it failed before."""
+        size = 1 if self.again else self.part
+        return self if size is None else self.cut_behind(self.records[min(size, len(self.records)) - 1].offset)
+
+    def parts(self, count: int) -> Iterator[range]:
+        """The places of so many events, as they are given to the handler one after another."""
+        at, most = 0, self.part or max(count, 1)
+        size = 1 if self.again else most
+        while at < count:
+            yield range(at, min(at + size, count))
+            at, size = at + size, most
 
     def cut_before(self, offset: int) -> Run:
         """The run up to the record before this one; `offset` is none of the first."""
@@ -71,8 +86,12 @@ class Run:
         count = bisect_right(self.records, offset, key=attrgetter("offset"))
         if count >= len(self.records):
             return self
-        end, again = self.records[count].offset, min(self.again, count)
-        return replace(self, records=self.records[:count], next_offset=end, again=again)
+        return replace(self, records=self.records[:count], next_offset=self.records[count].offset)
+
+    def cut_to(self, first: int, last: int) -> Run:
+        """The records of these two offsets and between, as a run that is tried for the first time."""
+        records = tuple(record for record in self.records if first <= record.offset <= last)
+        return replace(self.cut_behind(last), records=records, attempt=0, again=False, failed_alone=False)
 
 
 @dataclass(frozen=True, slots=True)

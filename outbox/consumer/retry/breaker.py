@@ -64,19 +64,19 @@ class Breaker:
         if self.state is State.HALF_OPEN:
             self.state = State.OPEN
 
-    def succeeded(self, now: float) -> bool:
-        """True if this closed the breaker."""
+    def succeeded(self, now: float, attempts: int = 1) -> bool:
+        """So many went well. True if this closed the breaker."""
         closed = self.state is State.HALF_OPEN
         if closed:
             self.state, self._trips = State.CLOSED, 0
             self._now, self._before = [0, 0], [0, 0]
-        self._count(now, failed=False)
+        self._count(now, attempts, failed=0)
         self._row = 0
         return closed
 
     def failed(self, now: float) -> bool:
         """True if this opened the breaker."""
-        self._count(now, failed=True)
+        self._count(now, 1, failed=1)
         attempts, failures = (sum(pair) for pair in zip(self._now, self._before, strict=True))
         self._row += 1
         tripped = failures >= self._rule.least and failures >= self._rule.ratio * attempts
@@ -100,11 +100,11 @@ class Breaker:
         self.state, self._trips = State.OPEN, self._trips + 1
         self._rest_until = max(self._rest_until, now + rest_s * self._rng.uniform(0.5, 1.0))
 
-    def _count(self, now: float, *, failed: bool) -> None:
+    def _count(self, now: float, attempts: int, *, failed: int) -> None:
         window = int(now // (self._rule.window_s / 2))
         if window != self._window:
             self._before = self._now if window == self._window + 1 else [0, 0]
             self._row = self._row if window == self._window + 1 else 0
             self._now, self._window = [0, 0], window
-        self._now[0] += 1
+        self._now[0] += attempts
         self._now[1] += failed

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
 from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
@@ -56,7 +57,7 @@ class Retries:
         """
         if run.again:
             try:
-                reserved = self.budget.reserve(connect(), run.again)
+                reserved = self.budget.reserve(connect(), 1)
             except (psycopg.Error, OSError):
                 reserved = True
             if not reserved:
@@ -66,15 +67,16 @@ class Retries:
             self._pace.started(self._clock(), len(run.records))
         return 0.0
 
-    def succeeded(self, run: Run, committed: Run) -> None:
+    def succeeded(self, run: Run, outcome: Outcome) -> None:
         """It was committed, or the cut that was made of it."""
+        events = len(outcome.run.records)
         if run.again:
-            self.budget.refund(run.again)
-        self.budget.delivered(len(committed.records) - committed.again)
+            self.budget.refund(1)
+        self.budget.delivered(events - run.again)
         with self._lock:
             now = self._clock()
-            self._pace.succeeded(now, len(committed.records))
-            closed = self._breaker.succeeded(now)
+            self._pace.succeeded(now, events)
+            closed = self._breaker.succeeded(now, outcome.calls)
             if closed:
                 self._pace.begin(now)
         if closed:
@@ -83,21 +85,29 @@ class Retries:
     def ended(self, run: Run) -> None:
         """It neither failed nor went well: another assignment has the partition, or it had been committed before."""
         if run.again:
-            self.budget.refund(run.again)
+            self.budget.give_back(1)
         self.unused()
 
     def failed(self, run: Run, error: Exception) -> float:
-        """Seconds to rest before the run is tried again; other lanes go on."""
+        """Seconds to rest before the run is tried again; other lanes go on.
+
+        One failure, however many records the run has: one of them failed, the others only stood beside it. Of what all
+        depend on it says something only if it was alone; else the breaker waits for the next, shorter run.
+        """
         trouble = classify(error)
-        self.budget.failed(len(run.records) - run.again)
+        if not run.again:
+            self.budget.failed(1)
         with self._lock:
             now = self._clock()
             if trouble is Trouble.OVERLOAD:
                 self._pace.overloaded(now)
                 retry_after_s = error.retry_after_s if isinstance(error, Overloaded) else None
                 opened = self._breaker.overloaded(now, retry_after_s)
-            else:
+            elif len(run.records) == 1:
                 opened = self._breaker.failed(now)
+            else:
+                self._breaker.unused()
+                opened = False
         if opened:
             self._report.breaker("open")
         rest_s = delay_s(self._retry, run.attempt + 1, self._rng, defer_s=self._defer_s)
