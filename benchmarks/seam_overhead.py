@@ -1,4 +1,7 @@
-"""What do an event and a seam's record cost the request that they enter, beside the same said in statements?"""
+"""What do an event and a seam's record cost the request that they enter, beside how the toolkit wrote them before?
+
+A record is all that a seam does around its step: whose it is, its key, what was seen of it, as JSON, and the statement.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from sqlalchemy import create_engine
@@ -41,7 +43,7 @@ class Booking(strangled.Mixin, Table):  # type: ignore[name-defined, misc]  # my
     id: Mapped[int] = mapped_column(primary_key=True)
 
 
-@strangled.step("mail", on=("BookingMade",), observe=lambda _booking, message: [Call("mail", "send", message)])
+@strangled.step("mail", on=("BookingMade",), observe=lambda _booking, message: mails(message))
 def send(_booking: Booking, key: str = "") -> dict[str, str]:  # noqa: ARG001 - it sends nothing: what is left is the seam
     return MAIL
 
@@ -50,7 +52,7 @@ def measure(stack: Stack) -> Answer:
     """Each in turn within one transaction, on loopback, so that only the medians of one run are compared."""
     dsn = stack.database(f"bench_{secrets.token_hex(3)}", ("outbox", "strangler"))
     with psycopg.connect(dsn) as connection:
-        connection.execute(peer.TABLE)
+        connection.execute(peer.TABLES)
         connection.execute(TABLE)
     with opened(dsn) as session:
         timed = timings(session)
@@ -86,14 +88,21 @@ def made(session: Session) -> Booking:
 
 def acts(session: Session, booking: Booking) -> dict[str, Callable[[str], object]]:
     """What is compared, by name; each takes a reference of its own."""
-    intents: list[dict[str, Any]] = [{"kind": "call", "target": "mail.send", "body": MAIL}]
     return {
         "append": lambda ref: append(session, event(ref)),
         "peer_append": lambda ref: peer.append(session, event(ref)),
         "record": lambda _ref: send(booking),
-        "peer_record": lambda ref: peer.record(session, ref, intents),
-        "bare": lambda ref: peer.insert(session, ref, intents),
+        "peer_record": lambda ref: peer.record(session, subject(ref), "mail", lambda: MAIL, mails),
+        "bare": lambda ref: peer.insert(session, subject(ref), "mail", mails(MAIL)),
     }
+
+
+def subject(ref: str) -> peer.Subject:
+    return peer.Subject(ref, 1, HEADERS["Strangler-Ownership"])
+
+
+def mails(message: dict[str, str]) -> list[Call]:
+    return [Call("mail", "send", message)]
 
 
 def event(ref: str) -> Event:

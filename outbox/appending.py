@@ -98,6 +98,6 @@ def _check(event: Event, context: str) -> None:
     if event.id.version != 7:
         raise ValueError(f"id {event.id} is not a UUID of version 7, which tells its day; use outbox.uuid7()")
     texts = (event.aggregate_id, event.type, context, event.traceparent or "", event.partition_key or "")
-    size = len(event.payload) + sum(len(text.encode()) for text in texts)
+    size = len(event.payload) + len("".join(texts).encode())
     if size > MAX_EVENT_BYTES:
         raise ValueError(f"the event has {size} bytes, {MAX_EVENT_BYTES} fit; store the large part, send its address")

@@ -180,8 +180,10 @@ class Strangled(WithMiddle):
         return self._unit.get()
 
     def _unit_of(self, subject: Model) -> Unit | None:
-        session = object_session(subject)
-        return self._unit_at_hand() or (None if session is None else self._outside.get(session))
+        unit = self._unit_at_hand()
+        if unit is None and (session := object_session(subject)) is not None:
+            unit = self._outside.get(session)
+        return unit
 
     def _columns_of(self, subject: Model) -> Columns:
         return self._columns_of_model(type(subject))

@@ -23,13 +23,8 @@ BEGIN
         ON CONFLICT DO NOTHING;
         RETURN;
     END IF;
-    IF a_call IS NOT NULL THEN
-        UPDATE strangler.seam_record SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
-               intents = coalesce(some_intents::jsonb, intents)
-        WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call
-          AND (state = 'begun' OR state = 'failed' AND inputs = some_inputs::jsonb)
-        RETURNING call INTO recorded_call;
-    ELSIF a_state = 'begun' THEN  -- what joins the subject's transaction is seen by nobody until it is done
+    -- What joins the subject's transaction is seen by nobody until it is done.
+    IF a_call IS NULL AND a_state = 'begun' THEN
         UPDATE strangler.seam_record AS again SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
                intents = coalesce(some_intents::jsonb, intents), process = a_process, recorded_at = now()
         WHERE (subject_ref, step, version, call) = (
@@ -49,6 +44,13 @@ BEGIN
         VALUES (a_subject, a_step, a_version, coalesce(a_call, 1), a_state, an_owner, an_epoch, some_inputs::jsonb,
                 an_outcome::jsonb, coalesce(some_intents::jsonb, '[]'), a_process, ended)
         ON CONFLICT (subject_ref, step, version, call) DO NOTHING
+        RETURNING call INTO recorded_call;
+    END IF;
+    IF recorded_call IS NULL AND a_call IS NOT NULL THEN  -- the end of one that was begun, or one that is made again
+        UPDATE strangler.seam_record SET state = a_state, ended_at = ended, outcome = an_outcome::jsonb,
+               intents = coalesce(some_intents::jsonb, intents)
+        WHERE subject_ref = a_subject AND step = a_step AND version = a_version AND call = a_call
+          AND (state = 'begun' OR state = 'failed' AND inputs = some_inputs::jsonb)
         RETURNING call INTO recorded_call;
     END IF;
     WHILE recorded_call IS NULL LOOP

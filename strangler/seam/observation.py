@@ -25,9 +25,9 @@ class Observation:
 
 def asked(subject_ref: str, version: int, arguments: Mapping[str, object]) -> str:
     """What a step was called with."""
-    inputs = {"subject": {"subject_ref": subject_ref, "version": version}, "arguments": arguments}
+    subject = {"subject_ref": subject_ref, "version": version}
     try:
-        return encode({name: plain(value) for name, value in inputs.items()})
+        return encode({"subject": subject, "arguments": plain(arguments)})
     except Exception as error:  # noqa: BLE001 - the application's values: what cannot be read is said, not raised
         return encode({"unreadable": type(error).__name__})
 
@@ -55,7 +55,7 @@ def plain(value: object) -> Json:
     match value:
         case None | bool() | int() | float() | str():
             return value
-        case Mapping():
+        case dict() | Mapping():  # the one before the other: an abstract class is asked for long
             return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]

@@ -44,9 +44,17 @@ class SeamCall:
     process: int | None = None
 
     @classmethod
-    def of(cls, subject_ref: str, version: int, step: str, ownership: Ownership) -> SeamCall:
-        """The next one, by nobody in particular."""
-        return cls(subject_ref, version, step, ownership.of(step), ownership.epoch)
+    def of(  # noqa: PLR0917 - as the fields are
+        cls,
+        subject_ref: str,
+        version: int,
+        step: str,
+        ownership: Ownership,
+        number: int | None = None,
+        process: int | None = None,
+    ) -> SeamCall:
+        """By default the next one, by nobody in particular."""
+        return cls(subject_ref, version, step, ownership.of(step), ownership.epoch, number, process)
 
 
 NOTHING_SEEN = Observation(None, None, None)
@@ -80,7 +88,7 @@ def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observatio
 
 
 def _recorded(connection: AnyConnection, call: SeamCall, state: State, seen: Observation, *, joins: bool) -> int | None:
-    values = (call.subject_ref, call.step, call.version, call.number, state.value, call.owner.value, call.epoch)
+    values = (call.subject_ref, call.step, call.version, call.number, str(state), str(call.owner), call.epoch)
     more = (call.process, seen.inputs, seen.outcome, seen.intents)
     ((number, refused),) = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
     if refused is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import uuid4
@@ -97,9 +96,10 @@ class Seams:
         """
         inputs = asked(target.ref, target.version, step.arguments(args, kwargs))
         begun, write = self._begin(step, target, inputs)
-        key = str(uuid4())  # of no use to a second call, and no other call's
         if begun.number is not None and begun.number <= MAX_CALLS:
             key = effect_key(target.ref, step.name, first_number(target.version) + begun.number - 1)
+        else:
+            key = str(uuid4())  # of no use to a second call, and no other call's
         self._fault_points.reach("seam.begun")
         try:
             result = step.function(subject, *args, key=key, **kwargs)
@@ -110,8 +110,13 @@ class Seams:
         session = object_session(subject)
 
         def look() -> Sequence[Intent]:
-            with nullcontext() if session is None else session.no_autoflush:  # what it holds back may be refused
+            if session is None or not session.autoflush:
                 return step.observe(subject, result, *args, **kwargs)
+            session.autoflush = False  # what it holds back may be refused
+            try:
+                return step.observe(subject, result, *args, **kwargs)
+            finally:
+                session.autoflush = True
 
         seen, unseen = answered(step.name, result, look, inputs)
         if unseen is not None and _has_ended(session, subject, unseen):
@@ -127,16 +132,15 @@ class Seams:
         """The call with its number, and how its end is written: into the change's own transaction while that is open;
         else, beginning and end, by a connection of our own.
         """
-        change = target.change
-        call = SeamCall.of(target.ref, target.version, step.name, target.ownership)
-        nth = None
+        change, nth = target.change, None
+        about = target.ref, target.version, step.name, target.ownership
         if change is not None:
             if change.is_open:
-                return replace(call, number=change.next_number(step.name, inputs)), change.join
+                return SeamCall.of(*about, change.next_number(step.name, inputs)), change.join
             change.calls[step.name] += 1
             nth = None if change.deferred else change.calls[step.name]  # other tasks have begun calls that we know not
         process = self._process(target.engine)
-        call = replace(call, process=process.number())
+        call = SeamCall.of(*about, process=process.number())
         write = functools.partial(record_beside, process.engine)
         number = write(call, State.BEGUN, Observation(inputs, None, None))
         return replace(call, number=number or nth), write

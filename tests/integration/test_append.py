@@ -11,10 +11,13 @@ import psycopg
 import psycopg2
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from outbox import Event, append, append_all, uuid7
 from outbox.errors import OutboxError, PartitionMissing
+from outbox.speaking import sqlstate
 from tests.support.callers import CALLERS, DRIVERS, OLD_SQLALCHEMY, Opened, engine_of
 from tests.support.round_trips import counting_round_trips
 
@@ -22,6 +25,13 @@ COUNT = "SELECT count(*) FROM outbox.outbox"
 ROW = """
 SELECT id, aggregatetype, aggregateid, aggregate_version, type, payload, context, traceparent, partition_key
 FROM outbox.outbox"""
+
+END_THE_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+INSERT_RAW = """
+INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, type, payload)
+VALUES (%(id)s, %(type)s, 'o-1', %(version)s, 'OrderPlaced', '')"""
 
 
 def placed(key: str = "o-1") -> Event:
@@ -146,6 +156,58 @@ def test_a_plain_psycopg2_connection_that_commits_by_itself_is_refused(dsn: str)
         with pytest.raises(OutboxError, match="begin one first"):
             append(connection, placed())
     assert count(dsn) == 0
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_application_that_listens_to_its_statements_hears_ours(dsn: str, driver: str) -> None:
+    engine, heard = engine_of(dsn, driver), list[str]()
+    with Session(engine) as session:
+        append(session, placed())
+        listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: heard.append(statement))
+        append(session, replace(placed(), id=uuid7()))
+    assert [statement.split()[:2] for statement in heard] == [["INSERT", "INTO"]]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_the_database_refuses_a_session_is_an_error_of_sqlalchemy(dsn: str, driver: str) -> None:
+    with Session(engine_of(dsn, driver)) as session:
+        one = placed()
+        append(session, one)
+        with pytest.raises(IntegrityError) as refused:
+            append(session, one)
+        assert sqlstate(refused.value) == "23505"
+        with pytest.raises(DBAPIError):  # until it is rolled back
+            append(session, placed())
+        session.rollback()
+        append(session, placed())
+        session.commit()
+    assert count(dsn) == 1
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_connection_that_is_lost_is_given_up_by_its_pool(dsn: str, driver: str) -> None:
+    engine = create_engine(engine_of(dsn, driver).url)
+    with Session(engine) as session:
+        append(session, placed())
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute(END_THE_OTHERS)
+        with pytest.raises(DBAPIError) as lost:
+            append(session, replace(placed(), id=uuid7()))
+        assert lost.value.connection_invalidated
+        session.rollback()
+        append(session, placed())
+        session.commit()
+    engine.dispose()
+    assert count(dsn) == 1
+
+
+@pytest.mark.parametrize(("column", "value"), [("type", ""), ("type", "a/b"), ("type", "x" * 181), ("version", 0)])
+def test_the_table_refuses_what_no_topic_could_be_named_after(dsn: str, column: str, value: object) -> None:
+    row: dict[str, object] = {"id": uuid7(), "type": "x" * 180, "version": 1}
+    with psycopg.connect(dsn) as connection:
+        connection.execute(INSERT_RAW, row)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(INSERT_RAW, {**row, "id": uuid7(), column: value})
 
 
 if OLD_SQLALCHEMY:

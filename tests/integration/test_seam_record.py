@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -53,6 +54,17 @@ def test_what_cannot_be_written_leaves_the_transaction_usable(
     assert rows(toolkit, ALL) == [(1, "done")]
     states = [(one.message, one.__dict__["sqlstate"]) for one in caplog.records]
     assert states == [("seam_record_failed", state) for state in ("22P02", "22P05", None, None, "23514", "57014")]
+
+
+@pytest.mark.parametrize("bad", [{"number": 101}, {"number": 0}, {"owner": Owner.NEW}])
+def test_a_call_that_no_seam_could_have_made_is_refused(
+    toolkit: str, bad: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(toolkit) as caller:
+        assert record(caller, replace(CALL, **bad), State.DONE, SEEN) is None
+        with pytest.raises(psycopg.errors.CheckViolation):
+            caller.execute("INSERT INTO strangler.seam_record VALUES ('o1', 'mail', 1, 1, 'over')")
+    assert [one.__dict__["sqlstate"] for one in caplog.records] == ["23514"]
 
 
 def test_a_lock_that_somebody_holds_is_waited_for_two_seconds(toolkit: str) -> None:

@@ -7,12 +7,17 @@ down_revision = None
 branch_labels = ("outbox",)
 depends_on = None
 
+# Domains, and no CHECK: a table's CHECKs are read anew for each statement. The length apart from the pattern: `{1,180}`
+# is a pattern of 180 states. Together they took a third of an append.
+AGGREGATE_TYPE = """
+CREATE DOMAIN {schema}.aggregate_type AS text CHECK (VALUE ~ '^[A-Za-z0-9._-]+$' AND length(VALUE) <= 180)"""
+AGGREGATE_VERSION = "CREATE DOMAIN {schema}.aggregate_version AS bigint CHECK (VALUE > 0)"
 TABLE = """
 CREATE TABLE {schema}.outbox (
     id                uuid    NOT NULL PRIMARY KEY,
-    aggregatetype     text    NOT NULL CHECK (aggregatetype ~ '^[A-Za-z0-9._-]{1,180}$'),
+    aggregatetype     {schema}.aggregate_type NOT NULL,
     aggregateid       text    NOT NULL,
-    aggregate_version bigint  NOT NULL CHECK (aggregate_version > 0),
+    aggregate_version {schema}.aggregate_version NOT NULL,
     type              text    NOT NULL,
     payload           bytea   NOT NULL,
     context           text    NOT NULL DEFAULT '',
@@ -58,5 +63,5 @@ NOT_FOR_ALL = "REVOKE EXECUTE ON FUNCTION {schema}.make_partition(date) FROM PUB
 
 
 def upgrade(execute: Execute) -> None:
-    for statement in (TABLE, READABLE, PUBLICATION, MAKE_PARTITION, NOT_FOR_ALL):
+    for statement in (AGGREGATE_TYPE, AGGREGATE_VERSION, TABLE, READABLE, PUBLICATION, MAKE_PARTITION, NOT_FOR_ALL):
         execute(statement)
