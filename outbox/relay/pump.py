@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 from outbox.fault_points import FaultPoints
 from outbox.relay.messages import Begin, Commit, Insert, Relation
@@ -48,8 +49,10 @@ class Pump:
                 self._publisher.mark(message.end_lsn)
             case Relation():
                 self._rows.learn(message)
+            case None:
+                pass
             case _:
-                pass  # the publication has inserts only; a type or an origin changes nothing for us
+                assert_never(message)
 
     def _insert(self, insert: Insert) -> None:
         assert self._commit_lsn is not None  # noqa: S101 - the protocol: rows stand between Begin and Commit

@@ -50,7 +50,7 @@ class OutboxRows:
         if (relation.schema, relation.name) != (SCHEMA, TABLE):
             self._pickers.pop(relation.id, None)
             return
-        places = {column.name: index for index, column in enumerate(relation.columns)}
+        places = {name: index for index, name in enumerate(relation.columns)}
         missing = [name for name in COLUMNS if name not in places]
         if missing:
             raise ConfigurationError(f"the WAL shows outbox.outbox without {', '.join(missing)}; run: outbox migrate")

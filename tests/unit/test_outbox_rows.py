@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from outbox.errors import ConfigurationError
-from outbox.relay.messages import Cell, Column, Insert, Relation
+from outbox.relay.messages import Cell, Insert, Relation
 from outbox.relay.rows import COLUMNS, OutboxRows
 
 ID = b"01890a5d-ac96-774b-bcce-b302099a8057"
@@ -25,7 +25,7 @@ ROW: dict[str, Cell] = {
 
 
 def relation(*names: str, schema: str = "outbox", relation_id: int = 7) -> Relation:
-    return Relation(relation_id, schema, "outbox", "d", tuple(Column(name, 25, -1, False) for name in names))
+    return Relation(relation_id, schema, "outbox", names)
 
 
 def rows(*names: str) -> OutboxRows:
