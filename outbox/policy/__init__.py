@@ -14,7 +14,6 @@ from outbox.policy.flow import (
     ServiceClass,
     Versions,
 )
-from outbox.policy.form import from_data, to_data
 
 __all__ = [
     "Contradiction",
@@ -31,7 +30,5 @@ __all__ = [
     "Versions",
     "contradictions",
     "contradictions_among",
-    "from_data",
     "require",
-    "to_data",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import assert_never
 
-from outbox.policy import Placed, Policy, to_data
+from outbox.policy import Placed, Policy
 from outbox.policy.page import MEANING, page, rules
 from strangler.cli.common import Invocation
 from strangler.errors import Refused
@@ -47,7 +47,7 @@ def run_show(invocation: Invocation) -> int:
     judged = judge(invocation.plan())
     chosen = [judged.one(invocation.args.step)] if invocation.args.step else judged.placed
     lines = _terms(chosen[0]) if invocation.args.step else table([place.policy for place in chosen])
-    invocation.emit({"policies": [{**to_data(place.policy), "replay": place.policy.replay} for place in chosen]}, lines)
+    invocation.emit({"policies": [{**asdict(place.policy), "replay": place.policy.replay} for place in chosen]}, lines)
     return 0
 
 

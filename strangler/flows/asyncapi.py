@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import asdict
 
-from outbox.policy import Policy, from_data, to_data
+from outbox.policy import Policy
 from strangler.flows.topology import Member, Topic, Topology
 from strangler.step.intents import Json
 
@@ -38,12 +38,6 @@ def asyncapi(
         "channels": {topic.name: _channel(topic, topic_prefix) for topic in topology.topics},
         "operations": operations,
     }
-
-
-def policies_in(document: Mapping[str, Json]) -> dict[str, Policy]:
-    """The policies that a document carries, by flow; `ConfigurationError` where one is not whole."""
-    carried = [from_data(operation[POLICY]) for operation in document["operations"].values() if POLICY in operation]
-    return {policy.flow: policy for policy in carried}
 
 
 def _channel(topic: Topic, prefix: str) -> dict[str, Json]:
@@ -79,7 +73,7 @@ def _receive(member: Member, topic: str, policy: Policy, group_id: Json) -> dict
             }
         },
         "x-lanes": [{"kind": lane.kind.value, "name": lane.name, "bound": lane.bound} for lane in member.lanes],
-        POLICY: to_data(policy),
+        POLICY: asdict(policy),
     }
 
 

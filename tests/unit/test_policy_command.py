@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from outbox.policy import from_data
 from strangler.cli import main
-from strangler.flows.asyncapi import policies_in
 from strangler.step.intents import Json
 from tests.unit.policies import LOSSY
 
@@ -48,7 +47,7 @@ def test_one_flow_is_shown_with_every_term(capsys: pytest.CaptureFixture[str]) -
     (policy,) = data(capsys, "policy", "show", "advice", *BAD)["policies"]
 
     assert policy.pop("replay") == "unattended"
-    assert from_data(policy) == LOSSY
+    assert policy == json.loads(json.dumps(asdict(LOSSY)))
     assert all(f"{name}: " in shown for name in LOSSY.terms())
 
 
@@ -89,7 +88,7 @@ def test_the_topology_is_printed_drawn_and_written(capsys: pytest.CaptureFixture
     printed(capsys, "topology", "--asyncapi", str(tmp_path / "shop.json"), *SAMPLE)
 
     assert json.loads((tmp_path / "shop.json").read_text()) == shown
-    assert "search" in policies_in(shown)
+    assert shown["operations"]["search_receives_order"]["x-flow-policy"]["flow"] == "search"
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
