@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from outbox.policy.flow import Expired, Loss, Policy, ServiceClass
+from outbox.policy.policy_rules import Rule
 
 MEMBER_BYTES = 512 * 1024 * 1024  # the most that one member's queues may hold when it has every partition
 GIVEN_UP_BEFORE = {ServiceClass.BULK: 0, ServiceClass.STANDARD: 1, ServiceClass.CRITICAL: 2}
@@ -32,26 +32,6 @@ class Placed:
         return self is not other and bool(set(self.writes) & set(other.reads))
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceRule:
-    """`what` is formatted with `one`."""
-
-    name: str
-    broken: Callable[[Placed], bool]
-    what: str
-    fix: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairRule:
-    """Asked of every two flows, in both directions; `what` is formatted with `one` and `other`."""
-
-    name: str
-    broken: Callable[[Placed, Placed], bool]
-    what: str
-    fix: str
-
-
 def _above(one: Placed, other: Placed) -> bool:
     return one.policy.critical and not other.policy.critical
 
@@ -60,26 +40,26 @@ def _given_up(one: Placed) -> int:
     return one.policy.degrade_order or 0
 
 
-PLACE_RULES = (
-    PlaceRule(
+PLACE_RULES: tuple[Rule[Placed], ...] = (
+    Rule(
         "other_name",
         lambda one: one.policy.flow != one.name,
         "context {one.name!r} runs the policy of flow {one.policy.flow!r}",
         "name the flow after its context",
     ),
-    PlaceRule(
+    Rule(
         "deadline_beyond_retention",
         lambda one: one.policy.deadline_s >= one.retention_s,
         "its deadline of {one.policy.deadline_s} s is beyond the {one.retention_s} s that its topics keep an event",
         "shorten deadline_s or keep the topics longer",
     ),
-    PlaceRule(
+    Rule(
         "deferred_beyond_retention",
         lambda one: one.policy.expired is Expired.DEFER and 2 * one.policy.deadline_s >= one.retention_s,
         "what it defers after {one.policy.deadline_s} s may be gone before it is read again",
         "keep its topics for more than twice its deadline",
     ),
-    PlaceRule(
+    Rule(
         "memory",
         lambda one: one.policy.queue_bytes * one.partitions > MEMBER_BYTES,
         "{one.policy.queue_bytes} bytes for each of {one.partitions} partitions do not fit into one member",
@@ -87,44 +67,45 @@ PLACE_RULES = (
     ),
 )
 
-PAIR_RULES = (
-    PairRule(
+# Asked of every two flows, in both directions.
+PAIR_RULES: tuple[Rule[Placed, Placed], ...] = (
+    Rule(
         "same_flow",
         lambda one, other: one.policy.flow == other.policy.flow,
         "both are flow {one.policy.flow!r}",
         "give each its own policy",
     ),
-    PairRule(
+    Rule(
         "shared_group",
         lambda one, other: _above(one, other) and one.group == other.group,
         "critical {one.name} shares consumer group {one.group!r} with {other.name}",
         "give each its own group",
     ),
-    PairRule(
+    Rule(
         "shared_pool",
         lambda one, other: _above(one, other) and one.pool == other.pool,
         "critical {one.name} shares pool {one.pool!r} with {other.name}",
         "run them in processes of their own",
     ),
-    PairRule(
+    Rule(
         "shared_topic",
         lambda one, other: _above(one, other) and bool(set(one.writes) & set(other.writes)),
         "critical {one.name} writes into a topic that {other.name} also writes",
         "give each domain its own topic",
     ),
-    PairRule(
+    Rule(
         "waits_for_lower_class",
         lambda one, other: _above(one, other) and other.feeds(one),
         "critical {one.name} waits for {other.name}, which is {other.policy.service_class.value}",
         "raise the class of what feeds it, or lower its own",
     ),
-    PairRule(
+    Rule(
         "degrade_clash",
         lambda one, other: one.policy.degrade_order is not None and _given_up(one) == _given_up(other),
         "both have degrade_order {one.policy.degrade_order}",
         "say which is given up first",
     ),
-    PairRule(
+    Rule(
         "degrade_inverted",
         lambda one, other: (
             0 < _given_up(one) < _given_up(other)
@@ -134,19 +115,19 @@ PAIR_RULES = (
         "({other.policy.service_class.value})",
         "give up bulk first, critical last",
     ),
-    PairRule(
+    Rule(
         "deadline_inverted",
         lambda one, other: one.feeds(other) and one.policy.deadline_s > other.policy.deadline_s,
         "{one.name} may take {one.policy.deadline_s} s, {other.name} behind it promises {other.policy.deadline_s} s",
         "let deadlines grow along the chain",
     ),
-    PairRule(
+    Rule(
         "fed_by_lossy",
         lambda one, other: one.feeds(other) and one.policy.loss is Loss.LOSSY and other.policy.loss is not Loss.LOSSY,
         "{other.name} is {other.policy.loss.value} and lives on {one.name}, which is lossy",
         "make the upstream lossless, or the downstream lossy",
     ),
-    PairRule(
+    Rule(
         "order_lost_upstream",
         lambda one, other: (
             one.feeds(other) and one.policy.ordering_scope == "none" and other.policy.ordering_scope != "none"
@@ -154,7 +135,7 @@ PAIR_RULES = (
         '{other.name} keeps order within "{other.policy.ordering_scope}", and {one.name} before it keeps none',
         "give the upstream the same ordering_scope",
     ),
-    PairRule(
+    Rule(
         "replay_stops_upstream",
         lambda one, other: one.feeds(other) and other.policy.replayable and not one.policy.replayable,
         "{other.name} is replayable, and {one.name}, which its events come from, is not",

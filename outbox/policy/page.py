@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -46,19 +46,10 @@ MEANING: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A rule as the page shows it."""
-
-    name: str
-    refused: str
-    fix: str
-
-
-def rules() -> Sequence[Explained]:
-    """Those of one policy, of its place, of two policies."""
+def rules() -> Sequence[Mapping[str, str]]:
+    """Those of one policy, of its place, of two policies: `name`, what is `refused`, and the `fix`."""
     return [
-        Explained(rule.name, re.sub(r"\{[^}]*\}", "..", rule.what), rule.fix)
+        {"name": rule.name, "refused": re.sub(r"\{[^}]*\}", "..", rule.what), "fix": rule.fix}
         for rule in (*RULES, *PLACE_RULES, *PAIR_RULES)
     ]
 
@@ -66,7 +57,7 @@ def rules() -> Sequence[Explained]:
 def page() -> list[str]:
     """Two Markdown tables."""
     shown = [f"| `{name}` | {kind} | {default} | {MEANING[name]} |" for name, kind, default in _terms(Policy, "")]
-    refused = [f"| `{rule.name}` | {rule.refused} | {rule.fix} |" for rule in rules()]
+    refused = [f"| `{rule['name']}` | {rule['refused']} | {rule['fix']} |" for rule in rules()]
     return [
         "| Term | Values | Default | Meaning |",
         "|---|---|---|---|",

@@ -6,8 +6,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVarTuple
 
 from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Policy, ServiceClass
+
+Judged = TypeVarTuple("Judged")
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
@@ -16,11 +19,11 @@ MAX_BUDGET_RATIO = 0.3  # above it, retries are what keeps a struggling dependen
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """`what` is formatted with `policy`."""
+class Rule(Generic[*Judged]):
+    """`what` is formatted with `policy`, or with the place `one`, or of two places with `one` and `other`."""
 
     name: str
-    broken: Callable[[Policy], bool]
+    broken: Callable[[*Judged], bool]
     what: str
     fix: str
 
@@ -55,7 +58,7 @@ def _leaves_holes(policy: Policy) -> bool:
     return drops or policy.sampling is not None
 
 
-NAMED = (
+NAMED: tuple[Rule[Policy], ...] = (
     Rule(
         "flow_name",
         lambda policy: re.fullmatch(r"[a-z][a-z0-9_]*", policy.flow) is None,
@@ -88,7 +91,7 @@ NAMED = (
     ),
 )
 
-QUEUE = (
+QUEUE: tuple[Rule[Policy], ...] = (
     Rule(
         "queue_bound",
         lambda policy: policy.queue_bound < 1,
@@ -116,7 +119,7 @@ QUEUE = (
     ),
 )
 
-LOSS = (
+LOSS: tuple[Rule[Policy], ...] = (
     Rule(
         "lossless_replayable",
         lambda policy: policy.loss is Loss.LOSSLESS and not policy.replayable,
@@ -155,7 +158,7 @@ LOSS = (
     ),
 )
 
-EXPIRY = (
+EXPIRY: tuple[Rule[Policy], ...] = (
     Rule(
         "expired_drop",
         lambda policy: policy.expired is Expired.DROP and _may_not_lose(policy),
@@ -182,7 +185,7 @@ EXPIRY = (
     ),
 )
 
-SAMPLING = (
+SAMPLING: tuple[Rule[Policy], ...] = (
     Rule(
         "sample_lossless",
         lambda policy: policy.sampling is not None and _may_not_lose(policy),
@@ -215,7 +218,7 @@ SAMPLING = (
     ),
 )
 
-VERSIONS = (
+VERSIONS: tuple[Rule[Policy], ...] = (
     Rule(
         "versions_wait",
         lambda policy: policy.versions is not None and not 0 < policy.versions.wait_s <= policy.deadline_s,
@@ -236,7 +239,7 @@ VERSIONS = (
     ),
 )
 
-FAILURE = (
+FAILURE: tuple[Rule[Policy], ...] = (
     Rule(
         "attempts",
         lambda policy: not 1 <= policy.retry.attempts <= MAX_ATTEMPTS,

@@ -67,7 +67,7 @@ def run_check(invocation: Invocation) -> int:
 
 
 def run_explain(invocation: Invocation) -> int:
-    invocation.emit({"terms": dict(MEANING), "rules": [asdict(rule) for rule in rules()]}, page())
+    invocation.emit({"terms": dict(MEANING), "rules": rules()}, page())
     return 0
 
 

@@ -17,4 +17,4 @@ def test_the_published_terms_and_rules_are_the_true_ones() -> None:
 def test_every_term_is_explained_and_every_rule_has_a_fix() -> None:
     known = set(LOSSY.terms()) | set(replace(BULK, versions=Versions(60.0)).terms())
     assert set(MEANING) == known - {"sampling", "versions"}  # where a policy has none of them
-    assert all(rule.fix for rule in rules())
+    assert all(rule["fix"] for rule in rules())

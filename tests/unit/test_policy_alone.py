@@ -76,7 +76,7 @@ def test_a_sound_policy_breaks_none(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule) -> None:
+def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule[Policy]) -> None:
     name = rule.name
     policy = BREAKS[name]
 
