@@ -4,8 +4,7 @@
 the same as a command. Version tables stand in the schema that they describe.
 """
 
-from outbox.schema.drivers import Connection
 from outbox.schema.parts import Part
 from outbox.schema.upgrade import Change, behind, fresh, migrate, pending, upgrade
 
-__all__ = ["Change", "Connection", "Part", "behind", "fresh", "migrate", "pending", "upgrade"]
+__all__ = ["Change", "Part", "behind", "fresh", "migrate", "pending", "upgrade"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from outbox import partitions
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
-from outbox.schema.drivers import Connection, Cursor, cursor_of
 from outbox.schema.parts import OUTBOX, Part, part_of, quoted
 from outbox.schema.script import is_newer, revisions, statements
+from outbox.speaking import NoTransaction, execute
+
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
 
 # Held to the caller's commit: two starters must not interleave. One key for all parts and schemas.
 MIGRATION_LOCK = 0x5354_5241_4E48
@@ -19,7 +23,7 @@ LOCK_WITHIN = "60s"
 SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
 # Not to_regclass: after the wait for the lock it would answer from this session's cache that there is no such table.
 FIND_TABLE = """
-SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relname = %s"""
+SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relname = %s"""
 
 # By SQLSTATE, which both drivers give: what happened, and the next step.
 REFUSALS: dict[str | None, tuple[type[OutboxError], str]] = {
@@ -43,40 +47,40 @@ class Change:
     statements: tuple[str, ...]
 
 
-def pending(connection: Connection, part: Part, schema: str) -> Change:
+def pending(connection: AnyConnection, part: Part, schema: str) -> Change:
     """What `upgrade` would do now; reads only."""
     part.check_schema(schema)
-    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
-        return _pending(cursor, part, schema)
+    with explained(f"the part {part.name!r} in the schema {schema!r}"):
+        return _pending(connection, part, schema)
 
 
-def behind(connection: Connection, part: Part, schema: str) -> tuple[str, ...]:
+def behind(connection: AnyConnection, part: Part, schema: str) -> tuple[str, ...]:
     """The revisions that a running process lacks, oldest first; reads only the part's version.
 
     A newer release's tables lack nothing: they only grow, and this release runs on them. Only an upgrade refuses them.
     """
     part.check_schema(schema)
-    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
-        version = _version(cursor, part, schema)
+    with explained(f"the part {part.name!r} in the schema {schema!r}"):
+        version = _version(connection, part, schema)
     if version is not None and is_newer(part, version):
         return ()
     return tuple(revisions(part, version))
 
 
-def upgrade(connection: Connection, part: Part, schema: str) -> Change:
+def upgrade(connection: AnyConnection, part: Part, schema: str) -> Change:
     """Do what is pending, in the caller's transaction; what was done. Commits nothing.
 
     `DependencyDown` after 60 s behind another migration, `ConfigurationError` where the database refuses.
     """
     part.check_schema(schema)
-    with closing(cursor_of(connection)) as cursor, explained(f"the part {part.name!r} in the schema {schema!r}"):
-        if not _pending(cursor, part, schema).statements:
+    with explained(f"the part {part.name!r} in the schema {schema!r}"):
+        if not _pending(connection, part, schema).statements:
             return Change(part.name, schema, (), ())
-        with _waiting_for_locks(cursor):
-            cursor.execute(TAKE_LOCK)
-            change = _pending(cursor, part, schema)  # the lock's last holder may have done it
+        with _waiting_for_locks(connection):
+            execute(connection, TAKE_LOCK, ())
+            change = _pending(connection, part, schema)  # the lock's last holder may have done it
             for statement in change.statements:
-                cursor.execute(statement)
+                execute(connection, statement.replace("%", "%%"), ())
     return change
 
 
@@ -90,7 +94,7 @@ def fresh(part: Part, schema: str) -> Iterator[str]:
 class Migrate:
     """`migrate(connection, part, schema)`, and `migrate.statements(part, schema)` for a file."""
 
-    def __call__(self, connection: Connection, part: str, schema: str) -> list[str]:
+    def __call__(self, connection: AnyConnection, part: str, schema: str) -> list[str]:
         """Make or extend the tables of `part` in `schema`, in the caller's transaction; the statements executed.
 
         `part`: `"outbox"` (the outbox table, always in the schema `outbox`, with partitions for the next days) or
@@ -116,36 +120,33 @@ class Migrate:
 migrate = Migrate()
 
 
-def _pending(cursor: Cursor, part: Part, schema: str) -> Change:
-    version = _version(cursor, part, schema)
+def _pending(connection: AnyConnection, part: Part, schema: str) -> Change:
+    version = _version(connection, part, schema)
     wanted = [*statements(part, schema, version)]
     if part is OUTBOX:
-        wanted += partitions.statements(existing=_partitions(cursor) if version else ())
+        wanted += partitions.statements(existing=_partitions(connection) if version else ())
     return Change(part.name, schema, tuple(revisions(part, version)), tuple(wanted))
 
 
-def _version(cursor: Cursor, part: Part, schema: str) -> str | None:
-    cursor.execute(FIND_TABLE, (schema, part.version_table))
-    if cursor.fetchone() is None:
+def _version(connection: AnyConnection, part: Part, schema: str) -> str | None:
+    if not execute(connection, FIND_TABLE, (schema, part.version_table)):
         return None
-    cursor.execute(f"SELECT version_num FROM {quoted(schema)}.{quoted(part.version_table)}")  # noqa: S608 (quoted)
-    row = cursor.fetchone()
-    return None if row is None else str(row[0])
+    table = f"{quoted(schema)}.{quoted(part.version_table)}".replace("%", "%%")
+    rows = execute(connection, f"SELECT version_num FROM {table}", ())  # noqa: S608 (quoted)
+    return str(rows[0][0]) if rows else None
 
 
-def _partitions(cursor: Cursor) -> set[str]:
-    cursor.execute(partitions.EXISTING)
-    return {str(row[0]) for row in cursor.fetchall()}
+def _partitions(connection: AnyConnection) -> set[str]:
+    return {str(name) for (name,) in execute(connection, partitions.EXISTING, ())}
 
 
 @contextmanager
-def _waiting_for_locks(cursor: Cursor) -> Iterator[None]:
+def _waiting_for_locks(connection: AnyConnection) -> Iterator[None]:
     """The rest of the caller's transaction has its own lock_timeout again."""
-    cursor.execute("SELECT current_setting('lock_timeout')")
-    (before,) = cursor.fetchone() or ("0",)
-    cursor.execute(SET_LOCK_TIMEOUT, (LOCK_WITHIN,))
+    ((before,),) = execute(connection, "SELECT current_setting('lock_timeout')", ())
+    execute(connection, SET_LOCK_TIMEOUT, (LOCK_WITHIN,))
     yield
-    cursor.execute(SET_LOCK_TIMEOUT, (str(before),))
+    execute(connection, SET_LOCK_TIMEOUT, (str(before),))
 
 
 @contextmanager
@@ -153,6 +154,8 @@ def explained(what: str) -> Iterator[None]:
     """What the database refuses is told by its reason and the next step."""
     try:
         yield
+    except (NoTransaction, TypeError) as error:
+        raise ConfigurationError(f"{what}: {error}; the tables are made in your transaction") from error
     except Exception as error:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
         if state not in REFUSALS:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from outbox.schema.drivers import Connection, Cursor, cursor_of
 from outbox.schema.upgrade import TAKE_LOCK, explained
+from outbox.speaking import execute
 from strangler.schema.roles import Role
+
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
 
 # Everything that a GRANT can change of what roles are granted here.
 RIGHTS = """
@@ -27,21 +30,20 @@ class Granted:
     rights_changed: bool
 
 
-def grant(connection: Connection, roles: Sequence[Role]) -> Granted:
+def grant(connection: AnyConnection, roles: Sequence[Role]) -> Granted:
     """Make what is missing of these roles. Commits nothing; a second call changes nothing.
 
     The tables must be there. `outbox.errors.ConfigurationError` where the connection's role may not make roles.
     """
     if not roles:
         return Granted((), rights_changed=False)
-    with closing(cursor_of(connection)) as cursor:
-        there, before = _names(cursor), _rights(cursor)
-        with explained("the roles"):
-            cursor.execute(TAKE_LOCK)
-            for statement in statements_of(roles):
-                cursor.execute(statement)
+    with explained("the roles"):
+        there, before = _names(connection), _rights(connection)
+        execute(connection, TAKE_LOCK, ())
+        for statement in statements_of(roles):
+            execute(connection, statement.replace("%", "%%"), ())
         added = tuple(role.name for role in roles if role.name not in there)
-        return Granted(added, rights_changed=_rights(cursor) != before)
+        return Granted(added, rights_changed=_rights(connection) != before)
 
 
 def statements_of(roles: Sequence[Role]) -> Sequence[str]:
@@ -49,11 +51,9 @@ def statements_of(roles: Sequence[Role]) -> Sequence[str]:
     return [statement for role in roles for statement in role.statements()]
 
 
-def _names(cursor: Cursor) -> set[str]:
-    cursor.execute(NAMES)
-    return {str(row[0]) for row in cursor.fetchall()}
+def _names(connection: AnyConnection) -> set[str]:
+    return {str(name) for (name,) in execute(connection, NAMES, ())}
 
 
-def _rights(cursor: Cursor) -> set[tuple[str, ...]]:
-    cursor.execute(RIGHTS)
-    return {tuple(map(str, row)) for row in cursor.fetchall()}
+def _rights(connection: AnyConnection) -> set[tuple[str, ...]]:
+    return {tuple(map(str, row)) for row in execute(connection, RIGHTS, ())}

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from outbox.schema import Change, Connection, behind, fresh, pending, upgrade
+from outbox.schema import Change, behind, fresh, pending, upgrade
 from strangler.schema.parts import Migrated, Target, targets_of
 
+if TYPE_CHECKING:
+    from outbox.speaking import AnyConnection
 
-def pending_of(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
+
+def pending_of(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Change]:
     """What `upgrade_all` would do now; reads only."""
     return [pending(connection, part, schema) for part, schema in targets]
 
 
-def behind_of(connection: Connection, targets: Iterable[Target]) -> Sequence[Target]:
+def behind_of(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Target]:
     """Those that lack a revision; reads versions only, so that a role without more rights can find nothing to do."""
     return [target for target in targets if behind(connection, *target)]
 
 
-def upgrade_all(connection: Connection, targets: Iterable[Target]) -> Sequence[Change]:
+def upgrade_all(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Change]:
     """Do what is pending; one change for each target, in their order. Commits nothing."""
     return [upgrade(connection, part, schema) for part, schema in targets]
 
@@ -26,7 +30,7 @@ def upgrade_all(connection: Connection, targets: Iterable[Target]) -> Sequence[C
 class Migrate:
     """`migrate(connection, service_or_plan)`, and `migrate.statements(service_or_plan)` for a file."""
 
-    def __call__(self, connection: Connection, migrated: Migrated) -> list[str]:
+    def __call__(self, connection: AnyConnection, migrated: Migrated) -> list[str]:
         """Make or extend every table that the plan needs, in the caller's transaction; the statements executed.
 
         A plan: the outbox, strangler's own tables, and each context's in its schema. A service: the outbox that
