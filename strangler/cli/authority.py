@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.cli.common import Invocation, refuse
+from strangler.cli.common import Invocation, audited, refuse
 from strangler.errors import BadInput, Refused
 from strangler.plan import Plan
 from strangler.shared_state import (
@@ -38,9 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     mover = verbs.add_parser("move", help="copy, catch up, fence, compare, switch; audited", epilog=EPILOG)
     mover.add_argument("resource", metavar="RESOURCE", help="a shared resource of the plan")
     mover.add_argument("--to", required=True, choices=[holder.value for holder in Holder], help="who is to keep it")
-    mover.add_argument("--reason", required=True, help="why, for the audit")
-    mover.add_argument("--actor", help="who, for the audit (default: $USER)")
-    mover.add_argument("--dry-run", action="store_true", help="try the copy and undo it, move nothing")
+    audited(mover, dry_run="try the copy and undo it, move nothing")
     mover.set_defaults(run=run_move)
 
 
@@ -64,8 +62,7 @@ def run_move(invocation: Invocation) -> int:
     if shared is None:
         known = ", ".join(sorted(plan.shared)) or "none"
         raise BadInput(f"the plan declares no shared {args.resource!r}; declared: {known}")
-    actor = args.actor or environ.get("USER") or environ.get("LOGNAME") or "unknown"
-    wanted = Wanted(args.resource, shared, plan.steps_of(args.resource), Holder(args.to), actor, args.reason)
+    wanted = Wanted(args.resource, shared, plan.steps_of(args.resource), Holder(args.to), invocation.actor, args.reason)
     with invocation.connect() as connection:
         moved = move(connection, wanted, dry_run=args.dry_run, fault_points=FaultPoints.from_environ(environ))
     if isinstance(moved, Refused):

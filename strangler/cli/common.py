@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +66,23 @@ class Invocation:
             user = None
         return f"the role {user!r}" if user else "the connection's role"
 
+    @property
+    def actor(self) -> str:
+        """Who, for the audit."""
+        return self.args.actor or self.environ.get("USER") or self.environ.get("LOGNAME") or "unknown"
+
     def connect(self) -> PsycopgConnection:
         """To the main database, in no transaction; every statement ends within a minute."""
         dsn = self.settings.required_dsn()
         return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=STATEMENT_TIMEOUT)
+
+    @contextmanager
+    def inside(self, context: str) -> Iterator[PsycopgConnection]:
+        """To the main database, in autocommit, where the context's tables need no schema name."""
+        with closing(self.connect()) as connection:
+            connection.autocommit = True
+            look_into(connection, context)
+            yield connection
 
     def emit(self, data: Json, lines: Iterable[str]) -> None:
         """Data on stdout: JSON with `--json`, else the lines."""
@@ -81,6 +95,21 @@ class Invocation:
     def talk(self, text: str) -> None:
         """Talk on stderr."""
         print(text, file=sys.stderr, flush=True)
+
+
+def audited(
+    parser: argparse.ArgumentParser, *, dry_run: str = "say what would change, change nothing", named: bool = False
+) -> None:
+    """The flags of a change that is audited. `named`: nobody is taken for who it was."""
+    parser.add_argument("--reason", required=True, help="why, for the audit")
+    parser.add_argument("--actor", required=named, help=f"who, for the audit{'' if named else ' (default: $USER)'}")
+    parser.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table for people, one line for each row."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def look_into(connection: PsycopgConnection, context: str) -> None:

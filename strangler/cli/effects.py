@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
-from outbox.connection import PsycopgConnection
-from strangler.cli.common import Invocation, look_into
+from strangler.cli.common import Invocation, audited
 from strangler.cli.run import service_of
 from strangler.errors import BadInput
 from strangler.service.declaration import Service
@@ -31,9 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.set_defaults(run=run_list)
     for name, what in VERBS.items():
         settling = verbs.add_parser(name, help=what)
-        settling.add_argument("--reason", required=True, help="how you know, for the audit")
-        settling.add_argument("--actor", help="who, for the audit (default: $USER)")
-        settling.add_argument("--dry-run", action="store_true", help="say what would be done")
+        audited(settling)
         settling.set_defaults(run=run_settle)
     verbs.choices["done"].add_argument(
         "--keep", action="append", default=[], metavar="NAME=VALUE", help="what of the vendor's answer `conclude` needs"
@@ -45,21 +42,25 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_list(invocation: Invocation) -> int:
-    with _opened(invocation) as (connection, service):
+    service = _service(invocation)
+    with invocation.inside(service.schema) as connection:
         found = unsettled(connection, service.name, limit=invocation.args.limit)
     lines = [_line(one) for one in found]
-    invocation.emit({"effects": [_data(one) for one in found]}, lines or ["no unsettled effect"])
+    invocation.emit(
+        {"effects": [{**asdict(one), "first_sent_at": one.first_sent_at.isoformat()} for one in found]},
+        lines or ["no unsettled effect"],
+    )
     return 0
 
 
 def run_settle(invocation: Invocation) -> int:
     """Exit 0, or 1 where there is no such effect."""
-    args, environ = invocation.args, invocation.environ
-    actor = args.actor or environ.get("USER") or environ.get("LOGNAME") or "unknown"
+    args, actor = invocation.args, invocation.actor
     outcome: dict[str, Json] = {"settled_by": actor, "reason": args.reason}
     if args.effects_verb == "done":
         outcome = {**_kept(args.keep), **outcome}
-    with _opened(invocation) as (connection, service), connection.transaction(force_rollback=args.dry_run):
+    service = _service(invocation)
+    with invocation.inside(service.schema) as connection, connection.transaction(force_rollback=args.dry_run):
         if args.effects_verb == "again":
             send_again(connection, service, args.key, actor=actor, reason=args.reason)
         else:
@@ -69,13 +70,8 @@ def run_settle(invocation: Invocation) -> int:
     return 0
 
 
-@contextmanager
-def _opened(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Service]]:
-    service = service_of(invocation.plan(services=False), invocation.args.name)
-    with closing(invocation.connect()) as connection:
-        connection.autocommit = True
-        look_into(connection, service.schema)
-        yield connection, service
+def _service(invocation: Invocation) -> Service:
+    return service_of(invocation.plan(services=False), invocation.args.name)
 
 
 def _kept(pairs: Sequence[str]) -> Mapping[str, Json]:
@@ -88,16 +84,3 @@ def _kept(pairs: Sequence[str]) -> Mapping[str, Json]:
 def _line(one: Unsettled) -> str:
     said = one.outcome.get("reason") or one.outcome.get("status") or ""
     return f"{one.first_sent_at:%Y-%m-%d %H:%M} {one.key} {one.vendor} {one.operation} {said}".rstrip()
-
-
-def _data(one: Unsettled) -> dict[str, Json]:
-    return {
-        "key": one.key,
-        "subject_ref": one.subject_ref,
-        "number": one.number,
-        "vendor": one.vendor,
-        "operation": one.operation,
-        "attempts": one.attempts,
-        "first_sent_at": one.first_sent_at.isoformat(),
-        "outcome": dict(one.outcome),
-    }

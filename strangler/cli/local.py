@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from strangler.cli.common import Invocation
+from strangler.cli.common import Invocation, columns
 from strangler.local.doctor import examine, examine_topics
 from strangler.local.stack import Stack
 from strangler.local.stack_file import Place, StackFile
@@ -116,10 +116,7 @@ def _servers(stack: Stack) -> Sequence[Place]:
 
 def _table(places: Sequence[Place], file: Path) -> list[str]:
     rows = [(place.name, place.address or "-", str(place.pid or "-"), place.log or "-") for place in places]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    named, answering, pids = widths
-    lines = [f"{name:<{named}}  {address:<{answering}}  {pid:>{pids}}  {log}" for name, address, pid, log in rows]
-    return [*lines, f"addresses and tokens: {file} (only you can read it)"]
+    return [*columns(rows), f"addresses and tokens: {file} (only you can read it)"]
 
 
 def _kafka(invocation: Invocation) -> str:

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from outbox.policy import Placed, Policy
 from outbox.policy.page import MEANING, page, rules
-from strangler.cli.common import Invocation
+from strangler.cli.common import Invocation, columns
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
 from strangler.flows.places import judge
@@ -46,7 +46,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_show(invocation: Invocation) -> int:
     judged = judge(invocation.plan())
     chosen = [judged.one(invocation.args.step)] if invocation.args.step else judged.placed
-    lines = _terms(chosen[0]) if invocation.args.step else table([place.policy for place in chosen])
+    lines = (
+        _terms(chosen[0])
+        if invocation.args.step
+        else columns([tuple(COLUMNS), *(_cells(place.policy) for place in chosen)])
+    )
     invocation.emit({"policies": [{**asdict(place.policy), "replay": place.policy.replay} for place in chosen]}, lines)
     return 0
 
@@ -69,13 +73,6 @@ def run_check(invocation: Invocation) -> int:
 def run_explain(invocation: Invocation) -> int:
     invocation.emit({"terms": dict(MEANING), "rules": rules()}, page())
     return 0
-
-
-def table(policies: Sequence[Policy]) -> list[str]:
-    """One line per flow, in chain order."""
-    rows = [tuple(COLUMNS), *(_cells(policy) for policy in policies)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _cells(policy: Policy) -> tuple[str, ...]:

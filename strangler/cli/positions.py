@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.lineage import Stand, accept, stands
-from strangler.cli.common import Invocation, look_into
+from strangler.cli.common import Invocation, audited, look_into
 from strangler.cli.places import Place, as_its_role, contexts_with
 from strangler.errors import RefusedError
 
@@ -34,9 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what = "let a partition go on with what its topic holds"
     accepted = verbs.add_parser("accept", help=what, description=what, epilog=EPILOG, formatter_class=how)
     accepted.add_argument("place", metavar="PLACE", type=Place.parse, help="CONTEXT:TOPIC/PARTITION")
-    accepted.add_argument("--actor", required=True, help="who, for the audit")
-    accepted.add_argument("--reason", required=True, help="why, for the audit")
-    accepted.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+    audited(accepted, named=True)
     accepted.set_defaults(run=run_accept)
 
 

@@ -16,7 +16,7 @@ from outbox.errors import PositionLost
 from outbox.kafka.port import Record
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
-from strangler.cli.common import Invocation, look_into
+from strangler.cli.common import Invocation, audited, look_into
 from strangler.cli.places import EventPlace, as_its_role, contexts_with
 from strangler.cli.quarantine_talk import document, inspected_lines, listed_lines, shown
 from strangler.cli.quarantine_wait import wait_for
@@ -189,7 +189,5 @@ def _one(verbs: Any, name: str, run: Callable[[Invocation], int], what: str) -> 
 
 def _changing(verbs: Any, name: str, run: Callable[[Invocation], int], what: str) -> argparse.ArgumentParser:
     parser = _one(verbs, name, run, what)
-    parser.add_argument("--actor", required=True, help="who, for the audit")
-    parser.add_argument("--reason", required=True, help="why, for the audit")
-    parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+    audited(parser, named=True)
     return parser

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from outbox.connection import PsycopgConnection
-from strangler.cli.common import Invocation, look_into
+from strangler.cli.common import Invocation, audited
 from strangler.cli.run import service_of
 from strangler.errors import RefusedError
 from strangler.service.review import OpenReview, Resolution, Review, backlog, clear, refuse
@@ -23,9 +23,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.set_defaults(run=run_list)
     for name, effect in (("clear", "it was right"), ("refuse", "undo what was decided")):
         resolving = verbs.add_parser(name, help=f"resolve a review: {effect}")
-        resolving.add_argument("--reason", required=True, help="why, for the audit")
-        resolving.add_argument("--actor", help="who, for the audit (default: $USER)")
-        resolving.add_argument("--dry-run", action="store_true", help="say what would be done")
+        audited(resolving)
         resolving.set_defaults(run=run_resolve)
     for sub in verbs.choices.values():
         sub.add_argument("name", metavar="NAME", help="a service of the plan")
@@ -44,8 +42,7 @@ def run_list(invocation: Invocation) -> int:
 def run_resolve(invocation: Invocation) -> int:
     """Exit 0, or 1 where there is no such review or its refusal is refused."""
     arguments, environ = invocation.args, invocation.environ
-    actor = arguments.actor or environ.get("USER") or environ.get("LOGNAME") or "unknown"
-    said, verb = Resolution(arguments.ref, actor, arguments.reason), arguments.review_verb
+    said, verb = Resolution(arguments.ref, invocation.actor, arguments.reason), arguments.review_verb
     with _opened(invocation) as (connection, review), connection.transaction(force_rollback=arguments.dry_run):
         if verb == "clear" or arguments.dry_run:
             clear(connection, review, said)
@@ -63,9 +60,7 @@ def _opened(invocation: Invocation) -> Iterator[tuple[PsycopgConnection, Review]
     service = service_of(invocation.plan(services=False), invocation.args.name)
     if service.review is None:
         raise RefusedError(f"refused: {service.name} puts nothing up for review; declare Service(review=Review(...))")
-    with closing(invocation.connect()) as connection:
-        connection.autocommit = True
-        look_into(connection, service.schema)
+    with invocation.inside(service.schema) as connection:
         yield connection, service.review
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 
 from outbox.fault_points import FaultPoints
-from strangler.cli.common import Invocation, refuse
+from strangler.cli.common import Invocation, audited, refuse
 from strangler.errors import BadInput, Refused
 from strangler.hand_back import HandBack, count_unstarted, hand_back
 from strangler.moves import Moved, advance, rollback
@@ -60,7 +60,7 @@ def run_history(invocation: Invocation) -> int:
 def run_advance(invocation: Invocation) -> int:
     args, plan = invocation.args, invocation.plan()
     to = Stage(args.to) if args.to else Stage.RAMP if args.ramp is not None else None
-    told = {"actor": args.actor or _user(invocation), "reason": args.reason}
+    told = {"actor": invocation.actor, "reason": args.reason}
     plan.step(args.step)
     with invocation.connect() as connection:
         moved = advance(connection, plan, args.step, to=to, ramp_bp=args.ramp, dry_run=args.dry_run, **told)
@@ -70,7 +70,7 @@ def run_advance(invocation: Invocation) -> int:
 def run_rollback(invocation: Invocation) -> int:
     args, plan = invocation.args, invocation.plan()
     to = Stage(args.to) if args.to else None
-    told = {"actor": args.actor or _user(invocation), "reason": args.reason}
+    told = {"actor": invocation.actor, "reason": args.reason}
     plan.step(args.step)
     with invocation.connect() as connection:
         moved = rollback(connection, plan, args.step, to=to, dry_run=args.dry_run, **told)
@@ -93,7 +93,7 @@ def run_hand_back(invocation: Invocation) -> int:
         plan,
         environ,
         args.step,
-        actor=args.actor or _user(invocation),
+        actor=invocation.actor,
         reason=args.reason,
         timeout_s=args.timeout,
         fault_points=FaultPoints.from_environ(environ),
@@ -118,14 +118,8 @@ def basis_points(text: str) -> int:
 def _mover(subparsers: Subparsers[argparse.ArgumentParser], name: str, what: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=what, description=what)
     parser.add_argument("step", metavar="STEP", help="a step of the plan")
-    parser.add_argument("--reason", required=True, help="why, for the audit")
-    parser.add_argument("--actor", help="who, for the audit (default: $USER)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would change, change nothing")
+    audited(parser)
     return parser
-
-
-def _user(invocation: Invocation) -> str:
-    return invocation.environ.get("USER") or invocation.environ.get("LOGNAME") or "unknown"
 
 
 def _tell(invocation: Invocation, moved: Moved | Refused, after: str | None = None) -> int:
