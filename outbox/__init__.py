@@ -8,35 +8,22 @@ from typing import TYPE_CHECKING
 from outbox.lazy import names_from
 
 if TYPE_CHECKING:
-    from outbox.appending import append, append_all
-    from outbox.connection import PsycopgConnection
-    from outbox.consumer.consumer import Consumer
-    from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
-    from outbox.errors import OutboxError
-    from outbox.event import Event, ReceivedEvent, uuid7
-    from outbox.kafka_settings import KafkaSettings
-    from outbox.policy import Policy
-    from outbox.relay.relay import Relay
-    from outbox.schema import migrate
-
-__all__ = [
-    "Consumer",
-    "Disposition",
-    "Event",
-    "Handler",
-    "InParallel",
-    "KafkaSettings",
-    "OutboxError",
-    "Poison",
-    "Policy",
-    "PsycopgConnection",
-    "ReceivedEvent",
-    "Relay",
-    "append",
-    "append_all",
-    "migrate",
-    "uuid7",
-]
+    from outbox.appending import append as append
+    from outbox.appending import append_all as append_all
+    from outbox.connection import PsycopgConnection as PsycopgConnection
+    from outbox.consumer.consumer import Consumer as Consumer
+    from outbox.consumer.handler import Disposition as Disposition
+    from outbox.consumer.handler import Handler as Handler
+    from outbox.consumer.handler import InParallel as InParallel
+    from outbox.consumer.handler import Poison as Poison
+    from outbox.errors import OutboxError as OutboxError
+    from outbox.event import Event as Event
+    from outbox.event import ReceivedEvent as ReceivedEvent
+    from outbox.event import uuid7 as uuid7
+    from outbox.kafka_settings import KafkaSettings as KafkaSettings
+    from outbox.policy import Policy as Policy
+    from outbox.relay.relay import Relay as Relay
+    from outbox.schema import migrate as migrate
 
 _HOMES = {
     "Consumer": "outbox.consumer.consumer",
@@ -56,6 +43,7 @@ _HOMES = {
     "migrate": "outbox.schema",
     "uuid7": "outbox.event",
 }
+__all__ = list(_HOMES)
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
     __getattr__ = names_from(__name__, _HOMES)

@@ -12,103 +12,71 @@ from typing import TYPE_CHECKING
 from outbox.lazy import names_from
 
 if TYPE_CHECKING:
-    from outbox import Policy
-    from outbox.event import Event
-    from strangler.choreography.graph import Choreography
-    from strangler.contexts import Context
-    from strangler.errors import StranglerError
-    from strangler.keys import Derived
-    from strangler.ownership import Owner, Ownership
-    from strangler.plan import Check, Plan, Step, load_plan
-    from strangler.processes import Process
-    from strangler.routes import Route
-    from strangler.schema import migrate
-    from strangler.service.declaration import Service
-    from strangler.service.http_vendor import HttpVendor
-    from strangler.service.rows import Rows
-    from strangler.service.serving import run
-    from strangler.service.smtp_vendor import SmtpVendor
-    from strangler.shared_state.shared import Shared
-    from strangler.step.intents import Call, Emit, Outcome, Write
-    from strangler.step.vendor import Answer, Vendor
-    from strangler.subject import Subject
-    from strangler.witness import Sql
-
-__all__ = [
-    "Answer",
-    "Call",
-    "Check",
-    "Choreography",
-    "Context",
-    "Derived",
-    "Emit",
-    "Event",
-    "HttpVendor",
-    "Outcome",
-    "Owner",
-    "Ownership",
-    "Plan",
-    "Policy",
-    "Process",
-    "Route",
-    "Rows",
-    "Service",
-    "Shared",
-    "SmtpVendor",
-    "Sql",
-    "Step",
-    "StranglerError",
-    "Subject",
-    "Vendor",
-    "Write",
-    "load_plan",
-    "migrate",
-    "run",
-]
+    from outbox import Policy as Policy
+    from outbox.event import Event as Event
+    from strangler.choreography.graph import Choreography as Choreography
+    from strangler.contexts import Context as Context
+    from strangler.errors import StranglerError as StranglerError
+    from strangler.keys import Derived as Derived
+    from strangler.ownership import Owner as Owner
+    from strangler.ownership import Ownership as Ownership
+    from strangler.plan import Check as Check
+    from strangler.plan import Plan as Plan
+    from strangler.plan import Step as Step
+    from strangler.plan import load_plan as load_plan
+    from strangler.processes import Process as Process
+    from strangler.routes import Route as Route
+    from strangler.schema import migrate as migrate
+    from strangler.service.declaration import Service as Service
+    from strangler.service.http_vendor import HttpVendor as HttpVendor
+    from strangler.service.rows import Rows as Rows
+    from strangler.service.serving import run as run
+    from strangler.service.smtp_vendor import SmtpVendor as SmtpVendor
+    from strangler.shared_state.shared import Shared as Shared
+    from strangler.step.intents import Call as Call
+    from strangler.step.intents import Emit as Emit
+    from strangler.step.intents import Outcome as Outcome
+    from strangler.step.intents import Write as Write
+    from strangler.step.vendor import Answer as Answer
+    from strangler.step.vendor import Vendor as Vendor
+    from strangler.subject import Subject as Subject
+    from strangler.witness import Sql as Sql
 
 _HOMES = {
-    "outbox": ("Policy",),
-    "outbox.event": ("Event",),
-    "strangler.shared_state.shared": ("Shared",),
-    "strangler.choreography.graph": ("Choreography",),
-    "strangler.contexts": ("Context",),
-    "strangler.errors": ("StranglerError",),
-    "strangler.keys": ("Derived",),
-    "strangler.ownership": (
-        "Owner",
-        "Ownership",
-    ),
-    "strangler.plan": (
-        "Check",
-        "Plan",
-        "Step",
-        "load_plan",
-    ),
-    "strangler.processes": ("Process",),
-    "strangler.routes": ("Route",),
-    "strangler.schema": ("migrate",),
-    "strangler.service.declaration": ("Service",),
-    "strangler.service.http_vendor": ("HttpVendor",),
-    "strangler.service.rows": ("Rows",),
-    "strangler.service.serving": ("run",),
-    "strangler.service.smtp_vendor": ("SmtpVendor",),
-    "strangler.step.intents": (
-        "Call",
-        "Emit",
-        "Outcome",
-        "Write",
-    ),
-    "strangler.step.vendor": (
-        "Answer",
-        "Vendor",
-    ),
-    "strangler.subject": ("Subject",),
-    "strangler.witness": ("Sql",),
+    "Answer": "strangler.step.vendor",
+    "Call": "strangler.step.intents",
+    "Check": "strangler.plan",
+    "Choreography": "strangler.choreography.graph",
+    "Context": "strangler.contexts",
+    "Derived": "strangler.keys",
+    "Emit": "strangler.step.intents",
+    "Event": "outbox.event",
+    "HttpVendor": "strangler.service.http_vendor",
+    "Outcome": "strangler.step.intents",
+    "Owner": "strangler.ownership",
+    "Ownership": "strangler.ownership",
+    "Plan": "strangler.plan",
+    "Policy": "outbox",
+    "Process": "strangler.processes",
+    "Route": "strangler.routes",
+    "Rows": "strangler.service.rows",
+    "Service": "strangler.service.declaration",
+    "Shared": "strangler.shared_state.shared",
+    "SmtpVendor": "strangler.service.smtp_vendor",
+    "Sql": "strangler.witness",
+    "Step": "strangler.plan",
+    "StranglerError": "strangler.errors",
+    "Subject": "strangler.subject",
+    "Vendor": "strangler.step.vendor",
+    "Write": "strangler.step.intents",
+    "load_plan": "strangler.plan",
+    "migrate": "strangler.schema",
+    "run": "strangler.service.serving",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = list(_HOMES)
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
-    __getattr__ = names_from(__name__, _HOME_OF)
+    __getattr__ = names_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

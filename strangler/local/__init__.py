@@ -19,8 +19,7 @@ _HOMES = {
     "Stack": "strangler.local.stack",
     "wait_until": "strangler.local.waiting",
 }
-__all__ = ["Running", "Stack", "wait_until"]
-
+__all__ = list(_HOMES)
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
     __getattr__ = names_from(__name__, _HOMES)

@@ -11,56 +11,39 @@ from typing import TYPE_CHECKING
 from outbox.lazy import names_from
 
 if TYPE_CHECKING:
-    from strangler.service.resumer import Resumer
-    from strangler.service.review import Review
-    from strangler.service.settings import RunSettings
-    from strangler.step.apply import NumberedWrite, emitted
-    from strangler.step.effect_table import Effect, Ending
-    from strangler.step.intents import Intent, Json, effect_key, first_number
-    from strangler.step.pg_json import encode
-    from strangler.step.vendor import AnswerKind
-
-__all__ = [
-    "AnswerKind",
-    "Effect",
-    "Ending",
-    "Intent",
-    "Json",
-    "NumberedWrite",
-    "Resumer",
-    "Review",
-    "RunSettings",
-    "effect_key",
-    "emitted",
-    "encode",
-    "first_number",
-]
+    from strangler.service.resumer import Resumer as Resumer
+    from strangler.service.review import Review as Review
+    from strangler.service.settings import RunSettings as RunSettings
+    from strangler.step.apply import NumberedWrite as NumberedWrite
+    from strangler.step.apply import emitted as emitted
+    from strangler.step.effect_table import Effect as Effect
+    from strangler.step.effect_table import Ending as Ending
+    from strangler.step.intents import Intent as Intent
+    from strangler.step.intents import Json as Json
+    from strangler.step.intents import effect_key as effect_key
+    from strangler.step.intents import first_number as first_number
+    from strangler.step.pg_json import encode as encode
+    from strangler.step.vendor import AnswerKind as AnswerKind
 
 _HOMES = {
-    "strangler.service.resumer": ("Resumer",),
-    "strangler.service.review": ("Review",),
-    "strangler.service.settings": ("RunSettings",),
-    "strangler.step.apply": (
-        "NumberedWrite",
-        "emitted",
-    ),
-    "strangler.step.effect_table": (
-        "Effect",
-        "Ending",
-    ),
-    "strangler.step.intents": (
-        "Intent",
-        "Json",
-        "effect_key",
-        "first_number",
-    ),
-    "strangler.step.pg_json": ("encode",),
-    "strangler.step.vendor": ("AnswerKind",),
+    "AnswerKind": "strangler.step.vendor",
+    "Effect": "strangler.step.effect_table",
+    "Ending": "strangler.step.effect_table",
+    "Intent": "strangler.step.intents",
+    "Json": "strangler.step.intents",
+    "NumberedWrite": "strangler.step.apply",
+    "Resumer": "strangler.service.resumer",
+    "Review": "strangler.service.review",
+    "RunSettings": "strangler.service.settings",
+    "effect_key": "strangler.step.intents",
+    "emitted": "strangler.step.apply",
+    "encode": "strangler.step.pg_json",
+    "first_number": "strangler.step.intents",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = list(_HOMES)
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
-    __getattr__ = names_from(__name__, _HOME_OF)
+    __getattr__ = names_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
