@@ -8,12 +8,7 @@ from typing import LiteralString
 from outbox.connection import PsycopgConnection
 from strangler.choreography import Final, OrderState, Remark, Seen
 
-ORDERS: LiteralString = """
-SELECT orders.order_ref, orders.status, orders.created_at, min(continuation.waits_for)
-FROM legacy.orders AS orders
-LEFT JOIN strangler.continuation AS continuation
-     ON continuation.subject_ref = orders.order_ref AND continuation.state <> 'done'
-GROUP BY orders.order_ref"""
+ORDERS: LiteralString = "SELECT order_ref, status FROM legacy.orders"
 
 # The id tells the time: its first 48 bits are milliseconds. What legacy gives back of a rejected order's stock it does
 # in the transaction that rejects it, without an event: the stock's own account says so (150 = the compensation).
@@ -63,8 +58,8 @@ WHERE order_ref = ANY (%(order_refs)s) AND waits_for <> '{}' ORDER BY order_ref"
 
 def orders(connection: PsycopgConnection) -> Iterator[OrderState]:
     """Every order of the shop. Cancelled ones were placed: a cancellation begins anew."""
-    for order_ref, status, created_at, waits_for in connection.execute(ORDERS):
-        yield OrderState(order_ref, _final(status), created_at, waits_for)
+    for order_ref, status in connection.execute(ORDERS):
+        yield OrderState(order_ref, _final(status))
 
 
 def seen(connection: PsycopgConnection) -> Iterator[Seen]:

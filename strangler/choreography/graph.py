@@ -61,12 +61,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """A subject as the application keeps it. `final` None: it is under way; `waits_for` then says for which step."""
+    """A subject as the application keeps it. `final` None: it is under way."""
 
     subject_ref: str
     final: Final | None
-    began_at: datetime
-    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

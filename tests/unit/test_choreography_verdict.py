@@ -14,9 +14,9 @@ from strangler.choreography import Final, OrderState, Seen, Standing, Verdict
 from strangler.choreography.verdict import judge, worst_first
 
 BEGAN = datetime(2011, 12, 9, 12, tzinfo=UTC)
-UNDER_WAY = OrderState("o", None, BEGAN)
-PLACED = OrderState("o", Final.DONE, BEGAN)
-REJECTED = OrderState("o", Final.COMPENSATED, BEGAN)
+UNDER_WAY = OrderState("o", None)
+PLACED = OrderState("o", Final.DONE)
+REJECTED = OrderState("o", Final.COMPENSATED)
 
 
 def verdict(
