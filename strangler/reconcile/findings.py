@@ -6,24 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from strangler.facts import FINDINGS, Fact, Judgement, Verdict
+from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.pairing import Pair
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import SubjectEvidence
 from strangler.step.intents import Json, first_number
-
-__all__ = [
-    "FINDINGS",
-    "GOOD",
-    "GRAVEST_FIRST",
-    "gravest",
-    "judgement",
-    "number_of",
-    "of_fact",
-    "of_pair",
-    "repeated",
-    "under_way",
-]
 
 # What is wrong beats what cannot be said, which beats what is not due; a match only when nothing else was said.
 GRAVEST_FIRST = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strangler.facts import KIND, TARGET, Fact, Judgement, Kept, Verdict
+from strangler.facts import FINDINGS, KIND, TARGET, Fact, Judgement, Kept, Verdict
 from strangler.reconcile.expectation import concerns_vendor
-from strangler.reconcile.findings import FINDINGS, judgement, of_fact, of_pair, repeated, under_way
+from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated, under_way
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason, given_up
 from strangler.reconcile.subject_evidence import State, SubjectEvidence

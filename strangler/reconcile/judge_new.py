@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from strangler.facts import Fact, Judgement, Verdict
 from strangler.reconcile.expectation import Sides, asked, due, planned, refusals, rows
 from strangler.reconcile.findings import GRAVEST_FIRST, judgement, number_of, of_fact, of_pair, repeated, under_way
-from strangler.reconcile.judge_account import contradictions, judge_account
+from strangler.reconcile.judge_account import absent, contradictions, judge_account
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
-from strangler.reconcile.reasons import Reason, given_up
+from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import State, SubjectEvidence
 from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
@@ -138,15 +138,4 @@ def _claimed_as(case: SubjectEvidence, fact: Fact) -> int:
 
 
 def _absent(case: SubjectEvidence, fact: Fact, reason: Reason) -> tuple[Verdict, str]:
-    if fact.pending:
-        return Verdict.LATE, Reason.UNDECIDED
-    if case.running_hand_back:
-        return Verdict.LATE, Reason.HANDING_BACK
-    clause = case.new.shed.get(_claimed_as(case, fact))
-    if clause is not None:
-        return Verdict.SHED, given_up(clause)
-    if case.new.parked:
-        return Verdict.LATE, Reason.PARKED
-    if case.state is State.PASSED:
-        return Verdict.MISSING, reason
-    return Verdict.LATE, Reason.BEHIND
+    return (Verdict.LATE, Reason.UNDECIDED) if fact.pending else absent(case, _claimed_as(case, fact), reason)

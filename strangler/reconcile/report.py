@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from strangler.facts import FINAL, Judgement, Verdict
-from strangler.reconcile.findings import FINDINGS, GOOD, GRAVEST_FIRST
+from strangler.facts import FINAL, FINDINGS, Judgement, Verdict
+from strangler.reconcile.findings import GOOD, GRAVEST_FIRST
 from strangler.reconcile.reasons import Reason
 from strangler.step.intents import Json
 from strangler.subject import Subject

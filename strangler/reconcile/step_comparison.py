@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from strangler.facts import Judgement, Verdict
+from strangler.facts import FINDINGS, Judgement, Verdict
 from strangler.reconcile.compare import judge
-from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.look import Look
 from strangler.reconcile.second_look import answered, asks_of_absence, asks_of_surplus, second_look_needed
 from strangler.reconcile.snapshots import LegacySnapshot, NewSnapshot

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from strangler.facts import FINAL, Judgement, Verdict
-from strangler.reconcile.findings import FINDINGS
+from strangler.facts import FINAL, FINDINGS, Judgement, Verdict
 from strangler.reconcile.report import MAX_CHANGES, Change, Report
 
 Key = tuple[str, int]

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.port import TopicPartition
 from strangler.contexts import Context
-from strangler.facts import Fact, LedgerReader, SubjectFacts, Verdict
+from strangler.facts import FINDINGS, Fact, LedgerReader, SubjectFacts, Verdict
 from strangler.ownership import Owner, Ownership
 from strangler.plan import Check
 from strangler.reconcile.canonical import canonical
 from strangler.reconcile.compare import judge
-from strangler.reconcile.findings import FINDINGS
 from strangler.reconcile.frontier import Lane, StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from strangler.facts import Judgement, Verdict
-from strangler.reconcile.findings import FINDINGS
+from strangler.facts import FINDINGS, Judgement, Verdict
 from strangler.reconcile.report import MAX_CHANGES, MAX_SHOWN, Report
 from strangler.reconcile.verdict_changes import Key, VerdictChanges
 from strangler.subject import Subject
