@@ -56,6 +56,15 @@ def write_nothing(_connection: PsycopgConnection, writes: Sequence[NumberedWrite
     raise ValueError(f"this step cannot write {writes[0].write.table!r}")
 
 
+def writes_of(act: Act) -> list[NumberedWrite]:
+    """What an act alone writes of rows."""
+    return [
+        NumberedWrite(act.subject_ref, act.version, number, intent, act.context)
+        for number, intent in enumerate(act.intents, act.number)
+        if isinstance(intent, Write)
+    ]
+
+
 def apply(connection: PsycopgConnection, step: str, acts: Sequence[Act], apply_writes: ApplyWrites) -> None:
     """Carry out the intents of claimed events. Never commits."""
     writes: list[NumberedWrite] = []

@@ -15,9 +15,8 @@ from outbox.event import ReceivedEvent
 from outbox.kafka.port import TopicPartition
 from strangler.errors import RefusedError
 from strangler.ownership import Owner
-from strangler.step.apply import ApplyWrites, NumberedWrite
+from strangler.step.apply import ApplyWrites, writes_of
 from strangler.step.handler import StepHandler
-from strangler.step.intents import Write
 
 # One order of keys, as for every claim.
 CLAIM = """
@@ -70,13 +69,7 @@ class BackfillHandler:
                 "epochs": [one.epoch for one in theirs.values()],
             }
             won = {(ref, number) for ref, number in connection.execute(CLAIM, parameters)}
-        writes = [
-            NumberedWrite(one.subject_ref, one.version, number, intent, one.context)
-            for key, one in theirs.items()
-            if key in won
-            for number, intent in enumerate(one.intents, one.number)
-            if isinstance(intent, Write)
-        ]
+        writes = [write for key, one in theirs.items() if key in won for write in writes_of(one.act)]
         if writes:
             self._apply_writes(connection, writes)
         return [_disposition((one.subject_ref, one.number), theirs, won) for one in decisions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 
 from psycopg.rows import class_row
 
@@ -76,14 +76,6 @@ class Ending(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
-
-
-class Place(NamedTuple):
-    """An effect's primary key."""
-
-    subject_ref: str
-    step: str
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +155,4 @@ def park(connection: PsycopgConnection, effect: Effect, *, outcome: Mapping[str,
 
 
 def _place(effect: Effect) -> dict[str, Any]:
-    return Place(effect.subject_ref, effect.step, effect.number)._asdict()
+    return {"subject_ref": effect.subject_ref, "step": effect.step, "number": effect.number}

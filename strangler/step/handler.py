@@ -51,6 +51,10 @@ class Decision:
     def claim(self) -> Claim:
         return Claim(self.subject_ref, self.number, self.epoch, self.digest)
 
+    @property
+    def act(self) -> Act:
+        return Act(self.subject_ref, self.version, self.number, self.intents, self.context)
+
 
 class StepHandler:
     """An `outbox.consumer.Handler` for one step. Safe across threads: it keeps nothing between batches.
@@ -134,8 +138,7 @@ class StepHandler:
 
     def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
         won, became = self._claim(connection, decisions)
-        acts = [Act(one.subject_ref, one.version, one.number, one.intents, one.context) for one in won]
-        apply(connection, self._step, acts, self._apply_writes)
+        apply(connection, self._step, [one.act for one in won], self._apply_writes)
         return became
 
     def _shed(self, connection: PsycopgConnection, decisions: Sequence[Decision], *, clause: str) -> _Became:

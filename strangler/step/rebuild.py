@@ -8,9 +8,8 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Disposition
 from outbox.event import ReceivedEvent
 from strangler.ownership import Owner
-from strangler.step.apply import ApplyWrites, NumberedWrite
+from strangler.step.apply import ApplyWrites, writes_of
 from strangler.step.handler import StepHandler
-from strangler.step.intents import Write
 
 DONE = """
 SELECT subject_ref, number, kind FROM claim
@@ -33,11 +32,7 @@ class RebuildHandler:
         done = {(subject_ref, number, kind == "applied") for subject_ref, number, kind in rows}
         ours = [(one.subject_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
         writes = [
-            NumberedWrite(one.subject_ref, one.version, number, intent, one.context)
-            for one, is_ours in zip(decisions, ours, strict=True)
-            if is_ours
-            for number, intent in enumerate(one.intents, one.number)
-            if isinstance(intent, Write)
+            write for one, is_ours in zip(decisions, ours, strict=True) if is_ours for write in writes_of(one.act)
         ]
         if writes:
             self._apply_writes(connection, writes)
