@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -119,19 +119,17 @@ def last_moves(connection: PsycopgConnection) -> Mapping[str, AuditedMove]:
     return {made.move.step: made for made in map(_audited, connection.execute(LAST_MOVES))}
 
 
-def ensure_steps(
-    connection: PsycopgConnection, plan: Plan, *, new_salt: Callable[[], str] = lambda: secrets.token_hex(8)
-) -> Sequence[str]:
+def ensure_steps(connection: PsycopgConnection, plan: Plan) -> Sequence[str]:
     """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay.
 
     The same for the authority over each resource that the plan declares as shared.
     """
     ensure_authorities(connection, plan.shared)
-    return [step.name for step in plan.taken_over() if _added(connection, step.name, new_salt())]
+    return [step.name for step in plan.taken_over() if _added(connection, step.name)]
 
 
-def _added(connection: PsycopgConnection, step: str, salt: str) -> bool:
-    return connection.execute(ADD_STEP, {"step": step, "salt": salt}).fetchone() is not None
+def _added(connection: PsycopgConnection, step: str) -> bool:
+    return connection.execute(ADD_STEP, {"step": step, "salt": secrets.token_hex(8)}).fetchone() is not None
 
 
 def _audited(row: tuple[Json, ...]) -> AuditedMove:

@@ -56,7 +56,7 @@ class Producer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GroupTiming:
-    """How the group notices a dead member, in seconds; `max_poll_s` bounds the time between two polls.
+    """How the group notices a dead member, in seconds.
 
     `rest_s`: pause after an empty poll. For a broker that answers an empty fetch at once instead of holding it: the
     client would ask again without end (the embedded Kafka: half a core for each idle consumer).
@@ -64,7 +64,6 @@ class GroupTiming:
 
     session_s: float = 45.0
     heartbeat_s: float = 3.0
-    max_poll_s: float = 300.0
     rest_s: float = 0.0
 
 

@@ -78,7 +78,6 @@ class PythonConsumer:
                 fetch_max_wait_ms=FETCH_WAIT_MS,
                 reconnect_backoff_max_ms=1_000,
                 metadata_max_age_ms=METADATA_AGE_MS,
-                max_poll_interval_ms=round(timing.max_poll_s * 1000),
                 metrics_enabled=False,
             )
         read_quickly(self._client)

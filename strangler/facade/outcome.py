@@ -66,12 +66,9 @@ class Bounds:
 class Outcomes:
     """Ends claims. Nothing here sends the write again. Safe across threads."""
 
-    def __init__(
-        self, database: Database, upstream: Upstream, bounds: Bounds, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, database: Database, upstream: Upstream, bounds: Bounds) -> None:
         self._database, self._upstream = database, upstream
         self._bounds = bounds
-        self._clock = clock
 
     def settle(self, claim: Claim, answer: FirstAnswer) -> FirstAnswer:
         """Store the answer; the one that counts, which is another's if that came first."""
@@ -116,13 +113,13 @@ class Outcomes:
 
     def read(self, pieces: Iterator[bytes]) -> tuple[bytes, bool]:
         """The body, or what of it may be kept; whether that is all. `TooSlow` when it trickles."""
-        deadline = self._clock() + self._bounds.answer_within_s
+        deadline = time.monotonic() + self._bounds.answer_within_s
         head = bytearray()
         for piece in pieces:
             head += piece
             if len(head) > self._bounds.answer_bytes:
                 return bytes(head), False
-            if self._clock() > deadline:
+            if time.monotonic() > deadline:
                 raise TooSlow(f"the answer was not complete after {self._bounds.answer_within_s:g} s")
         return bytes(head), True
 

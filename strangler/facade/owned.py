@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
@@ -83,10 +82,7 @@ class OwnedWrites:
         upstream: Upstream,
         outcomes: Outcomes,
         fault_points: FaultPoints,
-        *,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
         self._settings = settings
         self._database = database
         self._upstream = upstream
@@ -117,7 +113,7 @@ class OwnedWrites:
         return self._first(self._attempt(request, match, body, held))
 
     def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem:
-        found = key_of(request, match, body, self._callers(match), self._clock())
+        found = key_of(request, match, body, self._callers(match), time.time())
         if isinstance(found, CallerFailed):
             logger.error("caller_failed", extra={"route": match.route.path, "error": found.error})
             return CALLER_FAILED

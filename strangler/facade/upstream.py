@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -55,10 +54,9 @@ class UpstreamSettings:
 class Upstream:
     """Sends requests to one application. Safe across threads."""
 
-    def __init__(self, settings: UpstreamSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: UpstreamSettings) -> None:
         self._host, self._port, self.authority = settings.address()
         self._settings = settings
-        self._clock = clock
         self._pool = Pool(self._connect, _usable, _close, size=settings.connections, wait_s=settings.wait_s)
 
     def exchange(self, outgoing: Outgoing) -> Exchange:
@@ -79,7 +77,7 @@ class Upstream:
         return self._send(kept, outgoing)
 
     def _take(self, within_s: float) -> tuple[_Kept, bool]:
-        youngest = self._clock() - within_s
+        youngest = time.monotonic() - within_s
         try:
             return self._pool.take(lambda kept: kept.idle_since >= youngest)
         except (OSError, PoolExhausted) as error:
@@ -114,7 +112,7 @@ class Upstream:
 
         def settle(complete: bool) -> None:  # noqa: FBT001 - a callback of one flag
             if complete and not refused and connection.sock is not None:
-                kept.idle_since = self._clock()
+                kept.idle_since = time.monotonic()
                 self._pool.give(kept)
             else:
                 self._pool.drop(kept)
@@ -125,7 +123,7 @@ class Upstream:
         connection = HTTPConnection(self._host, self._port, timeout=self._settings.connect_timeout_s)
         connection.connect()
         connection.sock.settimeout(self._settings.read_timeout_s)
-        return _Kept(connection, self._clock())
+        return _Kept(connection, time.monotonic())
 
 
 def _usable(kept: _Kept) -> bool:

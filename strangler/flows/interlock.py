@@ -56,22 +56,18 @@ def read_evidence(connection: PsycopgConnection, step: str) -> Evidence:
     return Evidence(None if run is None else run[0], 0 if run is None else run[1], *standing)
 
 
-def may_shed(
-    policy: Policy, evidence: Evidence | None, *, rebuildable: bool, fresh_s: float = FRESH_S
-) -> Permitted | Refused:
+def may_shed(policy: Policy, evidence: Evidence | None, *, rebuildable: bool) -> Permitted | Refused:
     """Decide from facts. `evidence` is None where nobody could be asked: then the answer is no."""
     clauses = policy.shedding()
     if not clauses:
         return Refused(f"its policy sheds nothing: {policy.clause('loss')}", "let the log keep what waits")
-    problem = _missing(policy, rebuildable=rebuildable) or _not_green(policy, evidence, fresh_s)
+    problem = _missing(policy, rebuildable=rebuildable) or _not_green(policy, evidence)
     return problem or Permitted(clauses)
 
 
-def ask(connection: PsycopgConnection, policy: Policy, *, fresh_s: float = FRESH_S) -> Permitted | Refused:
+def ask(connection: PsycopgConnection, policy: Policy) -> Permitted | Refused:
     """The interlock's state now, by the main database. Keep the answer for seconds, not for hours."""
-    return may_shed(
-        policy, read_evidence(connection, policy.flow), rebuildable=rebuild_exists(policy.rebuild), fresh_s=fresh_s
-    )
+    return may_shed(policy, read_evidence(connection, policy.flow), rebuildable=rebuild_exists(policy.rebuild))
 
 
 def rebuild_exists(command: Sequence[str]) -> bool:
@@ -92,7 +88,7 @@ def _missing(policy: Policy, *, rebuildable: bool) -> Refused | None:
     return None
 
 
-def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Refused | None:
+def _not_green(policy: Policy, evidence: Evidence | None) -> Refused | None:
     again = f"run: strangler reconcile --step {policy.flow}"
     if evidence is None:
         return Refused("its reconciliation could not be asked", "name the database by --dsn or STRANGLER_DSN")
@@ -105,8 +101,8 @@ def _not_green(policy: Policy, evidence: Evidence | None, fresh_s: float) -> Ref
         )
     if evidence.unknown:
         return Refused(f"its last reconciliation could not judge {evidence.unknown} effect(s)", again)
-    if evidence.age_s > fresh_s:
-        return Refused(f"its last reconciliation is {evidence.age_s:.0f} s old, more than {fresh_s:.0f} s", again)
+    if evidence.age_s > FRESH_S:
+        return Refused(f"its last reconciliation is {evidence.age_s:.0f} s old, more than {FRESH_S:.0f} s", again)
     return None
 
 

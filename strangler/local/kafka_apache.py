@@ -60,7 +60,6 @@ def apache_kafka(
     ports: Ports,
     spawner: Spawner,
     *,
-    cache: Path | None = None,
     more_config: str = "",
     format_options: Sequence[str] = (),
 ) -> Running:
@@ -69,7 +68,7 @@ def apache_kafka(
     `more_config` are lines of a properties file that win over ours; `{port}` and `{controller_port}` in them are
     filled in. `format_options` go to `kafka-storage format`, say `--add-scram`.
     """
-    classpath = f"{ensure_jars(cache or default_cache())}/*"
+    classpath = f"{ensure_jars(default_cache())}/*"
     port, data = ports.take(), folder / "kafka-apache"
     config = folder / "kafka-apache.properties"
     config.write_text((CONFIG + more_config).format(port=port, controller_port=ports.take(), data=data))

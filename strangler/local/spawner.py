@@ -35,7 +35,6 @@ class Command:
     argv: tuple[str, ...]
     log_path: Path
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    cwd: Path | None = None
     user: str | None = None
     death_signal: signal.Signals = signal.SIGKILL
     behind: bool = False
@@ -78,7 +77,6 @@ def _fork(command: Command) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=command.cwd,
             env={**os.environ, **command.env},
             user=command.user,
             group=group,

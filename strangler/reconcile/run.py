@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from uuid import UUID
@@ -25,10 +25,6 @@ from strangler.reconcile.verdict_changes import VerdictChanges
 __all__ = ["Report", "reconcile"]
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def reconcile(
     plan: Plan,
     environ: Mapping[str, str],
@@ -36,7 +32,6 @@ def reconcile(
     steps: Sequence[str] | None = None,
     everything: bool = False,
     timeout_s: float = 10.0,
-    now: Callable[[], datetime] = utc_now,
 ) -> Report:
     """Judge what is newly below the frontier, or with `everything` audit all again. COMMITS the final verdicts.
 
@@ -54,7 +49,7 @@ def reconcile(
     try:
         with ExitStack() as resources:
             sources = Sources.open(plan, judged, Addresses(environ), timeout_s, resources)
-            _hold(sources, report, everything=everything, now=now)
+            _hold(sources, report, everything=everything)
     except psycopg.Error as error:
         raise DependencyDown(
             f"the main database failed: {described(error)}; check that it runs and that `strangler migrate` has run"
@@ -62,8 +57,8 @@ def reconcile(
     return report
 
 
-def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[], datetime]) -> None:
-    started_at, begun = now(), time.monotonic()
+def _hold(sources: Sources, report: Report, *, everything: bool) -> None:
+    started_at, begun = datetime.now(UTC), time.monotonic()
     hearings = first_reading(sources, report)
     stored = {step.name: verdicts.read_verdicts(sources.main, step.name) for step in sources.steps}
     report.known.update({name: len(verdicts_of) for name, verdicts_of in stored.items()})
@@ -76,5 +71,5 @@ def _hold(sources: Sources, report: Report, *, everything: bool, now: Callable[[
     report.seconds = time.monotonic() - begun
     document = report.to_json()
     counts = {"steps": document["counts"], "changes": document["changes"]}
-    run = verdicts.Run(UUID(report.run_id), report.scope, report.frontier, counts, started_at, now())
+    run = verdicts.Run(UUID(report.run_id), report.scope, report.frontier, counts, started_at, datetime.now(UTC))
     verdicts.store(sources.main, run, docket.final, docket.gone)

@@ -55,17 +55,12 @@ class Resolution:
     reason: str
 
 
-def backlog(
-    connection: PsycopgConnection, review: Review, *, limit: int, subject_ref: str | None = None
-) -> Sequence[OpenReview]:
+def backlog(connection: PsycopgConnection, review: Review, *, limit: int) -> Sequence[OpenReview]:
     """Open reviews, the oldest first."""
     query = f"""
 SELECT {", ".join((review.key, "opened_at", *review.about))} FROM {review.table}
-WHERE resolved_at IS NULL AND (%(subject_ref)s::text IS NULL OR {review.key} = %(subject_ref)s)
-ORDER BY opened_at, {review.key} LIMIT %(limit)s"""  # noqa: S608 - names that were checked
-    rows: Sequence[Sequence[Any]] = connection.execute(
-        query.encode(), {"subject_ref": subject_ref, "limit": limit}
-    ).fetchall()
+WHERE resolved_at IS NULL ORDER BY opened_at, {review.key} LIMIT %(limit)s"""  # noqa: S608 - names that were checked
+    rows: Sequence[Sequence[Any]] = connection.execute(query.encode(), {"limit": limit}).fetchall()
     return [OpenReview(row[0], row[1], dict(zip(review.about, row[2:], strict=True))) for row in rows]
 
 
