@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from typing import LiteralString
 
-import psycopg
 import requests
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from outbox.settings import well_formed
+from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.errors import BadInput, RefusedError
 from strangler.hand_back import tables
@@ -30,9 +28,7 @@ from strangler.store import read_stages
 logger = logging.getLogger(__name__)
 
 THREADS = 4  # legacy serves customers meanwhile
-CONNECT_TIMEOUT_S = 5
-TIMEOUTS = "-c statement_timeout=60s -c lock_timeout=5s"  # a tombstone waits for a handler at work on the subject
-SEARCH_PATH: LiteralString = "SELECT set_config('search_path', %(schema)s, false)"
+LIMITS = "-c statement_timeout=60s -c lock_timeout=5s"  # a tombstone waits for a handler at work on the subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,8 @@ def hand_back(
 
 def count_unstarted(plan: Plan, environ: Mapping[str, str], step: str) -> int:
     """How many subjects a hand-back would try now; changes nothing, asks legacy nothing."""
-    with _main(environ) as main, _in_context(_context(plan, step), environ) as context:
+    addresses = Addresses(environ, LIMITS, judging=False)
+    with addresses.legacy() as main, addresses.context(_context(plan, step)) as context:
         return sum(len(found.orders) for found in _found(main, context, read_stages(main), step))
 
 
@@ -125,8 +122,8 @@ def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTabl
 @contextmanager
 def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, fault_points: FaultPoints) -> Iterator[Worker]:
     with requests.Session() as session:
-        legacy = Legacy.at(environ, plan, session)
-        with _main(environ) as main, _in_context(_context(plan, audit.step), environ) as context:
+        legacy, addresses = Legacy.at(environ, plan, session), Addresses(environ, LIMITS, judging=False)
+        with addresses.legacy() as main, addresses.context(_context(plan, audit.step)) as context:
             yield Worker(main, context, legacy, audit, fault_points)
 
 
@@ -137,21 +134,3 @@ def _context(plan: Plan, step: str) -> Context:
             f"refused: nobody has built {step}'s new side, so it has no subjects; see `strangler status`"
         )
     return context
-
-
-def _main(environ: Mapping[str, str]) -> PsycopgConnection:
-    return _connect(environ, "STRANGLER_DSN")
-
-
-def _in_context(context: Context, environ: Mapping[str, str]) -> PsycopgConnection:
-    connection = _connect(environ, context.dsn_env)
-    connection.execute(SEARCH_PATH, {"schema": context.schema})
-    return connection
-
-
-def _connect(environ: Mapping[str, str], name: str) -> PsycopgConnection:
-    if not environ.get(name):
-        raise BadInput(f"{name} must be set for a hand-back; `--stack` knows a running stack's")
-    return psycopg.connect(
-        well_formed(environ[name], name), autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=TIMEOUTS
-    )

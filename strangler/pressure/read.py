@@ -14,12 +14,12 @@ from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
+from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
 from strangler.pressure.lost import lost
-from strangler.reconcile.addresses import Addresses
 
 SAMPLE = 500  # records a partition, from the first that is not done: enough to name what is hot, cheap to read
 

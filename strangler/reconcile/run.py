@@ -11,10 +11,10 @@ from uuid import UUID
 import psycopg
 
 from outbox import uuid7
+from strangler.addresses import Addresses
 from strangler.errors import BadInput, DependencyDown
 from strangler.plan import Plan
 from strangler.reconcile import verdicts
-from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.reading import first_reading, second_reading
 from strangler.reconcile.report import Report

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import psycopg
 
 from outbox.connection import PsycopgConnection
+from strangler.addresses import Addresses, snapshot
 from strangler.errors import DependencyDown
 from strangler.facts import Fact, SubjectFacts
 from strangler.plan import Plan
 from strangler.reconcile import readers
-from strangler.reconcile.addresses import Addresses, snapshot
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.liveness import Living, read_changes, read_living
 from strangler.reconcile.subject_evidence import Acted, Change, LegacySide, NewSide, OpenCall

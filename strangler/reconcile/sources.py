@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
 from outbox.kafka.python_admin import PythonAdmin
+from strangler.addresses import Addresses
 from strangler.errors import StranglerError
 from strangler.plan import Plan
-from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.await_frontier import Group, reach_lanes
 from strangler.reconcile.frontier import StepFrontier
 from strangler.reconcile.judged_step import JudgedStep

@@ -11,8 +11,8 @@ import psycopg
 
 from outbox.event import Event
 from strangler import Call, Check, HttpVendor, Plan, Policy, Route, Rows, Service, Step, Subject, Write
+from strangler.addresses import Addresses
 from strangler.ownership import Owner, Ownership
-from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.liveness import CLASS

@@ -12,8 +12,8 @@ import pytest
 from legacy_app.plan import plan
 from legacy_app.stock_account import StockAccount, account_for_stock
 from new_services.plant import plant_kind
+from strangler.addresses import Addresses
 from strangler.local.stack import Stack
-from strangler.reconcile.addresses import Addresses
 from strangler.reconcile.frontier import StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look

@@ -9,9 +9,9 @@ import pytest
 from outbox import Consumer, Relay
 from outbox.cli import main as outbox
 from outbox.errors import ConfigurationError
+from strangler.addresses import Addresses
 from strangler.cli import main as strangler
 from strangler.contexts import Context
-from strangler.reconcile.addresses import Addresses
 from strangler.service.settings import RunSettings
 
 NOT_OF_ITS_FORM = "is not of its form; write postgresql://user:password@host:port/database"

@@ -1,4 +1,4 @@
-"""Where the judge reads: names and addresses from the environment, connections in read-only snapshots."""
+"""Where the databases, Kafka and the groups are, by the environment; connections, and read-only snapshots on them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from strangler.errors import BadInput, DependencyDown
 from strangler.settings import Settings
 
 CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT = "SET statement_timeout = '120s'"  # a step's whole table; longer means that something is wrong
+READING = "-c statement_timeout=120s"  # a step's whole table; longer means that something is wrong
 SEARCH_PATH = "SELECT set_config('search_path', %(schema)s, false)"
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The environment as the judge needs it."""
+    """The environment as a command needs it. `limits` of every statement. `judging`: only to read, so by the judge's
+    own role in the main database, where there is one.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
+    limits: str = READING
+    judging: bool = True
 
     @property
     def slot(self) -> str:
@@ -45,18 +49,23 @@ class Addresses:
 
     def legacy(self) -> PsycopgConnection:
         """The main database, in autocommit."""
-        return _connect(self._dsn("STRANGLER_DSN"), "the main database (STRANGLER_DSN)")
+        return self._connect("STRANGLER_DSN", "the main database (STRANGLER_DSN)")
 
     def context(self, context: Context) -> PsycopgConnection:
         """The context's database and schema, in autocommit."""
-        connection = _connect(self._dsn(context.dsn_env), f"the database of {context.schema} ({context.dsn_env})")
+        connection = self._connect(context.dsn_env, f"the database of {context.schema} ({context.dsn_env})")
         connection.execute(SEARCH_PATH, {"schema": psycopg.sql.Identifier(context.schema).as_string(connection)})
         return connection
 
-    def _dsn(self, variable: str) -> str:
-        """The judge's own role in the main database, where there is one."""
-        own = Settings.from_environ(self.environ).judge_dsn if variable == "STRANGLER_DSN" else None
-        return own or well_formed(self._required(variable), variable)
+    def _connect(self, variable: str, what: str) -> PsycopgConnection:
+        judges = self.judging and variable == "STRANGLER_DSN"
+        own = Settings.from_environ(self.environ).judge_dsn if judges else None
+        dsn = own or well_formed(self._required(variable), variable)
+        try:
+            return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=self.limits)
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error
 
     def _required(self, name: str) -> str:
         value = self.environ.get(name)
@@ -77,13 +86,3 @@ def snapshot(connection: PsycopgConnection) -> Iterator[PsycopgConnection]:
             connection.rollback()
             connection.isolation_level, connection.read_only = None, None
             connection.autocommit = True
-
-
-def _connect(dsn: str, what: str) -> PsycopgConnection:
-    try:
-        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
-        connection.execute(STATEMENT_TIMEOUT)
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error
-    return connection
