@@ -24,7 +24,7 @@ from tests.support.kafka.memory import MemoryBroker
 from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
-CLAUSE = "versions.wait_s=60.0"
+CLAUSE = "policy:search.versions.wait_s=60.0"
 TOLD = Told("ann", "it was lost for good")
 NEWEST = """
 SELECT key, coalesce(max(number), 0), count(DISTINCT number)
@@ -110,7 +110,7 @@ def test_what_waited_in_vain_is_a_persons_and_goes_all_the_same_should_the_versi
     start(rig, wait_s=0.05)
     send(rig, 1, 3)
     send(rig, 2, key="order-2")
-    in_vain = [f"waited in vain for version {number}: versions.wait_s=0.05" for number in (1, 2)]
+    in_vain = [f"waited in vain for version {number}: policy:search.versions.wait_s=0.05" for number in (1, 2)]
     wait_until(lambda: reasons(rig) == in_vain, rig.parked)
     send(rig, 2)
     wait_until(lambda: numbers(rig) == [1, 2, 3], rig.effects)
@@ -214,7 +214,9 @@ def test_what_waits_in_vain_hides_neither_later_keys_nor_a_version_far_behind(
     start(rig, wait_s=0.05)
     for number in range(10, 20):
         send(rig, 3, key=f"order-{number}")
-    wait_until(lambda: reasons(rig) == ["waited in vain for version 1: versions.wait_s=0.05"] * 10, rig.parked)
+    wait_until(
+        lambda: reasons(rig) == ["waited in vain for version 1: policy:search.versions.wait_s=0.05"] * 10, rig.parked
+    )
     send(rig, 1, 6, 5, 4, 3)
     wait_until(lambda: rig.caught_up() and len(rig.parked()) == 14, rig.parked)
     send(rig, 2)

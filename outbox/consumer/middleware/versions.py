@@ -95,7 +95,7 @@ class VersionOrder:
 
     def waiting(self, missing: int) -> str:
         """Why an event is parked. The release knows it by its beginning."""
-        return f"{WAITING} {missing}: versions.wait_s={self.said.wait_s}"
+        return f"{WAITING} {missing}: policy:{self.group}.versions.wait_s={self.said.wait_s}"
 
     def discarded(self, connection: PsycopgConnection, topic: str, keys: Sequence[bytes]) -> dict[bytes, int]:
         """How many events of each key a person has discarded: so many versions need not come. No index serves it."""
