@@ -18,15 +18,15 @@ class Context:
     """The schema, consumer group and topics of a new side. `dsn_env` names the address of its database.
 
     A `Service` says all of it by itself; written down, it is a new side that something else than `strangler run` runs.
-    `evidence`: what the judge reads of it, where a service says so by itself. `policy`: its flow policy, or its name as
-    `package.module:NAME`. `pool`: whose threads and connections do its work, its own group's by default.
+    `evidence`: what the judge reads of it, where a service says so by itself. `policy`: its flow policy. `pool`: whose
+    threads and connections do its work, its own group's by default.
     """
 
     schema: str
     group: str
     topics: tuple[str, ...]
     dsn_env: str = "STRANGLER_DSN"
-    policy: Policy | str | None = None
+    policy: Policy | None = None
     pool: str | None = None
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 

@@ -8,7 +8,6 @@ import math
 from strangler.cli.common import Invocation
 from strangler.contexts import Context
 from strangler.errors import BadInput
-from strangler.policies import policy_of
 from strangler.pressure.read import read_pressure
 
 EPILOG = (
@@ -47,5 +46,4 @@ def run(invocation: Invocation) -> int:
 
 def promised_s(context: Context) -> float | None:
     """The deadline that the context's policy declares."""
-    policy = policy_of(context)
-    return None if policy is None else policy.deadline_s
+    return None if context.policy is None else context.policy.deadline_s

@@ -9,7 +9,6 @@ from outbox.policy import Contradiction, Placed, Policy, contradictions_among
 from strangler.contexts import Context
 from strangler.errors import BadPlan
 from strangler.plan import Plan
-from strangler.policies import policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +28,21 @@ class Judged:
 
 
 def judge(plan: Plan) -> Judged:
-    """Load all policies and judge them together; a context without one is a contradiction, too.
-
-    Raises `BadPlan` where a reference leads to no policy.
-    """
-    placed = [_place(plan, name, context) for name, context in plan.contexts().items() if context.policy]
+    """Judge all policies together; a context without one is a contradiction, too. Loads the services."""
+    contexts = plan.contexts().items()
+    placed = [_place(plan, name, context, context.policy) for name, context in contexts if context.policy]
     undeclared = [
         Contradiction("undeclared", (name,), "it declares no policy", "give its service or Context a policy")
-        for name, context in plan.contexts().items()
+        for name, context in contexts
         if not context.policy
     ]
     return Judged(placed, [*undeclared, *contradictions_among(placed)])
 
 
-def _declared(context: Context) -> Policy:
-    policy = policy_of(context)
-    assert policy is not None  # noqa: S101 - only those with one are placed
-    return policy
-
-
-def _place(plan: Plan, name: str, context: Context) -> Placed:
+def _place(plan: Plan, name: str, context: Context, policy: Policy) -> Placed:
     return Placed(
         name=name,
-        policy=_declared(context),
+        policy=policy,
         group=context.group,
         pool=context.pool or context.group,
         reads=context.topics,

@@ -10,7 +10,6 @@ from strangler.contexts import Context
 from strangler.errors import BadInput
 from strangler.facts import Evidence, Fact, LedgerReader
 from strangler.plan import Check, Step
-from strangler.policies import policy_of
 from strangler.reconcile.pairing import ByPlace
 from strangler.reconcile.subject_evidence import Rules
 from strangler.witness import within
@@ -61,7 +60,7 @@ class JudgedStep:
 
     def shedding(self) -> frozenset[str]:
         """The names of the clauses by which the context's policy loses events; their values may have changed since."""
-        policy = policy_of(self.context)
+        policy = self.context.policy
         return frozenset(clause.partition("=")[0] for clause in policy.shedding()) if policy else frozenset()
 
     def without_witness(self) -> Iterator[str]:

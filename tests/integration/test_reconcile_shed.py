@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from outbox.policy import Policy
 from strangler.flows.interlock import read_evidence
 from strangler.ownership import Owner
 from strangler.plan import Plan, Step
@@ -16,17 +17,17 @@ from strangler.reconcile.run import reconcile
 from strangler.subject import Subject
 from tests.integration.reconcile_plan import INDEXING, plan
 from tests.integration.reconcile_town import Town, counted, found
-from tests.unit.policies import LOSSY
+from tests.unit.policies import BULK, LOSSY
 
 CLAUSE = LOSSY.clause("sampling.keep")
 GIVE_UP = "UPDATE search.claim SET kind = 'shed', clause = %s WHERE subject_ref = %s AND number = %s"
 DELETE = "DELETE FROM search.document WHERE order_ref = %s"
 
 
-def with_policy(reference: str | None) -> Plan:
+def with_policy(policy: Policy | None) -> Plan:
     def declared(step: Step) -> Step:
         assert step.context is not None
-        return replace(step, service=replace(step.context, policy=reference)) if step.name == INDEXING else step
+        return replace(step, service=replace(step.context, policy=policy)) if step.name == INDEXING else step
 
     return replace(plan, steps=tuple(declared(step) for step in plan.steps))
 
@@ -43,8 +44,8 @@ def shed(town: Town, order_ref: str, clause: str = CLAUSE, *, number: int = 100)
     town.execute(DELETE, order_ref)
 
 
-def judged(town: Town, reference: str | None = "tests.unit.policies:LOSSY") -> Report:
-    return reconcile(with_policy(reference), town.environ, everything=False, timeout_s=30.0)
+def judged(town: Town, policy: Policy | None = LOSSY) -> Report:
+    return reconcile(with_policy(policy), town.environ, everything=False, timeout_s=30.0)
 
 
 def indexing(report: Report) -> Mapping[str, int]:
@@ -80,22 +81,22 @@ def test_what_was_given_up_is_shed_until_a_replay_has_made_up_for_it(town: Town)
 
 
 @pytest.mark.parametrize(
-    ("clause", "reference"),
+    ("clause", "policy"),
     [
-        ("policy:advice.queue_bound=1000", "tests.unit.policies:LOSSY"),
-        ("policy:search.sampling.keep=0.1", "tests.unit.policies:LOSSY"),
-        ("", "tests.unit.policies:LOSSY"),
-        (CLAUSE, "tests.unit.policies:BULK"),
+        ("policy:advice.queue_bound=1000", LOSSY),
+        ("policy:search.sampling.keep=0.1", LOSSY),
+        ("", LOSSY),
+        (CLAUSE, BULK),
         (CLAUSE, None),
     ],
     ids=["no such loss", "another flow's", "none", "a policy that loses nothing", "no policy"],
 )
-def test_work_that_no_policy_allows_to_give_up_is_missing(town: Town, clause: str, reference: str | None) -> None:
+def test_work_that_no_policy_allows_to_give_up_is_missing(town: Town, clause: str, policy: Policy | None) -> None:
     town.place("given-up", Owner.NEW)
     town.act("given-up")
     shed(town, "given-up", clause)
 
-    report = judged(town, reference)
+    report = judged(town, policy)
 
     assert indexing(report) == {"missing": 1}
     assert report.exit_code == 1

@@ -1,18 +1,19 @@
-"""Plans whose contexts name policies, good and bad ones; `plan` is a file's plan that contradicts itself."""
+"""Plans whose contexts have policies, good and bad ones; `plan` is a file's plan that contradicts itself."""
 
 from dataclasses import replace
 
+from outbox.policy import Policy
 from strangler.contexts import Context
 from strangler.plan import Check, Plan, Step
 from tests.support.facade_plan import plan as smallest
+from tests.unit.policies import CRITICAL, LOSSY, STANDARD
 
-MAILS = "tests.unit.policies:STANDARD"
-PAYMENT = "tests.unit.policies:CRITICAL"
-ADVICE = "tests.unit.policies:LOSSY"
-NO_POLICY = "tests.unit.policies:GOOD"
+MAILS, PAYMENT, ADVICE = STANDARD, CRITICAL, LOSSY
 
 
-def context(name: str, policy: str | None, *, pool: str | None = None, reads: tuple[str, ...] = ("order",)) -> Context:
+def context(
+    name: str, policy: Policy | None, *, pool: str | None = None, reads: tuple[str, ...] = ("order",)
+) -> Context:
     return Context(schema=name, group=name, topics=reads, policy=policy, pool=pool)
 
 

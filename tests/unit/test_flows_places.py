@@ -1,4 +1,4 @@
-"""The plan names policies as text; they are loaded when asked, placed, and judged together."""
+"""The policies of a plan are placed, and judged together."""
 
 import subprocess
 import sys
@@ -9,29 +9,8 @@ from legacy_app.plan import plan as sample
 from outbox.policy import Placed, contradictions_among
 from strangler.errors import BadPlan
 from strangler.flows.places import judge
-from strangler.policies import load_policy
 from tests.support.services import SERVICES
-from tests.unit.flows_plan import MAILS, NO_POLICY, PAYMENT, context, plan, plan_of, taking_over
-from tests.unit.policies import STANDARD
-
-
-def test_a_reference_leads_to_the_value() -> None:
-    assert load_policy(MAILS) is STANDARD
-
-
-@pytest.mark.parametrize(
-    ("reference", "reason"),
-    [
-        ("tests.unit.policies", "is no reference"),
-        (":STANDARD", "is no reference"),
-        ("tests.unit.nowhere:POLICY", "does not load: ModuleNotFoundError"),
-        ("tests.unit.policies:NOBODY", "has no 'NOBODY'"),
-        (NO_POLICY, "is a tuple, not a Policy"),
-    ],
-)
-def test_a_reference_that_leads_nowhere_is_refused_with_the_fix(reference: str, reason: str) -> None:
-    with pytest.raises(BadPlan, match=reason):
-        load_policy(reference)
+from tests.unit.flows_plan import PAYMENT, context, plan, plan_of, taking_over
 
 
 def test_loading_the_plan_of_the_monolith_loads_no_new_service() -> None:
