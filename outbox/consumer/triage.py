@@ -133,7 +133,7 @@ def triage(
         if record.key is not None:
             reason = BEHIND if record.key in waiting else reason
             waiting.add(record.key)
-        parked.append(Parked(record, reason or "undecodable"))
+        parked.append(Parked(record, reason or ""))
         look = True
     if unsettled := [doubt for doubt in doubts if doubt.foreign or doubt.offset not in repeats]:
         raise Doubtful(unsettled)

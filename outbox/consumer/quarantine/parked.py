@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine.kept_headers import decoded, encoded, readable
-from outbox.consumer.quarantine.parking import REASON_CHARACTERS
+from outbox.consumer.quarantine.parking import told
 from outbox.consumer.triage import BEHIND
 from outbox.errors import Fenced
 from outbox.kafka.port import Record, TopicPartition
@@ -154,7 +154,7 @@ def check_fence(connection: PsycopgConnection, group: str, assigned: Assigned, l
 
 def hold(connection: PsycopgConnection, group: str, assigned: Assigned, row: ParkedRow, reason: str) -> None:
     """The event cannot be replayed: its key waits again, with the new reason at this event."""
-    given = {"offset": row.offset, "key": row.key, "reason": reason[:REASON_CHARACTERS]}
+    given = {"offset": row.offset, "key": row.key, "reason": told(reason)}
     connection.execute(_HOLD, {**names_of(group, assigned), **given})
 
 

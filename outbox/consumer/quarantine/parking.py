@@ -22,12 +22,13 @@ ON CONFLICT DO NOTHING"""
 PARKED_BEHIND = "behind"
 _TELL = "SELECT pg_notify('quarantine_' || current_schema(), %s)"
 
-# `BETWEEN` and the order make the planner take the index with the key. By `=` all indexes look alike while there are
-# no statistics, as in a first flood, and each parked event would read all the others.
+# `BETWEEN` and the order make the planner take the index with the key, which holds its digest. By `=` all indexes look
+# alike while there are no statistics, as in a first flood, and each parked event would read all the others.
 _STILL_OPEN = """
-SELECT key FROM unnest(%(keys)s::bytea[]) AS given(key)
+SELECT key FROM (SELECT key, sha256(key) AS digest FROM unnest(%(keys)s::bytea[]) AS given(key)) AS given
 WHERE (SELECT true FROM quarantine AS open WHERE open.group_name = %(group)s AND open.topic = %(topic)s
-       AND open.key BETWEEN given.key AND given.key AND open.resolved_at IS NULL ORDER BY open.key LIMIT 1)"""
+       AND sha256(open.key) BETWEEN digest AND digest AND open.key = given.key AND open.resolved_at IS NULL
+       ORDER BY sha256(open.key) LIMIT 1)"""
 
 
 def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: Sequence[Parked]) -> None:
@@ -40,7 +41,7 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
             "partition": assigned.partition.partition,
             "offset": one.record.offset,
             "key": one.record.key,
-            "reason": one.reason[:REASON_CHARACTERS],
+            "reason": told(one.reason),
         }
         for one in parked
     ]
@@ -59,6 +60,16 @@ def still_open(connection: PsycopgConnection, group: str, topic: str, keys: Set[
         return frozenset()
     rows = connection.execute(_STILL_OPEN, {"group": group, "topic": topic, "keys": list(keys)})
     return frozenset(bytes(row[0]) for row in rows)
+
+
+def told(reason: str) -> str:
+    """A reason as quarantine stores it, whatever a handler gave: not longer than a page, and text to a database.
+
+    >>> told("\\0 is no customer"), told("")
+    ('\\\\x00 is no customer', 'poison, without a reason')
+    """
+    text = str(reason)[:REASON_CHARACTERS].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text[:REASON_CHARACTERS] or "poison, without a reason"
 
 
 def listen(connection: PsycopgConnection) -> None:

@@ -45,6 +45,7 @@ _PERMANENT = (
     UnicodeError,
 )
 
+_TOO_MUCH = "54"  # PostgreSQL's class: longer than an index takes, more than a statement does
 _OUT_OF_RESOURCES = "53"  # PostgreSQL's class: too many connections, out of memory
 
 
@@ -54,9 +55,12 @@ def classify(error: Exception) -> Trouble:
     >>> classify(ConnectionError()), classify(Overloaded("503")), classify(psycopg.DataError())
     (<Trouble.TRANSIENT: 'transient'>, <Trouble.OVERLOAD: 'overload'>, <Trouble.PERMANENT: 'permanent'>)
     """
-    if isinstance(error, Overloaded) or (getattr(error, "sqlstate", None) or "").startswith(_OUT_OF_RESOURCES):
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, Overloaded) or state.startswith(_OUT_OF_RESOURCES):
         return Trouble.OVERLOAD
-    return Trouble.PERMANENT if isinstance(error, _PERMANENT) else Trouble.TRANSIENT
+    if isinstance(error, _PERMANENT) or state.startswith(_TOO_MUCH):
+        return Trouble.PERMANENT
+    return Trouble.TRANSIENT
 
 
 def puts_off(retry: Retry, failed: int) -> bool:

@@ -46,8 +46,9 @@ CREATE TABLE {schema}.quarantine (
     PRIMARY KEY (group_name, topic, incarnation, partition, "offset")
 )"""
 
+# A key may have any length, an index row may not.
 QUARANTINE_KEY = """
-CREATE INDEX quarantine_open_key ON {schema}.quarantine (group_name, topic, key) WHERE resolved_at IS NULL"""
+CREATE INDEX quarantine_open_key ON {schema}.quarantine (group_name, topic, sha256(key)) WHERE resolved_at IS NULL"""
 
 QUARANTINE_OPEN = """
 CREATE INDEX quarantine_open ON {schema}.quarantine (group_name, topic, partition, "offset")
