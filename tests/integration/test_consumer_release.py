@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -247,3 +248,52 @@ def test_a_record_that_is_gone_is_said_and_nothing_passes_it(rig: Rig, broker: M
     wait_until(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
     assert head(rig).reason.startswith("its record is gone from the log")
     assert rig.effects() == []
+
+
+def requested(rig: Rig) -> None:
+    """A person asks for the replay of every key."""
+    with connect_to(rig.dsn) as connection:
+        for entry in quarantine_admin.entries(connection, heads=True):
+            quarantine_admin.request_replay(connection, entry, TOLD)
+
+
+def released_after_a_look(rig: Rig) -> bool:
+    """The release has looked since: what it could let go is on its way."""
+    rig.sql("SELECT pg_notify('quarantine_search', '')")
+    return rig.caught_up()
+
+
+@pytest.mark.parametrize("change", ["partitions added", "topic made again"])
+def test_a_key_keeps_its_order_across_partitions_and_incarnations(rig: Rig, broker: MemoryBroker, change: str) -> None:
+    """Its first version is parked where it lay; its second comes elsewhere, and may not pass it."""
+    keys = [f"order-{number}" for number in range(12)]
+    picky = Picky(*((key, 1) for key in keys))
+    first = rig.runtime(picky)
+    for key in keys:
+        rig.send(key, 1)
+    wait_until(lambda: len(rig.parked()) == len(keys), rig.parked)
+    first.stop()
+    if change == "partitions added":
+        broker.extend(TOPIC, 8)
+    else:
+        broker.delete(TOPIC)
+        broker.create(TOPIC, 2)
+        rig.sql("DELETE FROM position")
+    rig.runtime(picky)
+    for key in keys:
+        rig.send(key, 2)
+    wait_until(lambda: len(rig.parked()) == 2 * len(keys), lambda: (rig.parked(), rig.effects()))
+    looked = time.monotonic() + 1.5  # three looks of the release
+    wait_until(lambda: released_after_a_look(rig) and time.monotonic() > looked)
+    assert rig.effects() == []
+    picky.refused.clear()
+    if change == "partitions added":
+        requested(rig)
+        wait_until(lambda: len(rig.effects()) == 2 * len(keys), rig.effects)
+        for key in keys:
+            assert [number for seen, number in rig.effects() if seen == key] == [1, 2]
+    else:  # the log of the first is gone: a person ends it
+        rig.sql(
+            "UPDATE quarantine SET resolved_at = now(), resolution = 'discarded' WHERE incarnation = 'incarnation-1'"
+        )
+        wait_until(lambda: released_after_a_look(rig) and len(rig.effects()) == len(keys), rig.effects)

@@ -1,7 +1,8 @@
 """Parked events on their way out of quarantine: which may be replayed, the records behind the pointers, their end.
 
 A key leaves in order. Its oldest open event is its head; the key may be replayed when that was asked for, or when its
-head is one that only waited behind another: what it waited for has been resolved, so nothing holds it any more.
+head is one that only waited behind another: what it waited for has been resolved, so nothing holds it any more. Where
+partitions were added, or the topic was made again, a key has events in several: those parked first go first.
 """
 
 from __future__ import annotations
@@ -29,20 +30,27 @@ WITH open AS (
     SELECT "offset", key, reason, replay_requested_at, kept_value, kept_headers, replacement, replacement_headers,
            first_value("offset") OVER same_key AS head_offset,
            first_value(reason) OVER same_key AS head_reason,
-           first_value(replay_requested_at) OVER same_key AS head_requested_at
+           first_value(replay_requested_at) OVER same_key AS head_requested_at,
+           first_value(parked_at) OVER same_key AS head_parked_at
     FROM quarantine
     WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
       AND resolved_at IS NULL
     WINDOW same_key AS (PARTITION BY key, CASE WHEN key IS NULL THEN "offset" END ORDER BY "offset")
 ), due AS (
     SELECT *, head_requested_at IS NOT NULL AS requested FROM open
-    WHERE head_requested_at IS NOT NULL OR head_reason = %(behind)s
+    WHERE (head_requested_at IS NOT NULL OR head_reason = %(behind)s)
+      AND (%(in_versions)s OR key IS NULL OR NOT EXISTS (
+          SELECT FROM quarantine AS other
+          WHERE other.group_name = %(group)s AND other.topic = %(topic)s AND other.resolved_at IS NULL
+            AND sha256(other.key) = sha256(open.key) AND other.key = open.key
+            AND (other.partition, other.incarnation) <> (%(partition)s, %(incarnation)s)
+            AND (other.parked_at, other.partition) < (open.head_parked_at, %(partition)s)))
 ), page AS (
     SELECT "offset" FROM due ORDER BY "offset" LIMIT %(limit)s
 )
 SELECT "offset", key, kept_value, kept_headers, replacement, replacement_headers, requested FROM due
 WHERE "offset" <= (SELECT max("offset") FROM page)
-   OR %(whole)s AND requested AND head_offset <= (SELECT max("offset") FROM page)
+   OR %(in_versions)s AND requested AND head_offset <= (SELECT max("offset") FROM page)
 ORDER BY "offset" LIMIT %(most)s"""
 
 # Somebody may have discarded or replayed one meanwhile: only what is still open is done.
@@ -65,11 +73,13 @@ SELECT FROM position
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND lane = %(lane)s
   AND fence = %(fence)s FOR UPDATE"""
 
-# The whole key waits for a person again.
+# The whole key waits for a person again, in whichever partitions it is.
 _HOLD = """
-UPDATE quarantine SET replay_requested_at = NULL, reason = CASE "offset" WHEN %(offset)s THEN %(reason)s ELSE reason END
-WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
-  AND resolved_at IS NULL AND ("offset" = %(offset)s OR key = %(key)s)"""
+UPDATE quarantine SET replay_requested_at = NULL, reason = CASE
+    WHEN partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s THEN %(reason)s
+    ELSE reason END
+WHERE group_name = %(group)s AND topic = %(topic)s AND resolved_at IS NULL
+  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 _AT_RISK = """
 SELECT "offset" FROM quarantine
@@ -121,13 +131,15 @@ class ParkedRow:
 
 
 def releasable(
-    connection: PsycopgConnection, group: str, assigned: Assigned, limit: int, *, whole: bool = False
+    connection: PsycopgConnection, group: str, assigned: Assigned, limit: int, *, in_versions: bool = False
 ) -> list[ParkedRow]:
     """The first open events, in offset order, of keys that may be replayed.
 
-    `whole`: with all there is, up to `WHOLE_KEYS`, of the keys that a person has asked for.
+    `in_versions`: their versions say what goes first, not where they lie; with all there is, up to `WHOLE_KEYS`, of
+    the keys that a person has asked for.
     """
-    given = {"behind": BEHIND, "limit": limit, "whole": whole, "most": max(limit, WHOLE_KEYS) if whole else limit}
+    most = max(limit, WHOLE_KEYS) if in_versions else limit
+    given = {"behind": BEHIND, "limit": limit, "in_versions": in_versions, "most": most}
     with connection.cursor(row_factory=class_row(ParkedRow)) as cursor:
         return cursor.execute(_RELEASABLE, {**names_of(group, assigned), **given}).fetchall()
 

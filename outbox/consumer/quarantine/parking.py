@@ -20,6 +20,8 @@ ON CONFLICT DO NOTHING"""
 
 # For a key that waits for a version it may be the missing one.
 PARKED_BEHIND = "behind"
+# Its later events may lie in another partition, which another member has.
+FREED = "freed"
 _TELL = "SELECT pg_notify('quarantine_' || current_schema(), %s)"
 
 # `BETWEEN` and the order make the planner take the index with the key, which holds its digest. By `=` all indexes look
@@ -52,6 +54,11 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
             cursor.executemany(_PARK, rows)
     if any(one.reason == BEHIND for one in parked):
         connection.execute(_TELL, [PARKED_BEHIND])
+
+
+def tell_freed(connection: PsycopgConnection) -> None:
+    """Keys have been let go: whoever has more of them looks again, once the caller has committed."""
+    connection.execute(_TELL, [FREED])
 
 
 def still_open(connection: PsycopgConnection, group: str, topic: str, keys: Set[bytes]) -> frozenset[bytes]:

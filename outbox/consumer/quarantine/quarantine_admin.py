@@ -50,11 +50,11 @@ UPDATE quarantine SET replacement = coalesce(%(value)s, replacement),
 WHERE group_name = %(group_name)s AND topic = %(topic)s AND partition = %(partition)s
   AND incarnation = %(incarnation)s AND "offset" = %(offset)s AND resolved_at IS NULL"""
 
-# The key goes as a whole, so that whichever of its events is the oldest is found asked for.
+# The key goes as a whole, so that whichever of its events is the oldest, in whichever partition, is found asked for.
 _REQUEST = """
 UPDATE quarantine SET replay_requested_at = now()
-WHERE group_name = %(group_name)s AND topic = %(topic)s AND partition = %(partition)s
-  AND incarnation = %(incarnation)s AND ("offset" = %(offset)s OR key = %(key)s) AND resolved_at IS NULL"""
+WHERE group_name = %(group_name)s AND topic = %(topic)s AND resolved_at IS NULL
+  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 _DISCARD = """
 UPDATE quarantine SET resolved_at = now(), resolution = 'discarded'
@@ -68,9 +68,10 @@ VALUES (%(actor)s, %(verb)s, %(why)s, %(group_name)s, %(topic)s, %(partition)s, 
 _TELL = "SELECT pg_notify('quarantine_' || current_schema(), '')"
 
 _OPEN = """
-SELECT count(*), count(replay_requested_at), (array_agg(reason ORDER BY "offset"))[1] FROM quarantine
-WHERE group_name = %(group_name)s AND topic = %(topic)s AND partition = %(partition)s
-  AND incarnation = %(incarnation)s AND ("offset" = %(offset)s OR key = %(key)s) AND resolved_at IS NULL"""
+SELECT count(*), count(replay_requested_at), (array_agg(reason ORDER BY parked_at, partition, "offset"))[1]
+FROM quarantine
+WHERE group_name = %(group_name)s AND topic = %(topic)s AND resolved_at IS NULL
+  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 
 class NotThere(OutboxError):

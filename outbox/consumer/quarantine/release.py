@@ -22,7 +22,7 @@ from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import parked, version_wait_sql
 from outbox.consumer.quarantine.fetch import fetch
 from outbox.consumer.quarantine.parked_events import PAGE, Parcel, in_versions_asked_for, unpack
-from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of
+from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of, tell_freed
 from outbox.consumer.quarantine.recheck import Doubts
 from outbox.consumer.quarantine.version_release import Waiters
 from outbox.consumer.report import Report
@@ -121,7 +121,9 @@ class Release:
     def _replay_page(self, connection: PsycopgConnection, assigned: Assigned) -> bool:
         """False when nothing more is to be done."""
         with connection.transaction():
-            rows = parked.releasable(connection, self._how.group, assigned, PAGE, whole=self._versions is not None)
+            rows = parked.releasable(
+                connection, self._how.group, assigned, PAGE, in_versions=self._versions is not None
+            )
         if not rows:
             return False
         by_lane: dict[int, list[Parcel]] = {}
@@ -186,6 +188,8 @@ class Release:
                 except Poison as poison:
                     raise Poison(todo[poison.index], poison.reason) from poison
             self._how.fault_points.reach("replay.handled")
+            if still:
+                tell_freed(connection)
             parked.check_fence(connection, self._how.group, assigned, lane)
         self._how.fault_points.reach("replay.committed")
         self._report.count(Metric.REPLAYED, len(events), topic=assigned.partition.topic)

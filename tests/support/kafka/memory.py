@@ -31,6 +31,13 @@ class MemoryBroker:
             self.topics[topic] = Topic(incarnation, [Log() for _ in range(partitions)])
             self._balance()
 
+    def extend(self, topic: str, partitions: int) -> None:
+        """Add empty ones, up to so many: keys move, as they do at a real broker."""
+        with self.changed:
+            logs = self.topics[topic].logs
+            logs.extend(Log() for _ in range(partitions - len(logs)))
+            self._balance()
+
     def delete(self, topic: str) -> None:
         with self.changed:
             del self.topics[topic]
