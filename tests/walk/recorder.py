@@ -15,8 +15,8 @@ FOLDER = "WALK_FOLDER"
 WINDOW = "window"  # a file of one byte that all processes map: the window's number, 0 while none is open
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / package}{os.sep}" for package in ("outbox", "strangler", "legacy_app", "new_services"))
-# From the call of one of these on, the process works for a request that waits for what was taken over.
-WAITING = frozenset({"legacy_app/waiting.py: Waiting.finish"})
+# From the call of one of these on, the process works for a request that has waited for what was taken over.
+WAITING = ("legacy_app/waiting.py: Waiting.finish", "strangler/seam/await_outcome.py: Waiting.finish")
 
 
 class Recorder:
