@@ -41,4 +41,4 @@ faults: setup ## kill tests at named points, on Apache Kafka (FAULTS_ARGS="flips
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 up: setup ## start the local stack and the sample, until Ctrl-C (UP_ARGS="--kafka apache")
-	$(BIN)/strangler up --plan legacy_app/plan.py $(UP_ARGS)
+	$(BIN)/strangler up --plan legacy_app/plan/plan.py $(UP_ARGS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from strangler.errors import BadInput
-from strangler.local.stack_file import StackFile
+from strangler.local import StackFile
 
 STACK_FOLDER = Path(".strangler")
 

@@ -1,78 +1,26 @@
-"""Counts what strangling changed in the monolith: its lines that end with `# seam`, and the new modules beside it."""
+"""Counts what strangling changed in the monolith, and the modules beside it.
+
+A line of the monolith's that strangling added ends with `# seam`; one that it took away stands behind `# found:`. Of a
+run of such lines the more numerous kind counts: a line in the place of another is one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "  # seam"
+MARK, FOUND = "  # seam", "# found: "
 HERE = Path(__file__).resolve().parent
-MONOLITH = (
-    "__init__.py",
-    "app.py",
-    "chain.py",
-    "models.py",
-    "reading.py",
-    "rejected.py",
-    "vendor_client.py",
-    "nightly.py",
-    "steps/__init__.py",
-    "steps/pricing.py",
-    "steps/fraud.py",
-    "steps/inventory.py",
-    "steps/payment.py",
-    "steps/notification.py",
-    "steps/search.py",
-    "steps/recommendation.py",
-)
-# What strangling added, but for lines in the monolith's own modules.
-GLUE = (
-    "seams.py",
-    "seam_routes.py",
-    "order_events.py",
-    "shared_stock.py",
-    "shared_velocity.py",
-    "pausing.py",
-    "rest.py",
-    "waiting.py",
-    "told.py",
-    "declined.py",
-    "hand_back.py",
-    "resume/__init__.py",
-    "resume/resumer.py",
-    "resume/vendors.py",
-)
-# What it took to say what the chain is, and what is right: nothing of it runs in the monolith.
-DECLARATIONS = (
-    "plan.py",
-    "readers.py",
-    "oracle.py",
-    "oracle_middle.py",
-    "oracle_velocity.py",
-    "choreography.py",
-    "choreography_readers.py",
-    "authority.py",
-    "vendor_ledger.py",
-)
-# The sample's own tools: a shop has no need of them.
-TOOLS = (
-    "__main__.py",
-    "seam_lines.py",
-    "charges.py",
-    "disease.py",
-    "environ.py",
-    "invariants.py",
-    "stock_account.py",
-    "velocity_account.py",
-)
+# What strangling added, beside lines in the monolith's own modules: what runs in it, and what says what is right.
+MONOLITH, GLUE, DECLARATIONS = "monolith", "seams", "plan"
 
 
 @dataclass(frozen=True, slots=True)
 class SeamCount:
     """Lines by file; `changed_by_file` only where there are any. Blank lines and comments count nowhere.
 
-    `changed`: lines of the monolith that end with the mark. `glue`: what runs in it beside them. `declarations`: what
-    says what is right.
+    `changed`: lines of the monolith that were added, replaced or taken away. `glue`: what runs in it beside them.
+    `declarations`: what says what is right. `monolith`: its lines as found.
     """
 
     changed: int
@@ -86,18 +34,37 @@ class SeamCount:
 
 def count_seam_lines(folder: Path = HERE) -> SeamCount:
     """Count in the sources themselves."""
-    texts = {name: (folder / name).read_text() for name in MONOLITH}
-    changed = {name: sum(line.endswith(MARK) for line in text.splitlines()) for name, text in texts.items()}
-    glue, declared = ({name: lines_of((folder / name).read_text()) for name in names} for names in (GLUE, DECLARATIONS))
+    texts = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.py"))}
+    found, glue, declared = (
+        {name: text for name, text in texts.items() if name.startswith(f"{room}/")}
+        for room in (MONOLITH, GLUE, DECLARATIONS)
+    )
+    changed = {name: changed_lines(text) for name, text in found.items()}
     return SeamCount(
         changed=sum(changed.values()),
-        glue=sum(glue.values()),
-        declarations=sum(declared.values()),
-        monolith=sum(map(lines_of, texts.values())) - sum(changed.values()),
+        glue=sum(map(lines_of, glue.values())),
+        declarations=sum(map(lines_of, declared.values())),
+        monolith=sum(lines_of(strip(text)) for text in found.values()),
         changed_by_file={name: count for name, count in changed.items() if count},
-        glue_by_file=glue,
-        declarations_by_file=declared,
+        glue_by_file={name: lines_of(text) for name, text in glue.items()},
+        declarations_by_file={name: lines_of(text) for name, text in declared.items()},
     )
+
+
+def changed_lines(text: str) -> int:
+    """Runs of changed lines go on over blank ones."""
+    total, added, taken = 0, 0, 0
+    for line in filter(str.strip, [*text.splitlines(), "end"]):
+        if is_changed(line):
+            added, taken = (added + 1, taken) if line.endswith(MARK) else (added, taken + 1)
+        else:
+            total, added, taken = total + max(added, taken), 0, 0
+    return total
+
+
+def is_changed(line: str) -> bool:
+    """Whether strangling added it, or took away what stands in it."""
+    return line.endswith(MARK) or line.lstrip().startswith(FOUND)
 
 
 def lines_of(text: str) -> int:
@@ -107,8 +74,9 @@ def lines_of(text: str) -> int:
 
 
 def strip(text: str) -> str:
-    """A module of the monolith as found: without its seam lines."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.rstrip("\n").endswith(MARK))
+    """A module of the monolith as found: without the lines that were added, and with those that were taken away."""
+    kept = (line for line in text.splitlines(keepends=True) if not line.rstrip("\n").endswith(MARK))
+    return "".join(line.replace(FOUND, "", 1) if is_changed(line) else line for line in kept)
 
 
 def table(count: SeamCount) -> list[str]:

@@ -14,7 +14,6 @@ from outbox.errors import Undecodable
 from strangler.service import Intent, Json
 
 SOLD = ("OrderPlaced", "OrderCancelled")
-LATER = ("OrderRejected",)  # has the version of the order that it ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import psycopg
 
 from outbox.connection import PsycopgConnection
 from outbox.errors import DependencyDown
 from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.python_consumer import PythonConsumer
+from outbox.kafka_settings import KafkaSettings
+
+__all__ = ["Account", "account", "account_of"]
 
 _APPENDED = "SELECT id::text FROM outbox.outbox"
 
@@ -22,6 +28,16 @@ class Account:
     published: int
     repeated: int
     missing: tuple[str, ...]
+
+
+def account_of(environ: Mapping[str, str], topics: Sequence[str], *, group: str) -> Account:
+    """`account` of the database and the Kafka of `STRANGLER_DSN` and `KAFKA_BOOTSTRAP`, by a member of that group."""
+    consumer = PythonConsumer(KafkaSettings.from_environ(environ), group=group)
+    try:
+        with psycopg.connect(environ["STRANGLER_DSN"], autocommit=True) as connection:
+            return account(connection, consumer, topics)
+    finally:
+        consumer.close()
 
 
 def account(

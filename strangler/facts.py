@@ -38,9 +38,9 @@ FINDINGS = frozenset({Verdict.ORPHAN, Verdict.EXTRA, Verdict.DUPLICATE, Verdict.
 class SubjectFacts:
     """A subject as the legacy database has it: its version, owners and the Kafka key of its events.
 
-    `version` counts what the judge may see happen to it: a later rejection is one more, whatever the application says.
-    `rejected_by`: the step that refused it, after it had been stored. `undecided`: it is stored, and legacy has still
-    to run the rest of its chain: what is absent, and who wants what is there, is known when that has committed.
+    `version`: how often it was told of, so the newest that the judge may see. `rejected_by`: the step that refused it,
+    after it had been stored. `undecided`: it is stored, and legacy has still to run the rest of its chain: what is
+    absent, and who wants what is there, is known when that has committed.
     """
 
     subject_ref: str

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_app_context, has_request_context, jsonify, request
+from sqlalchemy.orm import scoped_session, sessionmaker
 
 from strangler import sqlalchemy
 from strangler.errors import BadInput
@@ -15,7 +16,7 @@ from strangler.routes import EXTENSION
 from strangler.seam.mapped import Model
 from strangler.seam.pinned import Unreadable
 from strangler.seam.served import TOKEN, Answered, Asked, Served, shown
-from strangler.seam.telling import RepeatedReference
+from strangler.seam.telling import Context, RepeatedReference, no_context
 from strangler.seam.unit import Unit
 
 SERVED = f"{EXTENSION}_served"
@@ -35,8 +36,8 @@ class Strangled(sqlalchemy.Strangled):
             return app
     """
 
-    def __init__(self, subject: str, *, wait_s: float = 0.1) -> None:
-        super().__init__(subject, wait_s=wait_s, headers=_headers)
+    def __init__(self, subject: str, *, wait_s: float = 0.1, context: Context = no_context) -> None:
+        super().__init__(subject, wait_s=wait_s, headers=_headers, context=context)
         self._unit_name, self._failed_name = f"strangler_unit_{subject}", f"strangler_failed_{subject}"
         self._app: Flask | None = None
 
@@ -51,7 +52,8 @@ class Strangled(sqlalchemy.Strangled):
     ) -> None:
         """Serve the toolkit's routes, and end each request's unit of work. At any place in `create_app`.
 
-        `db`: Flask-SQLAlchemy's, or a scoped session. `answer(subject)`: the body of a look-up, which is what
+        `db`: Flask-SQLAlchemy's, a scoped session, or a `sessionmaker`, of which the routes use sessions of their own.
+        `answer(subject)`: the body of a look-up, which is what
         a client gets whose first answer was lost; by default `subject.to_dict()`, else its columns. `guard(subject)`:
         whether the request at hand may see that at `/strangler/status/REF`; without one, it tells no more than how far
         the subject has come. `STRANGLER_INTERNAL_TOKEN` opens the routes below `/internal/strangler/`; without it they
@@ -60,6 +62,9 @@ class Strangled(sqlalchemy.Strangled):
         """
         self._app = app
         sessions = getattr(db, "session", db)
+        if isinstance(sessions, sessionmaker):
+            sessions = scoped_session(sessions)
+            app.teardown_appcontext(lambda _error: sessions.remove())
         self.resumes(sessions, model)
         app.extensions[EXTENSION] = app.extensions[self._unit_name] = self
         served = Served(

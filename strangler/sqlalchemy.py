@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session, object_session
 from outbox.fault_points import FaultPoints
 from strangler.continuation.table import standing
 from strangler.errors import BadInput
+from strangler.seam.adapted import Adapted
 from strangler.seam.changes import Change, Sessions
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
 from strangler.seam.process import Processes
-from strangler.seam.step import FunctionT, Seams, Step, Target, check_repeatable
+from strangler.seam.step import FunctionT, Seams, Step, Target
 from strangler.seam.suspended import Suspended
-from strangler.seam.telling import News, Payload, Telling
+from strangler.seam.telling import Context, News, Payload, Telling, no_context
 from strangler.seam.unit import Unit
 from strangler.seam.with_middle import LONGEST_WAIT_S, WithMiddle
 from strangler.step.intents import Intent
@@ -34,7 +35,8 @@ class Strangled(WithMiddle):
     """The subject of a monolith: what becomes of it, and the seams around the steps of its chain.
 
     `subject`: its name in the plan. `wait_s`: how long a request waits for a step of the middle. `headers()`: those of
-    the request at hand, which tell what the facade has pinned; none by default. Thread-safe, made once.
+    the request at hand, which tell what the facade has pinned; none by default. `context(subject)`: what its events say
+    in their context beside owners and epoch, such as whose it is (`{"tenant": ...}`). Thread-safe, made once.
 
         strangled = Strangled("booking")
 
@@ -52,7 +54,14 @@ class Strangled(WithMiddle):
 
     Mixin: ClassVar[type[Mixin]] = Mixin
 
-    def __init__(self, subject: str, *, wait_s: float = 0.1, headers: Callable[[], Mapping[str, str]] = dict) -> None:
+    def __init__(
+        self,
+        subject: str,
+        *,
+        wait_s: float = 0.1,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        context: Context = no_context,
+    ) -> None:
         self.subject = subject
         if not 0 <= wait_s <= LONGEST_WAIT_S:
             raise BadInput(f"wait_s is {wait_s}; give 0 to {LONGEST_WAIT_S:g} seconds, less than a client waits")
@@ -62,11 +71,13 @@ class Strangled(WithMiddle):
         self._fault_points = FaultPoints.from_environ(os.environ)
         self._processes, self._sessions = Processes(), Sessions(self._fault_points)
         self._seams = Seams(self._target, self._processes.of, self._fault_points)
-        self._telling = Telling(subject, self._processes.of)
+        self._telling = Telling(subject, self._processes.of, context)
         self._unit: ContextVar[Unit | None] = ContextVar(f"strangler_unit_{subject}", default=None)
         self._engine: Engine | None = None  # the one last met
         self._outside: WeakKeyDictionary[Session, Unit] = WeakKeyDictionary()
-        self._suspended = Suspended(self._columns_of_model, self._processes, self._seams, self._unit_of, self._keep)
+        self._suspended = Suspended(
+            self._columns_of_model, self._processes, self._seams, self._unit_of, self._keep, context
+        )
 
     def map(
         self,
@@ -114,21 +125,24 @@ class Strangled(WithMiddle):
         redo: Callable[..., object] | None = None,
         *,
         deferred: bool = False,
+        subject: str = "",
     ) -> Callable[[FunctionT], FunctionT]:
         """Decorate a step `function(subject, ..., key)`; the application calls it without `key`, as before.
 
         `name`: in the plan. `on`: the types of the changes after which it is called. Where the new side owns the step
         it is not called, and None returned. Else it runs, with a vendor's key that is the same from either side, and
-        what `observe(subject, result, ...)` reads off is recorded. Its errors reach the caller, those of observing and
-        recording never do. `redo(subject, payload, key=...)`: run it for a stored event that was handed back; by
-        default the step itself, for the subject as it is now (`BadInput` where it needs more than the subject).
-        `deferred`: a worker calls it, in a `unit` of its own.
+        what `observe(subject, result, ...)` reads off is recorded; as `version=` it gets that of the change, where it
+        has such a parameter. Its errors reach the caller, those of observing and recording never do.
+        `redo(subject, payload, key=...)`: run it for a stored event that was handed back; by default the step itself,
+        for the subject as it is now (`BadInput` where it needs more than the subject). What has no parameter `key` is
+        called without. `deferred`: a worker calls it, in a `unit` of its own. `subject`: the name of the parameter that
+        is the subject, where that is not the first.
         """
 
         def decorate(function: FunctionT) -> FunctionT:
             if redo is None:
-                check_repeatable(name, function)
-            return self._seams.wrap(Step(name, frozenset(on), observe, function, redo, deferred), function)
+                Adapted.of(function, subject).check_repeatable(name)
+            return self._seams.wrap(Step(name, frozenset(on), observe, function, redo, deferred, subject), function)
 
         return decorate
 

@@ -32,7 +32,7 @@ class Subject:
     `table` and its columns are read for the judge: `ref` (text, unique, NULL in rows from before that have not been
     changed since), `version` (whole number, 0 before the first event) and `owners` (the ownership header as it came
     with the request, or NULL). `refused`: an SQL expression over the table's row for the step that refused it after it
-    was stored, NULL where none has; its refusal counts as one more version. `undecided`: an SQL condition that holds
+    was stored, NULL where none has. `undecided`: an SQL condition that holds
     while legacy has still to run the rest of its chain.
     Columns are names, the two expressions are SQL of the plan's author. `read` is a function instead of a table.
 
@@ -132,5 +132,5 @@ def _from_table(subject: Subject, connection: PsycopgConnection) -> Iterable[Sub
     )
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
         for row in cursor.execute(query):
-            version, owners = row.version + bool(row.refused), Ownership.from_header(row.owners)
-            yield SubjectFacts(row.ref, version, owners, row.ref, row.refused, undecided=row.undecided)
+            owners = Ownership.from_header(row.owners)
+            yield SubjectFacts(row.ref, row.version, owners, row.ref, row.refused, undecided=row.undecided)

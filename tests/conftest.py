@@ -13,7 +13,7 @@ import hypothesis
 import psycopg
 import pytest
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox import partitions
 from strangler.errors import DependencyDown
 from strangler.local import ports

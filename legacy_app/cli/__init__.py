@@ -28,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m legacy_app", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     asked = [HOMES[given[0]]] if given and given[0] in HOMES else list(dict.fromkeys(HOMES.values()))
-    for home in asked:
-        import_module(f"legacy_app.cli.{home}").register(verbs)
-    args = parser.parse_args(given)
     try:
+        for home in asked:
+            import_module(f"legacy_app.cli.{home}").register(verbs)
+        args = parser.parse_args(given)
         return int(args.run(args))
     except StranglerError as error:
         print(f"error: {error}", file=sys.stderr)

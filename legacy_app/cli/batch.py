@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from legacy_app.cli.checks import add, emit
 from legacy_app.environ import needed
-from legacy_app.models import make_engine
-from legacy_app.nightly import run_nightly
+from legacy_app.monolith.models import make_engine
+from legacy_app.monolith.nightly import run_nightly
 from strangler.errors import BadInput
 
 MAX_HOLD_S = 600.0

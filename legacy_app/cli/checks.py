@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from legacy_app.disease import count_disease
 from legacy_app.environ import needed
-from legacy_app.invariants import check_invariants
+from legacy_app.rehearsal.accounts.disease import count_disease
+from legacy_app.rehearsal.accounts.invariants import check_invariants
 from legacy_app.seam_lines import count_seam_lines, table
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from legacy_app.rehearsal.narrator import Narrator
 from legacy_app.rehearsal.rehearse import rehearse
 from legacy_app.rehearsal.script import PLAN_FILE
+from strangler import load_plan
 from strangler.errors import BadInput
-from strangler.local.stack import Stack
-from strangler.plan import load_plan
+from strangler.local import Stack
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,11 +15,11 @@ from typing import Any, TextIO
 import requests
 
 from legacy_app.environ import environ
-from legacy_app.orders_file import SAMPLE, Command, Intake, PlaceOrder
-from legacy_app.replay.attempts import Patience
-from legacy_app.replay.crowd import Crowd
-from legacy_app.replay.selection import Window, select
-from legacy_app.replay.summary import Tally
+from legacy_app.rehearsal.orders_file import SAMPLE, Command, Intake, PlaceOrder
+from legacy_app.rehearsal.replay.attempts import Patience
+from legacy_app.rehearsal.replay.crowd import Crowd
+from legacy_app.rehearsal.replay.selection import Window, select
+from legacy_app.rehearsal.replay.summary import Tally
 from strangler.errors import BadInput, DependencyDown
 
 

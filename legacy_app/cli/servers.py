@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from legacy_app.app import create_app
+from legacy_app.monolith.app import create_app
 from legacy_app.vendors.app import create_vendors
 from strangler.errors import BadInput
 from strangler.http_server import serve

@@ -11,12 +11,9 @@ from legacy_app.rehearsal import script
 from legacy_app.rehearsal.acts import accepted_refs
 from legacy_app.rehearsal.report import StepCounts
 from legacy_app.rehearsal.scene import Scene
-from outbox.audit import Account, account
-from outbox.kafka.python_consumer import PythonConsumer
-from outbox.kafka_settings import KafkaSettings
+from outbox.audit import Account, account_of
 from strangler.choreography import audit
-from strangler.facts import Judgement, Verdict
-from strangler.reconcile.run import Report
+from strangler.operating import Judgement, Report, Verdict
 
 _STAGES = "SELECT step, stage FROM strangler.stage"
 _HANDED_BACK = "SELECT step, count(*) FROM strangler.hand_back WHERE state = 'done' GROUP BY step"
@@ -61,12 +58,7 @@ def lost_orders(scene: Scene, out: Path) -> int:
 def relay_account(scene: Scene) -> Account:
     """Every event of the outbox table against the topics."""
     prefix = scene.environ["OUTBOX_TOPIC_PREFIX"]
-    consumer = PythonConsumer(KafkaSettings.from_environ(scene.environ), group=f"{prefix}account")
-    try:
-        with psycopg.connect(scene.environ["STRANGLER_DSN"], autocommit=True) as connection:
-            return account(connection, consumer, [prefix + kind for kind in scene.plan.topics])
-    finally:
-        consumer.close()
+    return account_of(scene.environ, [prefix + kind for kind in scene.plan.topics], group=f"{prefix}account")
 
 
 def doubled_effects(scene: Scene, judged: Report) -> int:

@@ -13,8 +13,8 @@ from legacy_app.rehearsal import commands, script
 from legacy_app.rehearsal.scene import Scene
 from legacy_app.rehearsal.walk import Walk
 from strangler.errors import DependencyDown
-from strangler.local.waiting import wait_until
-from strangler.step.intents import Json
+from strangler.local import wait_until
+from strangler.service import Json
 
 DISEASE_ORDERS = 60  # enough to see each symptom, few enough to be quick
 REPLAY_TIMEOUT_S = 300.0

@@ -7,10 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from strangler.errors import DependencyDown
-from strangler.local.process import Running, tail
-from strangler.local.stack import Stack
-from strangler.local.waiting import wait_until
-from strangler.step.intents import Json
+from strangler.local import Running, Stack, tail, wait_until
+from strangler.service import Json
 
 
 def start(stack: Stack, name: str, argv: Sequence[str], environ: Mapping[str, str], *, ready: bool = False) -> Running:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from legacy_app.rehearsal import commands, script
 from legacy_app.rehearsal.scene import Scene
 from legacy_app.rehearsal.script import STUCK
-from strangler.facts import Judgement
-from strangler.local.process import Running
-from strangler.step.intents import Json
+from strangler.local import Running
+from strangler.operating import Judgement
+from strangler.service import Json
 
 PLANTED_WITHIN_S = 60.0
 

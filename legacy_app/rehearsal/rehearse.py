@@ -21,12 +21,9 @@ from legacy_app.rehearsal.faults import Planted, found, hold_stuck, plant
 from legacy_app.rehearsal.narrator import Narrator
 from legacy_app.rehearsal.report import RehearsalReport
 from legacy_app.rehearsal.scene import Scene
-from strangler.facade.caller import ANONYMOUS_SCOPE
-from strangler.facade.idempotency import mint_ref
-from strangler.local.stack import Stack
-from strangler.local.system import TOPIC_PREFIX, System
-from strangler.plan import Plan
-from strangler.reconcile.run import Report, reconcile
+from strangler import Plan
+from strangler.local import TOPIC_PREFIX, Stack, System
+from strangler.operating import ANONYMOUS_SCOPE, Report, mint_ref, reconcile
 
 BARE = frozenset({"vendors", "legacy"})
 SETTLED_WITHIN_S = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from strangler.step.intents import Json
+from strangler.service import Json
 
 
 @dataclass(slots=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from legacy_app.rehearsal import commands
 from legacy_app.rehearsal.narrator import Narrator
-from strangler.local.stack import Stack
-from strangler.local.system import System
-from strangler.plan import Plan
-from strangler.step.intents import Json
+from strangler import Plan
+from strangler.local import Stack, System
+from strangler.service import Json
 
 
 @dataclass(frozen=True, slots=True)

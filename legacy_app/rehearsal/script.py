@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from strangler.step.intents import Json
+from strangler.service import Json
 
-PLAN_FILE = Path(__file__).resolve().parents[1] / "plan.py"
+PLAN_FILE = Path(__file__).resolve().parents[1] / "plan" / "plan.py"
 
 # After `python -m`. Each prints JSON: `REPLAY` sends orders to `--url`, `DISEASE` counts what came of them, `PLANT`
 # plants a fault of a kind, `INVARIANTS` counts what has doubled or is lost.

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from legacy_app.rehearsal.scene import Scene
-from outbox.connection import PsycopgConnection
+from outbox import PsycopgConnection
 from strangler.errors import Refused, RefusedError
-from strangler.hand_back import hand_back
-from strangler.moves import advance, rollback
+from strangler.operating import Stage, advance, hand_back, rollback
 from strangler.shared_state import Holder, Wanted, move
-from strangler.stages import Stage
 
 ACTOR, REASON = "rehearsal", "rehearsed"
 HAND_BACK_WITHIN_S = 5.0  # what is not committed by then stays with the new side, which finishes it

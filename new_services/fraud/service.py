@@ -22,7 +22,7 @@ fraud = Service(
     "fraud",
     on=("OrderReceived",),
     shadow_on=("FraudCleared", "FraudRefused"),
-    topics=("intake", "fraud"),
+    topics=("order", "fraud"),
     decide=reading(decide),
     conclude=conclude,
     awaited=True,

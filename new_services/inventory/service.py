@@ -2,7 +2,7 @@
 
 from new_services.inventory.decide import decide
 from new_services.inventory.effects import apply_writes
-from new_services.order_event import LATER, reading
+from new_services.order_event import reading
 from outbox import Policy
 from outbox.policy import ServiceClass
 from strangler import Service
@@ -14,7 +14,6 @@ inventory = Service(
     topics=("fraud", "inventory", "order"),
     decide=reading(decide),
     awaited=True,
-    later=LATER,
     policy=Policy.lossless(
         deadline_s=120.0,
         guard="claim, then one hold per (order, number) at the stock itself",

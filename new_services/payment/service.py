@@ -1,6 +1,6 @@
 """Payment, declared: what it promises under pressure, and how it acts."""
 
-from new_services.order_event import LATER, reading
+from new_services.order_event import reading
 from new_services.payment.decide import conclude, decide
 from new_services.payment.effects import apply_writes, charge_key
 from outbox import Policy
@@ -33,7 +33,6 @@ payment = Service(
     decide=reading(decide),
     conclude=conclude,
     awaited=True,
-    later=LATER,
     policy=Policy.lossless(
         deadline_s=120.0,
         guard="claim, then the payment vendor's idempotency key; an unknown outcome is asked again with it",

@@ -104,9 +104,6 @@ WHERE (subject_ref, waits_for) IN (
     WHERE subject_ref = %(subject_ref)s AND state = 'ready' FOR UPDATE SKIP LOCKED)
 RETURNING attempts"""
 
-WAITING: LiteralString = """
-SELECT waits_for FROM strangler.continuation WHERE subject_ref = %(subject_ref)s AND state = 'waiting' FOR UPDATE"""
-
 OPEN: LiteralString = """
 SELECT waits_for, state, rest FROM strangler.continuation
 WHERE subject_ref = %(subject_ref)s AND state <> 'done' FOR UPDATE"""
@@ -209,12 +206,6 @@ def is_ready(connection: AnyConnection, subject_ref: str) -> bool:
 def give_up(connection: AnyConnection, subject_ref: str) -> None:
     """Nobody waits any longer: whoever finds it ready may take it. Waits for nobody."""
     execute(connection, GIVE_UP, {"subject_ref": subject_ref}, joins=False)
-
-
-def waiting_for(connection: AnyConnection, subject_ref: str) -> str | None:
-    """The step that the subject waits for, locked; None when it does not wait, or is ready."""
-    rows = execute(connection, WAITING, {"subject_ref": subject_ref})
-    return str(rows[0][0]) if rows else None
 
 
 def run_before(connection: AnyConnection, subject_ref: str, steps: Sequence[str]) -> tuple[bool, str] | None:

@@ -17,24 +17,26 @@ from strangler.step.intents import first_number
 
 HOLD_LIMIT_S = 900.0
 STUCK = "stuck_event"
+VERSIONS = 10  # held of the subject: its first may say nothing to the step, which acts on a later one
 
 HOLD_CLAIM: LiteralString = """
 INSERT INTO claim (subject_ref, step, number, kind, epoch)
-VALUES (%(ref)s, %(step)s, %(number)s, 'applied', 0) ON CONFLICT DO NOTHING"""
+SELECT %(ref)s, %(step)s, number, 'applied', 0 FROM unnest(%(numbers)s::integer[]) AS held (number) ORDER BY number
+ON CONFLICT DO NOTHING"""
 
 
 def hold_claim(world: World, subject_ref: str, say: Callable[[Planted], None]) -> None:
-    """Hold the first claim of a subject that is still to come, uncommitted, until SIGTERM or until a piped stdin is
+    """Hold the first claims of a subject that is still to come, uncommitted, until SIGTERM or until a piped stdin is
     closed; says `ready stuck_event` on stdout when it does. `RefusedError` where the step has handled it already.
     """
-    let_go, number = threading.Event(), first_number(1)
+    let_go, numbers = threading.Event(), [first_number(version) for version in range(1, VERSIONS + 1)]
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: let_go.set())
-    values = {"ref": subject_ref, "step": world.step, "number": number}
+    values = {"ref": subject_ref, "step": world.step, "numbers": numbers}
     with world.context.transaction(force_rollback=True):
-        if world.context.execute(HOLD_CLAIM, values).rowcount == 0:
+        if world.context.execute(HOLD_CLAIM, values).rowcount < VERSIONS:
             raise RefusedError(f"{world.step} has handled {subject_ref} already; name one that is still to come")
-        say(Planted(STUCK, world.step, subject_ref, number, "late"))
+        say(Planted(STUCK, world.step, subject_ref, numbers[0], "late"))
         if world.dry_run:
             return
         sys.stdout.write(f"ready {STUCK}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from strangler.facts import Fact, Judgement, Verdict
+from strangler.reconcile.expectation import due
 from strangler.reconcile.findings import judgement
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import CallState, OpenCall, SubjectEvidence
@@ -64,11 +65,17 @@ def _calls(case: SubjectEvidence) -> list[OpenCall]:
 
 
 def _untold(case: SubjectEvidence) -> list[int]:
-    """Due changes of which no record says anything. A finished hand-back is one: legacy may run it past its seam."""
+    """Due changes of which no record says anything. A finished hand-back is one: legacy may run it past its seam. With
+    a witness, those by which it wants anything: for the others legacy may have no seam at all.
+    """
     if case.legacy.handed_back == "done":
         return []
     told = {acted.version for acted in case.legacy.seam} | {call.version for call in case.legacy.open_calls}
-    return [change.version for change in case.due if change.version not in told]
+    untold = [change.version for change in case.due if change.version not in told]
+    if not case.rules.witnessed:
+        return untold
+    wanted = {fact.version for fact in due(case) if not fact.refused}
+    return [version for version in untold if version in wanted]
 
 
 def _alive(case: SubjectEvidence, version: int) -> bool | None:

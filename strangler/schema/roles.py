@@ -141,6 +141,7 @@ def _own(context: Context) -> Sequence[str]:
     return (
         *_consuming(context),
         f"SELECT, INSERT, UPDATE ON {schema}.claim",
+        f"SELECT, INSERT ON {schema}.passed_over",
         f"SELECT ON {schema}.context_version",
         f"{ROWS} ON {schema}.intent, {schema}.effect",
     )

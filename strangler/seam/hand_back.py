@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from outbox.speaking import execute
 from strangler.ownership import Owner
+from strangler.seam.adapted import Adapted
 from strangler.seam.mapped import Columns, Model
 from strangler.seam.pinned import read_owners
 from strangler.seam.step import Seams, Step, Target
@@ -37,7 +37,7 @@ def hand_back(
 ) -> HandedBack:
     """COMMITS. Runs the step for each version that it has not ended for, under the row's lock; none is left out.
 
-    `take_back(subject, step)`: the chain waits for the step, and runs it itself when it goes on.
+    `take_back(subject, step)`: where the chain waits for the step, it runs that itself when it goes on.
     What a step raises reaches the caller: what was done until then is recorded, and not done again.
     """
     steps = [one for one in seams.steps if one.name == step]
@@ -54,12 +54,9 @@ def hand_back(
     if read_owners(owners).of(step) is Owner.NEW:
         return HandedBack(409, f"{step} of {ref[:80]} is still the new side's; put its tombstone there first")
     setattr(subject, columns.ownership, owners)
-    if take_back is not None:
-        behind = take_back(subject, step)
-        session.commit()
-        return HandedBack(200, "handed back", [int(getattr(subject, columns.version))] if behind else [])
+    awaited = [int(getattr(subject, columns.version))] if take_back is not None and take_back(subject, step) else []
     types = sorted({type_ for one in steps for type_ in one.on})
-    due = execute(session, UNRECORDED, (ref, step, types, getattr(subject, columns.version)))
+    due = execute(session, UNRECORDED, (ref, step, types, getattr(subject, columns.version))) if types else []
     gone = [version for version, type_, payload in due if type_ is None or payload is None]
     if gone:
         session.rollback()
@@ -71,15 +68,12 @@ def hand_back(
         one = next(one for one in steps if type_ in one.on)
         seams.call(_again(one, bytes(payload)), Target(ref, version, read_owners(owners), engine), subject, (), {})
     session.commit()
-    return HandedBack(200, "handed back", [version for version, _, _ in due])
+    return HandedBack(200, "handed back", [*awaited, *(version for version, _, _ in due)])
 
 
 def _again(step: Step, payload: bytes) -> Step:
     """The step for a stored event: by `redo` where there is one, else for the subject as it is now."""
     if step.redo is None:
         return step
-    return replace(step, function=partial(_redo, step.redo, json.loads(payload)))
-
-
-def _redo(redo: Any, payload: Any, subject: Model, *, key: str) -> object:
-    return redo(subject, payload, key=key)
+    redo, body = Adapted.of(step.redo), json.loads(payload)
+    return replace(step, function=lambda subject, *, key: redo(subject, body, key=key))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -15,8 +14,8 @@ from sqlalchemy.orm import Session, object_session
 
 from outbox.fault_points import FaultPoints
 from outbox.speaking import sqlstate
-from strangler.errors import BadInput
 from strangler.ownership import Owner, Ownership
+from strangler.seam.adapted import Adapted, with_version
 from strangler.seam.changes import Change
 from strangler.seam.observation import Observation, answered, asked, failed
 from strangler.seam.process import Process
@@ -47,6 +46,7 @@ class Step:
     function: Function
     redo: Function | None = None
     deferred: bool = False
+    subject: str = ""  # the name of the function's parameter that is the subject; its first by default
     names: Sequence[str] = ()  # of the function's parameters, without its subject and `key`
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Mapping[str, object]:
@@ -76,14 +76,16 @@ class Seams:
 
     def wrap(self, step: Step, function: FunctionT) -> FunctionT:
         """The function as the application calls it from now on: without `key`, and with what the seam does."""
-        step = replace(step, names=[one.name for one in _further(step.function)])  # as dear as a third of a record
+        adapted = Adapted.of(function, step.subject)  # once: as dear as a third of a record
+        step = replace(step, function=adapted, names=adapted.names, observe=with_version(step.observe))
         self.steps.append(step)
 
         @functools.wraps(function)
-        def run(subject: Any, *args: Any, **kwargs: Any) -> Any:
+        def run(*given: Any, **kwargs: Any) -> Any:
+            subject, args = adapted.taken(given, kwargs)
             target = self._target(subject)
             if target is None:  # no event will tell the new side of it; no key that a second call could have
-                return function(subject, *args, key=str(uuid4()), **kwargs)
+                return adapted(subject, *args, key=str(uuid4()), **kwargs)
             if target.ownership.of(step.name) is Owner.NEW:
                 return None
             return self.call(step, target, subject, args, kwargs)
@@ -111,10 +113,10 @@ class Seams:
 
         def look() -> Sequence[Intent]:
             if session is None or not session.autoflush:
-                return step.observe(subject, result, *args, **kwargs)
+                return step.observe(target.version, subject, result, *args, **kwargs)
             session.autoflush = False  # what it holds back may be refused
             try:
-                return step.observe(subject, result, *args, **kwargs)
+                return step.observe(target.version, subject, result, *args, **kwargs)
             finally:
                 session.autoflush = True
 
@@ -168,21 +170,6 @@ class Seams:
             for name in sorted(names - set(change.calls))
             if change.ownership.of(name) is not Owner.NEW
         ]
-
-
-def _further(function: Function) -> Sequence[inspect.Parameter]:
-    return [one for one in inspect.signature(function).parameters.values() if one.name != "key"][1:]
-
-
-def check_repeatable(name: str, function: Function) -> None:
-    """`BadInput` for a step that a hand-back could not call: it has the subject alone."""
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [one.name for one in _further(function) if one.default is one.empty and one.kind not in variable]
-    if needed:
-        raise BadInput(
-            f"step {name!r} needs {', '.join(needed)}, which a hand-back does not know; give them defaults, or say "
-            f"how it is run for a stored event: strangled.step({name!r}, ..., redo=function(subject, payload, key))"
-        )
 
 
 def _has_ended(session: Session | None, subject: Any, error: Exception) -> bool:

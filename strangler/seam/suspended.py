@@ -12,7 +12,6 @@ from sqlalchemy import inspect
 from outbox.appending import append
 from outbox.event import Event
 from outbox.speaking import execute
-from outbox.structured import Item
 from strangler.continuation import table
 from strangler.errors import BadInput
 from strangler.ownership import Ownership
@@ -23,6 +22,7 @@ from strangler.seam.pinned import read_owners
 from strangler.seam.process import Processes
 from strangler.seam.record import SeamCall, State, record
 from strangler.seam.step import Seams
+from strangler.seam.telling import Context, no_context
 from strangler.seam.unit import Unit
 from strangler.step.intents import Json
 
@@ -51,6 +51,7 @@ class Suspended:
     seams: Seams
     unit: Callable[[Model], Unit | None]
     keep: Callable[[Model, Change], None]
+    context: Context = no_context
 
     def reference_of(self, subject: Model) -> str:
         return str(getattr(subject, self.columns(type(subject)).ref))
@@ -114,10 +115,8 @@ class Suspended:
     def tell(self, session: Session, subject: Model, step: str, type_: str, payload: Mapping[str, Json]) -> None:
         """Append an event of that step about the subject."""
         ownership = self.ownership_of(subject)
-        context: dict[str, Item] = {
-            "ownership": ownership.to_header() if ownership.epoch else "",
-            "epoch": ownership.epoch,
-        }
+        owners = ownership.to_header() if ownership.epoch else ""
+        context = {**self.context(subject), "ownership": owners, "epoch": ownership.epoch}
         event = Event(step, self.reference_of(subject), self.version_of(subject), type_, payload, context)
         append(session, event)
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from outbox.appending import append
 from outbox.event import Event
 from outbox.speaking import constraint, execute, sqlstate
+from outbox.structured import Item
 from strangler.errors import BadInput, StranglerError
 from strangler.ownership import ALL_LEGACY
 from strangler.seam.changes import Change
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Payload: TypeAlias = bytes | Mapping[str, Any] | Callable[[], bytes | Mapping[str, Any]]
+Context: TypeAlias = Callable[[Any], Mapping[str, Item]]
+"""`f(subject)`: what its events say in their context, beside owners and epoch."""
 UNIQUE_VIOLATION = "23505"
 PIN_PART = "SELECT strangler.pin_part(%s, %s)"
 PIN_ALIAS = "SELECT strangler.pin_alias(%s, %s)"
@@ -55,12 +58,18 @@ class News:
     part: int | None = None
 
 
+def no_context(_subject: Any) -> Mapping[str, Item]:
+    """Nothing beside."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """`subject`: its name in the plan, and the topic of its events."""
 
     subject: str
     process: Callable[[Engine], Process]
+    context: Context = no_context
 
     def created(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
         """Version 1. The subject is flushed: one that is there already is the database's error, as ever."""
@@ -72,9 +81,9 @@ class Telling:
         if ref is not None and news.part is not None:
             ref, base = f"{ref}.{news.part}", ref
             owners = execute(session, PIN_PART, (base, ref))[0][0] or ""
-        if ref is None:  # not through the facade: the application's id is its name, and there must be one
+        if ref is None:  # not through the facade: the application's own name for it, and there must be one
             session.flush()
-            ref = f"{self.subject}:{columns.native_id(subject)}"
+            ref = getattr(subject, columns.ref) or f"{self.subject}:{columns.native_id(subject)}"
         for name, value in ((columns.ref, ref), (columns.version, 1), (columns.ownership, owners)):
             setattr(subject, name, value)
         try:
@@ -129,7 +138,7 @@ class Telling:
             aggregate_version=at.version,
             type=news.type,
             payload=payload() if callable(payload) else payload,
-            context={"ownership": at.owners, "epoch": ownership.epoch},
+            context={**self.context(subject), "ownership": at.owners, "epoch": ownership.epoch},
             traceparent=traceparent,
         )
         append(session, event)

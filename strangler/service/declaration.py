@@ -20,7 +20,7 @@ from strangler.service.vendors import Declared, reached
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.handler import StepHandler
-from strangler.step.intents import INTENTS_PER_EVENT, Intent
+from strangler.step.intents import Intent
 from strangler.step.vendor import Vendor
 
 REBUILD = ("strangler", "rebuild")
@@ -48,8 +48,6 @@ class Service:
     and one of a projection the command that makes its tables anew.
     `conclude(effect, ending, outcome)` is pure: the intents that follow a vendor's answer, in the transaction that ends
     the effect. `awaited`: the chain waits for its outcome.
-    `later`: event types that share their aggregate version with another event of the same subject; their claims and
-    effects take the second half of the version's numbers, and each of the two may have 50 intents.
     `review`: what is decided now and looked at by a person later.
     `project`: instead of `decide`, for a projection that is no step: a handler that sees every event, whoever owns.
     It must be safe across threads, and recognise what it has seen. Its `on` is empty.
@@ -76,7 +74,6 @@ class Service:
     vendors: Mapping[str, Declared] = field(default_factory=dict)
     conclude: Conclude = tell
     awaited: bool = False
-    later: tuple[str, ...] = ()
     review: Review | None = None
     project: Answering | None = None
     schema: str = ""
@@ -120,7 +117,7 @@ class Service:
             self.decide,
             self.apply_writes,
             concerns=self.concerns,
-            offsets=dict.fromkeys(self.later, INTENTS_PER_EVENT // 2),
+            marks=self.policy.versions is not None,
             kept=self.writes.kept if isinstance(self.writes, Rows) else lambda _, write: write,
             fault_points=fault_points,
         )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.step.intents import first_number
 
 FIRST = first_number(1)  # the subject's first claim; a tombstone takes its place
+
+# Of a step that acts on later versions alone no claim meets the tombstone's key. So these claims share a lock that a
+# tombstone takes alone. In statements of their own: only a snapshot taken with the lock in hand sees what the other has
+# committed. First of all in a transaction: who held a claim already could wait for a tombstone that waits for it.
+SHARE: LiteralString = "SELECT pg_advisory_xact_lock_shared(hashtextextended('strangler.claim.' || %(step)s, 0))"
+ALONE: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('strangler.claim.' || %(step)s, 0))"
 
 # Keys are inserted in one order everywhere: two batches that share subjects wait for each other instead of
 # deadlocking. An uncommitted claim of the same key is waited for; that wait is what decides a race.
@@ -107,6 +114,8 @@ def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> 
     First versions go before later ones, in a statement of their own: a later version of the batch must see a
     tombstone that its first version had to wait for. Runs at READ COMMITTED; waits as long as the lock timeout.
     """
+    if any(one.number != FIRST for one in wanted):
+        connection.execute(SHARE, {"step": step})
     won = _insert(connection, step, [one for one in wanted if one.number == FIRST])
     won |= _insert(connection, step, [one for one in wanted if one.number != FIRST])
     lost = [one for one in wanted if (one.subject_ref, one.number) not in won]
@@ -129,10 +138,12 @@ def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause:
 
 
 def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epoch: int) -> TombstoneResult:
-    """Take the subject from the new side, unless it has started; the unique key decides the race with a handler.
+    """Take the subject from the new side, unless it has started; lock and unique key decide the race with a handler.
 
-    Waits for a handler that is at work on the subject, as long as the connection's lock timeout.
+    Waits for a handler that is at work on the subject, and for all of the step's that have claimed later versions than
+    the first, as long as the connection's lock timeout.
     """
+    connection.execute(ALONE, {"step": step})
     parameters = {"subject_ref": subject_ref, "step": step, "epoch": epoch, "first": FIRST}
     if connection.execute(TOMBSTONE, parameters).fetchone() is not None:
         return TombstoneResult.PLACED

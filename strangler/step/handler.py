@@ -17,6 +17,7 @@ from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim, shed
 from strangler.step.digests import digests
 from strangler.step.intents import INTENTS_PER_EVENT, Intent, Write, first_number, to_json
+from strangler.step.passed_over import mark
 from strangler.step.pg_json import encode
 from strangler.step.record import Shadowed, record
 
@@ -42,6 +43,7 @@ class Decision:
     stored: str
     digest: str | None  # where the new side owns the subject
     context: Mapping[str, Item]
+    passed_over: bool = False  # not legacy's, and none of the step's
 
     @property
     def key(self) -> _Key:
@@ -62,9 +64,8 @@ class StepHandler:
     `decide` is pure and raises for an event it does not understand: what fails once always fails, so any error of
     it is `Poison`, whoever owns the subject. `apply_writes` gets all rows of the batch and the context's connection.
 
-    `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record.
-    `offsets`: two events of a subject may have one aggregate version, from two topics. The type that is named here
-    gets its claim and its intents that many numbers later, and each of the two half of the version's numbers.
+    `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record;
+    `marks`: that it was there is kept all the same, for a step that waits for versions.
     `kept(subject_ref, write)`: what can be read again of a row, for the claim's digest; None: nothing. All by default.
     """
 
@@ -75,13 +76,12 @@ class StepHandler:
         apply_writes: ApplyWrites,
         *,
         concerns: Concerns = lambda _event, _owner: True,
-        offsets: Mapping[str, int] | None = None,
+        marks: bool = False,
         kept: Kept = lambda _subject_ref, write: write,
         fault_points: FaultPoints | None = None,
     ) -> None:
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
-        self._concerns, self._offsets, self._kept = concerns, dict(offsets or {}), kept
-        self._most_intents = min([INTENTS_PER_EVENT, *self._offsets.values()])
+        self._concerns, self._marks, self._kept = concerns, marks, kept
         self._fault_points = fault_points or FaultPoints()
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
@@ -105,18 +105,19 @@ class StepHandler:
                 raise ValueError(f"aggregate version {event.aggregate_version} is not in 1..{MAX_VERSION}")
             encode([event.aggregate_id])
             intents = self._decide(event)
-            if len(intents) > self._most_intents:
-                raise ValueError(f"{len(intents)} intents for one event; {self._most_intents} is the limit")
+            if len(intents) > INTENTS_PER_EVENT:
+                raise ValueError(f"{len(intents)} intents for one event; {INTENTS_PER_EVENT} is the limit")
             stored = encode(to_json(intents))
-            owner = ownership.of(self._step)
-            if not self._concerns(event, owner):
-                owner = Owner.LEGACY
+            pinned = ownership.of(self._step)
+            passed_over = pinned is not Owner.LEGACY and not self._concerns(event, pinned)
+            owner = Owner.LEGACY if passed_over else pinned
             digest = self._digest(event.aggregate_id, intents) if owner is Owner.NEW else None
         except Exception as error:
             raise Poison(index, f"{self._step}: {type(error).__name__}: {error}"[:500]) from error
-        number = first_number(event.aggregate_version) + self._offsets.get(event.type, 0)
+        number = first_number(event.aggregate_version)
         ref, version = event.aggregate_id, event.aggregate_version
-        return Decision(ref, version, number, ownership.epoch, owner, intents, stored, digest, event.context)
+        epoch, context = ownership.epoch, event.context
+        return Decision(ref, version, number, epoch, owner, intents, stored, digest, context, passed_over)
 
     def _digest(self, subject_ref: str, intents: Sequence[Intent]) -> str:
         kept = [self._kept(subject_ref, one) if isinstance(one, Write) else one for one in intents]
@@ -134,6 +135,8 @@ class StepHandler:
             first.setdefault(decision.key, decision)
         became = act(connection, [one for one in first.values() if one.owner is Owner.NEW])
         became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
+        if self._marks:
+            mark(connection, self._step, [(one.subject_ref, one.version) for one in decisions if one.passed_over])
         return [self._disposition(one, first, became) for one in decisions]
 
     def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:

@@ -1,4 +1,4 @@
-"""How far a step has come with each subject, from what it keeps of every event: its claim, or a shadow's record."""
+"""How far a step has come with each subject, from what it keeps of every event: a claim, a record, or a mark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WITH kept AS (
     SELECT subject_ref, number / %(intents)s AS version, kind FROM claim
     WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s)
     UNION ALL
-    SELECT subject_ref, version, 'recorded' FROM intent WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s))
+    SELECT subject_ref, version, 'recorded' FROM intent WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s)
+    UNION ALL
+    SELECT subject_ref, version, 'passed over' FROM passed_over
+    WHERE step = %(step)s AND subject_ref = ANY(%(subject_refs)s))
 SELECT wanted.subject_ref, coalesce(max(version), 0), count(DISTINCT version)
 FROM unnest(%(subject_refs)s::text[]) AS wanted (subject_ref) LEFT JOIN kept USING (subject_ref)
 GROUP BY wanted.subject_ref HAVING bool_and(kind IS DISTINCT FROM 'tombstone')"""

@@ -1,4 +1,4 @@
-"""The sample's new side, the benchmarks and the docs use public names only."""
+"""The samples, the benchmarks and the docs use public names only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = frozenset(
     {
         "outbox",
+        "outbox.audit",
         "outbox.errors",
         "outbox.policy",
         "outbox.testing",
@@ -19,10 +20,15 @@ PUBLIC = frozenset(
         "strangler.alembic",
         "strangler.flask",
         "strangler.sqlalchemy",
+        "strangler.choreography",
         "strangler.errors",
+        "strangler.facts",
+        "strangler.http_server",
         "strangler.local",
+        "strangler.operating",
         "strangler.planting",
         "strangler.service",
+        "strangler.shared_state",
     }
 )
 PACKAGES = ("outbox", "strangler")
@@ -53,7 +59,7 @@ def is_private(name: str) -> bool:
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    for folder in ("new_services", "benchmarks"):
+    for folder in ("legacy_app", "new_services", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield str(path.relative_to(ROOT)), path.read_text()
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.kafka.port import GroupTiming
 from strangler.errors import StranglerError
 from strangler.local.stack import Stack
@@ -33,7 +33,7 @@ from tests.faults.seams import run_seams
 from tests.integration.consumer_rig import Rig
 from tests.integration.kafka_rig import rig_on_kafka
 
-PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 INTERRUPTED = 130
 
 # What a run found is shown, and whether it is a finding.

@@ -7,13 +7,17 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from legacy_app.pausing import MIDDLE
+from tests.support.orders import MIDDLE
 
 WAIT_S = 0.12
 TAIL = ("notification", "search", "recommendation")
 MIXES = [mix for count in (1, 2, 3) for mix in itertools.combinations(MIDDLE, count)]
-# Where who is stopped, with the timing at which that point is surely met.
+# Where who is stopped, with the timing at which that point is surely met; `:2` is where the rest comes to it.
 POINTS = (
+    ("request", "seam.told", "any"),
+    ("request", "seam.told:2", "before"),
+    ("request", "seam.called", "before"),
+    ("request", "seam.committed", "any"),
     ("request", "continuation.pending_committed", "any"),
     ("request", "continuation.woken", "before"),
     ("request", "continuation.claimed", "before"),
@@ -22,9 +26,14 @@ POINTS = (
     ("resumer", "resume.outcome_stored", "any"),
     ("resumer", "consumer.committed", "any"),
     ("resumer", "continuation.claimed", "after"),
+    ("resumer", "seam.told", "after"),
+    ("resumer", "seam.begun", "after"),
+    ("resumer", "seam.called", "after"),
+    ("resumer", "seam.recorded", "after"),
     ("resumer", "continuation.rest_run", "after"),
     ("resumer", "continuation.committed", "after"),
 )
+CALLS = ("seam.begun", "seam.called", "seam.recorded")  # met where a step is legacy's
 TIMINGS = ("before", "at", "after")
 STATUS: Mapping[str, int] = {"fraud": 422, "inventory": 409, "payment": 402}
 
@@ -75,24 +84,26 @@ class Case:
 
 
 def case_of(seed: int) -> Case:
-    """The same for the same seed. Points take turns, so that a run of ten seeds has tried them all."""
+    """The same for the same seed. Points take turns, so that a run of as many seeds has tried them all."""
     rng = random.Random(seed)
     victim, point, surely = POINTS[seed % len(POINTS)]
     timing = rng.choice(TIMINGS) if surely == "any" or rng.random() < 0.2 else surely
     delay_s = {"before": 0.0, "at": WAIT_S + rng.uniform(-0.03, 0.05), "after": WAIT_S + 0.3}[timing]
     new = rng.choice(MIXES)
+    calls = point in CALLS
     # Legacy can be sold out only behind a pause: before one, nothing is stored at all.
     may_refuse = [step for step in MIDDLE if step in new or (step == "inventory" and "fraud" in new)]
     return Case(
         seed=seed,
         order_ref=f"seed-{seed}",
         new=new,
-        tail=rng.choice(((), TAIL)),
-        refused_by=rng.choice(may_refuse) if rng.random() < 0.3 else None,
+        tail=() if calls else rng.choice(((), TAIL)),
+        refused_by=rng.choice(may_refuse) if rng.random() < 0.3 and not calls else None,
         timing=timing,
         delay_s=delay_s,
         victim=victim,
         point=point,
         fate=rng.choice(("killed", "woken later")),
-        retried=rng.random() < 0.5,
+        # Who is killed before the first commit leaves nothing: then the client has to come again.
+        retried=rng.random() < 0.5 or (victim == "request" and point.startswith("seam.")),
     )

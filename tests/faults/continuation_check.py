@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from legacy_app.order_events import OUTCOMES
-from legacy_app.pausing import MIDDLE
-from legacy_app.vendor_ledger import read_ledger
+from legacy_app.rehearsal.accounts.vendor_ledger import read_ledger
 from outbox.connection import PsycopgConnection
-from tests.faults.continuation_case import Case
+from tests.faults.continuation_case import TAIL, Case
+from tests.support.orders import MIDDLE, TELLS
 
-TYPES = "SELECT type FROM outbox.outbox WHERE aggregateid = %s"
+TYPES = "SELECT type || ' ' || aggregate_version FROM outbox.outbox WHERE aggregateid = %s"
+DONE = "SELECT step || ' ' || version FROM strangler.seam_record WHERE subject_ref = %s AND state = 'done'"
 OPEN = "SELECT count(*) FROM strangler.continuation WHERE subject_ref = %s AND state <> 'done'"
 HELD = "SELECT coalesce(sum(pieces), 0)::int FROM inventory.stock_hold WHERE order_ref = %s"
 ON_HAND = "SELECT coalesce(sum(1000000 - on_hand), 0)::int FROM legacy.stock WHERE sku LIKE %s || '-_'"
@@ -29,13 +29,13 @@ def problems(connection: PsycopgConnection, case: Case, answers: Sequence[int]) 
 
 
 def ledger_problems(vendors_url: str, cases: Iterable[Case]) -> list[str]:
-    """At the vendors: one mail, one charge, one score for each order whose legacy step ran."""
+    """At the vendors: one mail and one charge for each order whose legacy step ran."""
     seen = {book: Counter(each["key"] for each in read_ledger(vendors_url, book)) for book in ("mail", "payments")}
     wrong = []
     for case in cases:
         ref, placed = case.order_ref, case.refused_by is None
         wanted = {
-            "mail": {f"{ref}:notification:100": 1} if placed and not case.tail else {},
+            "mail": {f"{ref}:notification:200": 1} if placed and not case.tail else {},
             "payments": {f"{ref}:payment:100": 1} if placed and "payment" not in case.new else {},
         }
         for book, keys in wanted.items():
@@ -50,12 +50,14 @@ def expected(case: Case) -> Mapping[str, object]:
     placed = case.refused_by is None
     legacy_tail = int(placed and not case.tail)
     reached = MIDDLE if placed else MIDDLE[: MIDDLE.index(str(case.refused_by))]
-    ran = [OUTCOMES[step][0] for step in reached if step not in case.new]
-    refused = [OUTCOMES["inventory"][1]] if case.sold_out else []
+    ran = [step for step in reached if step not in case.new]
+    told = [TELLS[step][0] for step in ran] + [TELLS["inventory"][1]] * case.sold_out
+    end = "OrderPlaced" if placed else "OrderRejected"
     kept = 3 if placed and "inventory" not in case.new else 0
     return {
         "status": "placed" if placed else "rejected",
-        "events": sorted(["OrderReceived", "OrderPlaced" if placed else "OrderRejected", *ran, *refused]),
+        "events": sorted([f"{type_} 1" for type_ in ("OrderReceived", *told)] + [f"{end} 2"]),
+        "done by legacy": sorted([f"{step} 1" for step in ran] + [f"{step} 2" for step in TAIL * legacy_tail]),
         "open continuations": 0,
         "pieces held": kept,
         "pieces taken": kept,
@@ -78,6 +80,7 @@ def facts(connection: PsycopgConnection, order_ref: str) -> Mapping[str, object]
     return {
         "status": one("SELECT status FROM legacy.orders WHERE order_ref = %s"),
         "events": sorted(type_ for (type_,) in connection.execute(TYPES, (order_ref,))),
+        "done by legacy": sorted(step for (step,) in connection.execute(DONE, (order_ref,))),
         "open continuations": one(OPEN),
         "pieces held": one(HELD),
         "pieces taken": one(ON_HAND),

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import psycopg
 
-from legacy_app.order_events import OUTCOMES
-from legacy_app.pausing import MIDDLE
 from outbox.connection import PsycopgConnection
 from tests.faults.continuation_case import WAIT_S, Case
-from tests.faults.continuation_children import fork, request, resumer
+from tests.faults.forked import FAILED, fork
 from tests.integration.new_side import DETAILS, REFUSALS
+from tests.support.orders import MIDDLE, TELLS
 from tests.support.waiting import wait_until
 
 HOLD_S = 0.5  # a zombie sleeps that long, longer than all waits
 STEP_S = 0.004
+WITHIN_S = 60.0
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS fault;
@@ -79,7 +79,13 @@ class Play:
                 os.waitpid(pid, 0)
 
     def _until(self, true: Callable[[], bool], what: str) -> None:
-        wait_until(true, lambda: f"seed {self.case.seed}, {what}: {self.case}", every_s=STEP_S, pause=self._play)
+        wait_until(
+            true,
+            lambda: f"seed {self.case.seed}, {what}: {self.case}",
+            within_s=WITHIN_S,
+            every_s=STEP_S,
+            pause=self._play,
+        )
 
     def _play(self, pause_s: float) -> None:
         self._look_after_children()
@@ -97,12 +103,19 @@ class Play:
     def _start(self, kind: str, stop_at: str = "") -> None:
         case, place = self.case, self.place
         log = place.folder / f"{kind}-{case.seed}.log"
-        environ = {"OUTBOX_STOP_AT": stop_at, "LEGACY_WAIT_S": str(WAIT_S)}
+        environ = {
+            "OUTBOX_STOP_AT": stop_at,
+            "LEGACY_WAIT_S": str(WAIT_S),
+            "STRANGLER_DSN": place.dsn,
+            "VENDORS_URL": place.vendors_url,
+        }
 
         def body() -> int:
+            from tests.faults import continuation_children as children  # the application reads the environment here
+
             if kind == "resumer":
-                return resumer(place.dsn, place.vendors_url, case.seed)
-            return request(place.dsn, place.vendors_url, case.order_ref, case.ownership, case.body())
+                return children.resumer(case.seed)
+            return children.request(case.order_ref, case.ownership, case.body())
 
         self._children[fork(log, environ, body)] = kind
 
@@ -127,7 +140,7 @@ class Play:
                 self._start(kind)
             return
         code = os.WEXITSTATUS(status)
-        if kind == "resumer" or code in (70, 71):
+        if kind == "resumer" or code == FAILED:
             log = (self.place.folder / f"{kind}-{self.case.seed}.log").read_text()[-2000:]
             raise RuntimeError(f"seed {self.case.seed}: the {kind} ended with {code}: {log}")
         self.answers.append(200 + code)
@@ -153,5 +166,5 @@ class Play:
         refused = step == refused_by
         outcome = (REFUSALS if refused else DETAILS)[step]
         payload = json.dumps({"order_ref": self.case.order_ref, "outcome": dict(outcome)}).encode()
-        row = (step, self.case.order_ref, OUTCOMES[step][refused], payload)
+        row = (step, self.case.order_ref, TELLS[step][refused], payload)
         self.place.connection.execute(DELIVER, row)

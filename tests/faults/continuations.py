@@ -27,10 +27,11 @@ from strangler.plan import load_plan
 from tests.faults.continuation_case import case_of
 from tests.faults.continuation_check import ledger_problems, problems
 from tests.faults.continuation_run import Place, Play
+from tests.support.waiting import NotInTime
 
 PLAYERS = 3
 ADMIN = "fault-token"
-PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 FAILING = {"mail": {"error_share": 0.15, "seed": 7}, "payments": {"error_share": 0.15, "seed": 8}}
 
 
@@ -105,7 +106,7 @@ def play(dsn: str, vendors_url: str, folder: Path, seeds: Sequence[int]) -> Cont
         try:
             played.run()
             found = problems(place.connection, case, played.answers)
-        except (TimeoutError, RuntimeError) as error:
+        except (NotInTime, RuntimeError) as error:
             found = [str(error)]
         for each in found:
             sys.stderr.write(f"{each}\n")

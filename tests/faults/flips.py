@@ -31,24 +31,28 @@ ACTOR, REASON = "flips", "at random"
 USED_WITHIN_S = 30.0
 SETTLED_WITHIN_S = 60.0
 
-# Independent of the judge: per order and step, did legacy act on its first version, did the new side?
+# Independent of the judge: per order and step, did legacy act on it, did the new side? The middle acts on the version
+# in which an order is received, the tail on the one in which it is placed.
 SIDES = """
 SELECT o.order_ref, s.step,
        EXISTS (SELECT FROM strangler.seam_record r
-               WHERE r.subject_ref = o.order_ref AND r.step = s.step AND r.version = 1)
+               WHERE (r.subject_ref, r.step, r.version) = (o.order_ref, s.step, s.version) AND r.state = 'done')
        OR EXISTS (SELECT FROM strangler.hand_back h
                   WHERE h.subject_ref = o.order_ref AND h.step = s.step AND h.state = 'done') AS legacy,
-       EXISTS (SELECT FROM applied c WHERE c.subject_ref = o.order_ref AND c.step = s.step) AS new
-FROM legacy.orders o CROSS JOIN unnest(%(steps)s::text[]) AS s (step)
+       EXISTS (SELECT FROM applied c
+               WHERE (c.subject_ref, c.step, c.number) = (o.order_ref, s.step, 100 * s.version)) AS new
+FROM legacy.orders o CROSS JOIN (
+    SELECT step, CASE WHEN step IN ('fraud', 'inventory', 'payment') THEN 1 ELSE 2 END AS version
+    FROM unnest(%(steps)s::text[]) AS named (step)) AS s
 WHERE o.status NOT IN ('pending', 'rejected')"""
 APPLIED = """
 WITH applied AS (
-    SELECT subject_ref, step FROM fraud.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT subject_ref, step FROM inventory.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT subject_ref, step FROM payment.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT subject_ref, step FROM notification.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT subject_ref, step FROM search.claim WHERE number = 100 AND kind = 'applied'
-    UNION ALL SELECT subject_ref, step FROM recommendation.claim WHERE number = 100 AND kind = 'applied')"""
+    SELECT subject_ref, step, number FROM fraud.claim WHERE kind = 'applied'
+    UNION ALL SELECT subject_ref, step, number FROM inventory.claim WHERE kind = 'applied'
+    UNION ALL SELECT subject_ref, step, number FROM payment.claim WHERE kind = 'applied'
+    UNION ALL SELECT subject_ref, step, number FROM notification.claim WHERE kind = 'applied'
+    UNION ALL SELECT subject_ref, step, number FROM search.claim WHERE kind = 'applied'
+    UNION ALL SELECT subject_ref, step, number FROM recommendation.claim WHERE kind = 'applied')"""
 OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 COUNT_SIDES = f"""{APPLIED}
 SELECT count(*), count(*) FILTER (WHERE legacy AND new), count(*) FILTER (WHERE NOT legacy AND NOT new)

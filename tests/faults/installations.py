@@ -27,7 +27,7 @@ from strangler.step.intents import Json
 from tests.faults.flips import OPEN, findings_of
 from tests.support.waiting import comes_true, wait_until
 
-PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 FIRST_ORDERS = 20  # before the second installation comes
 COLLIDING_ORDERS = 40
 SAMPLE_ORDERS = 500

@@ -19,7 +19,7 @@ from tests.faults.judge_report import JudgeReport
 from tests.faults.judge_segment import Segment
 from tests.faults.judge_trouble import Replay, Trouble
 
-PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 SEGMENT = 50
 FIRST_PLANT = 0.25  # of a segment: before that there are few orders of which anything can be lost
 

@@ -27,11 +27,16 @@ STEP_OF = {
 SETTLED: LiteralString = """
     o.status = 'placed' AND o.version = 1 AND o.created_at < now() - make_interval(secs => %(rest_s)s)
     AND NOT o.order_ref = ANY (%(taken)s)"""
+# The middle acts on the order as it was received, the tail on its being placed.
+ACTS_ON: Mapping[LiteralString, LiteralString] = {
+    **dict.fromkeys(("fraud", "inventory", "payment"), "1"),
+    **dict.fromkeys(("notification", "search", "recommendation"), "2"),
+}
 APPLIED: dict[str, LiteralString] = {
     step: f"""
 SELECT o.order_ref FROM legacy.orders AS o JOIN {step}.claim ON claim.subject_ref = o.order_ref
-WHERE claim.kind = 'applied' AND claim.number = 100 AND {SETTLED} ORDER BY o.order_ref"""
-    for step in ("fraud", "inventory", "payment", "notification", "search", "recommendation")
+WHERE claim.kind = 'applied' AND claim.number = 100 * {version} AND {SETTLED} ORDER BY o.order_ref"""
+    for step, version in ACTS_ON.items()
 }
 
 
@@ -48,7 +53,7 @@ class Lost:
 def _recorded(step: LiteralString) -> LiteralString:
     return f"""
 SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r ON r.subject_ref = o.order_ref
-WHERE r.step = '{step}' AND r.version = 1 AND NOT EXISTS (
+WHERE r.step = '{step}' AND r.version = 2 AND r.state = 'done' AND NOT EXISTS (
     SELECT FROM strangler.hand_back AS h WHERE (h.subject_ref, h.step) = (r.subject_ref, r.step))
   AND {SETTLED} ORDER BY o.order_ref"""
 
@@ -57,7 +62,7 @@ def _shadowed(step: LiteralString) -> LiteralString:
     return f"""
 SELECT o.order_ref FROM legacy.orders AS o JOIN strangler.seam_record AS r ON r.subject_ref = o.order_ref
 JOIN {step}.intent AS i ON (i.subject_ref, i.step, i.version) = (r.subject_ref, r.step, r.version)
-WHERE r.step = '{step}' AND r.version = 1 AND {SETTLED} ORDER BY o.order_ref"""
+WHERE r.step = '{step}' AND r.version = 2 AND r.state = 'done' AND {SETTLED} ORDER BY o.order_ref"""
 
 
 def _delete(table: LiteralString, more: LiteralString = "") -> LiteralString:
@@ -67,30 +72,30 @@ def _delete(table: LiteralString, more: LiteralString = "") -> LiteralString:
 
 
 ROWS: Mapping[str, Lost] = {
-    "lost_document": Lost("search", 100, APPLIED["search"], _delete("search.document")),
-    "lost_basket": Lost("recommendation", 100, APPLIED["recommendation"], _delete("recommendation.basket")),
+    "lost_document": Lost("search", 200, APPLIED["search"], _delete("search.document")),
+    "lost_basket": Lost("recommendation", 200, APPLIED["recommendation"], _delete("recommendation.basket")),
     "lost_reservation": Lost("inventory", 100, APPLIED["inventory"], _delete("inventory.reservation")),
     "lost_decision": Lost("fraud", 101, APPLIED["fraud"], _delete("fraud.decision")),
     "lost_payment": Lost("payment", 101, APPLIED["payment"], _delete("payment.payment")),
     "lost_record_of_search": Lost(
-        "search", 100, _recorded("search"), _delete("strangler.seam_record", "AND step = 'search'")
+        "search", 200, _recorded("search"), _delete("strangler.seam_record", "AND step = 'search'")
     ),
     "lost_record_of_recommendation": Lost(
         "recommendation",
-        100,
+        200,
         _recorded("recommendation"),
         _delete("strangler.seam_record", "AND step = 'recommendation'"),
     ),
-    "lost_shadow_of_search": Lost("search", 100, _shadowed("search"), _delete("search.intent")),
-    "lost_shadow_of_mail": Lost("notification", 100, _shadowed("notification"), _delete("notification.intent")),
+    "lost_shadow_of_search": Lost("search", 200, _shadowed("search"), _delete("search.intent")),
+    "lost_shadow_of_mail": Lost("notification", 200, _shadowed("notification"), _delete("notification.intent")),
     # As if the consumer had passed the event: no claim, no effect, and nothing at the gateway.
     "skipped_mail": Lost(
         "notification",
-        100,
+        200,
         APPLIED["notification"],
         f"WITH claimed AS ({_delete('notification.claim')}) {_delete('notification.effect')}",
     ),
-    "claimed_mail": Lost("notification", 100, APPLIED["notification"], _delete("notification.effect")),
+    "claimed_mail": Lost("notification", 200, APPLIED["notification"], _delete("notification.effect")),
 }
 FORGOTTEN_TOO = ("skipped_mail", "claimed_mail")  # else the gateway's own account says that it was sent
 EVERY = (*ROWS, *STEP_OF)
@@ -156,6 +161,6 @@ class Planter:
 
     def _forget_mail(self, ref: str) -> bool:
         """The gateway has it no more; False while it never had."""
-        url = f"{self._environ['VENDORS_URL']}/ledger/mail/{effect_key(ref, 'notification', 100)}"
+        url = f"{self._environ['VENDORS_URL']}/ledger/mail/{effect_key(ref, 'notification', 200)}"
         headers = {"Authorization": f"Bearer {self._environ['VENDORS_ADMIN_TOKEN']}"}
         return requests.delete(url, headers=headers, timeout=10).ok

@@ -29,7 +29,8 @@ WARM = 8  # orders
 PAUSE_S = (0.1, 1.3)  # between two runs, so that the world moves on
 DECIDED = "SELECT count(*) >= %s FROM legacy.orders WHERE status <> 'pending'"
 HANDED_BACK = "SELECT FROM strangler.hand_back WHERE subject_ref = %s AND step = %s AND state = 'done'"
-VERSIONS = "SELECT order_ref, version + (status = 'rejected')::integer FROM legacy.orders"
+VERSIONS = "SELECT order_ref, subject_version FROM legacy.orders"
+PLACED = 2  # the version of an order that nothing has happened to since
 
 
 @dataclass(slots=True)
@@ -65,17 +66,23 @@ class Segment:
         self._count(number, judged)
 
     def rest(self) -> None:
-        """After the traffic: until nobody waits, and an audit says nothing but what is final."""
+        """After the traffic: until nobody waits, and an audit says nothing but what is final. Where legacy's own word
+        is gone, that is as long as the process lives that could still act.
+        """
         with psycopg.connect(self.system.environ["STRANGLER_DSN"], autocommit=True) as connection:
             if not comes_true(lambda: connection.execute(OPEN).fetchone() == (0,), within_s=REST_WITHIN_S):
                 self.report.false.append({"what": "orders wait for ever", "open": connection.execute(OPEN).fetchone()})
+        for name in ("legacy", "resume"):
+            self.system.running[name].terminate()
         audit = self._last_audit()
         self._count(self.report.next_run - 1, audit, is_run=False)
         versions = self._versions()
         self._weigh_said(versions)
         classed = {(one.step, one.subject_ref, one.verdict.value) for one in audit.judgements}
         for lost in self.planter.planted:
-            self._weigh_one(lost, classed, made_up=versions.get(lost.order_ref, 1) > 1 or self._handed_back(lost))
+            self._weigh_one(
+                lost, classed, made_up=versions.get(lost.order_ref, PLACED) > PLACED or self._handed_back(lost)
+            )
 
     def _last_audit(self) -> Report:
         """The first that leaves nothing open, or the one that had no time to."""

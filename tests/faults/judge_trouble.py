@@ -16,7 +16,6 @@ from pathlib import Path
 import psycopg
 import requests
 
-from legacy_app.pausing import MIDDLE
 from outbox.connection import PsycopgConnection
 from strangler.errors import Refused
 from strangler.local.system import System
@@ -24,6 +23,7 @@ from strangler.moves import advance, rollback
 from strangler.plan import Plan
 from strangler.stages import Stage
 from tests.faults.flips import STAGE, HandBacks
+from tests.support.orders import MIDDLE
 
 ACTOR, REASON = "soak", "at random"
 BATCH = 24  # orders of one replay; with start and rest about two a second, so that two cores are not all theirs

@@ -23,8 +23,8 @@ STILL = "SELECT order_ref FROM legacy.orders WHERE status = 'pending' AND order_
 ROWS = {"document": "order_ref", "intent": "subject_ref"}  # each with its key
 TAKE_OUT: LiteralString = """
 DELETE FROM search.{table} AS away WHERE ({key}, version) = (
-    SELECT o.order_ref, o.version FROM search.{table} AS here
-    JOIN legacy.orders AS o ON (o.order_ref, o.version) = (here.{key}, here.version)
+    SELECT o.order_ref, o.subject_version FROM search.{table} AS here
+    JOIN legacy.orders AS o ON (o.order_ref, o.subject_version) = (here.{key}, here.version)
     WHERE o.status <> 'pending' AND NOT EXISTS (
         SELECT FROM strangler.verdict WHERE step = 'search' AND verdict.subject_ref = o.order_ref)
     ORDER BY o.created_at DESC LIMIT 1)
@@ -54,7 +54,7 @@ class Watch:
                 self._between_reads()
 
         steps = tuple(self._watched(step) for step in plan.steps)
-        return replace(plan, subject=replace(plan.subject, read=orders), steps=steps)
+        return replace(plan, subject=replace(plan.subject, table="", read=orders), steps=steps)
 
     def end(self) -> None:
         """Nothing stays away."""

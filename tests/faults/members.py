@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.errors import OutboxError
 from outbox.event import Event, SourcePosition
 from outbox.kafka.codec import Headers, to_headers

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 import psycopg
 
-from legacy_app.plan import plan
+from legacy_app.plan.plan import plan
 from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import Plan, Process

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import psycopg
 
-from legacy_app.charges import read_charges
-from legacy_app.choreography import choreography
-from legacy_app.vendor_ledger import read_ledger
+from legacy_app.plan.choreography import choreography
+from legacy_app.rehearsal.accounts.charges import read_charges
+from legacy_app.rehearsal.accounts.vendor_ledger import read_ledger
 from outbox.event import ReceivedEvent
 from strangler.choreography import Standing, audit
 from tests.faults.outage_orders import Orders
@@ -23,6 +23,7 @@ TOPICS = ("fraud", "inventory", "payment", "order")
 ENDS = (Standing.DONE, Standing.COMPENSATED, Standing.QUARANTINED)
 # What may follow what in the life of an order; two events of one rank exclude each other or compensate two steps.
 RANK: Mapping[str, int] = {
+    "OrderReceived": -1,
     "FraudCleared": 0,
     "StockReserved": 1,
     "StockRefused": 1,

@@ -23,8 +23,12 @@ TICK_S = 0.05
 
 ADD_STOCK = "INSERT INTO legacy.stock (sku, on_hand) VALUES (%s, %s)"
 ADD_ORDER = """
-INSERT INTO legacy.orders (order_ref, client_ref, channel, country, placed_at, status, total_minor, version, ownership)
+INSERT INTO legacy.orders
+    (order_ref, client_ref, channel, country, placed_at, status, total_minor, subject_version, ownership)
 VALUES (%s, %s, 'web', 'France', '2011-06-01T08:26:00', 'pending', %s, 1, %s)"""
+ADD_CHANGE = """
+INSERT INTO strangler.subject_change (subject_ref, version, type, process, event, epoch)
+VALUES (%s, 1, %s, 0, %s, %s)"""
 ADD_LINE = """
 INSERT INTO legacy.order_line (order_ref, line_no, sku, description, quantity, unit_price_minor)
 VALUES (%s, %s, %s, %s, %s, %s)"""
@@ -67,8 +71,9 @@ class Orders:
         run(ADD_ORDER, (ref, f"client-{ref}", total, received.context["ownership"]))
         for number, line in enumerate(lines, 1):
             run(ADD_LINE, (ref, number, line["sku"], line["sku"], line["quantity"], line["unit_price_minor"]))
-        waits = {"subject_ref": ref, "waits_for": "payment", "state": "waiting", "wait_s": 0.0}
-        run(continuation.WAIT, {**waits, "rest": [], "carry": "{}", "version": None})
+        run(ADD_CHANGE, (ref, received.type, received.id, received.context["epoch"]))
+        waits = {"subject_ref": ref, "waits_for": "payment", "state": "waiting", "wait_s": 0.0, "version": 1}
+        run(continuation.WAIT, {**waits, "rest": ["inventory", "payment"], "carry": received.payload.decode()})
         append(self._connection, received)
         append(self._connection, of_order("FraudCleared", ref, OWNERS, **given))
         self.refs.append(ref)

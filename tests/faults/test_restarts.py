@@ -66,7 +66,7 @@ def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_contex
     restart: Callable[[Stack, Callable[[str], bool]], None],
 ) -> None:
     bootstrap = stack.bootstrap
-    topics = [f"{topic_prefix}{topic}" for topic in ("intake", "fraud", "inventory", "payment", "order")]
+    topics = [f"{topic_prefix}{topic}" for topic in ("fraud", "inventory", "payment", "order")]
     with closing(PythonAdmin(bootstrap)) as admin:
         admin.ensure_topics(dict.fromkeys(topics, 2))
     address = f"127.0.0.1:{stack.take_port()}"

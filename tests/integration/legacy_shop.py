@@ -15,16 +15,20 @@ from typing import Any
 import psycopg
 import requests
 
-from legacy_app.plan import plan as sample
-from legacy_app.vendor_ledger import read_ledger
+from legacy_app.plan.plan import plan as sample
+from legacy_app.rehearsal.accounts.vendor_ledger import read_ledger
 from outbox.partitions import ensure
 from strangler.local.process import Running
 from strangler.local.stack import Stack
+from strangler.ownership import Owner, Ownership
 from tests.contracts.event_schemas import broken_by
 
 OWNED = "epoch=3, notification=new, recommendation=new, search=new"
 LINES = (("B", 2, 150), ("A", 1, 500), ("B", 1, 150))
 ADMIN, INTERNAL = "admin-token", "internal-token"
+PIN = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+PINNED = "SELECT owners FROM strangler.ownership WHERE subject_ref = %s FOR UPDATE"
+DEMOTE = "UPDATE strangler.ownership SET owners = %s WHERE subject_ref = %s"
 MONOLITH = (sys.executable, "-m", "legacy_app", "serve")
 
 
@@ -38,6 +42,12 @@ class Shop:
     monolith: Running
 
     def place(self, body: Mapping[str, Any], **headers: str) -> requests.Response:
+        """As the facade does, which has pinned what it sends."""
+        if "Strangler_Order_Ref" in headers:
+            owners = headers.get("Strangler_Ownership", "")
+            with psycopg.connect(self.dsn) as connection:
+                pinned = (headers["Strangler_Order_Ref"], Ownership.from_header(owners).epoch, owners)
+                connection.execute(PIN, pinned)
         return self.post("/orders", body, **headers)
 
     def cancel(self, order_ref: str, cancellation_ref: str, *pieces: tuple[str, int]) -> requests.Response:
@@ -48,8 +58,19 @@ class Shop:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.post(self.monolith.url + path, json=body, headers=named, timeout=30)
 
+    def take_back(self, step: str, order_ref: str) -> requests.Response:
+        """As a hand-back does once it has put its tombstone: the step is legacy's, which is told to run it."""
+        with psycopg.connect(self.dsn) as connection:
+            ((owners,),) = connection.execute(PINNED, (order_ref,)).fetchall()
+            pinned = Ownership.from_header(owners)
+            owners = Ownership(pinned.epoch, {**pinned.owners, step: Owner.LEGACY}).to_header() if owners else ""
+            connection.execute(DEMOTE, (owners, order_ref))
+        return self.hand_back(step, order_ref)
+
     def hand_back(self, step: str, order_ref: str, token: str = INTERNAL) -> requests.Response:
-        return self.post(f"/internal/steps/{step}/orders/{order_ref}", None, Authorization=f"Bearer {token}")
+        return self.post(
+            f"/internal/strangler/steps/{step}/subjects/{order_ref}", None, Authorization=f"Bearer {token}"
+        )
 
     def turn(self, book: str, **knobs: Any) -> None:
         headers = {"Authorization": f"Bearer {ADMIN}"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import psycopg
 
-from legacy_app.pausing import MIDDLE
 from strangler.continuation.table import StepOutcome, store
 from strangler.ownership import Owner, Ownership
+from tests.support.orders import MIDDLE
 from tests.support.waiting import wait_until
 
 WAITING = """

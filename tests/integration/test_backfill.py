@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 import pytest
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.connection import PsycopgConnection
 from outbox.kafka.port import TopicPartition
 from strangler.cli import main
@@ -23,11 +24,14 @@ from strangler.store import ensure_steps
 from tests.integration.contexts import rows
 from tests.integration.stages.plan import CHECK
 from tests.integration.test_replay_rebuild import again, environ, publish, search
-from tests.support.orders import cancelled, placed
+from tests.support.orders import cancelled as any_cancelled
+from tests.support.orders import placed as any_placed
 from tests.support.waiting import wait_until
 
 __all__ = ["environ"]  # the fixture
 
+# Nothing was told of these orders before they were placed.
+placed, cancelled = partial(any_placed, version=1), partial(any_cancelled, version=2)
 DOCUMENTS = "SELECT order_ref, version FROM search.document ORDER BY order_ref"
 CLAIMS = "SELECT subject_ref, number, kind FROM search.claim ORDER BY 1, 2"
 LOWEST = """

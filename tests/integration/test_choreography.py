@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.choreography import choreography
+from legacy_app.plan.choreography import choreography
 from outbox import Event, append
 from outbox.connection import PsycopgConnection
 from outbox.event import uuid7
@@ -24,8 +24,9 @@ from strangler.local.stack import Stack
 from strangler.step.intents import Json
 from tests.integration.legacy_shop import LINES, Shop, open_shop, order
 from tests.integration.new_side import REFUSALS, say, until
+from tests.support.orders import TOPICS
 
-PLAN_FILE = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN_FILE = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 ADD_ORDER = """
 INSERT INTO legacy.orders (order_ref, client_ref, channel, country, placed_at, status, total_minor)
 VALUES (%(ref)s, %(ref)s, 'web', 'UK', '2011-06-01T08:26:00', %(status)s, 950)"""
@@ -41,7 +42,6 @@ FROM outbox.outbox WHERE type = 'StockReserved' AND aggregateid = 'refused'"""
 THOUSAND = """
 INSERT INTO legacy.orders (order_ref, client_ref, channel, country, placed_at, status, total_minor)
 SELECT 'o' || number, 'c', 'web', 'UK', '2011', 'placed', 1 FROM generate_series(1, 1000) AS number"""
-TOPICS = {"OrderReceived": "intake", "Order": "order", "Fraud": "fraud", "Stock": "inventory", "Payment": "payment"}
 Check = Callable[..., tuple[int, Json]]
 
 
@@ -67,9 +67,7 @@ def told(connection: PsycopgConnection, ref: str, *types: str, ago_s: float = 0.
     at_ms = int((time.time() - ago_s) * 1000)
     with connection.transaction():
         for type_ in types:
-            topic = (
-                "intake" if type_ == "OrderReceived" else TOPICS[next(one for one in TOPICS if type_.startswith(one))]
-            )
+            topic = next(topic for prefix, topic in TOPICS.items() if type_.startswith(prefix))
             append(connection, Event(topic, ref, 1, type_, b"{}", id=uuid7(at_ms)))
 
 

@@ -89,7 +89,6 @@ def test_a_hand_back_waits_for_an_earlier_step_and_keeps_the_rest(
     application: Caller, resumer: PsycopgConnection
 ) -> None:
     table.wait_for(application, "a", "payment", wait_s=0, rest=CHAIN, carry={"cents": 5})
-    assert table.waiting_for(application, "a") == "payment"
     table.wait_instead(application, "a", waits_for="payment", step="inventory", ready=False)
     application.commit()
     store(resumer, [StepOutcome("a", "inventory", False, {})])

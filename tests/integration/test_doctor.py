@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.event import Event, SourcePosition
 from outbox.installation import source_name
 from outbox.kafka.codec import to_headers

@@ -48,10 +48,10 @@ def test_a_cancellation_gives_back_its_pieces_once(database: str) -> None:
     handle(database, "inventory", of_order("FraudCleared", "a", OWNED))
     for _ in range(2):
         handle(database, "inventory", cancelled("a", OWNED, whole=False))
-        assert rows(database, HELD) == [("a", 2, {"A1": 10, "C3": 1})]
+        assert rows(database, HELD) == [("a", 3, {"A1": 10, "C3": 1})]
         assert rows(database, TAKEN) == [("A1", 10), ("C3", 1)]
-    handle(database, "inventory", cancelled("a", OWNED, version=3), cancelled("a", OWNED, version=4))
-    assert rows(database, HELD) == [("a", 4, {})]
+    handle(database, "inventory", cancelled("a", OWNED, version=4), cancelled("a", OWNED, version=5))
+    assert rows(database, HELD) == [("a", 5, {})]
     assert rows(database, TAKEN) == []
 
 
@@ -59,10 +59,10 @@ def test_a_rejected_order_gives_all_back_once_and_says_so(database: str) -> None
     rejected = of_order("OrderRejected", "a", OWNED, by="payment")
     handle(database, "inventory", of_order("FraudCleared", "a", OWNED))
     assert handle(database, "inventory", rejected, rejected) == [APPLIED, DUPLICATE]
-    assert rows(database, HELD) == [("a", 1, {})]
+    assert rows(database, HELD) == [("a", 2, {})]
     assert rows(database, TAKEN) == []
     assert told(database, "inventory")[1:] == [("a", 2, "StockReleased", {"pieces": 13})]
-    assert rows(database, "SELECT number FROM inventory.claim ORDER BY 1") == [(100,), (150,)]
+    assert rows(database, "SELECT number FROM inventory.claim ORDER BY 1") == [(100,), (200,)]
 
 
 def test_a_rejection_that_overtakes_its_order_keeps_stock_from_being_taken(database: str) -> None:
@@ -98,7 +98,7 @@ def test_beside_legacy_what_the_order_holds_is_recorded(database: str) -> None:
     events = of_order("StockReserved", "a", "inventory=shadow"), cancelled("a", "inventory=shadow")
     assert handle(database, "inventory", *events) == [Disposition.RECORDED] * 2
     recorded = rows(database, "SELECT version, intents -> 0 -> 'body' -> 'pieces' FROM inventory.intent ORDER BY 1")
-    assert recorded == [(1, ALL), (2, {})]
+    assert recorded == [(1, ALL), (3, {})]
     assert rows(database, HELD) == rows(database, TAKEN) == []
 
 

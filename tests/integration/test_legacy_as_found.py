@@ -13,7 +13,7 @@ from tests.integration.legacy_shop import open_shop, order
 SERVE = """
 import os, sys
 sys.path.insert(0, {folder!r})
-from legacy_app.app import create_app
+from legacy_app.monolith.app import create_app
 from strangler.http_server import serve
 
 assert create_app.__code__.co_filename.startswith({folder!r})
@@ -23,10 +23,11 @@ serve(lambda: create_app(dsn, vendors), port=int(os.environ["PORT"]), workers=1,
 
 
 def test_the_stripped_monolith_takes_orders_and_cancellations(stack: Stack, tmp_path: Path) -> None:
-    for name in MONOLITH:
-        target = tmp_path / "legacy_app" / name
+    for module in sorted((HERE / MONOLITH).rglob("*.py")):
+        target = tmp_path / "legacy_app" / module.relative_to(HERE)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(strip((HERE / name).read_text()))
+        target.write_text(strip(module.read_text()))
+    (tmp_path / "legacy_app" / "__init__.py").touch()
     command = (sys.executable, "-P", "-c", SERVE.format(folder=str(tmp_path)))
 
     with open_shop(stack, tmp_path, command=command) as shop:

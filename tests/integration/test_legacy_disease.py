@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import requests
 
-from legacy_app.disease import count_disease
+from legacy_app.rehearsal.accounts.disease import count_disease
 from strangler.local.stack import Stack
 from tests.integration.legacy_shop import Shop, open_shop, order
 from tests.support.waiting import wait_until

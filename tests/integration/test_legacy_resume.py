@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from legacy_app.order_events import OUTCOMES
-from legacy_app.pausing import MIDDLE
 from outbox import Event
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
@@ -23,10 +21,11 @@ from strangler.local.stack import Stack
 from tests.integration.legacy_shop import LINES, Shop, mails, open_shop, order
 from tests.integration.new_side import DETAILS, REFUSALS
 from tests.support.context_process import context_environ
+from tests.support.orders import MIDDLE, TELLS
 from tests.support.waiting import wait_until
 
 PLACED = "SELECT status FROM legacy.orders WHERE order_ref = %s"
-EVENTS = "SELECT type FROM outbox.outbox WHERE aggregateid = %s AND aggregatetype = 'order'"
+EVENTS = "SELECT type FROM outbox.outbox WHERE aggregateid = %s AND aggregatetype = 'order' ORDER BY aggregate_version"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Town:
 def outcome(ref: str, step: str, *, refused: bool = False, **changes: Any) -> Event:
     detail: Mapping[str, Any] = (REFUSALS if refused else DETAILS)[step]
     body = {"order_ref": ref, "outcome": {**detail, **changes}}
-    return Event(step, ref, 1, OUTCOMES[step][refused], json.dumps(body).encode())
+    return Event(step, ref, 1, TELLS[step][refused], json.dumps(body).encode())
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +98,8 @@ def test_a_late_outcome_places_the_order_once_however_often_it_is_delivered(town
     town.place(last, "payment")
     town.publish(outcome(last, "payment"))
     town.until_is(last, "placed")  # what was published before it has been read
-    assert town.told(ref) == ["OrderPlaced"]
-    assert mails(town.shop, ref) == [(f"{ref}:notification:100", "order_confirmation", 950)]
+    assert town.told(ref) == ["OrderReceived", "OrderPlaced"]
+    assert mails(town.shop, ref) == [(f"{ref}:notification:200", "order_confirmation", 950)]
 
 
 def test_one_outcome_after_the_other_goes_through_the_legacy_steps_between(town: Town, ref: str) -> None:
@@ -113,7 +112,7 @@ def test_one_outcome_after_the_other_goes_through_the_legacy_steps_between(town:
 
     town.publish(outcome(ref, "payment"))
     town.until_is(ref, "placed")
-    assert town.told(ref) == ["OrderPlaced"]
+    assert town.told(ref) == ["OrderReceived", "OrderPlaced"]
 
 
 @pytest.mark.parametrize("new", [MIDDLE, ("payment",)], ids=["all new", "stock by legacy"])
@@ -122,7 +121,7 @@ def test_a_refusal_rejects_the_order_and_gives_legacys_stock_back(town: Town, re
     town.publish(outcome(ref, "payment", refused=True))
 
     town.until_is(ref, "rejected")
-    assert town.told(ref) == ["OrderRejected"]
+    assert town.told(ref) == ["OrderReceived", "OrderRejected"]
     kept = "SELECT sum(pieces) FROM inventory.stock_hold WHERE order_ref = %s HAVING count(*) > 0"
     assert town.shop.rows(kept, ref) == ([] if new == MIDDLE else [(0,)])
     assert mails(town.shop, ref) == []
@@ -144,12 +143,12 @@ def test_a_vendor_that_fails_is_tried_again_until_the_rest_has_run(town: Town, r
         town.publish(*[outcome(ref, step) for step in MIDDLE])
         tried = "SELECT FROM strangler.continuation WHERE subject_ref = %s AND attempts >= 2"
         wait_until(lambda: town.shop.rows(tried, ref) != [])
-        assert town.told(ref) == []
+        assert town.told(ref) == ["OrderReceived"]
     finally:
         town.shop.turn("mail", error_share=0)
 
     town.until_is(ref, "placed")
-    assert town.told(ref) == ["OrderPlaced"]
+    assert town.told(ref) == ["OrderReceived", "OrderPlaced"]
     assert len(mails(town.shop, ref)) == 1
 
 

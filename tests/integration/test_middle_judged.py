@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.plan import plan
-from legacy_app.stock_account import StockAccount, account_for_stock
+from legacy_app.plan.plan import plan
+from legacy_app.rehearsal.accounts.stock_account import StockAccount, account_for_stock
 from new_services.plant import plant_kind
 from strangler.addresses import Addresses
 from strangler.local.stack import Stack
@@ -27,8 +27,8 @@ from tests.support.vendors_server import ADMIN_TOKEN, Vendors, vendors_server
 NEW = "fraud=new, inventory=new, payment=new"
 ORDER = """
 INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country, placed_at, status, total_minor,
-                           version, ownership, rejected_by)
-VALUES (%s, %s, 'web', '17850', 'United Kingdom', '2011-07-01T08:26:00', %s, 1645, %s, %s, %s)"""
+                           version, subject_version, ownership, rejected_by)
+VALUES (%s, %s, 'web', '17850', 'United Kingdom', '2011-07-01T08:26:00', %s, 1645, %s, %s, %s, %s)"""
 LINE = "INSERT INTO legacy.order_line VALUES (%s, %s, %s, %s, %s, %s, %s)"
 Verdicts = dict[str, dict[int, str]]
 
@@ -49,7 +49,8 @@ class Town:
     ) -> None:
         """As legacy's snapshot has the order in the end."""
         with psycopg.connect(self.dsn) as connection:
-            values = (ref, f"client-{ref}", status, version, f"epoch=7, {NEW}", by)
+            told = version if status == "pending" else version + 1
+            values = (ref, f"client-{ref}", status, version, told, f"epoch=7, {NEW}", by)
             connection.execute(ORDER, values)
             for number, line in enumerate(LINES):
                 gone = 0 if number else mugs_cancelled
@@ -120,7 +121,7 @@ def test_what_the_new_side_really_does_is_what_the_oracle_expects(town: Town) ->
     town.score("waiting")
 
     assert town.judge("fraud") == {key: {100: "match", 101: "match"} for key in ("cancelled", "placed", "waiting")}
-    assert town.judge("inventory") == {"cancelled": {200: "match"}, "placed": {100: "match"}, "waiting": {100: "late"}}
+    assert town.judge("inventory") == {"cancelled": {300: "match"}, "placed": {100: "match"}, "waiting": {100: "late"}}
     assert town.judge("payment") == {
         **{key: {100: "match", 101: "match"} for key in ("cancelled", "placed")},
         "waiting": {100: "late", 101: "late"},
@@ -141,10 +142,10 @@ def test_rejected_orders_are_undone_to_the_judges_liking(town: Town) -> None:
     town.reject("ended", "deadline", effects=3)
     town.reject("risky", "inventory")
 
-    assert before["ended"] == {100: "match", 101: "match", 150: "missing"}
+    assert before["ended"] == {100: "match", 101: "match", 200: "missing"}
     assert town.judge("fraud") == {key: {100: "match", 101: "match"} for key in ("declined", "ended", "risky")}
     assert town.judge("inventory") == {"declined": {200: "match"}, "ended": {200: "match"}}
-    assert town.judge("payment") == {"declined": {100: "match"}, "ended": {100: "match", 101: "match", 150: "match"}}
+    assert town.judge("payment") == {"declined": {100: "match"}, "ended": {100: "match", 101: "match", 200: "match"}}
     with psycopg.connect(town.dsn) as connection:
         assert account_for_stock(connection) == StockAccount(0, 0, 0, 0)
 

@@ -110,7 +110,7 @@ def test_a_taken_payment_of_a_rejected_order_is_refunded_once(database: str, ven
         (1, "PaymentTaken"),
         (2, "PaymentRefunded"),
     ]
-    assert rows(database, STATES) == [(100, "done"), (150, "done")]
+    assert rows(database, STATES) == [(100, "done"), (200, "done")]
     assert [state for _, _, _, state in rows(database, PAYMENTS)] == ["refunded"]
     assert vendors.asked("refunds", a) == {key_of(a): 1}
 
@@ -142,7 +142,7 @@ def test_a_refund_between_a_charge_and_its_answer_leaves_nothing_taken(database:
             connection.execute("UPDATE effect SET next_attempt_at = now() WHERE state = 'sent'")
         until_ended(database, "payment", 2)
     assert [state for _, _, _, state in rows(database, PAYMENTS)] == ["refunded"]
-    assert rows(database, STATES) == [(100, "refused"), (150, "done")]
+    assert rows(database, STATES) == [(100, "refused"), (200, "done")]
     assert vendors.asked("payments", a) == vendors.asked("refunds", a) == {key_of(a): 1}
 
 
@@ -150,13 +150,13 @@ def test_past_the_keys_lifetime_charges_and_refunds_are_looked_up(vendors: Vendo
     vendor = vendors_at(vendors.url, "payment")["payments"]
     body = {"order_ref": a, "client_ref": "c", "amount_minor": 5, "currency": "GBP"}
     assert (
-        vendor.look_up(key_of(a), "charge").kind is vendor.look_up(key_of(a, 150), "refund").kind is AnswerKind.ABSENT
+        vendor.look_up(key_of(a), "charge").kind is vendor.look_up(key_of(a, 200), "refund").kind is AnswerKind.ABSENT
     )
     charged = vendor.send(key_of(a), "charge", body)
     assert vendor.look_up(key_of(a), "charge").detail["charge_id"] == charged.detail["charge_id"]
-    refunded = vendor.send(key_of(a, 150), "refund", {"order_ref": a, "amount_minor": 5})
+    refunded = vendor.send(key_of(a, 200), "refund", {"order_ref": a, "amount_minor": 5})
     assert (refunded.kind, refunded.detail["refund_status"]) == (AnswerKind.DONE, "refunded")
-    assert vendor.look_up(key_of(a, 150), "refund").detail == refunded.detail
+    assert vendor.look_up(key_of(a, 200), "refund").detail == refunded.detail
     assert vendor.look_up(key_of(a), "charge").kind is vendor.send(key_of(a), "charge", body).kind is AnswerKind.REFUSED
     assert vendor.send(key_of(a), "give away", body).kind is AnswerKind.REFUSED
 

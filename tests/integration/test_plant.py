@@ -30,7 +30,7 @@ def world(database: str) -> Iterator[MailServer]:
     with connect(database, "notification") as connection:
         connection.execute("UPDATE effect SET state = 'done'")
     with mail_server() as server:
-        server.accepted = {f"{ref}:notification:100": {"order_ref": ref} for ref in REFS}
+        server.accepted = {f"{ref}:notification:200": {"order_ref": ref} for ref in REFS}
         yield server
 
 
@@ -52,22 +52,22 @@ def piped(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
 
 def test_a_dropped_mail_is_gone_from_the_vendors_ledger(database: str, world: MailServer) -> None:
     said = plant(environ(database, world), "dropped_mail")
-    gone = {f"{ref}:notification:100" for ref in REFS} - world.accepted.keys()
+    gone = {f"{ref}:notification:200" for ref in REFS} - world.accepted.keys()
     assert gone == {f"{said['subject_ref']}:notification:{said['number']}"}
     assert (said["kind"], said["step"], said["expected_verdict"]) == ("dropped_mail", "notification", "missing")
 
 
 def test_a_doubled_mail_has_a_second_key(database: str, world: MailServer) -> None:
     said = plant(environ(database, world), "doubled_mail", "--seed", "4", "--order-ref", "order-3")
-    [key] = world.accepted.keys() - {f"{ref}:notification:100" for ref in REFS}
+    [key] = world.accepted.keys() - {f"{ref}:notification:200" for ref in REFS}
     assert key.startswith("planted-")
-    assert (said["subject_ref"], said["number"], said["expected_verdict"]) == ("order-3", 100, "duplicate")
+    assert (said["subject_ref"], said["number"], said["expected_verdict"]) == ("order-3", 200, "duplicate")
 
 
 def test_dropping_and_doubling_choose_different_orders(database: str, world: MailServer) -> None:
     for seed in range(2):  # each takes two processes
         dropped = plant(environ(database, world), "dropped_mail", "--seed", str(seed))
-        world.accepted[f"{dropped['subject_ref']}:notification:100"] = {}
+        world.accepted[f"{dropped['subject_ref']}:notification:200"] = {}
         doubled = plant(environ(database, world), "doubled_mail", "--seed", str(seed))
         assert dropped["subject_ref"] != doubled["subject_ref"]
 
@@ -76,7 +76,7 @@ def test_a_wrong_document_shows_another_total(database: str, world: MailServer) 
     said = plant(environ(database, world), "wrong_document")
     wrong = "SELECT order_ref FROM search.document WHERE (body ->> 'total_minor')::int <> 1645"
     assert rows(database, wrong) == [(said["subject_ref"],)]
-    assert (said["number"], said["expected_verdict"]) == (100, "mismatch")
+    assert (said["number"], said["expected_verdict"]) == (200, "mismatch")
 
 
 def test_a_stuck_event_waits_until_the_planter_lets_go(database: str, world: MailServer) -> None:
@@ -89,7 +89,7 @@ def test_a_stuck_event_waits_until_the_planter_lets_go(database: str, world: Mai
             wait_until(lambda: waiting_backends(database) == 1)
             holder.terminate()
             assert consumer.wait(30) == 0
-    assert rows(database, "SELECT version FROM search.document WHERE order_ref = 'coming'") == [(1,)]
+    assert rows(database, "SELECT version FROM search.document WHERE order_ref = 'coming'") == [(2,)]
     assert holder.returncode == 0
 
 

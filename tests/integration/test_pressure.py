@@ -201,10 +201,10 @@ def test_the_verb_prints_sentences_and_json(
 ) -> None:
     with closing(PythonAdmin(shop.bootstrap)) as admin:
         prefix = shop.environ["OUTBOX_TOPIC_PREFIX"]
-        admin.ensure_topics({prefix + name: 1 for name in ("intake", "fraud", "inventory", "payment")})
+        admin.ensure_topics({prefix + name: 1 for name in ("fraud", "inventory", "payment")})
     for name, value in shop.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("STRANGLER_PLAN", str(Path(__file__).parents[2] / "legacy_app" / "plan.py"))
+    monkeypatch.setenv("STRANGLER_PLAN", str(Path(__file__).parents[2] / "legacy_app" / "plan" / "plan.py"))
 
     assert main(["pressure", "--window-s", "0.05"]) == 0
     assert "search " in capsys.readouterr().out

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import requests
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox import append
 from outbox.event import SourcePosition
 from outbox.kafka.partition import partition_of

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 
 import psycopg
 import pytest
@@ -20,9 +21,12 @@ from strangler.local.process import Running
 from strangler.local.stack import Stack
 from tests.integration.contexts import rows
 from tests.support.context_process import context_environ
-from tests.support.orders import cancelled, placed
+from tests.support.orders import cancelled as any_cancelled
+from tests.support.orders import placed as any_placed
 from tests.support.waiting import wait_until
 
+# Nothing was told of these orders before they were placed.
+placed, cancelled = partial(any_placed, version=1), partial(any_cancelled, version=2)
 DOCUMENTS = "SELECT order_ref, version, body FROM search.document ORDER BY order_ref"
 OWNER = "search=new"
 

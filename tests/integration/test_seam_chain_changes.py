@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from strangler.continuation.table import StepOutcome, store
+from strangler.continuation.wakeups import Wakeups
 from strangler.errors import BadInput
 from strangler.ownership import HEADER, reference_header
 from strangler.seam.mapped import Mixin
@@ -118,6 +119,35 @@ def test_a_request_that_cannot_give_up_is_still_answered(shop: Shop, caplog: pyt
         connection.execute(STUCK_CLIENT)
     assert shop.place("a", "payment") == (202, "new")
     assert "give_up_failed" in [one.message for one in caplog.records]
+
+
+def test_a_wake_up_that_met_the_lock_of_another_is_not_the_last_look(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, in_use, wait = Shop(database, wait_s=20.0), list[int](), Wakeups.wait
+
+    def watched(wakeups: Wakeups, subject_ref: str, timeout_s: float) -> bool:
+        in_use.append(shop.engine.pool.checkedout())  # type: ignore[attr-defined]  # it is a QueuePool
+        return wait(wakeups, subject_ref, timeout_s)
+
+    def until_looked(times: int) -> None:
+        so_far = len(in_use)
+        wait_until(lambda: len(in_use) >= so_far + times, lambda: f"{in_use} after {so_far}")
+
+    monkeypatch.setattr(Wakeups, "wait", watched)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            request = pool.submit(shop.place, "a", "payment")
+            until_looked(2)
+            with psycopg.connect(database) as another:
+                another.execute("SELECT FROM basket WHERE subject_ref = 'a' FOR UPDATE")
+                outcome(shop, "a", "payment")
+                until_looked(2)
+                assert not request.done()
+            assert request.result() == (201, "made")
+    finally:
+        shop.close()
+    assert set(in_use) == {0}  # connections, each time that it went to wait
 
 
 class Model(DeclarativeBase):

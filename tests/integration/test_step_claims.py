@@ -88,18 +88,29 @@ def test_a_batch_that_waits_for_a_tombstone_loses_the_later_versions_too(databas
         assert zombie.result(30) == [HANDED_BACK, HANDED_BACK, WON]
 
 
-def test_a_tombstone_that_waits_for_a_handler_finds_the_order_started(database: str) -> None:
+def test_a_step_of_later_versions_alone_waits_for_a_tombstone_too(database: str) -> None:
+    with connect(database, "search") as moving, ThreadPoolExecutor(1) as pool:
+        assert tombstone(moving, subject_ref="o1", step="search", epoch=8) is TombstoneResult.PLACED
+        zombie = pool.submit(claimed, database, Claim("o1", 200, 7), Claim("o2", 200, 7))
+        wait_until(lambda: waiting_backends(database) == 1)
+        moving.commit()
+        assert zombie.result(30) == [HANDED_BACK, WON]
+
+
+@pytest.mark.parametrize("number", [100, 200], ids=["first version", "later version"])
+def test_a_tombstone_that_waits_for_a_handler_finds_the_order_started(database: str, number: int) -> None:
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
-        claim(handler, "search", [Claim("o1", 100, 7)])
+        claim(handler, "search", [Claim("o1", number, 7)])
         moving = pool.submit(handed_back, database, "o1")
         wait_until(lambda: waiting_backends(database) == 1)
         handler.commit()
         assert moving.result(30) is TombstoneResult.STARTED
 
 
-def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database: str) -> None:
+@pytest.mark.parametrize("number", [100, 200], ids=["first version", "later version"])
+def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database: str, number: int) -> None:
     with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
-        claim(handler, "search", [Claim("o1", 100, 7)])
+        claim(handler, "search", [Claim("o1", number, 7)])
         moving = pool.submit(handed_back, database, "o1")
         wait_until(lambda: waiting_backends(database) == 1)
         handler.rollback()

@@ -20,7 +20,7 @@ from strangler.step.intents import Call, Emit, Intent, Json, Write, to_json
 from strangler.step.vendor import Answer, AnswerKind
 from tests.integration.contexts import connect, rows
 from tests.support.mail_server import MailServer, mail_server
-from tests.support.orders import cancelled, of_type, placed, received
+from tests.support.orders import cancelled, placed, received
 from tests.support.running import in_thread
 from tests.support.services import SERVICES, vendors_at
 from tests.support.waiting import wait_until
@@ -74,7 +74,7 @@ def test_rows_and_events_follow_an_answer_in_the_events_context(
     [(*told, context)] = rows(database, TOLD)
     assert told == ["a", 1, "MailEnded", said]
     assert parse_dictionary(context) == CONTEXT
-    assert rows(database, "SELECT order_ref, version, body ->> 'note' FROM search.document") == [("a", 1, "of a")]
+    assert rows(database, "SELECT order_ref, version, body ->> 'note' FROM search.document") == [("a", 2, "of a")]
 
 
 def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
@@ -92,7 +92,7 @@ def test_an_answer_that_cannot_be_concluded_leaves_its_effect_to_be_asked_again(
     )
     asked_again = "UPDATE search.effect SET next_attempt_at = now() WHERE state = 'sent'"
     with in_thread(sender.run, sender.stop):
-        wait_until(lambda: vendor.asked["a:search:100"] == 1)
+        wait_until(lambda: vendor.asked["a:search:200"] == 1)
         with connect(database, "search") as connection:
             wait_until(lambda: connection.execute(asked_again).rowcount == 1)
         wait_until(lambda: [type_ for _, _, type_, _, _ in rows(database, TOLD)] == ["Good"])
@@ -158,15 +158,4 @@ def test_an_event_that_says_nothing_to_the_step_leaves_no_trace(database: str) -
     with connect(database, "search") as connection:
         became = handler(connection, received(events))
     assert became == [Disposition.APPLIED, Disposition.NOT_OWNER, Disposition.RECORDED]
-    assert rows(database, "SELECT subject_ref, number FROM search.claim") == [("a", 100)]
-
-
-def test_two_events_of_one_version_have_claims_and_numbers_of_their_own(database: str) -> None:
-    handler = StepHandler("search", calling, WRITE, offsets={"OrderRejected": 50})
-    first = placed("a", "search=new")
-    events = received([first, of_type(first, "OrderRejected"), first])
-    with connect(database, "search") as connection:
-        became = handler(connection, events)
-    assert became == [Disposition.APPLIED, Disposition.APPLIED, Disposition.DUPLICATE]
-    assert rows(database, "SELECT number FROM search.claim ORDER BY 1") == [(100,), (150,)]
-    assert rows(database, "SELECT key FROM search.effect ORDER BY 1") == [("a:search:100",), ("a:search:150",)]
+    assert rows(database, "SELECT subject_ref, number FROM search.claim") == [("a", 200)]

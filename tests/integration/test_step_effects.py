@@ -20,7 +20,7 @@ from tests.support.services import SERVICES, vendors_at
 from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=4, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
-KEY = "a:notification:100"
+KEY = "a:notification:200"
 STATES = "SELECT state FROM notification.effect ORDER BY subject_ref"
 OUTCOMES = "SELECT aggregatetype, aggregateid, aggregate_version, type FROM outbox.readable ORDER BY aggregateid"
 
@@ -73,8 +73,8 @@ def test_planned_effects_are_done_once_with_their_outcome_as_an_event(database: 
     plan(database, *refs)
     with sending(database, vendor):
         until_settled(database, *["done"] * 12)
-    assert vendor.asked == {f"{ref}:notification:100": 1 for ref in refs}
-    assert rows(database, OUTCOMES) == [("notification", ref, 100, "EffectDone") for ref in refs]
+    assert vendor.asked == {f"{ref}:notification:200": 1 for ref in refs}
+    assert rows(database, OUTCOMES) == [("notification", ref, 200, "EffectDone") for ref in refs]
 
 
 def test_a_signal_wakes_a_sender_that_would_poll_much_later(database: str, vendor: MailServer) -> None:
@@ -82,7 +82,7 @@ def test_a_signal_wakes_a_sender_that_would_poll_much_later(database: str, vendo
         plan(database, "a")
         sender.wake()
         until_settled(database, "done")
-    assert vendor.asked == {"a:notification:100": 1}
+    assert vendor.asked == {"a:notification:200": 1}
 
 
 @pytest.mark.parametrize("answer", [-503, -500, 503, 429])
@@ -102,7 +102,7 @@ def test_a_refusal_ends_the_effect_and_is_told(database: str, vendor: MailServer
     with sending(database, vendor):
         until_settled(database, "refused")
     assert vendor.asked == {KEY: 1}
-    assert rows(database, OUTCOMES) == [("notification", "a", 100, "EffectRefused")]
+    assert rows(database, OUTCOMES) == [("notification", "a", 200, "EffectRefused")]
     assert rows(database, "SELECT outcome FROM notification.effect") == [({"status": 422},)]
 
 
@@ -123,7 +123,7 @@ def test_a_sender_killed_at_a_named_point_leaves_one_mail(database: str, vendor:
     assert set(vendor.asked) == {KEY}
     assert vendor.asked[KEY] == (2 if point == "effect.called" else 1)
     assert list(vendor.accepted) == [KEY]
-    assert rows(database, OUTCOMES) == [("notification", "a", 100, "EffectDone")]
+    assert rows(database, OUTCOMES) == [("notification", "a", 200, "EffectDone")]
 
 
 @pytest.mark.parametrize(("accepted", "state"), [(True, "done"), (False, "refused")])
@@ -150,7 +150,7 @@ def test_a_lease_keeps_a_second_sender_from_a_call_under_way(database: str, vend
     plan(database, "b")
     with sending(database, vendor):
         until_settled(database, "sent", "done")
-    assert set(vendor.asked) == {"b:notification:100"}
+    assert set(vendor.asked) == {"b:notification:200"}
 
 
 def test_two_senders_side_by_side_ask_once_for_each(database: str, vendor: MailServer) -> None:
@@ -158,7 +158,7 @@ def test_two_senders_side_by_side_ask_once_for_each(database: str, vendor: MailS
     plan(database, *refs)
     with sending(database, vendor), sending(database, vendor):
         until_settled(database, *["done"] * 30)
-    assert vendor.asked == {f"{ref}:notification:100": 1 for ref in refs}
+    assert vendor.asked == {f"{ref}:notification:200": 1 for ref in refs}
     assert len(rows(database, OUTCOMES)) == 30
 
 
@@ -170,8 +170,8 @@ def test_a_sender_outlives_its_connections(database: str, vendor: MailServer) ->
         rows(database, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         plan(database, "b")
         # Its first outcome finds the old connection dead: the effect stays sent until its lease ends.
-        wait_until(lambda: "b:notification:100" in vendor.asked)
+        wait_until(lambda: "b:notification:200" in vendor.asked)
         expire_lease(database)
         sender.wake()
         until_settled(database, "done", "done")
-    assert vendor.accepted.keys() == {"a:notification:100", "b:notification:100"}
+    assert vendor.accepted.keys() == {"a:notification:200", "b:notification:200"}

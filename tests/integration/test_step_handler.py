@@ -43,10 +43,10 @@ def test_ownership_decides_what_becomes_of_an_event(database: str) -> None:
         placed("elsewhere", "notification=new"),
     )
     assert dispositions == [APPLIED, RECORDED, NOT_OWNER, NOT_OWNER]
-    assert rows(database, "SELECT order_ref, version FROM search.document") == [("new", 1)]
-    assert rows(database, "SELECT subject_ref, number, kind, epoch FROM search.claim") == [("new", 100, "applied", 7)]
+    assert rows(database, "SELECT order_ref, version FROM search.document") == [("new", 2)]
+    assert rows(database, "SELECT subject_ref, number, kind, epoch FROM search.claim") == [("new", 200, "applied", 7)]
     recorded = rows(database, "SELECT subject_ref, version, epoch, intents -> 0 ->> 'target' FROM search.intent")
-    assert recorded == [("shadow", 1, 7, "document")]
+    assert recorded == [("shadow", 2, 7, "document")]
 
 
 def test_a_claim_has_the_digest_of_what_came_of_it(database: str) -> None:
@@ -84,7 +84,7 @@ def test_a_repeat_in_the_same_batch_is_a_duplicate(database: str) -> None:
 def test_a_version_in_which_the_step_wants_nothing_is_claimed_all_the_same(database: str) -> None:
     event = cancelled("a", "recommendation=new", whole=False)
     assert handle(database, "recommendation", event) == [APPLIED]
-    assert rows(database, "SELECT number FROM recommendation.claim") == [(200,)]
+    assert rows(database, "SELECT number FROM recommendation.claim") == [(300,)]
 
 
 def test_a_tombstone_refuses_a_zombie(database: str) -> None:
@@ -110,15 +110,15 @@ def test_a_handler_killed_with_its_claim_in_hand_has_done_nothing(database: str)
         assert process.stderr.readline() == "stopped_at step.claimed\n"
         process.kill()
     assert handle(database, "notification", placed("a", "notification=new")) == [APPLIED]
-    assert rows(database, "SELECT key FROM notification.effect") == [("a:notification:100",)]
+    assert rows(database, "SELECT key FROM notification.effect") == [("a:notification:200",)]
 
 
 def test_a_planned_mail_has_the_key_that_both_sides_use(database: str) -> None:
     handle(database, "notification", placed("a", "notification=new"), cancelled("a", "notification=new"))
     planned = rows(database, "SELECT key, vendor, operation, state, body ->> 'template' FROM notification.effect")
     assert sorted(planned) == [
-        ("a:notification:100", "mail", "send", "planned", "order_confirmation"),
-        ("a:notification:200", "mail", "send", "planned", "cancellation_confirmation"),
+        ("a:notification:200", "mail", "send", "planned", "order_confirmation"),
+        ("a:notification:300", "mail", "send", "planned", "cancellation_confirmation"),
     ]
 
 
@@ -132,7 +132,7 @@ def test_intents_of_every_kind_are_numbered_in_order(database: str) -> None:
     )
     with connect(database, "search") as connection:
         assert handler(connection, received([placed("a", "search=new")])) == [APPLIED]
-    assert rows(database, "SELECT number, key FROM search.effect") == [(100, "a:search:100")]
+    assert rows(database, "SELECT number, key FROM search.effect") == [(200, "a:search:200")]
     emitted = rows(database, "SELECT aggregatetype, aggregateid, aggregate_version, type, payload FROM outbox.readable")
     assert emitted == [("search", "a", 1, "Indexed", '{"n":2}')]
     assert rows(database, "SELECT order_ref FROM search.document") == [("a",)]
@@ -193,7 +193,7 @@ def given_up(dsn: str, *events: Event) -> list[Disposition]:
 def test_what_is_given_up_is_claimed_and_not_done_by_whoever_owns_it(database: str) -> None:
     events = [placed("new", OWNED), placed("shadow", "recommendation=shadow"), placed("legacy")]
     assert given_up(database, *events) == [Disposition.SHED, RECORDED, NOT_OWNER]
-    assert rows(database, CLAIMS) == [("new", 100, "shed", CLAUSE)]
+    assert rows(database, CLAIMS) == [("new", 200, "shed", CLAUSE)]
     assert rows(database, BASKETS) == []
     assert rows(database, "SELECT subject_ref FROM recommendation.intent") == [("shadow",)]
 
@@ -212,5 +212,5 @@ def test_a_replay_makes_up_for_what_was_given_up_also_behind_later_versions(data
     assert given_up(database, first) == [Disposition.SHED]
     assert handle(database, "recommendation", second) == [APPLIED]
     assert handle(database, "recommendation", first, second) == [APPLIED, DUPLICATE]
-    assert rows(database, BASKETS) == [("a", 2)], "the older basket does not come back"
-    assert rows(database, CLAIMS) == [("a", 100, "applied", CLAUSE), ("a", 200, "applied", None)]
+    assert rows(database, BASKETS) == [("a", 3)], "the older basket does not come back"
+    assert rows(database, CLAIMS) == [("a", 200, "applied", CLAUSE), ("a", 300, "applied", None)]

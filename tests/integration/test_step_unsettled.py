@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from legacy_app import plan as plan_module
+from legacy_app.plan import plan as plan_module
 from outbox.event import Event
 from strangler import Answer, Call, SmtpVendor, Vendor
 from strangler.cli import main as strangler
@@ -31,7 +31,7 @@ from tests.support.smtp_server import SmtpServer, smtp_server
 from tests.support.waiting import wait_until
 
 FAST = SenderSettings(concurrency=2, poll_s=0.02, backoff_base_s=0.005, backoff_cap_s=0.02)
-KEY = "a:notification:100"
+KEY = "a:notification:200"
 EFFECT = "SELECT state, attempts, next_attempt_at = 'infinity' FROM notification.effect"
 TOLD = "SELECT type FROM outbox.readable WHERE aggregatetype = 'notification'"
 EXPIRE_LEASE = "UPDATE effect SET next_attempt_at = now() WHERE state = 'sent'"
@@ -115,7 +115,7 @@ def test_an_effect_of_unknown_outcome_is_asked_for_once(database: str, answer: A
         becomes(database, "unknown", 1 if answer is AnswerKind.UNSETTLED else 2, True)
     with sending(database, vendor):
         plan_another_and_wait(database)
-    assert vendor.sent == {KEY: 1, "b:notification:100": 1}
+    assert vendor.sent == {KEY: 1, "b:notification:200": 1}
 
 
 def plan_another_and_wait(dsn: str) -> None:

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from legacy_app import plan as plan_module
-from legacy_app.plan import plan
+from legacy_app.plan import plan as plan_module
+from legacy_app.plan.plan import plan
 from migrations.grants import statements as own_grants
 from outbox.consumer.reprocessing.rebuild import Projection, rebuild
 from outbox.consumer.reprocessing.rights import Rights

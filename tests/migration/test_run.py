@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from legacy_app import plan as plan_module
-from legacy_app.plan import plan
-from legacy_app.resume.resumer import resume
+from legacy_app.plan import plan as plan_module
+from legacy_app.plan.plan import plan
 from new_services.search.service import search
 from outbox import migrate
 from outbox.consumer import RuntimeSettings
@@ -28,6 +28,13 @@ from strangler.service.settings import RunSettings
 from tests.migration.test_roles import drop
 
 PLAN = Path(plan_module.__file__)
+
+
+def never(*_given: object) -> Any:
+    raise AssertionError("nothing runs here")
+
+
+resume = Resumer("resume", ("payment",), handler=never, worker=never)
 NEWEST_PARTITION = "SELECT max(relid::text) FROM pg_partition_tree('outbox.outbox') WHERE isleaf"
 pytestmark = pytest.mark.no_kafka
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.plan import plan
+from legacy_app.plan.plan import plan
 from outbox import migrate
 from outbox.cli import main as outbox
 from outbox.errors import ConfigurationError
@@ -45,7 +45,7 @@ def test_a_script_made_offline_makes_what_a_live_run_makes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("STRANGLER_DSN", raising=False)
-    assert strangler(["migrate", "--sql", "--plan", "legacy_app/plan.py"]) == 0
+    assert strangler(["migrate", "--sql", "--plan", "legacy_app/plan/plan.py"]) == 0
     offline = database_named("offline")
     run_by_psql(offline, capsys.readouterr().out)
     with psycopg.connect(empty) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[2] / "legacy_app" / "plan" / "plan.py"
 
 
 def context_environ(dsn: str, bootstrap: str, prefix: str, **more: str) -> dict[str, str]:

@@ -35,12 +35,12 @@ def payload(order_ref: str, **changes: Json) -> dict[str, Json]:
     }
 
 
-def placed(order_ref: str, owners: str = "", **changes: Json) -> Event:
-    """Version 1; `owners` as in the ownership header after the epoch: `search=new`."""
-    return _event("OrderPlaced", order_ref, 1, owners, payload(order_ref, **changes))
+def placed(order_ref: str, owners: str = "", *, version: int = 2, **changes: Json) -> Event:
+    """Version 2, after it was received; `owners` as in the ownership header after the epoch: `search=new`."""
+    return _event("OrderPlaced", order_ref, version, owners, payload(order_ref, **changes))
 
 
-def cancelled(order_ref: str, owners: str = "", *, version: int = 2, whole: bool = True, **changes: Json) -> Event:
+def cancelled(order_ref: str, owners: str = "", *, version: int = 3, whole: bool = True, **changes: Json) -> Event:
     """All of the order, or its first line only."""
     lines = [dict(line, cancelled=line["quantity"] if whole or not index else 0) for index, line in enumerate(LINES)]
     body = payload(
@@ -56,6 +56,13 @@ def cancelled(order_ref: str, owners: str = "", *, version: int = 2, whole: bool
     return _event("OrderCancelled", order_ref, version, owners, body)
 
 
+MIDDLE = ("fraud", "inventory", "payment")
+TELLS = {
+    "fraud": ("FraudCleared", "FraudRefused"),
+    "inventory": ("StockReserved", "StockRefused"),
+    "payment": ("PaymentTaken", "PaymentRefused"),
+}
+SECOND = ("OrderRejected", "StockReleased", "PaymentRefunded")
 TOPICS = {"Order": "order", "Fraud": "fraud", "Stock": "inventory", "Payment": "payment"}
 OUTCOMES: dict[str, dict[str, Json]] = {
     "FraudCleared": {"score": 12, "tier": "low", "reason": None, "recent_orders": 2, "recent_minor": 900},
@@ -74,9 +81,8 @@ def of_order(type_: str, order_ref: str, owners: str = "", *, by: str = "legacy"
         body["outcome"] = {"by": by, **OUTCOMES[type_], **changes.get("outcome", {})}
     if type_ == "OrderRejected":
         body |= {"status": "rejected", "rejection": {"by": by, "reason": "no"}}
-    event = _event(type_, order_ref, 2 if type_ in ("StockReleased", "PaymentRefunded") else 1, owners, body)
-    topic = next(topic for prefix, topic in TOPICS.items() if type_.startswith(prefix))
-    return replace(event, aggregate_type="intake" if type_ == "OrderReceived" else topic)
+    event = _event(type_, order_ref, 2 if type_ in SECOND else 1, owners, body)
+    return replace(event, aggregate_type=next(topic for prefix, topic in TOPICS.items() if type_.startswith(prefix)))
 
 
 def received(events: Sequence[Event]) -> list[ReceivedEvent]:

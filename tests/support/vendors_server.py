@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from legacy_app.vendor_ledger import read_ledger
+from legacy_app.rehearsal.accounts.vendor_ledger import read_ledger
 from strangler.local.stack import Stack
 
 ADMIN_TOKEN = "test-admin"

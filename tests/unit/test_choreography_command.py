@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from legacy_app.choreography import choreography
+from legacy_app.plan.choreography import choreography
 from strangler.choreography.drawing import mermaid
 from strangler.cli import main
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "choreography.md"
 SPOILT = """
 from dataclasses import replace
-from legacy_app.plan import plan as shop
+from legacy_app.plan.plan import plan as shop
 plan = replace(shop, choreography={graph})
 """
 Typed = Callable[..., tuple[int, str, str]]
@@ -26,7 +26,7 @@ Typed = Callable[..., tuple[int, str, str]]
 def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type a command about a plan: its exit code, stdout and stderr."""
 
-    def run(*argv: str, plan: Path = ROOT / "legacy_app" / "plan.py") -> tuple[int, str, str]:
+    def run(*argv: str, plan: Path = ROOT / "legacy_app" / "plan" / "plan.py") -> tuple[int, str, str]:
         code = main(["choreography", *argv, "--plan", str(plan)])
         said = capsys.readouterr()
         return code, said.out, said.err

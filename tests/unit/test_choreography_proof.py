@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from legacy_app.choreography import choreography as shop
-from legacy_app.plan import plan
+from legacy_app.plan.choreography import choreography as shop
+from legacy_app.plan.plan import plan
 from new_services.order.status import ACCEPTANCE_S
 from strangler.choreography import Choreography, Event, Final, Problem, Promise, Reaction, prove
 from strangler.choreography.runs import runs

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from legacy_app.choreography import choreography as shop
+from legacy_app.plan.choreography import choreography as shop
 from strangler.choreography import Final, OrderState, Seen, Standing, Verdict
 from strangler.choreography.verdict import judge, worst_first
 

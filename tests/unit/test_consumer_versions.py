@@ -11,8 +11,6 @@ from outbox.consumer.middleware.versions import Done, first_gap, in_versions
 from outbox.consumer.quarantine.parked import ParkedRow
 from outbox.consumer.quarantine.parked_events import Parcel, in_versions_asked_for
 from outbox.event import Event, ReceivedEvent
-from tests.contracts.event_schemas import newest
-from tests.support.services import SERVICES
 
 EXPECTED_GAPS = [
     ((), None),
@@ -72,14 +70,3 @@ def test_a_key_asked_for_goes_in_versions_and_the_others_stay_in_their_places() 
     parked += [parcel(5, "b", 8, requested=False), parcel(6, "a", 2), parcel(7, "c", None)]
 
     assert [one.row.offset for one in in_versions_asked_for(parked)] == [3, 2, 6, 7, 5, 1, 4]
-
-
-def test_who_waits_for_versions_handles_every_type_that_can_follow_a_first_version() -> None:
-    """What a step passes over looks missing; of a rejection nothing follows, and it is a first version."""
-    waiting = [service for service in SERVICES.values() if service.policy.versions is not None]
-    assert {service.name for service in waiting} == {"notification", "search"}
-    for service in waiting:
-        assert service.topics is None  # the subject's
-        types = set(newest("order")["events"]) - {"OrderRejected"}
-        assert types == set(service.on)
-        assert service.shadow_on is None

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.policy import Placed, contradictions_among
 from strangler.errors import BadPlan
 from strangler.flows.places import judge

@@ -58,7 +58,7 @@ def test_stranglers_command_names_the_flag_or_the_variable_alone(
     monkeypatch.delenv("STRANGLER_DSN", raising=False)
     if named != "--dsn":
         monkeypatch.setenv(named, dsn)
-    argv = ["status", "--plan", "legacy_app/plan.py", *([named, dsn] if named == "--dsn" else [])]
+    argv = ["status", "--plan", "legacy_app/plan/plan.py", *([named, dsn] if named == "--dsn" else [])]
     assert strangler(argv) == 2
     said = capsys.readouterr().err
     assert f"strangler: {named} {NOT_OF_ITS_FORM}" in said

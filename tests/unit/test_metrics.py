@@ -8,7 +8,7 @@ import threading
 import pytest
 import requests
 
-from legacy_app.plan import plan
+from legacy_app.plan.plan import plan
 from outbox.errors import ConfigurationError
 from outbox.metrics import Counters, address_of, served
 from strangler.local.ports import Ports

@@ -68,9 +68,9 @@ def test_fraud_scores_a_received_order_and_judges_legacys_score_again(event: Eve
         (of_order("StockReserved", REF), [write("reservation", order_ref=REF, version=1, pieces=ALL)]),
         (
             cancelled(REF, whole=False),
-            [write("reservation", order_ref=REF, version=2, pieces={"A1": 10, "C3": 1})],
+            [write("reservation", order_ref=REF, version=3, pieces={"A1": 10, "C3": 1})],
         ),
-        (cancelled(REF, version=3), [write("reservation", order_ref=REF, version=3, pieces={})]),
+        (cancelled(REF, version=4), [write("reservation", order_ref=REF, version=4, pieces={})]),
         (of_order("OrderRejected", REF, by="payment"), [write("release", order_ref=REF)]),
         (of_order("OrderRejected", REF, by="deadline"), [write("release", order_ref=REF)]),
         (of_order("OrderRejected", REF, by="fraud"), []),

@@ -13,7 +13,7 @@ from tests.support.orders import LINES, cancelled, of_type, placed
 def test_a_placed_order_is_read() -> None:
     event = parse(placed("r1"))
     assert isinstance(event, OrderPlaced)
-    assert (event.order.version, event.order.total_minor, event.order.lines[1].sku) == (1, 1645, "A1")
+    assert (event.order.version, event.order.total_minor, event.order.lines[1].sku) == (2, 1645, "A1")
 
 
 def test_a_cancellation_is_read_with_its_reference_and_refund() -> None:

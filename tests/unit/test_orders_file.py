@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legacy_app.orders_file import SAMPLE, CancelOrder, Command, Intake, PlaceOrder, commands, open_lines
-from legacy_app.orders_file.line import COLUMNS, MAX_LINE_BYTES
-from legacy_app.orders_file.reason import Reason, Unmatched
+from legacy_app.rehearsal.orders_file import SAMPLE, CancelOrder, Command, Intake, PlaceOrder, commands, open_lines
+from legacy_app.rehearsal.orders_file.line import COLUMNS, MAX_LINE_BYTES
+from legacy_app.rehearsal.orders_file.reason import Reason, Unmatched
 from strangler.errors import BadInput
 
 GOOD = "536365,2011-06-01T08:26,17850,United Kingdom,85123A,WHITE HEART,6,2.55"

@@ -13,7 +13,7 @@ from strangler.step.intents import Json
 from tests.unit.policies import LOSSY
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ("--plan", str(ROOT / "legacy_app" / "plan.py"))
+SAMPLE = ("--plan", str(ROOT / "legacy_app" / "plan" / "plan.py"))
 BAD = ("--plan", str(ROOT / "tests" / "unit" / "flows_plan.py"))
 
 

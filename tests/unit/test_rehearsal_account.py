@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from legacy_app.plan import plan
+from legacy_app.plan.plan import plan
 from legacy_app.rehearsal.account import relay_account
 from legacy_app.rehearsal.narrator import Narrator
 from legacy_app.rehearsal.scene import Scene

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from legacy_app.orders_file import SAMPLE, CancelOrder, PlaceOrder
-from legacy_app.orders_file.channel import channel_of
-from legacy_app.orders_file.line import COLUMNS
-from legacy_app.replay.selection import Window, select
+from legacy_app.rehearsal.orders_file import SAMPLE, CancelOrder, PlaceOrder
+from legacy_app.rehearsal.orders_file.channel import channel_of
+from legacy_app.rehearsal.orders_file.line import COLUMNS
+from legacy_app.rehearsal.replay.selection import Window, select
 
 
 def file_of(tmp_path: Path, *rows: str) -> Path:

@@ -212,3 +212,18 @@ def test_what_holds_of_every_mixture(
         assert all(number in found for number in numbers or ())
     if not states:
         assert 100 in found
+
+
+@pytest.mark.parametrize("ledger", [None, []], ids=["no ledger", "nothing in the ledger"])
+@pytest.mark.parametrize(
+    ("alive", "absent"), [(True, ("late", Reason.STILL_ABLE)), (False, ("missing", Reason.NOBODY))]
+)
+def test_beside_a_witness_a_change_by_which_it_wants_nothing_needs_no_record(
+    alive: bool, absent: tuple[str, str], ledger: list[Fact] | None
+) -> None:
+    """Legacy may have no seam there at all, as where the new side alone refunds a cancelled order."""
+    silent = replace(seen(alive=alive, ledger=ledger), rules=replace(MAILING, witnessed=True))
+    assert said(silent) == {}
+
+    wanted = replace(silent, legacy=replace(silent.legacy, oracle=[mail()]))
+    assert said(wanted) == {100: absent}

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.policy import ServiceClass
 from strangler.flows.asyncapi import POLICY, asyncapi
 from strangler.flows.mermaid import mermaid

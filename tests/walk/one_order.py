@@ -13,9 +13,9 @@ from unittest.mock import patch
 import psycopg
 import requests
 
-from legacy_app.orders_file import SAMPLE, PlaceOrder
+from legacy_app.rehearsal.orders_file import SAMPLE, PlaceOrder
+from legacy_app.rehearsal.replay.selection import Window, select
 from legacy_app.rehearsal.script import PLAN_FILE
-from legacy_app.replay.selection import Window, select
 from strangler.errors import Refused
 from strangler.local.stack import Stack
 from strangler.local.system import System

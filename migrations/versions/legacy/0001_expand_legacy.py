@@ -8,7 +8,7 @@ branch_labels = ("legacy",)
 depends_on = None
 
 TABLES = (
-    # ownership: the only column that strangling added; absent from an INSERT it is all legacy.
+    # subject_version, ownership: strangling added them; absent from an INSERT it is all legacy, and nothing was told.
     # pending: it waits for a step of the new side. rejected_by: the step that refused it; rejection: its words for the
     # customer. client_ref is not unique: as found, a retried request is a second order.
     """CREATE TABLE legacy.orders (
@@ -23,6 +23,7 @@ TABLES = (
                             ('placed', 'partly_cancelled', 'cancelled', 'pending', 'rejected')),
         total_minor bigint      NOT NULL,
         version     bigint      NOT NULL DEFAULT 1,
+        subject_version bigint  NOT NULL DEFAULT 0,
         ownership   text        NOT NULL DEFAULT '',
         created_at  timestamptz NOT NULL DEFAULT now(),
         rejected_by text,

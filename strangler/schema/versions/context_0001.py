@@ -26,6 +26,15 @@ CREATE TABLE {schema}.claim (
     CONSTRAINT claim_clause_check CHECK (kind <> 'shed' OR clause IS NOT NULL)
 )"""
 
+# Versions that say nothing to a step which waits for versions: they are handled too.
+PASSED_OVER = """
+CREATE TABLE {schema}.passed_over (
+    subject_ref text   NOT NULL,
+    step        text   NOT NULL,
+    version     bigint NOT NULL,
+    PRIMARY KEY (subject_ref, step, version)
+)"""
+
 # What a shadow would have done, for the comparator.
 INTENT = """
 CREATE TABLE {schema}.intent (
@@ -66,5 +75,5 @@ CREATE INDEX effect_due ON {schema}.effect (next_attempt_at) WHERE state IN ('pl
 
 
 def upgrade(execute: Execute) -> None:
-    for statement in (CLAIM, INTENT, EFFECT, EFFECT_DUE):
+    for statement in (CLAIM, PASSED_OVER, INTENT, EFFECT, EFFECT_DUE):
         execute(statement)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.plan import plan as sample
+from legacy_app.plan.plan import plan as sample
 from outbox.connection import PsycopgConnection
 from strangler.local.process import Running
 from strangler.local.stack import Stack

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from legacy_app.authority import stock
+from legacy_app.plan.authority import stock
 from strangler.contexts import Context
 from strangler.plan import Plan, Route, Step, Subject
 from tests.integration.stages.plan import CHECK, no_orders

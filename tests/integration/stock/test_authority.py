@@ -11,7 +11,7 @@ from threading import Event
 import psycopg
 import pytest
 
-from legacy_app.authority import stock
+from legacy_app.plan.authority import stock
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, BadPlan, Refused, StranglerError
 from strangler.shared_state import (

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.authority import stock
+from legacy_app.plan.authority import stock
 from outbox.connection import PsycopgConnection
 from strangler.cli import main
 from strangler.errors import BadPlan

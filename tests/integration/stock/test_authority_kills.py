@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from legacy_app.authority import stock
+from legacy_app.plan.authority import stock
 from strangler.shared_state import AuthorityMoved, Holder, Wanted, authorities, authority_moves, move
 from tests.integration.stock.rig import deliver, held, on_hand, reserve
 

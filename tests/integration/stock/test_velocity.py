@@ -9,8 +9,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from legacy_app.authority import velocity
-from legacy_app.velocity_account import VelocityAccount, account_for_velocity
+from legacy_app.plan.authority import velocity
+from legacy_app.rehearsal.accounts.velocity_account import VelocityAccount, account_for_velocity
 from new_services.fraud.tiers import MOST_MINOR, MOST_ORDERS, Velocity
 from outbox.connection import PsycopgConnection
 from strangler.shared_state import AuthorityMoved, Holder, Wanted, move

@@ -1,0 +1,1 @@
+"""The monolith as found. What strangling added ends with `# seam`; what it replaced stands behind `# found:`."""

@@ -1,0 +1,1 @@
+"""What must add up, counted from the tables and the vendors' own ledgers."""
