@@ -33,7 +33,7 @@ def test_every_row_with_a_reference_is_a_subject_with_its_version_and_owners(dat
         assert list(subject.facts(connection)) == [
             SubjectFacts("a", 0, ALL_LEGACY, "a", undecided=True),
             SubjectFacts("b", 2, Ownership(3, {"mail": Owner.NEW}), "b"),
-            SubjectFacts("c", 2, ALL_LEGACY, "c", "payment"),
+            SubjectFacts("c", 1, ALL_LEGACY, "c", "payment"),
         ]
 
 
