@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # SQLAlchemy 1.4 does not export it
     from sqlalchemy import Connection
 
 CONSUMER = frozenset({"consumer_version", "position", "quarantine", "quarantine_audit", "retry_budget"})
-CONTEXT = frozenset({"context_version", "claim", "intent", "effect"})
+CONTEXT = frozenset({"context_version", "claim", "passed_over", "intent", "effect"})
 STRANGLER = frozenset(
     {
         *("authority", "authority_move", "backfill", "continuation", "epoch", "hand_back", "idempotency"),
