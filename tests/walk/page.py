@@ -11,17 +11,18 @@ HEAD = """\
 # The walk of one order
 
 One order through the sample, from its client to `strangler reconcile`, with every step at the new side: which of our
-functions run for it, hop by hop. **Before**: the monolith with seams of its own. **After**: the monolith as it is now.
+functions run for it, hop by hop. **Before**: the monolith with seams of its own. **After**: it is on `Strangled`;
+what else changed in between is in it too.
 
 `python -m tests.walk trace tests/walk/after.json` starts the sample with a tracer in each process, places the order and
-writes down what is called; `python -m tests.walk page` makes this page of that. A test compares the two, another one
-walks again.
+writes down what is called; `python -m tests.walk page` makes this page of that. One test compares the two, another one
+looks for every function that is named.
 
 - A function counts once in a hop, however often it is called. A lambda is part of the function around it.
 - Idle loops do not count: what the same process calls in eleven seconds without an order is left out. Of a loop that
   stands waiting when the order comes, only what it calls then is seen.
-- It is the first order of a system that has just started, so what is opened on first use counts. Three such systems are
-  walked, and only what all of them called is kept: the rest was called by the clock.
+- It is the first order of a system that has just started, so what is opened on first use counts. Several such systems
+  are walked, and only what all of them called is kept: the rest was called by the clock.
 - A step's hop goes from its topic to its outcome, the client of its vendor included. What every consumer calls stands
   in a list of its own. The shop's client and the vendors are not ours.
 - The request waits until it can answer 201. One that gives up leaves going on to the resumer, which else only stores
