@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from outbox.event import Event
 from outbox.kafka.codec import Headers, to_headers
-from tests.support.orders import cancelled, of_type, placed
+from tests.support.orders import cancelled as any_cancelled
+from tests.support.orders import of_type
+from tests.support.orders import placed as any_placed
 
 OWNED = "search=new"
+# Nothing was told of these orders before they were placed.
+placed, cancelled = partial(any_placed, version=1), partial(any_cancelled, version=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,9 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from tests.faults.bad_records import OWNED, bad_records, successor, without
+from tests.faults.bad_records import OWNED, bad_records, placed, successor, without
 from tests.integration.contexts import rows
 from tests.support.context_process import context_environ
-from tests.support.orders import placed
 from tests.support.waiting import wait_until
 
 WITHIN_S = 45.0
