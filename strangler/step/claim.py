@@ -12,9 +12,9 @@ from strangler.step.intents import first_number
 
 FIRST = first_number(1)  # the subject's first claim; a tombstone takes its place
 
-# Of a step that acts on later versions alone no claim meets the tombstone's key. So these claims share a lock that a
+# Of a step that acts on later versions alone no claim meets the tombstone's key. So claims share a lock that a
 # tombstone takes alone. In statements of their own: only a snapshot taken with the lock in hand sees what the other has
-# committed. First of all in a transaction: who held a claim already could wait for a tombstone that waits for it.
+# committed. All claims, first ones too: who held one without it could later wait for a tombstone that waits for that.
 SHARE: LiteralString = "SELECT pg_advisory_xact_lock_shared(hashtextextended('strangler.claim.' || %(step)s, 0))"
 ALONE: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('strangler.claim.' || %(step)s, 0))"
 
@@ -111,13 +111,10 @@ class Claim:
 def claim(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> list[ClaimResult]:
     """Claim a batch of distinct keys in the caller's transaction; one result each, in the order given.
 
-    First versions go before later ones, in a statement of their own: a later version of the batch must see a
-    tombstone that its first version had to wait for. Runs at READ COMMITTED; waits as long as the lock timeout.
+    Runs at READ COMMITTED; waits as long as the lock timeout.
     """
-    if any(one.number != FIRST for one in wanted):
-        connection.execute(SHARE, {"step": step})
-    won = _insert(connection, step, [one for one in wanted if one.number == FIRST])
-    won |= _insert(connection, step, [one for one in wanted if one.number != FIRST])
+    connection.execute(SHARE, {"step": step})
+    won = _insert(connection, step, wanted)
     lost = [one for one in wanted if (one.subject_ref, one.number) not in won]
     if lost:
         won |= _take_over(connection, step, lost)
@@ -140,8 +137,7 @@ def shed(connection: PsycopgConnection, step: str, won: Sequence[Claim], clause:
 def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epoch: int) -> TombstoneResult:
     """Take the subject from the new side, unless it has started; lock and unique key decide the race with a handler.
 
-    Waits for a handler that is at work on the subject, and for all of the step's that have claimed later versions than
-    the first, as long as the connection's lock timeout.
+    Waits for all handlers of the step that have claimed anything, as long as the connection's lock timeout.
     """
     connection.execute(ALONE, {"step": step})
     parameters = {"subject_ref": subject_ref, "step": step, "epoch": epoch, "first": FIRST}
@@ -153,8 +149,6 @@ def tombstone(connection: PsycopgConnection, *, subject_ref: str, step: str, epo
 
 
 def _insert(connection: PsycopgConnection, step: str, wanted: Sequence[Claim]) -> set[tuple[str, int]]:
-    if not wanted:
-        return set()
     return set(connection.execute(CLAIM, {**_keys(step, wanted), **_told(wanted), "first": FIRST}).fetchall())
 
 

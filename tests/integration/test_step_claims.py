@@ -117,6 +117,16 @@ def test_a_tombstone_that_waits_for_a_handler_that_rolls_back_is_placed(database
         assert moving.result(30) is TombstoneResult.PLACED
 
 
+def test_a_handler_that_goes_on_to_later_versions_and_a_tombstone_do_not_wait_for_each_other(database: str) -> None:
+    with connect(database, "search") as handler, ThreadPoolExecutor(1) as pool:
+        claim(handler, "search", [Claim("o1", 100, 7)])
+        moving = pool.submit(handed_back, database, "o1")
+        wait_until(lambda: waiting_backends(database) == 1)
+        assert claim(handler, "search", [Claim("o2", 200, 7)]) == [WON]  # another part of the same run
+        handler.commit()
+        assert moving.result(30) is TombstoneResult.STARTED
+
+
 def shed_by(dsn: str, *wanted: Claim, clause: str = "policy:recommendation.sampling.keep=0.25") -> None:
     with connect(dsn, "recommendation") as connection:
         assert claim(connection, "recommendation", wanted) == [WON] * len(wanted)
