@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import IsolationLevel
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from outbox.kafka_settings import KafkaSettings
 from outbox.settings import well_formed
 from strangler.contexts import Context
@@ -62,7 +62,8 @@ class Addresses:
         own = Settings.from_environ(self.environ).judge_dsn if judges else None
         dsn = own or well_formed(self._required(variable), variable)
         try:
-            return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=self.limits)
+            limits = with_options(dsn, self.limits)
+            return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=limits)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error

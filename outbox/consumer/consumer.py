@@ -9,7 +9,7 @@ from contextlib import closing
 import psycopg
 from psycopg import sql
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
@@ -161,8 +161,9 @@ class Consumer:
             )
 
     def _connect(self) -> PsycopgConnection:
+        limits = with_options(self._dsn, LIMITS)
         connection = psycopg.connect(
-            self._dsn, options=LIMITS, connect_timeout=CONNECT_TIMEOUT_S, application_name=self._group
+            self._dsn, options=limits, connect_timeout=CONNECT_TIMEOUT_S, application_name=self._group
         )
         path = sql.Identifier(self._schema).as_string(connection)
         connection.execute(FIRST_ON_PATH, [path])

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from outbox.errors import DependencyDown
 
 CONNECT_TIMEOUT_S = 10
@@ -56,7 +56,7 @@ def connect_replication(dsn: str) -> PsycopgConnection:
         dsn,
         replication="database",
         client_encoding="UTF8",
-        options=f"{given.get('options') or ''} -c bytea_output=hex".strip(),
+        options=with_options(dsn, "-c bytea_output=hex"),
         connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_S,
         application_name=given.get("application_name") or "outbox relay",
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from outbox.settings import well_formed
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
@@ -74,7 +74,8 @@ class Invocation:
     def connect(self) -> PsycopgConnection:
         """To the main database, in no transaction; every statement ends within a minute."""
         dsn = self.settings.required_dsn()
-        return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=STATEMENT_TIMEOUT)
+        options = with_options(dsn, STATEMENT_TIMEOUT)
+        return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=options)
 
     @contextmanager
     def inside(self, context: str) -> Iterator[PsycopgConnection]:

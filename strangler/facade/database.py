@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import psycopg
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from strangler.errors import DependencyDown, StranglerError
 from strangler.facade.pool import Pool, PoolExhausted, silent
 
@@ -51,7 +51,7 @@ class Database:
             self._dsn,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=OPTIONS,
+            options=with_options(self._dsn, OPTIONS),
             application_name="strangler-facade",
             tcp_user_timeout=SILENCE_MS,
             keepalives_idle=5,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, with_options
 from outbox.errors import ConfigurationError
 from outbox.fault_points import FaultPoints
 from outbox.installation import sources_in
@@ -66,7 +66,7 @@ class RunSettings:
         """A connection in which the tables of that schema need no schema name; no wait is without end."""
         return psycopg.connect(
             self.dsn,
-            options=f"-c search_path={schema} {LIMITS}",
+            options=with_options(self.dsn, f"-c search_path={schema} {LIMITS}"),
             connect_timeout=10,
             application_name=schema,
             autocommit=autocommit,

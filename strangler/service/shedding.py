@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from outbox.connection import with_options
 from outbox.consumer import Expiry, Handler, Shedding
 from outbox.policy import Expired, Policy
 from strangler.errors import Refused
@@ -39,7 +40,8 @@ class Interlock:
 
     def _ask(self) -> bool:
         try:
-            with psycopg.connect(self._dsn, connect_timeout=ANSWER_WITHIN_S, options=LIMITS) as connection:
+            options = with_options(self._dsn, LIMITS)
+            with psycopg.connect(self._dsn, connect_timeout=ANSWER_WITHIN_S, options=options) as connection:
                 answer = ask(connection, self._policy)
         except psycopg.Error as error:
             answer = Refused(f"nobody could be asked ({type(error).__name__})", "see whether the main database is up")
