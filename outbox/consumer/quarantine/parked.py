@@ -79,7 +79,8 @@ UPDATE quarantine SET replay_requested_at = NULL, reason = CASE
     WHEN partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s THEN %(reason)s
     ELSE reason END
 WHERE group_name = %(group)s AND topic = %(topic)s AND resolved_at IS NULL
-  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
+  AND (sha256(key) = sha256(%(key)s) AND key = %(key)s
+       OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 _AT_RISK = """
 SELECT "offset" FROM quarantine

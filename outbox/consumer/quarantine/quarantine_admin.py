@@ -54,7 +54,8 @@ WHERE group_name = %(group_name)s AND topic = %(topic)s AND partition = %(partit
 _REQUEST = """
 UPDATE quarantine SET replay_requested_at = now()
 WHERE group_name = %(group_name)s AND topic = %(topic)s AND resolved_at IS NULL
-  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
+  AND (sha256(key) = sha256(%(key)s) AND key = %(key)s
+       OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 _DISCARD = """
 UPDATE quarantine SET resolved_at = now(), resolution = 'discarded'
@@ -71,7 +72,8 @@ _OPEN = """
 SELECT count(*), count(replay_requested_at), (array_agg(reason ORDER BY parked_at, partition, "offset"))[1]
 FROM quarantine
 WHERE group_name = %(group_name)s AND topic = %(topic)s AND resolved_at IS NULL
-  AND (key = %(key)s OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
+  AND (sha256(key) = sha256(%(key)s) AND key = %(key)s
+       OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 
 class NotThere(OutboxError):
