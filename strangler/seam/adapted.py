@@ -69,7 +69,10 @@ class Adapted:
 
 def with_version(observe: Callable[..., Any]) -> Callable[..., Any]:
     """`observe` behind the version of the change that the call is for, which it gets where it has such a parameter."""
-    named = inspect.signature(observe).parameters.get(VERSION)
+    try:
+        named = inspect.signature(observe).parameters.get(VERSION)
+    except ValueError:  # some of Python's own have none
+        named = None
     if named is None or named.kind is not named.KEYWORD_ONLY:
         return lambda _version, *args, **kwargs: observe(*args, **kwargs)
     return lambda version, *args, **kwargs: observe(*args, version=version, **kwargs)

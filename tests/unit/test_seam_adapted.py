@@ -77,3 +77,4 @@ def test_an_observer_gets_the_version_where_it_asks_for_it() -> None:
     assert with_version(asks)(3, "o", "r", "more") == ("o", "r", ("more",), 3)
     assert with_version(lambda order, result: (order, result))(3, "o", "r") == ("o", "r")
     assert with_version(lambda order, version: (order, version))(3, "o", "r") == ("o", "r")  # its own second parameter
+    assert with_version(max)(3, 1, 2) == 2  # Python tells no signature of it
