@@ -1,21 +1,27 @@
-"""How the toolkit itself entered a monolith before: by statements of its own driver, on the tables of that time.
+"""How the toolkit itself entered a monolith before, line by line: by statements of its own driver, on the tables of
+that time.
 
 Both make sure of SQLAlchemy's transaction first, with a statement. Then an event is its row; a record is a savepoint,
-its row and the release in one pipeline, none of them prepared.
+its row and the release in one pipeline, none of them prepared. The owners are read from the request's header each time.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy.orm import Session
 
 from outbox import Event, PsycopgConnection
-from strangler import Call
+from strangler import Call, Ownership
 
 TABLES = """
 CREATE SCHEMA before;
@@ -60,9 +66,10 @@ VALUES (%(subject_ref)s, %(step)s, %(version)s, %(owner)s, %(epoch)s, %(inputs)s
 ON CONFLICT (subject_ref, step, version) DO NOTHING"""
 MAX_EVENT_BYTES = 1_000_000
 AGGREGATE_TYPE = re.compile(r"[A-Za-z0-9._-]{1,180}")
-JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
-Observe = Callable[[Any], Sequence[Call]]
+Function = Callable[..., Any]
+Observe = Callable[..., Sequence[Call]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,21 @@ class Subject:
     ownership: str
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    inputs: str
+    outcome: str
+    intents: str
+
+
 def append(session: Session, event: Event) -> None:
+    driver = joined(session)
+    if driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE:
+        raise ValueError("append needs a transaction")
     context = ", ".join(f"{key}={value}" for key, value in event.context.items())
     check(event, context)
     row = (event.id, event.aggregate_type, event.aggregate_id, event.aggregate_version, event.type, event.payload)
-    joined(session).execute(APPEND, (*row, context, event.traceparent, event.partition_key))
+    driver.execute(APPEND, (*row, context, event.traceparent, event.partition_key))
 
 
 def check(event: Event, context: str) -> None:
@@ -90,44 +107,84 @@ def check(event: Event, context: str) -> None:
 
 
 def joined(session: Session) -> PsycopgConnection:
+    orm = sys.modules.get("sqlalchemy.orm")
+    if orm is None or not isinstance(session, (orm.Session, orm.scoped_session)):
+        raise TypeError("no session")
     session.flush()
     connection = session.connection()
     connection.exec_driver_sql("SELECT 1")
     driver: Any = connection.connection.driver_connection
-    return driver  # type: ignore[no-any-return]  # SQLAlchemy does not know whose it is
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("not on psycopg 3")
+    return driver
 
 
-def record(session: Session, subject: Subject, step: str, function: Callable[[], object], observe: Observe) -> object:
-    """Call the step, and write down what it was asked, what came of it and what that means."""
-    owners = dict(member.strip().split("=") for member in subject.ownership.split(","))
-    if owners.get(step) == "new":
-        return None
-    result = function()
-    intents = encode([intent(one) for one in observe(result)])
-    inputs = {"subject": {"subject_ref": subject.subject_ref, "version": subject.version}, "arguments": {}}
-    parameters = {
+def seam(step: str, *, observe: Observe) -> Callable[[Function], Function]:
+    """Around a step `(session, subject, ...)`."""
+
+    def wrap(function: Function) -> Function:
+        names = list(inspect.signature(function).parameters)[2:]
+
+        @functools.wraps(function)
+        def run(session: Session, subject: Subject, /, *args: Any, **kwargs: Any) -> Any:
+            ownership = Ownership.from_header(subject.ownership)
+            if ownership.of(step).value == "new":
+                return None
+            arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+            result = function(session, subject, *args, **kwargs)
+            seen = observed(subject, arguments, result, lambda: observe(subject, result, *args, **kwargs))
+            record(session, step, subject, ownership, seen)
+            return result
+
+        return run
+
+    return wrap
+
+
+def observed(
+    subject: Subject, arguments: Mapping[str, object], result: object, look: Callable[[], Sequence[Call]]
+) -> Observation:
+    inputs = {"subject": {"subject_ref": subject.subject_ref, "version": subject.version}, "arguments": arguments}
+    intents, outcome = encode([intent(one) for one in look()]), encode({"result": plain(result)})
+    return Observation(encode({name: plain(value) for name, value in inputs.items()}), outcome, intents)
+
+
+def record(session: Session, step: str, subject: Subject, ownership: Ownership, seen: Observation) -> None:
+    driver = joined(session)
+    if driver.autocommit and driver.info.transaction_status is TransactionStatus.IDLE:
+        raise ValueError("nothing to join")
+    cursor = guarded(driver, parameters(step, subject, ownership, seen))
+    if cursor.rowcount == 0:
+        raise ValueError("the step has acted again")
+
+
+def parameters(step: str, subject: Subject, ownership: Ownership, seen: Observation) -> dict[str, object]:
+    return {
         "subject_ref": subject.subject_ref,
         "step": step,
         "version": subject.version,
-        "owner": owners.get(step, "legacy"),
-        "epoch": int(owners["epoch"]),
-        "inputs": encode({name: plain(value) for name, value in inputs.items()}),
-        "outcome": encode({"result": plain(result)}),
-        "intents": intents,
+        "owner": ownership.of(step).value,
+        "epoch": ownership.epoch,
+        "inputs": seen.inputs,
+        "outcome": seen.outcome,
+        "intents": seen.intents,
     }
-    driver = joined(session)
+
+
+def guarded(driver: PsycopgConnection, values: Mapping[str, object]) -> psycopg.Cursor[tuple[Any, ...]]:
     with driver.pipeline():
-        driver.execute("SAVEPOINT seam", prepare=False)
-        driver.execute(RECORD, parameters, prepare=False)
-        driver.execute("RELEASE seam", prepare=False)
-    return result
+        driver.execute("SAVEPOINT strangler_seam", prepare=False)
+        cursor = driver.execute(RECORD, values, prepare=False)
+        driver.execute("RELEASE strangler_seam", prepare=False)
+    return cursor
 
 
 def insert(session: Session, subject: Subject, step: str, intents: Sequence[Call]) -> None:
     """The row alone, with nothing that guards the transaction: less than this no record can cost."""
-    row = {"subject_ref": f"{subject.subject_ref}-bare", "step": step, "version": 1, "owner": "shadow", "epoch": 1}
-    texts = {"inputs": "{}", "outcome": "{}", "intents": encode([intent(one) for one in intents])}
-    session.connection().connection.cursor().execute(RECORD, {**row, **texts})
+    seen = Observation("{}", "{}", encode([intent(one) for one in intents]))
+    bare = Subject(f"{subject.subject_ref}-bare", 1, "")
+    values = parameters(step, bare, Ownership(1, {}), seen)
+    session.connection().connection.cursor().execute(RECORD, values)
 
 
 def intent(call: Call) -> dict[str, object]:
@@ -147,6 +204,8 @@ def plain(value: object) -> object:
 
 
 def encode(value: object) -> str:
-    text = JSON.encode(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     text.encode()
+    if NUL.search(text):
+        raise ValueError("a NUL character")
     return text

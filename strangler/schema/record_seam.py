@@ -1,18 +1,48 @@
-"""The one function by which a seam writes: strangler.record_seam."""
+"""The function by which a seam writes, strangler.record_seam, and the one behind it."""
 
 # Never at the cost of the caller's transaction: whatever goes wrong is rolled back to the block's own savepoint, told
 # as an SQLSTATE. A statement's timeout is not among OTHERS. With the owner's rights: EXECUTE is all the monolith needs.
+# The answer is one text, the call's number or `refused` and the SQLSTATE, NULL where there is no call: two columns
+# would be a row of a table of its own, as dear again as all else that the function adds to its INSERT.
+#
+# Nearly always a call is the first of its change, and its record joins the subject's transaction: that is one INSERT.
+# A `search_path` of the function's own and a look for the row before it would cost a tenth of it each, so every name
+# here says its schema, operators too.
+RECORD_SEAM = """
+CREATE FUNCTION strangler.record_seam(
+    a_subject text, a_step text, a_version bigint, a_call integer, a_state text, an_owner text, an_epoch bigint,
+    a_process bigint, some_inputs text, an_outcome text, some_intents text)
+RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '2s' AS $$
+BEGIN
+    IF a_state OPERATOR(pg_catalog.=) 'done' AND a_process IS NULL THEN
+        INSERT INTO strangler.seam_record
+            (subject_ref, step, version, call, state, owner, epoch, inputs, outcome, intents, ended_at)
+        VALUES (a_subject, a_step, a_version, coalesce(a_call, 1), a_state, an_owner, an_epoch,
+                some_inputs::pg_catalog.jsonb, an_outcome::pg_catalog.jsonb,
+                coalesce(some_intents::pg_catalog.jsonb, '[]'), pg_catalog.clock_timestamp());
+        RETURN coalesce(a_call, 1);
+    END IF;
+    RETURN strangler.record_seam_any(a_subject, a_step, a_version, a_call, a_state, an_owner, an_epoch, a_process,
+                                     some_inputs, an_outcome, some_intents);
+EXCEPTION WHEN unique_violation THEN
+    RETURN strangler.record_seam_any(a_subject, a_step, a_version, a_call, a_state, an_owner, an_epoch, a_process,
+                                     some_inputs, an_outcome, some_intents);
+WHEN query_canceled OR OTHERS THEN
+    RETURN 'refused ' OPERATOR(pg_catalog.||) SQLSTATE;
+END $$"""
+
+# Any state, whatever there is of the call already.
 #
 # `a_call` NULL: the call after those that there are. A call that ended in failure, or whose process is gone, is made
 # again under its number, and so under the vendor's key, when it is asked for the same. `none`, and a failure before
 # any call, have no inputs: they are said where nothing else is, and yield to a call.
-RECORD_SEAM = """
-CREATE FUNCTION strangler.record_seam(
+RECORD_SEAM_ANY = """
+CREATE FUNCTION strangler.record_seam_any(
     a_subject text, a_step text, a_version bigint, a_call integer, a_state text, an_owner text, an_epoch bigint,
-    a_process bigint, some_inputs text, an_outcome text, some_intents text,
-    OUT recorded_call integer, OUT refused text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+    a_process bigint, some_inputs text, an_outcome text, some_intents text)
+RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
+    recorded_call integer;
     ended timestamptz := CASE WHEN a_state <> 'begun' THEN clock_timestamp() END;
 BEGIN
     IF a_state = 'none' OR a_state = 'failed' AND (a_call, some_inputs) IS NULL THEN
@@ -21,7 +51,7 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM strangler.seam_record
                           WHERE subject_ref = a_subject AND step = a_step AND version = a_version)
         ON CONFLICT DO NOTHING;
-        RETURN;
+        RETURN NULL;
     END IF;
     -- What joins the subject's transaction is seen by nobody until it is done.
     IF a_call IS NULL AND a_state = 'begun' THEN
@@ -38,7 +68,7 @@ BEGIN
             ORDER BY call LIMIT 1 FOR UPDATE)
         RETURNING call INTO recorded_call;
     END IF;
-    IF recorded_call IS NULL THEN  -- nearly always the first
+    IF recorded_call IS NULL THEN
         INSERT INTO strangler.seam_record
             (subject_ref, step, version, call, state, owner, epoch, inputs, outcome, intents, process, ended_at)
         VALUES (a_subject, a_step, a_version, coalesce(a_call, 1), a_state, an_owner, an_epoch, some_inputs::jsonb,
@@ -68,7 +98,7 @@ BEGIN
         RETURNING call INTO recorded_call;
         a_call := NULL;  -- somebody has that number: take the next one
     END LOOP;
+    RETURN recorded_call;
 EXCEPTION WHEN query_canceled OR OTHERS THEN
-    recorded_call := NULL;
-    refused := SQLSTATE;
+    RETURN 'refused ' || SQLSTATE;
 END $$"""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ABORTED = "25P02"
-RECORD = "SELECT recorded_call, refused FROM strangler.record_seam(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+RECORD = "SELECT strangler.record_seam(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+REFUSED = "refused "
 
 
 class State(StrEnum):
@@ -90,10 +91,11 @@ def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observatio
 def _recorded(connection: AnyConnection, call: SeamCall, state: State, seen: Observation, *, joins: bool) -> int | None:
     values = (call.subject_ref, call.step, call.version, call.number, str(state), str(call.owner), call.epoch)
     more = (call.process, seen.inputs, seen.outcome, seen.intents)
-    ((number, refused),) = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
-    if refused is not None:
-        _lost(call, state, refused, "refused")
-    return None if number is None else int(number)
+    ((answer,),) = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
+    if answer is not None and answer.startswith(REFUSED):
+        _lost(call, state, answer.removeprefix(REFUSED), "refused")
+        return None
+    return None if answer is None else int(answer)
 
 
 def _lost(call: SeamCall, state: State, said: str | None, error: str) -> None:

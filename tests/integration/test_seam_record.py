@@ -75,6 +75,29 @@ def test_a_lock_that_somebody_holds_is_waited_for_two_seconds(toolkit: str) -> N
         assert record(caller, CALL, State.DONE, SEEN) == 1
 
 
+SHADOWS = """
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.never(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil ran'; END $$;
+CREATE FUNCTION evil.joined(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil ran'; END $$;
+CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil ran'; END $$;
+CREATE OPERATOR evil.= (FUNCTION = evil.never, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR evil.<> (FUNCTION = evil.never, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR evil.|| (FUNCTION = evil.joined, LEFTARG = text, RIGHTARG = text);
+CREATE DOMAIN evil.jsonb AS text CHECK (VALUE IS NULL);
+CREATE DOMAIN evil.text AS pg_catalog.text CHECK (VALUE IS NULL);
+SET search_path = evil, pg_catalog"""
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_the_caller_calls_by_the_same_names_never_runs_with_the_owners_rights(toolkit: str, state: State) -> None:
+    with psycopg.connect(toolkit) as caller:
+        caller.execute(SHADOWS)
+        for written in (SEEN, OTHERS, replace(SEEN, intents="no JSON")):
+            record(caller, CALL, state, written)
+        found = caller.execute(ALL).fetchall()
+    assert found == [(1, state.value), (2, state.value)][: 1 if state is State.NONE else 2]
+
+
 def test_a_record_is_one_round_trip(toolkit: str, opened: Opened) -> None:
     with counting_round_trips(toolkit) as (trips, counted), opened(counted) as caller:
         record(caller, CALL, State.DONE, SEEN)  # whoever connects or begins says more

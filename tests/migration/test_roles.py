@@ -82,6 +82,7 @@ MAY_NOT = {
         "DELETE FROM strangler.ownership",
         "INSERT INTO strangler.seam_record (subject_ref, step, version) VALUES ('a', 's', 1)",
         "DELETE FROM strangler.seam_record",
+        "SELECT strangler.record_seam_any('a', 's', 1, 1, 'done', 'legacy', 1, 1, '{}', '{}', '[]')",
         f"INSERT INTO {CLAIM}",
         "SELECT FROM payment.effect",
     ),

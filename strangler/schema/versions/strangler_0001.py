@@ -1,7 +1,7 @@
 """Stages, ownership, idempotency, hand-backs, seam records, verdicts, waits, shared state, backfills."""
 
 from outbox.schema.script import Execute
-from strangler.schema.record_seam import RECORD_SEAM
+from strangler.schema.record_seam import RECORD_SEAM, RECORD_SEAM_ANY
 from strangler.schema.unrecorded_changes import UNRECORDED_CHANGES
 
 revision = "strangler_0001"
@@ -250,10 +250,20 @@ NOT_FOR_ALL = (
     "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.pin_part(text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.record_seam FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION strangler.record_seam_any FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.unrecorded_changes FROM PUBLIC",
 )
 
 
 def upgrade(execute: Execute) -> None:
-    for statement in (*TABLES, HOLDER, PIN_ALIAS, PIN_PART, RECORD_SEAM, UNRECORDED_CHANGES, *NOT_FOR_ALL):
+    for statement in (
+        *TABLES,
+        HOLDER,
+        PIN_ALIAS,
+        PIN_PART,
+        RECORD_SEAM,
+        RECORD_SEAM_ANY,
+        UNRECORDED_CHANGES,
+        *NOT_FOR_ALL,
+    ):
         execute(statement)
