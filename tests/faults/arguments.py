@@ -16,7 +16,7 @@ SCENARIOS = {
     "flips": "stage flips and demotions at random, under load",
     "consumers": "one fault per seed on a consumer group under load, then tenfold load",
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
-    "seams": "an application's process killed at each named point of its seams, and a loss planted now and then",
+    "seams": "an application's process killed at each named point of its seams, and a loss planted each time",
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",

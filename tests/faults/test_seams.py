@@ -1,4 +1,4 @@
-"""A short form of `python -m tests.faults seams`: four seeds, both kinds of application, one planted loss."""
+"""A short form of `python -m tests.faults seams`: four seeds, both kinds of application, planted losses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_whoever_is_killed_at_a_seam_nothing_is_lost_doubled_or_judged_wrongly(s
     assert report.problems() == [], report.to_json()
     assert report.seeds == len(PLACES)
     assert report.stopped.total() >= len(PLACES) - 1, report.passed  # on a ramp a point may be passed by
-    assert len(report.planted) == 1
+    assert report.planted  # a loss a seed, once anything has reached the new side
 
 
 def test_a_seed_is_the_same_each_time_and_all_points_take_turns() -> None:
