@@ -11,11 +11,12 @@ from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
 from strangler import store
-from strangler.errors import BadInput, Refused, StranglerError
+from strangler.errors import Refused, StranglerError
 from strangler.plan import Plan
 from strangler.shared_state import Holder, authorities
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
 from strangler.step.backfill import is_backfilled
+from strangler.told import told
 from strangler.undo import undo_of
 
 logger = logging.getLogger(__name__)
@@ -154,8 +155,7 @@ def _backward(row: StageRow, to: Stage | None) -> Sequence[Move] | Refused:
 def _commit_moves(
     connection: PsycopgConnection, plan: Plan, step: str, planner: Planner, *, actor: str, reason: str, dry_run: bool
 ) -> Moved | Refused:
-    if not reason.strip() or not actor.strip():
-        raise BadInput(f"a move needs an actor and a reason for the audit; got {actor!r} and {reason!r}")
+    told(actor, reason)
     if plan.step(step).service is None:
         return Refused(f"nobody has built {step}'s new side", "give the step a service and a check in the plan")
     if connection.info.transaction_status is not TransactionStatus.IDLE:

@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--orders {args.orders} is too few to walk the stages; give at least 20")
     if args.orders_file is not None and not args.orders_file.is_file():
         raise BadInput(f"no orders file at {args.orders_file}; leave --orders-file out to use the sample's own")
+    if args.report is not None and (args.report.is_dir() or not args.report.absolute().parent.is_dir()):
+        raise BadInput(f"--report {args.report} cannot be written: make its folder, or give another file")
     plan, narrator = load_plan(PLAN_FILE), Narrator(sys.stderr)
     kafka = args.kafka or os.environ.get("KAFKA", "embedded")
     narrator.say(f"starting PostgreSQL and Kafka ({kafka}) on loopback")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Sequence
 from contextlib import closing
 
@@ -10,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection, with_options
+from outbox.consumer.first_contact import first_contact
 from outbox.consumer.handler import Handler, InParallel
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
@@ -20,6 +22,7 @@ from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.installation import SOURCES, Installation, sources_in
 from outbox.kafka.port import Admin
+from outbox.kafka.port import Consumer as Member
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
@@ -96,7 +99,7 @@ class Consumer:
         self._dsn, self._kafka, self._schema = well_formed(dsn, "dsn"), KafkaSettings.of(bootstrap), schema or group
         self._observe, self._lanes = observe, lanes
         self._runtime: ConsumerRuntime | None = None
-        self._stopped = False
+        self._begun, self._stopped = False, threading.Event()
 
     def migrate(self) -> list[str]:
         """Make or extend what the consumer keeps for itself, in its schema. COMMITS; a second call does nothing.
@@ -110,34 +113,48 @@ class Consumer:
     def run(self) -> None:
         """Block until `stop`, then finish the work under way and leave the group. Once.
 
-        Raises `ConfigurationError` where its tables are missing, `DependencyDown` when PostgreSQL or Kafka does not
-        answer at the start; later outages are waited for.
+        Kafka is waited for, at the start too; that is logged, and counted as `consumer_unreachable`. Raises
+        `ConfigurationError` where its tables are missing or Kafka refuses it, `DependencyDown` when PostgreSQL does not
+        answer at the start; later outages of it are waited for.
         """
-        if self._runtime is not None:
+        if self._begun:
             raise OutboxError("a consumer runs once; make a new one")
-        with closing(PythonAdmin(self._kafka, client_id=self._group)) as admin:
-            self._runtime = self._assembled(admin)
-            if self._stopped:  # while it was being made
+        self._begun = True
+        ours = self._installation()
+        met = first_contact(
+            lambda: PythonAdmin(self._kafka, client_id=self._group),
+            lambda: PythonConsumer(self._kafka, group=ours.kafka_group(self._group), client_id=self._group),
+            stopping=self._stopped,
+            observe=self._observe,
+        )
+        if met is None:
+            return
+        admin, member = met
+        with closing(admin):
+            self._runtime = self._assembled(admin, member, ours)
+            if self._stopped.is_set():  # while it was being made
                 self._runtime.stop()
             self._runtime.run()
 
     def stop(self) -> None:
         """From any thread or signal handler, also before `run`."""
-        self._stopped = True
+        self._stopped.set()
         if self._runtime is not None:
             self._runtime.stop()
 
-    def _assembled(self, admin: Admin) -> ConsumerRuntime:
-        policy = self._policy
+    def _installation(self) -> Installation:
         try:
             with self._connect() as connection:
                 self._require_tables(connection)
-                ours = Installation.of(connection, self._sources)
+                return Installation.of(connection, self._sources)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise DependencyDown(f"PostgreSQL does not answer: {reason}; check the DSN") from error
+
+    def _assembled(self, admin: Admin, member: Member, ours: Installation) -> ConsumerRuntime:
+        policy = self._policy
         return ConsumerRuntime(
-            consumer=PythonConsumer(self._kafka, group=ours.kafka_group(self._group), client_id=self._group),
+            consumer=member,
             admin=admin,
             connect=self._connect,
             group=self._group,

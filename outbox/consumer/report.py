@@ -13,6 +13,8 @@ from outbox.consumer.settings import Metric, Observe
 from outbox.consumer.triage import Cause
 from outbox.kafka.port import TopicPartition
 
+MISSING = "waiting for its topic: the broker has none of that name; is the name right, does its relay run?"
+
 _log = logging.getLogger("outbox.consumer")
 
 
@@ -81,6 +83,14 @@ class Report:
         evidence |= {"position": stall.position, "log_end": stall.end_now, "log_end_before": stall.end_before}
         evidence |= {"behind_s": round(stall.behind_s, 1), "held_records": load[0], "held_bytes": load[1]}
         _log.error("partition_stalled", extra={**_place(stall.partition), **evidence})
+
+    def topic_missing(self, topic: str, waited_s: float) -> None:
+        """Nothing comes of it, and the name may be wrong; the member waits for it."""
+        self.count(Metric.TOPIC_MISSING, topic=topic)
+        _log.error("topic_missing", extra={"topic": topic, "waited_s": round(waited_s), "detail": MISSING})
+
+    def topic_found(self, topic: str) -> None:
+        _log.info("topic_found", extra={"topic": topic})
 
     def unreachable(self, error: BaseException) -> None:
         """The broker did not answer; the member waits for it, and goes on where it was."""

@@ -26,6 +26,7 @@ from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.partitions.position_thread import PositionThread
 from outbox.consumer.partitions.stall_recovery import Healing
+from outbox.consumer.partitions.topic_watch import TopicWatch
 from outbox.consumer.quarantine.release import Release
 from outbox.consumer.report import Report, ignore
 from outbox.consumer.retry.budget import RetryBudget
@@ -96,12 +97,12 @@ class ConsumerRuntime:
         self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
+        self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
         versions = VersionOrder.of(settings.versions, group, progress)
         middleware = Middleware(expiry, versions, shedding)
         self._hands = _pool_for(handler, middleware, settings.retry.over_budget)
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
-        flood = FloodGuard(settings.flood, clock)
-        application = Application(group, transacted, decode, fault_points, flood, sources)
+        application = Application(group, transacted, decode, fault_points, FloodGuard(settings.flood, clock), sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
         spent = Spent(settings.retry.over_budget, shedding, self._report)
         self._originals = Originals(reader, decode)
@@ -147,6 +148,7 @@ class ConsumerRuntime:
         self._assignments.settle()
         self._apply_gates()
         self._healing.turn(self._clock())
+        self._topic_watch.turn()
         if self._clock() - self._committed_at >= self._settings.commit_s:
             self._commit()
 

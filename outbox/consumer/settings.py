@@ -38,6 +38,7 @@ class Metric(StrEnum):
     PAUSED = "consumer_paused"  # [topic]
     RESUMED = "consumer_resumed"  # [topic]
     STALLED = "consumer_stalled"  # [remedy]
+    TOPIC_MISSING = "consumer_topic_missing"  # [topic]
     UNREACHABLE = "consumer_unreachable"  # [what]
 
 
@@ -61,7 +62,8 @@ class RuntimeSettings:
     `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
     earn and failures cost counts for `credit_s`.
     `patience`: when a partition that does not move is stuck.
-    `broken_s`: how often a partition that stands looks again: whose source broke, or whose log cannot be read.
+    `broken_s`: how often a partition that stands looks again: whose source broke, or whose log cannot be read; and how
+    often a topic that is not there is said to be missing.
     """
 
     lanes: int = 8

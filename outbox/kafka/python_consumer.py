@@ -89,6 +89,7 @@ class PythonConsumer:
         self._listen()
 
     def _listen(self) -> None:
+        self._subscribed_at_ms = time.monotonic() * 1000  # the client's own clock
         self._client.subscribe(topics=self._topics, listener=_Listener(self._client, self._changes))
 
     def poll(self, timeout_s: float, max_records: int) -> Sequence[Record]:
@@ -106,6 +107,12 @@ class PythonConsumer:
 
     def assignment(self) -> Sequence[TopicPartition]:
         return sorted(_ours(self._client.assignment()))
+
+    def missing(self) -> Sequence[str]:
+        cluster = self._client._cluster
+        if cluster._last_successful_refresh_ms <= self._subscribed_at_ms:
+            return ()
+        return [topic for topic in self._topics if cluster.partitions_for_topic(topic) is None]
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self._paused.update(partitions)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from outbox.connection import PsycopgConnection, with_options
 from outbox.settings import well_formed
+from outbox.told import in_words
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
 from strangler.plan import Plan, load_plan
@@ -68,8 +71,9 @@ class Invocation:
 
     @property
     def actor(self) -> str:
-        """Who, for the audit."""
-        return self.args.actor or self.environ.get("USER") or self.environ.get("LOGNAME") or "unknown"
+        """Who, for the audit: as said, else who is logged in."""
+        given: str | None = self.args.actor
+        return given or self.environ.get("USER") or self.environ.get("LOGNAME") or _of_this_process()
 
     def connect(self) -> PsycopgConnection:
         """To the main database, in no transaction; every statement ends within a minute."""
@@ -102,9 +106,24 @@ def audited(
     parser: argparse.ArgumentParser, *, dry_run: str = "say what would change, change nothing", named: bool = False
 ) -> None:
     """The flags of a change that is audited. `named`: nobody is taken for who it was."""
-    parser.add_argument("--reason", required=True, help="why, for the audit")
-    parser.add_argument("--actor", required=named, help=f"who, for the audit{'' if named else ' (default: $USER)'}")
+    who = f"who, for the audit{'' if named else ' (default: $USER)'}"
+    parser.add_argument("--reason", required=True, type=_words, help="why, for the audit")
+    parser.add_argument("--actor", required=named, type=_words, help=who)
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def _words(text: str) -> str:
+    if not in_words(text):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} says nothing; the audit needs words")
+    return text
+
+
+def _of_this_process() -> str:
+    """Whose process it is; a number where that user has no name, as in many containers."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -13,6 +13,7 @@ from strangler.service.declaration import Service
 from strangler.service.unsettled import Unsettled, send_again, settle, unsettled
 from strangler.step.effect_table import Ending
 from strangler.step.intents import Json
+from strangler.told import told
 
 VERBS = {
     "done": "the vendor has done it",
@@ -55,16 +56,14 @@ def run_list(invocation: Invocation) -> int:
 
 def run_settle(invocation: Invocation) -> int:
     """Exit 0, or 1 where there is no such effect."""
-    args, actor = invocation.args, invocation.actor
-    outcome: dict[str, Json] = {"settled_by": actor, "reason": args.reason}
-    if args.effects_verb == "done":
-        outcome = {**_kept(args.keep), **outcome}
+    args, said = invocation.args, told(invocation.actor, invocation.args.reason)
+    kept = _kept(args.keep) if args.effects_verb == "done" else {}
     service = _service(invocation)
     with invocation.inside(service.schema) as connection, connection.transaction(force_rollback=args.dry_run):
         if args.effects_verb == "again":
-            send_again(connection, service, args.key, actor=actor, reason=args.reason)
+            send_again(connection, service, args.key, said)
         else:
-            settle(connection, service, args.key, Ending(args.effects_verb), outcome)
+            settle(connection, service, args.key, Ending(args.effects_verb), said, kept=kept)
     text = f"{'would be ' if args.dry_run else ''}{args.effects_verb}: {args.key}"
     invocation.emit({"key": args.key, "settled": args.effects_verb, "dry_run": args.dry_run}, [text])
     return 0

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.lineage import Stand, accept, stands
+from outbox.told import Told
 from strangler.cli.common import Invocation, audited, look_into
 from strangler.cli.places import Place, as_its_role, contexts_with
 from strangler.errors import RefusedError
@@ -53,7 +54,7 @@ def run_accept(invocation: Invocation) -> int:
     arguments = invocation.args
     place: Place = arguments.place
     with _changing(invocation, place) as connection:
-        before = accept(connection, place.partition, actor=arguments.actor, reason=arguments.reason)
+        before = accept(connection, place.partition, Told(arguments.actor, arguments.reason))
         if arguments.dry_run:
             connection.rollback()
     if not before:

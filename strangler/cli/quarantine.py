@@ -11,11 +11,13 @@ from typing import Any
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.kept_headers import shown_name
-from outbox.consumer.quarantine.quarantine_admin import Entry, Told
+from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.errors import PositionLost
 from outbox.kafka.port import Record
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
+from outbox.told import Told
+from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation, audited, look_into
 from strangler.cli.places import EventPlace, as_its_role, contexts_with
 from strangler.cli.quarantine_talk import document, inspected_lines, listed_lines, shown
@@ -43,7 +45,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listed.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many of a context (100)")
     listed.set_defaults(run=show_list)
     _one(verbs, "inspect", inspect, "one event: why, its key, what waits behind it, its payload").add_argument(
-        "--out", type=Path, metavar="FILE", help="write the payload to this file, to be changed for `fix`"
+        "--out", type=destination, metavar="FILE", help="write the payload to this file, to be changed for `fix`"
     )
     given = _changing(verbs, "fix", fix, "give what a replay is to use instead of the payload, or of headers")
     given.add_argument("--payload", type=Path, metavar="FILE", help="the new payload")
@@ -79,7 +81,7 @@ def inspect(invocation: Invocation) -> int:
     if invocation.args.out is not None:
         if value is None:
             raise RefusedError("refused: there is no payload to write; it is not kept and not in the log")
-        invocation.args.out.write_bytes(value)
+        write_whole(invocation.args.out, value)
     seen = shown(place.context, entry, behind, stored, record)
     invocation.emit(seen, inspected_lines(seen))
     return 0
@@ -93,6 +95,8 @@ def fix(invocation: Invocation) -> int:
     headers = [_header(text) for text in arguments.header] if arguments.header else None
 
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
+        read = None if entry.kept else _read(invocation, arguments.place)
+        quarantine_admin.check_fix(connection, entry, read, value=value, headers=headers)
         quarantine_admin.fix(connection, entry, _told(invocation), value=value, headers=headers)
         given = [f"{len(value)} bytes of payload"] if value is not None else []
         given += [f"header {shown_name(name)}" for name, _ in headers or ()]

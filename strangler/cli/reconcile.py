@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from pathlib import Path
 
+from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
 from strangler.reconcile.run import reconcile
@@ -24,7 +24,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--step", action="append", metavar="STEP", help="only this step; may be given again")
     parser.add_argument("--all", action="store_true", help="audit everything again, also what was judged before")
     parser.add_argument("--timeout-s", type=float, default=10.0, metavar="S", help=WAITS)
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the whole report as JSON to this file")
+    parser.add_argument(
+        "--report", type=destination, metavar="FILE", help="write the whole report as JSON to this file"
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,15 +34,13 @@ def run(invocation: Invocation) -> int:
     arguments = invocation.args
     if not (math.isfinite(arguments.timeout_s) and 0 <= arguments.timeout_s <= 3_600):
         raise BadInput(f"--timeout-s {arguments.timeout_s} is no waiting time; give 0 to 3600")
-    if arguments.report is not None and not arguments.report.parent.is_dir():
-        raise BadInput(f"no folder {arguments.report.parent} to write the report into; make it first")
     plan = invocation.plan()
     report = reconcile(
         plan, invocation.environ, steps=arguments.step, everything=arguments.all, timeout_s=arguments.timeout_s
     )
     document = report.to_json()
     if arguments.report is not None:
-        arguments.report.write_text(json.dumps(document, indent=2, default=str) + "\n")
+        write_whole(arguments.report, f"{json.dumps(document, indent=2, default=str)}\n".encode())
     invocation.emit(document, report.lines(plan.subject))
     if report.exit_code == 3:
         invocation.talk("not everything could be judged: what was not reached is UNKNOWN, and no proof of anything")

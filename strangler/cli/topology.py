@@ -10,12 +10,14 @@ from pathlib import Path
 import psycopg
 
 from outbox.installation import Installation
+from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation
-from strangler.errors import BadInput, DependencyDown
+from strangler.errors import DependencyDown
 from strangler.flows.asyncapi import asyncapi
 from strangler.flows.mermaid import mermaid
 from strangler.flows.topology import Topology, topology_lines, topology_of
 
+STDOUT = Path("-")
 NOWHERE = "localhost:9092"  # a document needs a server; this is Kafka's own default
 
 
@@ -24,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("topology", help="contexts, groups, topics and lanes, printed or drawn")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--mermaid", action="store_true", help="draw it as a Mermaid flowchart")
-    how.add_argument("--asyncapi", metavar="FILE|-", help="write an AsyncAPI 3 document (JSON) there")
+    how.add_argument("--asyncapi", metavar="FILE|-", type=_target, help="write an AsyncAPI 3 document (JSON) there")
     parser.set_defaults(run=run)
 
 
@@ -48,14 +50,16 @@ def _write_asyncapi(invocation: Invocation, topology: Topology) -> int:
         mark=_mark(environ),
     )
     text = json.dumps(document, indent=2)
-    if target == "-":
+    if target == STDOUT:
         invocation.emit(document, text.splitlines())
         return 0
-    if not Path(target).parent.is_dir():
-        raise BadInput(f"no folder {Path(target).parent} to write the document into; make it first")
-    Path(target).write_text(text + "\n")
-    invocation.emit({"written": target}, [f"wrote {target}: {len(document['operations'])} operations"])
+    write_whole(target, f"{text}\n".encode())
+    invocation.emit({"written": str(target)}, [f"wrote {target}: {len(document['operations'])} operations"])
     return 0
+
+
+def _target(text: str) -> Path:
+    return STDOUT if text == str(STDOUT) else destination(text)
 
 
 def _mark(environ: Mapping[str, str]) -> str | None:

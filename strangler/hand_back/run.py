@@ -15,7 +15,7 @@ from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
 from strangler.addresses import Addresses
 from strangler.contexts import Context
-from strangler.errors import BadInput, RefusedError
+from strangler.errors import RefusedError
 from strangler.hand_back import tables
 from strangler.hand_back.order import Legacy, Outcome, Worker
 from strangler.hand_back.rounds import Rounds
@@ -24,6 +24,7 @@ from strangler.ownership import Owner
 from strangler.plan import Plan
 from strangler.stages import Stage, StageTable
 from strangler.store import read_stages
+from strangler.told import told
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ def hand_back(
     subjects flow and beside another run. `environ` has STRANGLER_DSN, the context's DSN, LEGACY_URL and
     STRANGLER_INTERNAL_TOKEN. Ends about `timeout_s` after its start at the latest.
     """
-    if not reason.strip() or not actor.strip():
-        raise BadInput(f"a hand-back needs an actor and a reason for the audit; got {actor!r} and {reason!r}")
+    told(actor, reason)
     audit, deadline = Audit(step, actor, reason), time.monotonic() + timeout_s
     with ExitStack() as resources:
         workers = [

@@ -11,6 +11,7 @@ from typing import Any
 from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, RefusedError
 from strangler.step.intents import Json
+from strangler.told import told
 
 Refuse = Callable[[PsycopgConnection, str, Mapping[str, str]], None]
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -53,6 +54,9 @@ class Resolution:
     subject_ref: str
     actor: str
     reason: str
+
+    def __post_init__(self) -> None:
+        told(self.actor, self.reason)
 
 
 def backlog(connection: PsycopgConnection, review: Review, *, limit: int) -> Sequence[OpenReview]:

@@ -24,8 +24,10 @@ from outbox.consumer import (
     Shedding,
     rarely_collected,
 )
+from outbox.consumer.first_contact import first_contact
 from outbox.installation import Installation
 from outbox.kafka.port import Admin
+from outbox.kafka.port import Consumer as Member
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
@@ -37,6 +39,7 @@ from strangler.service.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
 ENDED_WITHIN_S = 30.0  # the calls under way have timeouts below it
 
 
@@ -73,8 +76,8 @@ def consume(
 ) -> None:
     """Consume until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
 
-    The worker that is made runs beside it; if either dies, both end, and what went wrong is raised. `RefusedError`
-    where the schema is behind.
+    Kafka is waited for, at the start too. The worker that is made runs beside it; if either dies, both end, and what
+    went wrong is raised. `RefusedError` where the schema is behind.
     """
     log_to_stderr()
     with settings.connect(consuming.schema) as connection:
@@ -82,15 +85,19 @@ def consume(
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     counters = Counters({"context": consuming.name})
     worker = make_worker(counters)
-    with (
-        served(counters, settings.metrics),
-        closing(PythonAdmin(settings.kafka, client_id=consuming.name)) as admin,
-    ):
-        runtime = _runtime(consuming, settings, ours, admin=admin, signals=Signals(consuming, worker, counters))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: runtime.stop())
-        with rarely_collected(), _beside(worker, runtime):
-            runtime.run()
+    stopping = _told_to_stop()
+    with served(counters, settings.metrics):
+        met = _met(consuming, settings, ours, stopping, counters)
+        if met is None:
+            return
+        with closing(met[0]):
+            runtime = _runtime(consuming, settings, ours, *met, signals=Signals(consuming, worker, counters))
+            for number in STOPS:
+                signal.signal(number, lambda *_: runtime.stop())
+            if stopping.is_set():  # while it was being made
+                runtime.stop()
+            with rarely_collected(), _beside(worker, runtime):
+                runtime.run()
 
 
 class Signals:
@@ -129,16 +136,31 @@ def require_tables(connection: PsycopgConnection, consuming: Consuming) -> None:
         raise RefusedError(f"refused: schema {consuming.schema!r} is behind: {said}; run `strangler migrate` first")
 
 
+def _told_to_stop() -> threading.Event:
+    """Set by a signal."""
+    stopping = threading.Event()
+    for number in STOPS:
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _met(
+    consuming: Consuming, settings: RunSettings, ours: Installation, stopping: threading.Event, observe: Observe
+) -> tuple[Admin, Member] | None:
+    def member() -> Member:
+        group = ours.kafka_group(consuming.group)
+        return PythonConsumer(settings.kafka, group=group, timing=settings.timing, client_id=consuming.name)
+
+    return first_contact(
+        lambda: PythonAdmin(settings.kafka, client_id=consuming.name), member, stopping=stopping, observe=observe
+    )
+
+
 def _runtime(
-    consuming: Consuming, settings: RunSettings, ours: Installation, *, admin: Admin, signals: Signals
+    consuming: Consuming, settings: RunSettings, ours: Installation, admin: Admin, member: Member, *, signals: Signals
 ) -> ConsumerRuntime:
     return ConsumerRuntime(
-        consumer=PythonConsumer(
-            settings.kafka,
-            group=ours.kafka_group(consuming.group),
-            timing=settings.timing,
-            client_id=consuming.name,
-        ),
+        consumer=member,
         admin=admin,
         connect=lambda: settings.connect(consuming.schema),
         group=settings.group(consuming.group),

@@ -9,6 +9,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
+from outbox.told import Told
 from strangler.errors import RefusedError
 from strangler.service.declaration import Service
 from strangler.step.effect_ending import end_and_follow
@@ -56,9 +57,19 @@ def unsettled(connection: PsycopgConnection, step: str, *, limit: int) -> Sequen
 
 
 def settle(
-    connection: PsycopgConnection, service: Service, key: str, ending: Ending, outcome: Mapping[str, Json]
+    connection: PsycopgConnection,
+    service: Service,
+    key: str,
+    ending: Ending,
+    said: Told,
+    *,
+    kept: Mapping[str, Json] | None = None,
 ) -> None:
-    """It was done, or it was not and never will be; what follows is done as after the vendor's own answer. Commits."""
+    """It was done, or it was not and never will be; what follows is done as after the vendor's own answer. Commits.
+
+    `kept`: what of the vendor's answer `conclude` needs. The outcome says beside it who settled it, and why.
+    """
+    outcome = {**(kept or {}), "settled_by": said.actor, "reason": said.reason}
     with connection.transaction():
         effect = _locked(connection, service, key)
         end_and_follow(
@@ -66,13 +77,13 @@ def settle(
         )
 
 
-def send_again(connection: PsycopgConnection, service: Service, key: str, *, actor: str, reason: str) -> None:
+def send_again(connection: PsycopgConnection, service: Service, key: str, said: Told) -> None:
     """It was not done: the vendor is asked as if for the first time. `sent_again` of its outcome keeps who said so, why
     and when. Commits.
     """
     with connection.transaction():
         _locked(connection, service, key)
-        connection.execute(AGAIN, {"key": key, "actor": actor, "reason": reason})
+        connection.execute(AGAIN, {"key": key, "actor": said.actor, "reason": said.reason})
 
 
 def _locked(connection: PsycopgConnection, service: Service, key: str) -> Effect:

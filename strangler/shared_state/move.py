@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
-from strangler.errors import BadInput, Refused, StranglerError
+from strangler.errors import Refused, StranglerError
 from strangler.shared_state.shared import Holder, Shared, other
 from strangler.shared_state.table import (
     Authority,
@@ -25,6 +25,7 @@ from strangler.shared_state.table import (
     tally,
 )
 from strangler.step.intents import Json
+from strangler.told import told
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +73,7 @@ def move(
     Until the switch commits, the old holder stays the truth: a move that is refused or killed has only left a copy,
     which the next one brings up to date. Writers wait from the fence to the switch, at most 5 s and the last copy.
     """
-    if not wanted.reason.strip() or not wanted.actor.strip():
-        raise BadInput(f"a move needs an actor and a reason for the audit; got {wanted.actor!r} and {wanted.reason!r}")
+    told(wanted.actor, wanted.reason)
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         raise StranglerError("a move commits its own transactions; commit or roll back the connection's first")
     with connection.transaction():

@@ -31,6 +31,7 @@ FAULTS = frozenset(
         "vendor charges, then times out",
         "rate-limited vendor",
         "database restart",
+        "missing topic",
         "broker restart",
         "rebalance storm",
         "process stopped before its commit",

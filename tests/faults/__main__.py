@@ -13,6 +13,7 @@ from pathlib import Path
 
 from legacy_app.plan.plan import plan as sample
 from outbox.kafka.port import GroupTiming
+from outbox.written import write_whole
 from strangler.errors import StranglerError
 from strangler.local.stack import Stack
 from strangler.local.system import System
@@ -59,7 +60,7 @@ def main() -> int:
         return INTERRUPTED
     document = {"scenario": arguments.scenario, "kafka": arguments.kafka, **found}
     if arguments.report:
-        arguments.report.write_text(json.dumps(document, indent=2) + "\n")
+        write_whole(arguments.report, f"{json.dumps(document, indent=2)}\n".encode())
     sys.stdout.write(json.dumps(document) + "\n")
     if found.get("interrupted"):
         return INTERRUPTED

@@ -6,7 +6,8 @@ import argparse
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
+
+from outbox.written import destination
 
 NEEDS_APACHE = ("consumers", "overload")
 LEAST_ORDERS = 30
@@ -35,7 +36,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--kafka", help="embedded, apache or host:port (default: KAFKA, else apache)")
-    common.add_argument("--report", type=_writable, metavar="FILE", help="write what was found as JSON")
+    common.add_argument("--report", type=destination, metavar="FILE", help="write what was found as JSON")
     verbs = parser.add_subparsers(dest="scenario", required=True, metavar=" | ".join(SCENARIOS))
     made = {
         name: verbs.add_parser(name, help=what, description=what, parents=[common]) for name, what in SCENARIOS.items()
@@ -113,11 +114,3 @@ def _factor(text: str) -> float:
     if not 1 <= factor <= 60:
         raise argparse.ArgumentTypeError(f"{text!r} is no factor from 1 to 60")
     return factor
-
-
-def _writable(text: str) -> Path:
-    """Said now, not after an hour's run."""
-    path = Path(text)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: make its folder, or give another file")
-    return path

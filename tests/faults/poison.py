@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 from outbox.consumer import FloodRule, RuntimeSettings
 from outbox.consumer.quarantine import quarantine_admin
-from outbox.consumer.quarantine.quarantine_admin import Told
+from outbox.told import Told
 from tests.faults.poison_load import Draw, Handled, Place, Sender, sender
 from tests.integration.consumer_rig import Rig, connect_to
 from tests.support.waiting import wait_until

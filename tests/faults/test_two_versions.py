@@ -9,9 +9,9 @@ import pytest
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Handler, Metric, Poison
 from outbox.consumer.quarantine import quarantine_admin
-from outbox.consumer.quarantine.quarantine_admin import Told
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
+from outbox.told import Told
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
 from tests.support.waiting import wait_until

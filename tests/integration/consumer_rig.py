@@ -98,6 +98,7 @@ class Rig:
     sent: list[tuple[str, int]] = field(default_factory=list)
     open: ExitStack = field(default_factory=ExitStack)
     lsn: int = 0
+    beside: list[str] = field(default_factory=list)  # topics that are subscribed too
     ids: dict[tuple[str, int, int], UUID] = field(default_factory=dict)
 
     @contextmanager
@@ -155,7 +156,7 @@ class Rig:
             admin=self.admin,
             connect=lambda: connect_to(self.dsn, UNDER_TEST),
             group=self.group,
-            topics=[self.topic],
+            topics=[self.topic, *self.beside],
             handler=handler,
             settings=settings,
             fault_points=fault_points or FaultPoints(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -11,12 +12,14 @@ import psycopg
 import pytest
 
 from outbox import Consumer, Event, Policy, PsycopgConnection, ReceivedEvent, uuid7
-from outbox.consumer import Handler
+from outbox.consumer import Handler, Metric
 from outbox.errors import ConfigurationError
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from outbox.policy import Expired
 from outbox.testing import as_record
+from strangler.local.ports import Ports
+from tests.support.forwarding import forwarding
 from tests.support.waiting import wait_until
 
 ELSEWHERE = "1/elsewhere"
@@ -41,8 +44,8 @@ def build(database: str, bootstrap: str, topic_prefix: str) -> Build:
         admin.ensure_topics({f"{topic_prefix}order": 1})
 
     def built(**said: object) -> Consumer:
-        given = {"topics": ["order"], "group": "alone", "handler": noting("handled"), "prefix": topic_prefix, **said}
-        return Consumer(dsn=database, bootstrap=bootstrap, **given)  # type: ignore[arg-type]  # a test's own
+        given = {"topics": ["order"], "group": "alone", "handler": noting("handled"), "prefix": topic_prefix}
+        return Consumer(dsn=database, **{"bootstrap": bootstrap, **given, **said})  # type: ignore[arg-type]  # a test's own
 
     return built
 
@@ -62,6 +65,39 @@ def running(consumer: Consumer) -> Iterator[None]:
 def test_a_consumer_without_its_tables_ends_with_what_makes_them(build: Build) -> None:
     with pytest.raises(ConfigurationError, match=r"schema 'alone' has no tables .*call migrate\(\)"):
         build().run()
+
+
+@pytest.mark.timeout(60)
+def test_a_consumer_that_starts_before_its_kafka_waits_and_says_so(
+    database: str, bootstrap: str, topic_prefix: str
+) -> None:
+    port, counts = Ports().take(), Counter[str]()
+    consumer = Consumer(
+        topics=["order"],
+        group="alone",
+        handler=noting("handled"),
+        dsn=database,
+        bootstrap=f"127.0.0.1:{port}",
+        prefix=topic_prefix,
+        observe=lambda name, value, **_: counts.update({name: value}),
+    )
+    consumer.migrate()
+    with running(consumer):
+        wait_until(lambda: counts[Metric.UNREACHABLE] >= 2, lambda: counts)
+        with closing(PythonAdmin(bootstrap)) as admin, forwarding(port, bootstrap):
+            admin.ensure_topics({f"{topic_prefix}order": 1})
+            wait_until(lambda: counts[Metric.ASSIGNED] > 0, lambda: counts)
+
+
+@pytest.mark.timeout(60)
+def test_a_consumer_that_waits_for_its_kafka_can_be_stopped(build: Build) -> None:
+    counts = Counter[str]()
+    nowhere = build(bootstrap="127.0.0.1:1", observe=lambda name, value, **_: counts.update({name: value}))
+    nowhere.migrate()
+    with running(nowhere):
+        wait_until(lambda: counts[Metric.UNREACHABLE] > 0)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.timeout(60)

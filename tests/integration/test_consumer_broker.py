@@ -1,7 +1,11 @@
-"""A broker that does not answer is waited for, and counted; who wants an end of it sets a patience."""
+"""A broker that does not answer is waited for, and counted; who wants an end of it sets a patience.
+
+A topic that it does not have is waited for too, and said.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -82,3 +86,23 @@ def test_a_broker_that_is_away_just_when_a_log_was_lost_is_asked_again(rig: Rig,
     consumer.to = frozenset()
     wait_until(lambda: list(running.runtime.lost()) == [TopicPartition(TOPIC, 0)], lambda: running.error)
     assert running.thread.is_alive()
+
+
+def test_a_topic_that_is_not_there_is_said_within_seconds_and_again_and_waited_for(
+    rig: Rig, broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.topic = "test.ordr"
+    with caplog.at_level(logging.INFO, "outbox.consumer"):
+        running = rig.runtime(settings=replace(QUICK, broken_s=0.5))
+        wait_until(lambda: running.count(Metric.TOPIC_MISSING, "test.ordr") >= 2, within_s=10)
+        broker.create("test.ordr", 1)
+        rig.send("order-0", 1)
+        wait_until(rig.all_applied, rig.effects)
+        wait_until(lambda: any(one.message == "topic_found" for one in caplog.records))
+    said = [one.__dict__ for one in caplog.records if one.message == "topic_missing"]
+    assert {(one["topic"], one["levelname"]) for one in said} == {("test.ordr", "ERROR")}
+    assert "waiting for its topic" in said[0]["detail"]
+    count = running.count(Metric.TOPIC_MISSING)
+    assert count == len(said), "each is counted"
+    broker.delete("test.ordr")
+    wait_until(lambda: running.count(Metric.TOPIC_MISSING) > count)

@@ -12,10 +12,11 @@ import pytest
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Metric, Poison
 from outbox.consumer.quarantine import quarantine_admin
-from outbox.consumer.quarantine.quarantine_admin import Entry, Told
+from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.event import ReceivedEvent
 from outbox.kafka.headers import RawHeaders
 from outbox.kafka.port import TopicPartition
+from outbox.told import Told
 from tests.integration.consumer_faults import TOPIC, Halt, rig_in_memory
 from tests.integration.consumer_rig import WITHIN_S, Rig, connect_to, write_effects
 from tests.support.kafka.memory import MemoryBroker
@@ -29,13 +30,13 @@ class Picky:
     """Refuses what is in `refused`, by key and number; `payload` in place of an event's own makes it welcome."""
 
     def __init__(self, *refused: tuple[str, int]) -> None:
-        self.refused = set(refused)
+        self.refused, self.reason = set(refused), "no such customer"
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
         for index, event in enumerate(events):
             place = event.event.aggregate_id, event.event.aggregate_version
             if place in self.refused and event.event.payload != b"mended":
-                raise Poison(index, "no such customer")
+                raise Poison(index, self.reason)
         return write_effects(connection, events)
 
 
@@ -246,7 +247,7 @@ def test_a_record_that_is_gone_is_said_and_nothing_passes_it(rig: Rig, broker: M
         log.delete_before(log.end)
     replay(rig)
     wait_until(lambda: running.count(Metric.HELD_AGAIN) == 1, rig.parked)
-    assert head(rig).reason.startswith("its record is gone from the log")
+    assert head(rig).reason.startswith("no such customer | replayed: its record is gone from the log")
     assert rig.effects() == []
 
 

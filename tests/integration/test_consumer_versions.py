@@ -13,10 +13,11 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Done, Handler, InParallel, Progress
 from outbox.consumer.handler import Disposition
 from outbox.consumer.quarantine import quarantine_admin
-from outbox.consumer.quarantine.quarantine_admin import Entry, Told
+from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 from outbox.policy import Versions
+from outbox.told import Told
 from tests.integration.consumer_faults import rig_in_memory
 from tests.integration.consumer_rig import QUICK, Rig, Running, connect_to, write_effects
 from tests.integration.test_consumer_release import Picky

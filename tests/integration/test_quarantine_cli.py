@@ -75,6 +75,24 @@ def test_a_parked_key_is_seen_mended_and_replayed(rig: Rig, cli: Any, tmp_path: 
     assert cli("discard", place, *TOLD)[0] == 1, "it is not parked any more"
 
 
+def test_a_fix_that_makes_no_event_is_refused_at_once(rig: Rig, cli: Any, tmp_path: Path) -> None:
+    parked(rig, ("order-1", 2))
+    (payload := tmp_path / "payload").write_bytes(b"mended")
+    code, _, said = cli("fix", cli("list", "--heads")[1][0]["place"], "--header", "version=none", *TOLD)
+    assert (code, "would be parked again: undecodable" in said) == (1, True)
+
+    rig.sql('UPDATE quarantine SET "offset" = "offset" + 1000')  # as if the log had lost them
+    place = cli("list", "--heads")[1][0]["place"]
+    code, _, said = cli("fix", place, "--payload", str(payload), *TOLD)
+    assert (code, "give it a payload and headers in one call, or discard it" in said) == (1, True)
+    assert cli("inspect", place)[1]["replacement"] is None
+    headers = [
+        f"--header={one}" for one in ("id=018f0000-0000-7000-8000-000000000001", "type=OrderPlaced", "version=2")
+    ]
+    assert cli("fix", place, "--payload", str(payload), *headers, *TOLD)[0] == 0
+    assert [verb for (verb,) in rig.sql("SELECT verb FROM quarantine_audit")] == ["fix"]
+
+
 class OtherBytes(str):
     """A header's name as a producer in another language may write it."""
 

@@ -9,8 +9,8 @@ import json
 import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
+from outbox.written import destination, write_whole
 from tests.simulator.mutations import MUTATIONS
 from tests.simulator.world import shrink, steps_of, violation_of
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"steps per run (default {STEPS})")
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), help="put this bug into the core")
-    parser.add_argument("--report", type=Path, help="write the result as JSON")
+    parser.add_argument("--report", type=destination, help="write the result as JSON")
     arguments = parser.parse_args()
     began = time.monotonic()
     violations = []
@@ -43,7 +43,7 @@ def main() -> int:
         "violations": violations,
     }
     if arguments.report:
-        arguments.report.write_text(json.dumps(result, indent=2) + "\n")
+        write_whole(arguments.report, f"{json.dumps(result, indent=2)}\n".encode())
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
     return 1 if violations else 0
 

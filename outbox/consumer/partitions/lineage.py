@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
 from outbox.kafka.port import TopicPartition
+from outbox.told import Told
 
 _STANDS = """
 SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal FROM position
@@ -63,7 +64,7 @@ def stands(connection: PsycopgConnection) -> Sequence[Stand]:
         return cursor.execute(_STANDS).fetchall()
 
 
-def accept(connection: PsycopgConnection, partition: TopicPartition, *, actor: str, reason: str) -> Sequence[Stand]:
+def accept(connection: PsycopgConnection, partition: TopicPartition, told: Told) -> Sequence[Stand]:
     """Let every lane of the partition go on with whatever comes; the lanes as they stood. Audited.
 
     What comes then is new to it: a repeat in it reaches the handler, whose claims know what is done. Running consumers
@@ -74,5 +75,5 @@ def accept(connection: PsycopgConnection, partition: TopicPartition, *, actor: s
         before = cursor.execute(_BEFORE, names).fetchall()
     if before:
         connection.execute(_ACCEPT, names)
-        connection.execute(_AUDIT, {**names, "actor": actor, "reason": reason})
+        connection.execute(_AUDIT, {**names, "actor": told.actor, "reason": told.reason})
     return before

@@ -15,13 +15,15 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.middleware.versions import OVERDUE
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine.kept_headers import decoded, encoded, readable
 from outbox.consumer.quarantine.parking import told
-from outbox.consumer.triage import BEHIND
+from outbox.consumer.triage import BEHIND, WAITING
 from outbox.errors import Fenced
 from outbox.kafka.port import Record, TopicPartition
 
+AGAIN = " | replayed: "  # between why it was parked and why its last replay ended
 WHOLE_KEYS = 20_000  # rows whose records are in memory at once, where the order in a key is not that of the log
 
 # Offset order is the order of every key. Records without a key have no successors: each is its own head.
@@ -73,11 +75,13 @@ SELECT FROM position
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND lane = %(lane)s
   AND fence = %(fence)s FOR UPDATE"""
 
-# The whole key waits for a person again, in whichever partitions it is.
+# The whole key waits for a person again, in whichever partitions it is. Why it was parked first stays in front; what
+# says how a key waits is none of that, and is read again by its beginning.
 _HOLD = """
 UPDATE quarantine SET replay_requested_at = NULL, reason = CASE
-    WHEN partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s THEN %(reason)s
-    ELSE reason END
+    WHEN partition <> %(partition)s OR incarnation <> %(incarnation)s OR "offset" <> %(offset)s THEN reason
+    WHEN reason = %(behind)s OR starts_with(reason, %(waiting)s) OR starts_with(reason, %(overdue)s) THEN %(reason)s
+    ELSE coalesce(nullif(split_part(reason, %(again)s, 1), %(reason)s) || %(again)s, '') || %(reason)s END
 WHERE group_name = %(group)s AND topic = %(topic)s AND resolved_at IS NULL
   AND (sha256(key) = sha256(%(key)s) AND key = %(key)s
        OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
@@ -166,8 +170,9 @@ def check_fence(connection: PsycopgConnection, group: str, assigned: Assigned, l
 
 
 def hold(connection: PsycopgConnection, group: str, assigned: Assigned, row: ParkedRow, reason: str) -> None:
-    """The event cannot be replayed: its key waits again, with the new reason at this event."""
-    given = {"offset": row.offset, "key": row.key, "reason": told(reason)}
+    """The event cannot be replayed: its key waits again, the new reason beside the first one at this event."""
+    given = {"offset": row.offset, "key": row.key, "reason": told(reason), "again": AGAIN}
+    given |= {"behind": BEHIND, "waiting": WAITING, "overdue": OVERDUE}
     connection.execute(_HOLD, {**names_of(group, assigned), **given})
 
 

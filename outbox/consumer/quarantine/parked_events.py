@@ -14,8 +14,8 @@ from outbox.kafka.port import Reader, Record, TopicPartition
 
 PAGE = 2_000  # rows at a time
 
-GONE = "its record is gone from the log and none was kept; give it a payload and headers, or discard it"
-SPOILT = "what was stored of its headers cannot be read; give it a payload and headers, or discard it"
+GONE = "its record is gone from the log and none was kept; give it a payload and headers in one call, or discard it"
+SPOILT = "what was stored of its headers cannot be read; give it a payload and headers in one call, or discard it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,10 +30,11 @@ class Parcel:
 def unpack(rows: Sequence[ParkedRow], reader: Reader, partition: TopicPartition, decode: Decode) -> list[Parcel]:
     """A parcel for each row of the partition, in their order. Reads from the log what the rows do not hold."""
     read = fetch(reader, partition, [row.offset for row in rows if not row.complete])
-    return [_parcel(row, read.get(row.offset), partition, decode) for row in rows]
+    return [parcel_of(row, read.get(row.offset), partition, decode) for row in rows]
 
 
-def _parcel(row: ParkedRow, record: Record | None, partition: TopicPartition, decode: Decode) -> Parcel:
+def parcel_of(row: ParkedRow, record: Record | None, partition: TopicPartition, decode: Decode) -> Parcel:
+    """`record`: what the log holds there, None if that is gone."""
     if record is None and not row.complete:
         return Parcel(row, None, GONE)
     try:

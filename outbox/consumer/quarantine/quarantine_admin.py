@@ -16,9 +16,13 @@ from psycopg.types.json import Jsonb
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine.kept_headers import Headers, encoded
+from outbox.consumer.quarantine.parked import ParkedRow
+from outbox.consumer.quarantine.parked_events import parcel_of
 from outbox.consumer.triage import BEHIND
 from outbox.errors import OutboxError
-from outbox.kafka.port import TopicPartition
+from outbox.kafka.codec import from_record
+from outbox.kafka.port import Record, TopicPartition
+from outbox.told import Told
 
 _LIST = """
 SELECT group_name, topic, partition, "offset", incarnation, key, reason, parked_at, resolved_at, resolution,
@@ -76,6 +80,10 @@ WHERE group_name = %(group_name)s AND topic = %(topic)s AND resolved_at IS NULL
        OR partition = %(partition)s AND incarnation = %(incarnation)s AND "offset" = %(offset)s)"""
 
 
+class NoEvent(OutboxError):
+    """What was given makes no event of a parked record."""
+
+
 class NotThere(OutboxError):
     """No such parked event, or it has been resolved."""
 
@@ -120,14 +128,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Who changes something, and why."""
-
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """Of an event's key: open events, those of them asked for, and why the oldest one is parked."""
 
@@ -165,6 +165,24 @@ def stored(connection: PsycopgConnection, entry: Entry) -> Mapping[str, Any]:
     row = connection.execute(_STORED, entry.names()).fetchone()
     names = ("kept_value", "kept_headers", "replacement", "replacement_headers")
     return dict(zip(names, row or (None,) * 4, strict=True))
+
+
+def check_fix(
+    connection: PsycopgConnection, entry: Entry, read: Record | None, *, value: bytes | None, headers: Headers | None
+) -> None:
+    """Whether an event comes of it: `NoEvent` says what else is missing. `read`: what the log holds there."""
+    row = stored(connection, entry)
+    given = ParkedRow(
+        entry.offset,
+        entry.key,
+        row["kept_value"],
+        row["kept_headers"],
+        row["replacement"] if value is None else value,
+        row["replacement_headers"] if headers is None else encoded(headers),
+    )
+    parcel = parcel_of(given, read, TopicPartition(entry.topic, entry.partition), from_record)
+    if parcel.event is None:
+        raise NoEvent(f"{entry.place} would be parked again: {parcel.reason}")
 
 
 def fix(

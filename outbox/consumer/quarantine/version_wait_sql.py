@@ -13,8 +13,10 @@ from psycopg.rows import class_row
 from outbox.connection import PsycopgConnection
 from outbox.consumer.middleware.versions import OVERDUE
 from outbox.consumer.partitions.run import Assigned
-from outbox.consumer.quarantine.parked import WHOLE_KEYS, ParkedRow, names_of
+from outbox.consumer.quarantine.parked import AGAIN, WHOLE_KEYS, ParkedRow, names_of
 from outbox.consumer.triage import BEHIND, WAITING
+
+FIRST = " | parked first: "
 
 # Whole keys, oldest first; one with another reason among its events is a person's, or the usual release's.
 _WAITING = """
@@ -38,7 +40,9 @@ WHERE waits AND NOT needs_operator AND head_offset > %(after)s AND head_offset <
 ORDER BY head_offset, "offset" LIMIT %(most)s"""
 
 _WAIT_ON = """
-UPDATE quarantine SET reason = %(reason)s, parked_at = now(), replay_requested_at = NULL
+UPDATE quarantine SET parked_at = now(), replay_requested_at = NULL, reason = %(reason)s || CASE
+    WHEN reason = %(behind)s OR starts_with(reason, %(waiting)s) OR starts_with(reason, %(overdue)s) THEN ''
+    ELSE %(first)s || split_part(reason, %(again)s, 1) END
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND incarnation = %(incarnation)s
   AND "offset" = %(offset)s AND resolved_at IS NULL"""
 
@@ -62,8 +66,9 @@ def waiting(
 
 
 def wait_on(connection: PsycopgConnection, group: str, assigned: Assigned, offset: int, reason: str) -> None:
-    """The key waits for another version, from now on."""
-    connection.execute(_WAIT_ON, {**names_of(group, assigned), "offset": offset, "reason": reason})
+    """The key waits for another version, from now on; behind it stands why the event was parked first."""
+    given = {"behind": BEHIND, "waiting": WAITING, "overdue": OVERDUE, "again": AGAIN, "first": FIRST}
+    connection.execute(_WAIT_ON, {**names_of(group, assigned), **given, "offset": offset, "reason": reason})
 
 
 def give_up(connection: PsycopgConnection, group: str, assigned: Assigned, wait_s: float) -> int:

@@ -118,7 +118,7 @@ def test_a_step_without_a_new_side_refuses_to_move(connection: PsycopgConnection
 def test_an_unknown_step_and_an_empty_reason_are_usage_errors(connection: PsycopgConnection) -> None:
     with pytest.raises(BadPlan, match="known steps: payment, notification, search"):
         advance(connection, plan, "serach", **WHO)
-    with pytest.raises(BadInput, match="a reason for the audit"):
+    with pytest.raises(BadInput, match="the audit needs a reason"):
         advance(connection, plan, "search", actor="test", reason=" ")
 
 

@@ -95,7 +95,7 @@ def test_a_refusal_says_what_to_do_and_ends_with_1(connection: PsycopgConnection
     ("argv", "said"),
     [
         (("move", "water", "--to", "new", "--reason", "r"), "no shared 'water'; declared: stock"),
-        (("move", "stock", "--to", "new", "--reason", " "), "needs an actor and a reason"),
+        (("move", "stock", "--to", "new", "--reason", " "), "argument --reason: ' ' says nothing"),
         (("move", "stock", "--to", "sideways", "--reason", "r"), "invalid choice: 'sideways'"),
         (("move", "stock", "--to", "new"), "--reason"),
         ((), "VERB"),

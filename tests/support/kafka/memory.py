@@ -182,6 +182,9 @@ class MemoryConsumer:
     def assignment(self) -> Sequence[TopicPartition]:
         return sorted(self._positions)
 
+    def missing(self) -> Sequence[str]:
+        return [topic for topic in self.member.topics if topic not in self._broker.topics]
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self._paused.update(self._positions.keys() & set(partitions))
 
