@@ -23,6 +23,7 @@ from outbox.kafka.port import Reader, TopicPartition
 
 LOOK_BACK = 200_000  # records; a relay has at most 20,000 under way, and may die a few times in a row
 FIRST_LOOK = 1_000
+CLOSE_WITHIN_S = 0.5
 KEEP_S = 30.0  # repeats come in runs, from several lanes of a partition
 
 
@@ -86,8 +87,12 @@ class Originals:
                 raise
 
     def close(self) -> None:
-        with self._lock:
-            self._drop_reader()
+        """A thread that is still reading is not waited for: it keeps its reader, and ends with the process."""
+        if self._lock.acquire(timeout=CLOSE_WITHIN_S):
+            try:
+                self._drop_reader()
+            finally:
+                self._lock.release()
 
     def _look(self, partition: TopicPartition, wanted: Mapping[int, UUID]) -> frozenset[int]:
         window = self._window(partition, min(wanted))

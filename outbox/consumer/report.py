@@ -35,6 +35,12 @@ class Report:
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "delay_s": round(delay_s, 3)}
         _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, "error": type(error).__name__})
 
+    def at_work(self, run: Run, for_s: float) -> None:
+        """A run has not ended for so long: its handler is slow, or hangs, and its lane stands."""
+        self.count(Metric.SLOW, topic=run.assigned.partition.topic)
+        where = {"first_offset": run.records[0].offset, "records": len(run.records), "for_s": round(for_s, 1)}
+        _log.warning("run_at_work", extra={**_place(run.assigned.partition), **where})
+
     def put_off(self, run: Run, clause: Clause) -> None:
         """Its lane waits longer than a retry would, by that clause of the policy."""
         self.count(Metric.PUT_OFF, len(run.records), clause=clause.value)

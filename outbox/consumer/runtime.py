@@ -45,7 +45,7 @@ from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
 from outbox.policy import OverBudget
 
 REST_AFTER_ERROR_S = 0.5
-END_THREADS_WITHIN_S = 5.0
+END_THREADS_WITHIN_S = 1.0  # who hangs is left behind, and its transaction is rolled back
 
 
 class ConsumerRuntime:
@@ -96,8 +96,8 @@ class ConsumerRuntime:
         self._retries = Retries(settings, budget, self._report, clock, rng)
         self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
         self._assignments = self._assignments_of(admin, fault_points, rng)
-        self._healing = Healing(consumer, self._board, self._assignments, settings.patience, self._report)
         self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
+        self._healing = Healing(consumer, self._board, self._assignments, settings, self._report)
         versions = VersionOrder.of(settings.versions, group, progress)
         middleware = Middleware(expiry, versions, shedding)
         self._hands = _pool_for(handler, middleware, settings.retry.over_budget)

@@ -39,6 +39,7 @@ class Metric(StrEnum):
     RESUMED = "consumer_resumed"  # [topic]
     STALLED = "consumer_stalled"  # [remedy]
     TOPIC_MISSING = "consumer_topic_missing"  # [topic]
+    SLOW = "consumer_slow"  # [topic]
     UNREACHABLE = "consumer_unreachable"  # [what]
 
 
@@ -61,7 +62,10 @@ class RuntimeSettings:
     counts `Metric.UNREACHABLE` meanwhile.
     `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
     earn and failures cost counts for `credit_s`.
-    `patience`: when a partition that does not move is stuck.
+    `patience`: when a partition that does not move is stuck. `slow_s`: how long a run is at work until that is told,
+    and told again; its handler may hang.
+    `drain_s`: how long handlers at work may take to end once `run` is to stop. Whatever hangs, a process ends within
+    about 4 s more; what was not committed by then is handled by the next owner of the partition.
     `broken_s`: how often a partition that stands looks again: whose source broke, or whose log cannot be read; and how
     often a topic that is not there is said to be missing.
     """
@@ -73,11 +77,12 @@ class RuntimeSettings:
     fetch_records: int = 2_000
     bound: Bound = field(default_factory=Bound)
     patience: Patience = field(default_factory=Patience)
+    slow_s: float = 5.0
     poll_s: float = 0.05
     sweep_s: float = 0.05
     commit_s: float = 1.0
     grace_s: float = 0.5
-    drain_s: float = 10.0
+    drain_s: float = 5.0
     retry: Retry = field(default_factory=Retry)
     defer_s: float = 1.0
     credit_s: float = 10.0
@@ -93,8 +98,9 @@ class RuntimeSettings:
         for name in ("lanes", "workers", "run_records", "fetch_records"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
-        if self.defer_s <= 0:
-            raise ConfigurationError(f"RuntimeSettings.defer_s is {self.defer_s}; give a time above 0")
+        for name in ("defer_s", "slow_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give a time above 0")
 
     @classmethod
     def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:

@@ -28,7 +28,8 @@ from outbox.kafka.python_records import read_quickly
 from outbox.kafka.python_workarounds import Joining, position_of, unpark
 from outbox.kafka_settings import KafkaSettings
 
-CLOSE_WITHIN_S = 5.0
+# A broker that does not answer must not keep a process that is to end.
+JOINED_WITHIN_S, CLOSE_WITHIN_S = 1.0, 1.5
 RANGE_WITHIN_S = 5.0
 # A resumed partition is fetched when the fetch under way has ended, so this is also the longest it waits.
 FETCH_WAIT_MS = 100
@@ -157,7 +158,7 @@ class PythonConsumer:
             return
         self._closed = True
         try:
-            self._joining.ended(CLOSE_WITHIN_S)
+            self._joining.ended(JOINED_WITHIN_S)
             self._client.close(autocommit=False, timeout_ms=round(CLOSE_WITHIN_S * 1000))
         except KafkaError as error:
             raise DependencyDown(f"the group was not left in order: {error!r}") from error

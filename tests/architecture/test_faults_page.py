@@ -26,6 +26,7 @@ FAULTS = frozenset(
         "wrong tenant",
         "giant record",
         "poison handler",
+        "handler hangs",
         "missing version",
         "vendor hangs",
         "vendor charges, then times out",

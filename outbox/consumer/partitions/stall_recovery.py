@@ -1,11 +1,16 @@
-"""The watchdog at work in the poll thread: it asks the broker, says what it saw, and applies the remedy."""
+"""The watchdog at work in the poll thread: it asks the broker, says what it saw, and applies the remedy.
+
+It looks at runs too, which it only tells of.
+"""
 
 from __future__ import annotations
 
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
-from outbox.consumer.partitions.watchdog import Patience, Remedy, Standing, Watchdog
+from outbox.consumer.partitions.long_runs import LongRuns
+from outbox.consumer.partitions.watchdog import Remedy, Standing, Watchdog
 from outbox.consumer.report import Report
+from outbox.consumer.settings import RuntimeSettings
 from outbox.errors import DependencyDown
 from outbox.kafka.port import Consumer
 
@@ -16,11 +21,17 @@ class Healing:
     """Belongs to the poll thread, as the consumer does."""
 
     def __init__(
-        self, consumer: Consumer, board: LaneScheduler, assignments: Assignments, patience: Patience, report: Report
+        self,
+        consumer: Consumer,
+        board: LaneScheduler,
+        assignments: Assignments,
+        settings: RuntimeSettings,
+        report: Report,
     ) -> None:
         self._consumer, self._board, self._assignments = consumer, board, assignments
         self._report = report
-        self._watchdog = Watchdog(patience)
+        self._watchdog = Watchdog(settings.patience)
+        self._long_runs = LongRuns(board, settings.slow_s, report)
         self._looked_at = float("-inf")
 
     def turn(self, now: float) -> None:
@@ -28,6 +39,7 @@ class Healing:
         if now - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = now
+        self._long_runs.look(now)
         flowing = {one: Standing(self._consumer.position(one), fence) for one, fence in self._board.flowing().items()}
         suspects = self._watchdog.look(now, flowing)
         if not suspects:
