@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
 from outbox.kafka.python_reader import PythonReader
+from outbox.lag_cli import add_flags as add_lag_flags
+from outbox.lag_cli import lag
 from outbox.metrics import Counters, address_of, served
 from outbox.migrate_cli import add_flags, migrate
 from outbox.relay import slot
@@ -58,7 +61,8 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
         case psycopg.OperationalError():
             return DOWN, f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN"
         case psycopg.errors.UndefinedTable():
-            return USAGE, "there is no table outbox.outbox here; run: outbox migrate"
+            table = re.search(r'"([^"]+)"', first_line(error))
+            return USAGE, f"there is no table {table[1] if table else 'outbox.outbox'} here; run: outbox migrate"
         case _:
             return USAGE, f"PostgreSQL refuses: {first_line(error)}; check the role's rights"
 
@@ -150,11 +154,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Environment:\n{described()}\n\nExit: 0 fine, 1 a finding, 2 usage or configuration, 3 not reachable.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status | migrate")
+    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status | lag | migrate")
     _verb(verbs, "relay", relay, "stream the WAL to Kafka until stopped", FLAGS)
     one = _verb(verbs, "partitions", make_partitions, "make the table's daily partitions ahead", ("OUTBOX_DAYS_AHEAD",))
     one.add_argument("--dry-run", action="store_true", help="say what would be made, change nothing")
     _verb(verbs, "status", status, "the slot's lag and the partitions ahead", ("OUTBOX_SLOT",))
+    add_lag_flags(_verb(verbs, "lag", lag, "what a group has not applied yet, since when, and what stands", ()))
+
     add_flags(_verb(verbs, "migrate", migrate, "make or extend the outbox's tables, or a consumer's", ()))
     return parser
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 if TYPE_CHECKING:  # SQLAlchemy 1.4 does not export it
     from sqlalchemy import Connection
 
-CONSUMER = frozenset({"consumer_version", "position", "quarantine", "quarantine_audit", "retry_budget"})
+CONSUMER = frozenset({"consumer_version", "member", "position", "quarantine", "quarantine_audit", "retry_budget"})
 CONTEXT = frozenset({"context_version", "claim", "passed_over", "intent", "effect"})
 STRANGLER = frozenset(
     {

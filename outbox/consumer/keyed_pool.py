@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
-from outbox.consumer.handler import Disposition, InParallel, Poison
+from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
+from outbox.consumer.middleware.stack import Middleware
 from outbox.consumer.partitions.run import Run
-from outbox.errors import Fenced
+from outbox.errors import ConfigurationError, Fenced
 from outbox.event import ReceivedEvent
+from outbox.policy import OverBudget
 
 
 @dataclass(slots=True)
@@ -109,3 +111,18 @@ class _Tell:
         if one.offset not in self.run.worked:  # its key was freed between the work and the transaction
             self.run.worked[one.offset] = self.work(one)
         return self.run.worked[one.offset]
+
+
+def pool_for(handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget) -> KeyedThreadPool | None:
+    """The pool for `InParallel`; None for a handler. `ConfigurationError` for terms that such work cannot keep."""
+    if not isinstance(handler, InParallel):
+        return None
+    if over_budget is not OverBudget.DEFER:
+        raise ConfigurationError(
+            f"over_budget is {over_budget}, which would end work of InParallel that is done already; set it to defer"
+        )
+    if middleware:
+        raise ConfigurationError(
+            "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"
+        )
+    return KeyedThreadPool(handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 
 from outbox.consumer.partitions.run import Run
@@ -23,6 +24,7 @@ class Report:
 
     def __init__(self, observe: Observe) -> None:
         self._observe = observe
+        self._breaker_opened_at: float | None = None
 
     def count(self, metric: Metric, value: int = 1, **labels: str) -> None:
         try:
@@ -75,8 +77,17 @@ class Report:
 
     def breaker(self, state: str) -> None:
         """What the group depends on has stopped, or begun, to answer."""
+        if state != "open":
+            self._breaker_opened_at = None
+        elif self._breaker_opened_at is None:  # a probe that fails opens it once more
+            self._breaker_opened_at = time.monotonic()
         self.count(Metric.BREAKER, state=state)
         _log.warning("consumer_breaker", extra={"state": state})
+
+    def breaker_open_s(self) -> float | None:
+        """For how long the group's breaker has let nobody through but probes; None while it is closed."""
+        opened_at = self._breaker_opened_at
+        return None if opened_at is None else time.monotonic() - opened_at
 
     def partition(self, metric: Metric, partition: TopicPartition) -> None:
         self.count(metric, topic=partition.topic)

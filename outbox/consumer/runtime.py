@@ -13,9 +13,10 @@ from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
+from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Handler, InParallel, answering
-from outbox.consumer.keyed_pool import KeyedThreadPool
+from outbox.consumer.keyed_pool import pool_for
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
@@ -25,7 +26,9 @@ from outbox.consumer.over_budget import Spent
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.partitions.position_thread import PositionThread
+from outbox.consumer.partitions.presence import Presence, standing_of
 from outbox.consumer.partitions.stall_recovery import Healing
+from outbox.consumer.partitions.standing import Standing
 from outbox.consumer.partitions.topic_watch import TopicWatch
 from outbox.consumer.quarantine.release import Release
 from outbox.consumer.report import Report, ignore
@@ -38,11 +41,10 @@ from outbox.consumer.settings import Metric, Observe, RuntimeSettings
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
-from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
+from outbox.errors import AccessDenied, DependencyDown, OutboxError, PositionLost, Unreadable
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
-from outbox.policy import OverBudget
 
 REST_AFTER_ERROR_S = 0.5
 END_THREADS_WITHIN_S = 1.0  # who hangs is left behind, and its transaction is rolled back
@@ -93,14 +95,14 @@ class ConsumerRuntime:
             return Session(connect, settings.transaction_idle_s)
 
         budget = budget or RetryBudget(group, BudgetRule.of(settings.retry, settings.credit_s))
-        self._retries = Retries(settings, budget, self._report, clock, rng)
-        self._keeper = PositionThread(group, self._board, session(), settings, self._report, deposit=budget.deposit)
+        self._retries, self._presence = Retries(settings, budget, self._report, clock, rng), Presence(group)
+        self._keeper = self._keeper_of(group, session())
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
         self._healing = Healing(consumer, self._board, self._assignments, settings, self._report)
         versions = VersionOrder.of(settings.versions, group, progress)
         middleware = Middleware(expiry, versions, shedding)
-        self._hands = _pool_for(handler, middleware, settings.retry.over_budget)
+        self._hands = pool_for(handler, middleware, settings.retry.over_budget)
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
         application = Application(group, transacted, decode, fault_points, FloodGuard(settings.flood, clock), sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
@@ -138,9 +140,23 @@ class ConsumerRuntime:
         """Partitions that stand still, where and why. The others go on."""
         return self._assignments.lost()
 
+    def standing(self) -> Sequence[Standing]:
+        """What stands still now, also for a moment only."""
+        return standing_of(self._assignments, self._board, self._report)
+
     def load(self) -> Mapping[TopicPartition, tuple[int, int]]:
         """Records and bytes held in memory, per open partition."""
         return self._board.load()
+
+    def _keeper_of(self, group: str, session: Session) -> PositionThread:
+        upkeep, leave = self._upkeep, self._presence.leave
+        return PositionThread(
+            group, self._board, session, self._settings, self._report, each_second=upkeep, leave=leave
+        )
+
+    def _upkeep(self, connection: PsycopgConnection) -> None:
+        self._retries.budget.deposit(connection)
+        self._presence.say(connection, self._assignments.held(), self.standing())
 
     def _turn(self) -> None:
         records = self._poll()
@@ -281,17 +297,3 @@ class ConsumerRuntime:
             self._consumer.close()
         except OutboxError as error:
             self._report.trouble("leave_failed", error)
-
-
-def _pool_for(handler: Handler | InParallel, middleware: Middleware, over_budget: OverBudget) -> KeyedThreadPool | None:
-    if not isinstance(handler, InParallel):
-        return None
-    if over_budget is not OverBudget.DEFER:
-        raise ConfigurationError(
-            f"over_budget is {over_budget}, which would end work of InParallel that is done already; set it to defer"
-        )
-    if middleware:
-        raise ConfigurationError(
-            "expiry, versions and samples are judged in the transaction, after InParallel's work; give it a handler"
-        )
-    return KeyedThreadPool(handler)

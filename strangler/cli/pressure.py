@@ -11,7 +11,7 @@ from strangler.errors import BadInput
 from strangler.pressure.read import read_pressure
 
 EPILOG = (
-    "exit: 0 all promises hold, 1 one is broken, a partition stands still or a topic soon drops what waits, "
+    "exit: 0 all promises hold, 1 one is broken, something stands still or a topic soon drops what waits, "
     "2 usage, 3 a dependency is down"
 )
 
@@ -39,7 +39,9 @@ def run(invocation: Invocation) -> int:
         invocation.emit(data, [f"{each.context:<{width}}  {each.sentence}" for each in found])
         if not invocation.args.watch:
             broken = [
-                each for each in found if each.lost or each.losing or (each.breach_s is not None and each.breach_s < 0)
+                each
+                for each in found
+                if each.standing or each.losing or (each.breach_s is not None and each.breach_s < 0)
             ]
             return 1 if broken else 0
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
+from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.partitions.standing import Standing
 from strangler.pressure.hot import Hot
 from strangler.step.intents import Json
 
@@ -23,7 +25,7 @@ class Look:
     at_s: float
     end: int
     done: float
-    oldest_ms: int | None = None  # the broker's or producer's time of the first record that is not done
+    oldest_ms: int | None = None  # when the oldest event that is not done was appended
     kept_s: float | None = None  # how long the topics keep a record, the shortest of them; None = for ever
 
     @property
@@ -50,7 +52,8 @@ class Pressure:
 
     `breach_s`: until the oldest is older than the promise; below 0 it is. None without a promise or without a backlog.
     `headroom_s`: until the topics drop the oldest event that still waits; None where nothing waits or all is kept.
-    `lost`: partitions that stand still because their position is not in the log any more.
+    `standing`: what stands still, at which offset and why. `lag`: the same context in records and seconds, by partition
+    and tenant; `outbox lag --json` says it too.
     `losing`: the headroom is down to a quarter of the retention. `saturation`: 0 to 1, by what is used up: `vendor` is
     the share of effects that the vendor limits, `lanes` of the group's lanes that have work waiting (as far as the
     sample shows: a low share of a long backlog is a hot key), `connections` of those its database server has.
@@ -70,7 +73,8 @@ class Pressure:
     losing: bool
     saturation: Mapping[str, float]
     hot: Sequence[Hot] = field(default=())
-    lost: Sequence[str] = field(default=())
+    standing: Sequence[Standing] = field(default=())
+    lag: GroupLag | None = None
     sentence: str = ""
 
     def to_json(self) -> dict[str, Json]:
@@ -88,7 +92,7 @@ def pressure_of(
     promise_s: float | None = None,
     words: str = "",
     hot: Sequence[Hot] = (),
-    lost: Sequence[str] = (),
+    lag: GroupLag | None = None,
     saturation: Mapping[str, float] = MappingProxyType({}),
 ) -> Pressure:
     """Two looks some time apart make rates. `words`: what waits, as the business says it ("orders wait for stock")."""
@@ -114,9 +118,16 @@ def pressure_of(
         losing=headroom_s is not None and headroom_s < ALARM_BELOW * (last.kept_s or 0),
         saturation=({"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {}) | dict(saturation),
         hot=tuple(hot),
-        lost=tuple(lost),
+        standing=_standing(lag),
+        lag=lag,
     )
     return _said(found, words or f"events wait in {context}")
+
+
+def _standing(lag: GroupLag | None) -> Sequence[Standing]:
+    """A context that has not run yet stands for nobody."""
+    begun = lag is not None and (lag.seen_s is not None or any(one.next_offset is not None for one in lag.partitions))
+    return lag.standing if lag is not None and begun else ()
 
 
 def drain_s(backlog: int, arrival_per_s: float, service_per_s: float) -> float | None:
@@ -149,8 +160,7 @@ def _said(found: Pressure, words: str) -> Pressure:
         parts.append(
             f"the topic drops the oldest in {spoken_s(max(0.0, found.headroom_s))}: lengthen its retention now"
         )
-    if found.lost:
-        parts.append(f"{', '.join(found.lost)} stands still: its position is not in the log; reconcile, then set it")
+    parts += [one.sentence for one in found.standing]
     if found.effects.limited:
         parts.append(f"{found.effects.limited} held back by the vendor's limit")
     if unanswered := found.effects.unknown - found.effects.limited:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import lane_of
+from outbox.consumer.lag.append_time import appended_ms
+from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.lag.read import LagReader
 from outbox.errors import PositionLost, Undecodable
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
@@ -19,7 +22,6 @@ from strangler.contexts import Context
 from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
-from strangler.pressure.lost import lost
 
 SAMPLE = 500  # records a partition, from the first that is not done: enough to name what is hot, cheap to read
 
@@ -83,8 +85,8 @@ class Watched:
         row = self.connection.execute(PARKED, {"group": self.group}).fetchone()
         return 0 if row is None else int(row[0])
 
-    def lost(self, admin: Admin, reader: Reader) -> Sequence[TopicPartition]:
-        return lost(self.connection, self.group, self.topics, admin, reader)
+    def lag(self, admin: Admin, reader: Reader) -> GroupLag:
+        return LagReader(group=self.group, topics=self.topics, admin=admin, reader=reader).read(self.connection)
 
 
 def read_pressure(
@@ -123,7 +125,7 @@ def read_pressure(
                     promise_s=promise_of(each.context),
                     words="" if each.step is None else each.step.waiting,
                     hot=hot(events),
-                    lost=[f"{topic}/{number}" for topic, number in each.lost(admin, reader)],
+                    lag=each.lag(admin, reader),
                     saturation=each.saturation(waiting),
                 )
             )
@@ -143,7 +145,7 @@ def _watched(plan: Plan, addresses: Addresses, stack: ExitStack) -> Iterator[Wat
 def _look(each: Watched, admin: Admin, waiting: Mapping[TopicPartition, Sequence[Record]]) -> Look:
     lanes, ends = each.lanes(), admin.end_offsets(each.topics)
     done = sum(sum(offsets.values()) / len(offsets) for partition, offsets in lanes.items() if partition in ends)
-    times = [record.timestamp_ms for records in waiting.values() for record in records]
+    times = [appended_ms(record) for records in waiting.values() for record in records]
     kept = [seconds for seconds in admin.retention_s(each.topics).values() if seconds is not None] if waiting else []
     return Look(time.monotonic(), sum(ends.values()), done, min(times, default=None), min(kept, default=None))
 

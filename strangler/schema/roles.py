@@ -126,7 +126,7 @@ def _reading(schema: str) -> Sequence[str]:
 def _consuming(context: Context) -> Sequence[str]:
     """The audit of the quarantine is append only, and versions are the migration's."""
     schema = quoted(context.schema)
-    tables = ", ".join(f"{schema}.{table}" for table in ("position", "quarantine", "retry_budget"))
+    tables = ", ".join(f"{schema}.{table}" for table in ("position", "quarantine", "retry_budget", "member"))
     return (
         f"USAGE ON SCHEMA {schema}",
         f"{ROWS} ON {tables}",

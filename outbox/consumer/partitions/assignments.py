@@ -9,6 +9,7 @@ from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.partitions.position_thread import Answer, PositionThread, Request
 from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
+from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
@@ -39,10 +40,23 @@ class Assignments:
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
         self._lost: dict[TopicPartition, str] = {}
+        self._stands: dict[TopicPartition, tuple[Cause, float, int | None, str]] = {}
 
     def lost(self) -> Mapping[TopicPartition, str]:
         """Partitions that stand still until a person decides, and why."""
         return dict(self._lost)
+
+    def held(self) -> frozenset[TopicPartition]:
+        """What the group has given to us, whether or not it is at work. From any thread."""
+        return frozenset(self._ours)
+
+    def standing(self) -> list[Standing]:
+        """What is ours and not at work, and why. From any thread."""
+        now, stands = self._clock(), dict(self._stands)
+        return [
+            Standing(cause, now - since, *partition, offset=offset, detail=detail)
+            for partition, (cause, since, offset, detail) in stands.items()
+        ]
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """The group gave them to us: nothing is read before the database agrees."""
@@ -58,6 +72,7 @@ class Assignments:
             self._due.pop(partition, None)
             self._asked.pop(partition, None)
             self._lost.pop(partition, None)
+            self._stands.pop(partition, None)
             self._keeper.withdraw(partition)
             self._report.partition(Metric.REVOKED, partition)
         self._board.close(partitions, self._settings.grace_s)
@@ -144,6 +159,7 @@ class Assignments:
             self._wait([partition], error)
         else:
             self._lost.pop(partition, None)
+            self._stands.pop(partition, None)
             self._fault_points.reach("consumer.assigned")
             self._consumer.seek(partition, assigned.lowest)
             self._board.open(assigned)
@@ -153,20 +169,30 @@ class Assignments:
     def _lose(self, partition: TopicPartition, error: PositionLost) -> None:
         self._consumer.pause([partition])
         self._lost[partition] = str(error)
+        self._note(partition, Cause.POSITION_LOST, error)
         self._report.count(Metric.POSITION_LOST, topic=partition.topic)
         self._report.trouble("position_lost", error, partition)
 
     def _stand(self, partition: TopicPartition, error: OutboxError, metric: Metric, event: str) -> None:
         """It stands still, and looks again now and then whether it can go on."""
         self._lost[partition] = str(error)
+        self._note(partition, Cause(event), error)
         self._report.count(metric, topic=partition.topic)
         self._report.trouble(event, error, partition)
         self._postpone(partition, self._settings.broken_s)
 
     def _wait(self, partitions: Sequence[TopicPartition], error: Exception) -> None:
         for partition in partitions:
+            self._note(partition, Cause.ASSIGNMENT_WAITS, error)
             self._report.trouble("assignment_waits", error, partition)
             self._postpone(partition, self._settings.reassign_s)
+
+    def _note(self, partition: TopicPartition, cause: Cause, error: Exception) -> None:
+        """It stands since the first time that it was said."""
+        before = self._stands.get(partition)
+        since = before[1] if before is not None and before[0] is cause else self._clock()
+        offset = error.offset if isinstance(error, Unreadable) else None
+        self._stands[partition] = cause, since, offset, str(error)
 
     def _postpone(self, partition: TopicPartition, delay_s: float) -> None:
         self._consumer.pause([partition])

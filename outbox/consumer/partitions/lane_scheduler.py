@@ -108,6 +108,16 @@ class LaneScheduler:
         with self._changed:
             return {partition: (lanes.records, lanes.bytes) for partition, lanes in self._partitions.items()}
 
+    def standing(self) -> list[tuple[TopicPartition, int, int, int, float]]:
+        """Lanes whose head waits to be tried again: partition, lane, offset, attempts so far, for how many seconds."""
+        with self._changed:
+            now = self._clock()
+            return [
+                (partition, number, offset, attempts, now - since)
+                for partition, lanes in self._partitions.items()
+                for number, offset, attempts, since in lanes.standing()
+            ]
+
     def take_fenced(self) -> list[TopicPartition]:
         """Partitions that another assignment took since the last call."""
         with self._changed:
@@ -182,6 +192,7 @@ class LaneScheduler:
                 parked, freed, failed = outcome.parked_keys, outcome.freed_keys, outcome.failed
                 more = lanes.done(run, outcome.last, parked=parked, freed=freed, took_s=took_s, failed=failed)
                 if rest_s:
+                    lanes.stand(run.lane, self._clock())
                     self._again_after(run, rest_s)
                 else:
                     self._again(run, more=more)
@@ -192,6 +203,7 @@ class LaneScheduler:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
                 lanes.give_back(run, tried=tried)
+                lanes.stand(run.lane, self._clock())
                 self._again_after(run, delay_s)
 
     def overtaken(self, run: Run, stored: LanePosition) -> None:

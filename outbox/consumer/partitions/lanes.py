@@ -69,11 +69,17 @@ class _Lane:
     attempt: int = 0
     failed_alone: bool = False
     tried_below: int = 0  # records of a failed run, up to here, are tried again
+    stands_since: float | None = None  # its head was given back then, and nothing was done since
 
     def note(self, failed: Run, attempt: int) -> None:
         """The run that waits at the head has failed so often."""
         self.attempt, self.failed_alone = attempt, len(failed.records) == 1
         self.tried_below = max(self.tried_below, failed.records[-1].offset + 1)
+
+    def head(self) -> int | None:
+        """The offset of the first record that is not done."""
+        first = self.running.records if self.running is not None else self.pending
+        return first[0].offset if first else None
 
     def take_back(self, done: int) -> None:
         """The run under way ends after `done` of its records: the others wait at the head."""
@@ -169,6 +175,7 @@ class PartitionLanes:
         lane = self._lanes[run.lane]
         if lane.running is None:
             return False  # abandoned meanwhile
+        lane.stands_since = None
         done = len(run.records)
         lane.size.done(done, took_s, cut=failed is None and done < len(lane.running.records))
         self.part.done(done)
@@ -225,6 +232,19 @@ class PartitionLanes:
         """The sweep is committed; a lane that got work meanwhile is not moved back."""
         for number in sweep.lanes:
             self._lanes[number].next_offset = max(self._lanes[number].next_offset, sweep.target)
+
+    def stand(self, number: int, now: float) -> None:
+        """The lane's head waits to be tried again; the first time counts."""
+        lane = self._lanes[number]
+        lane.stands_since = now if lane.stands_since is None else lane.stands_since
+
+    def standing(self) -> list[tuple[int, int, int, float]]:
+        """Lanes whose head waits to be tried again: number, offset, attempts so far, since when."""
+        return [
+            (number, head, lane.attempt, lane.stands_since)
+            for number, lane in enumerate(self._lanes)
+            if lane.stands_since is not None and (head := lane.head()) is not None
+        ]
 
     def abandon(self) -> None:
         """Forget all work, also what runs: its results will not count."""

@@ -50,7 +50,7 @@ class Answer:
 class PositionThread:
     """Asked and answered without waiting. At most one request per partition is held.
 
-    `deposit` is called once a second with the open connection; it commits by itself.
+    `each_second` is called with the open connection, `leave` at the end; they commit by themselves.
     """
 
     def __init__(
@@ -61,10 +61,12 @@ class PositionThread:
         settings: RuntimeSettings,
         report: Report,
         *,
-        deposit: Callable[[PsycopgConnection], None],
+        each_second: Callable[[PsycopgConnection], None],
+        leave: Callable[[PsycopgConnection], None],
     ) -> None:
         self._group, self._board, self._session = group, board, session
-        self._settings, self._report, self._bring = settings, report, deposit
+        self._settings, self._report = settings, report
+        self._each_second, self._leave = each_second, leave
         self._deposited_at = time.monotonic()
         self._lock = threading.Lock()
         self._requests: dict[TopicPartition, Request] = {}
@@ -103,6 +105,7 @@ class PositionThread:
                 if not self._sweep():
                     self._stopping.wait(REST_AFTER_ERROR_S)
             self._sweep()
+            self._say_goodbye()
         finally:
             self._session.close()
 
@@ -135,15 +138,22 @@ class PositionThread:
             )
 
     def _deposit(self) -> None:
-        """Deliveries earn retries for the whole group; nothing is asked when nothing was delivered."""
+        """What deliveries earn for the whole group, and that this member lives."""
         if time.monotonic() - self._deposited_at < DEPOSIT_EVERY_S:
             return
         self._deposited_at = time.monotonic()
         try:
-            self._bring(self._session.connection())
+            self._each_second(self._session.connection())
         except Exception as error:  # noqa: BLE001 - the count is kept and brought later
             self._session.recover()
             self._report.trouble("deposit_failed", error)
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._leave(self._session.connection())
+        except Exception as error:  # noqa: BLE001 - it is missed after some seconds
+            self._session.recover()
+            self._report.trouble("goodbye_failed", error)
 
     def _sweep(self) -> bool:
         """False: an error, rest a moment."""

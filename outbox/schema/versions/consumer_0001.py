@@ -1,4 +1,4 @@
-"""What a consumer keeps beside its effects: positions, quarantine and its audit, the retry budget."""
+"""What a consumer keeps beside its effects: positions, quarantine and its audit, the retry budget, its members."""
 
 from outbox.schema.script import Execute
 
@@ -78,7 +78,19 @@ CREATE TABLE {schema}.retry_budget (
     accrued_at double precision NOT NULL
 )"""
 
+# What each member says once a second: which partitions it holds ([[topic, number], ...]; null: it took its leave), and
+# what stands still.
+MEMBER = """
+CREATE TABLE {schema}.member (
+    group_name text        NOT NULL,
+    member     text        NOT NULL,
+    seen_at    timestamptz NOT NULL DEFAULT now(),
+    held       jsonb       NOT NULL,
+    standing   jsonb       NOT NULL,
+    PRIMARY KEY (group_name, member)
+)"""
+
 
 def upgrade(execute: Execute) -> None:
-    for statement in (POSITION, QUARANTINE, QUARANTINE_KEY, QUARANTINE_OPEN, QUARANTINE_AUDIT, RETRY_BUDGET):
+    for statement in (POSITION, QUARANTINE, QUARANTINE_KEY, QUARANTINE_OPEN, QUARANTINE_AUDIT, RETRY_BUDGET, MEMBER):
         execute(statement)

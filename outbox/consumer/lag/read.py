@@ -1,0 +1,204 @@
+"""Reads the lag of a group where it is true: next offsets in its database, append times in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.lag.append_time import appended_ms, id_ms
+from outbox.consumer.lag.figures import (
+    GroupLag,
+    Parked,
+    PartitionLag,
+    age_s,
+    lasting,
+    missing,
+    partition_lag,
+    seen_standing,
+    tenants_of,
+)
+from outbox.consumer.lag.scan import Scan
+from outbox.consumer.lag.stored import Stored, StoredParked, StoredPosition, stored
+from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.quarantine.kept_headers import decoded
+from outbox.errors import PositionLost, Unreadable
+from outbox.kafka.port import Admin, Reader, TopicPartition, TopicState
+
+
+class LagReader:
+    """For one thread. It keeps what it has read while it is still waiting, so a look costs what is new.
+
+    Anybody may look, beside the members or after them: nothing is written, no group is joined.
+    """
+
+    def __init__(self, *, group: str, topics: Sequence[str], admin: Admin, reader: Reader) -> None:
+        self._group, self._topics, self._admin, self._reader = group, tuple(topics), admin, reader
+        self._scans: dict[TopicPartition, tuple[str, Scan]] = {}
+        self._parked_ms: dict[tuple[TopicPartition, str, int], int] = {}
+
+    def read(self, connection: PsycopgConnection) -> GroupLag:
+        """`connection` looks into the group's schema. Raises `DependencyDown` and psycopg's errors."""
+        found = stored(connection, self._group)
+        return _Look(self, found).lag()
+
+    def scan_of(self, partition: TopicPartition, incarnation: str, lanes: Sequence[int]) -> Scan:
+        """As it was left, unless the topic was made anew or a position set back."""
+        before = self._scans.get(partition)
+        if before is None or before[0] != incarnation or not before[1].follows(lanes):
+            before = self._scans[partition] = incarnation, Scan.of(lanes)
+        return before[1]
+
+    def forget(self, partition: TopicPartition) -> None:
+        """Begin anew at the next look."""
+        self._scans.pop(partition, None)
+
+    def parked_ms(self, parked: StoredParked, *, in_log: bool) -> int:
+        """When it was appended; where neither the log nor what was kept tells, when it was parked."""
+        place = parked.partition, parked.incarnation, parked.offset
+        if place not in self._parked_ms:
+            self._parked_ms[place] = self._told_ms(parked, in_log=in_log)
+        return self._parked_ms[place]
+
+    def _told_ms(self, parked: StoredParked, *, in_log: bool) -> int:
+        parked_ms = round(parked.parked_at * 1000)
+        told = None if parked.kept_headers is None else id_ms(decoded(parked.kept_headers))
+        if told is None and in_log:
+            with suppress(PositionLost, Unreadable):
+                for record in self._reader.read(parked.partition, parked.offset, 1):
+                    told = appended_ms(record) if record.offset == parked.offset else None
+        return parked_ms if told is None else min(told, parked_ms)
+
+    @property
+    def names(self) -> tuple[str, tuple[str, ...], Admin, Reader]:
+        return self._group, self._topics, self._admin, self._reader
+
+
+class _Look:
+    """One look; what it finds to stand is gathered on the way."""
+
+    def __init__(self, lag_reader: LagReader, found: Stored) -> None:
+        self._kept, self._found = lag_reader, found
+        self._group, self._topics, self._admin, self._reader = lag_reader.names
+        self._now_ms = found.at * 1000
+        members = [member for member in found.members if member.lives]
+        self._members = len(members)
+        self._held = frozenset[TopicPartition]().union(*(member.held or () for member in members))
+        self._unseen_s = min((member.seen_s for member in found.members), default=None)
+        self._said = [replace(one, for_s=one.for_s + member.seen_s) for member in members for one in member.standing]
+        self._standing: list[Standing] = [self._placed(one) for one in self._said if one.topic in {None, *self._topics}]
+        self._scans: list[Scan] = []
+        self._whole = True
+
+    def lag(self) -> GroupLag:
+        states = self._admin.describe(self._topics)
+        ends = self._admin.end_offsets(list(states))
+        positions = {one.partition: one for one in self._found.positions}
+        partitions = tuple(self._partitions(states, ends, positions))
+        for topic in self._topics:
+            if topic not in states:
+                moved = max((one.moved_at for one in positions.values() if one.partition.topic == topic), default=None)
+                self._stands(missing(topic, 0.0 if moved is None else self._found.at - moved))
+        return GroupLag(
+            group=self._group,
+            at=self._found.at,
+            members=self._members,
+            seen_s=self._unseen_s,
+            partitions=partitions,
+            tenants=tenants_of((one for scan in self._scans for one in scan.waiting), self._now_ms),
+            complete=self._whole,
+            standing=tuple(lasting(self._standing)),
+            left=tuple(sorted({one.topic for one in positions} - set(self._topics))),
+        )
+
+    def _partitions(
+        self,
+        states: Mapping[str, TopicState],
+        ends: Mapping[TopicPartition, int],
+        positions: Mapping[TopicPartition, StoredPosition],
+    ) -> Iterator[PartitionLag]:
+        for partition in sorted({*ends, *(one for one in positions if one.topic in self._topics)}):
+            at, state, end = positions.get(partition), states.get(partition.topic), ends.get(partition)
+            incarnation = "" if state is None else state.incarnation
+            if state is None or end is None:
+                if state is not None and at is not None:
+                    self._lost(at, f"the topic was made again, with {state.partitions} partitions")
+                scan, end = None, None
+            elif at is not None and set(at.lanes) == {end} and set(at.incarnations) == {incarnation}:
+                scan = None  # all is done
+            else:
+                scan, end = self._scanned(partition, at, incarnation)
+            yield self._partition(partition, at, incarnation, scan, end)
+
+    def _partition(
+        self, partition: TopicPartition, at: StoredPosition | None, incarnation: str, scan: Scan | None, end: int | None
+    ) -> PartitionLag:
+        parked = [one for one in self._found.parked if one.partition == partition]
+        found = partition_lag(
+            partition,
+            now_ms=self._now_ms,
+            lanes=() if at is None else at.lanes,
+            end=end,
+            scan=scan,
+            parked=self._parked(parked, incarnation),
+            moved_ms=None if at is None else at.moved_at * 1000,
+        )
+        if scan is not None:
+            self._scans.append(scan)
+            self._whole = self._whole and found.exact
+        arrived_s = None if scan is None else age_s(self._now_ms, (one.arrived_ms for one in scan.waiting))
+        held = partition in self._held
+        seen = seen_standing(found, arrived_s=arrived_s, held=held, unseen_s=self._unseen_s, said=self._said)
+        if seen is not None:
+            self._stands(seen)
+        return found
+
+    def _scanned(self, partition: TopicPartition, at: StoredPosition | None, incarnation: str) -> tuple[Scan, int]:
+        """With the end up to which may be read. What was read before stays, where no more can be.
+
+        Of a position that is not in the log nobody knows what was done: all that the log holds waits.
+        """
+        start, end = self._reader.log_range(partition)
+        lanes = (start,) if at is None else at.lanes
+        if at is not None and (why := _why_lost(at, incarnation, start, end)):
+            self._lost(at, why)
+            lanes = (start,)
+        scan = self._kept.scan_of(partition, incarnation, lanes)
+        try:
+            scan.look(lanes, end, lambda offset, limit: self._reader.read(partition, offset, limit))
+        except Unreadable as error:
+            if not scan.waiting:  # else it does not stand there yet
+                self._stands(Standing(Cause.UNREADABLE, 0.0, *partition, offset=error.offset, detail=str(error)))
+        except PositionLost:
+            self._kept.forget(partition)  # the log's start moved on meanwhile: the next look says it
+        return scan, end
+
+    def _lost(self, at: StoredPosition, why: str) -> None:
+        for_s = max(0.0, self._found.at - at.moved_at)
+        self._stands(Standing(Cause.POSITION_LOST, for_s, *at.partition, offset=min(at.lanes), detail=why))
+
+    def _placed(self, said: Standing) -> Standing:
+        """With the lowest offset of its partition, where no event is to blame."""
+        at = next((at for at in self._found.positions if at.partition == (said.topic, said.partition)), None)
+        return said if at is None or said.offset is not None else replace(said, offset=min(at.lanes))
+
+    def _stands(self, found: Standing) -> None:
+        """Once for each cause and place: a member may have said it already, and knows more."""
+        said = {(one.cause, one.topic, one.partition) for one in self._standing}
+        if (found.cause, found.topic, found.partition) not in said:
+            self._standing.append(found)
+
+    def _parked(self, parked: Sequence[StoredParked], incarnation: str) -> Parked:
+        told = [self._kept.parked_ms(one, in_log=one.incarnation == incarnation) for one in parked]
+        return Parked(sum(one.count for one in parked), min(told, default=None))
+
+
+def _why_lost(at: StoredPosition, incarnation: str, start: int, end: int) -> str:
+    """ "" where it is in the log."""
+    if set(at.incarnations) != {incarnation}:
+        return f"the topic was made again, as {incarnation}"
+    lowest, highest = min(at.lanes), max(at.lanes)
+    if start <= lowest <= highest <= end:
+        return ""
+    return f"lanes stand at {lowest} to {highest}, the log holds {start} to {end}"

@@ -1,0 +1,100 @@
+"""What a group's database says of it at one moment: positions, members, quarantine, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outbox.connection import PsycopgConnection
+from outbox.consumer.partitions.standing import Standing
+from outbox.kafka.port import TopicPartition
+
+ALIVE_S = 5.0  # a member speaks once a second
+
+# The clock last: what is done after the snapshot is no older than it.
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+_POSITIONS = """
+SELECT topic, partition, array_agg(next_offset ORDER BY lane), array_agg(DISTINCT incarnation),
+       extract(epoch FROM max(updated_at))::float8
+FROM position WHERE group_name = %s GROUP BY topic, partition ORDER BY topic, partition"""
+
+_MEMBERS = """
+SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8, held, standing FROM member
+WHERE group_name = %s ORDER BY seen_at DESC"""
+
+# The first of each partition, with how many there are.
+_PARKED = """
+SELECT DISTINCT ON (topic, partition, incarnation) topic, partition, incarnation, "offset", kept_headers,
+       extract(epoch FROM parked_at)::float8, count(*) OVER (PARTITION BY topic, partition, incarnation)
+FROM quarantine WHERE group_name = %s AND resolved_at IS NULL
+ORDER BY topic, partition, incarnation, "offset" """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """Next offsets by lane; `moved_at` in seconds of the epoch."""
+
+    partition: TopicPartition
+    lanes: tuple[int, ...]
+    incarnations: tuple[str, ...]
+    moved_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMember:
+    """What a member said `seen_s` ago; `held` is None where it took its leave."""
+
+    seen_s: float
+    held: frozenset[TopicPartition] | None
+    standing: tuple[Standing, ...]
+
+    @property
+    def lives(self) -> bool:
+        return self.seen_s < ALIVE_S and self.held is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParked:
+    """The first event in quarantine of a partition of an incarnation, and how many there are."""
+
+    partition: TopicPartition
+    incarnation: str
+    offset: int
+    kept_headers: Any
+    parked_at: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`at`: seconds of the epoch by the database's clock."""
+
+    at: float
+    positions: Sequence[StoredPosition]
+    members: Sequence[StoredMember]
+    parked: Sequence[StoredParked]
+
+
+def stored(connection: PsycopgConnection, group: str) -> Stored:
+    """Reads only; the connection looks into the group's schema."""
+    with connection.transaction():
+        positions = connection.execute(_POSITIONS, [group]).fetchall()
+        clock = connection.execute(_CLOCK).fetchone() or (0.0,)
+        members = connection.execute(_MEMBERS, [group]).fetchall()
+        parked = connection.execute(_PARKED, [group]).fetchall()
+    return Stored(
+        clock[0],
+        [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), row[4]) for row in positions],
+        [_member(*row) for row in members],
+        [StoredParked(TopicPartition(*row[:2]), *row[2:]) for row in parked],
+    )
+
+
+def _member(seen_s: float, held: Sequence[tuple[str, int]] | None, standing: Sequence[dict[str, Any]]) -> StoredMember:
+    return StoredMember(
+        max(0.0, seen_s),
+        None if held is None else frozenset(TopicPartition(*one) for one in held),
+        tuple(Standing.from_json(one) for one in standing),
+    )

@@ -1,0 +1,54 @@
+"""What stands still, as a member says it and as a reader of the lag finds it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why nothing moves. The first six a member says, the others are seen from outside."""
+
+    POSITION_LOST = "position_lost"
+    UNREADABLE = "partition_unreadable"
+    SOURCE_BROKEN = "source_broken"
+    ASSIGNMENT_WAITS = "assignment_waits"
+    BREAKER_OPEN = "breaker_open"
+    LANE_STANDS = "lane_stands"
+    TOPIC_MISSING = "topic_missing"
+    NO_MEMBER = "no_member"
+    NOT_MOVING = "not_moving"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`for_s`: seconds that it has stood. `topic` and `partition` are None where the whole group stands, `offset` is
+    None where no event is to blame, `lane` is None where all lanes stand. `detail` never holds a payload or a key.
+    """
+
+    cause: Cause
+    for_s: float
+    topic: str | None = None
+    partition: int | None = None
+    lane: int | None = None
+    offset: int | None = None
+    detail: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Standing:
+        """As `asdict` made it; `ValueError` or `TypeError` for what did not."""
+        return cls(**{**data, "cause": Cause(str(data["cause"]))})  # type: ignore[arg-type] # a member wrote it
+
+    @property
+    def sentence(self) -> str:
+        """For people.
+
+        >>> Standing(Cause.NO_MEMBER, 12.3, "outbox.event.order", 0, offset=17).sentence
+        'outbox.event.order/0 stands at offset 17 for 12 s: no_member'
+        """
+        place = self.topic or "the group"
+        place += "" if self.partition is None else f"/{self.partition}"
+        place += "" if self.lane is None else f" lane {self.lane}"
+        at = "" if self.offset is None else f" at offset {self.offset}"
+        return f"{place} stands{at} for {self.for_s:.0f} s: {self.cause}{': ' if self.detail else ''}{self.detail}"

@@ -1,0 +1,89 @@
+"""`outbox lag`: what a consumer group has not applied yet, since when, and what stands; a dead group's too."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+import psycopg
+from psycopg import sql
+
+from outbox.connection import with_options
+from outbox.consumer.lag.figures import GroupLag, PartitionLag
+from outbox.consumer.lag.read import LagReader
+from outbox.errors import ConfigurationError
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
+from outbox.settings import dsn_of
+
+CONNECT_TIMEOUT_S = 10
+LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
+EPILOG = """
+Lag is read from the group's own positions and the times at which events were appended; no group is joined, nothing is
+written. Exit: 0 nothing stands, 1 a partition, a lane or the whole group stands still, 2 usage, 3 not reachable."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Of the verb."""
+    parser.add_argument("--group", required=True, help="the consumer's group")
+    parser.add_argument("--schema", help="where it keeps its positions (default: the group's name)")
+    parser.add_argument(
+        "--topic", action="append", required=True, metavar="TYPE", help="an aggregate type that it handles; repeat it"
+    )
+    parser.add_argument("--topic-prefix", dest="OUTBOX_TOPIC_PREFIX", help="instead of OUTBOX_TOPIC_PREFIX")
+    parser.epilog = f"{EPILOG}\n\n{parser.epilog}"
+
+
+def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Exit 1 when something stands still."""
+    prefix = arguments.OUTBOX_TOPIC_PREFIX or environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")
+    dsn, kafka = dsn_of(environ), KafkaSettings.from_environ(environ)
+    topics = list(dict.fromkeys(prefix + topic for topic in arguments.topic))
+    if not arguments.group:
+        raise ConfigurationError("--group is empty; give the consumer's group")
+    with (
+        psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=with_options(dsn, LIMITS)) as connection,
+        closing(PythonAdmin(kafka, client_id="outbox-lag")) as admin,
+        closing(PythonReader(kafka, client_id="outbox-lag")) as reader,
+    ):
+        connection.execute("SELECT set_config('search_path', %s, false)", [_path(connection, arguments)])
+        connection.commit()
+        found = LagReader(group=arguments.group, topics=topics, admin=admin, reader=reader).read(connection)
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(said(found)))
+    return 1 if found.standing else 0
+
+
+def said(found: GroupLag) -> Iterator[str]:
+    """Lines for people."""
+    members = f"{found.members} members" if found.members != 1 else "1 member"
+    if found.members == 0 and found.seen_s is not None:
+        members = f"no member for {found.seen_s:.0f} s"
+    yield f"group {found.group}: {found.records} records wait, {_age(found.oldest_s)}; {members}"
+    yield from (_partition(one) for one in found.partitions if one.records or one.parked)
+    for tenant in found.tenants:
+        who = " ".join(part for part in (tenant.tenant, tenant.service_class) if part)
+        at_least = "" if found.complete else "at least "
+        yield f"  tenant {who}: {at_least}{tenant.records} records, {_age(tenant.oldest_s)}"
+    yield from (f"  {one.sentence}" for one in found.standing)
+    yield from (f"  {topic} is not read any more: its positions count for nothing" for topic in found.left)
+
+
+def _partition(one: PartitionLag) -> str:
+    about = "" if one.exact else "about "
+    parts = []
+    if one.records:
+        parts.append(f"{about}{one.records} records from offset {one.next_offset}, {_age(one.waiting_s)}")
+    if one.parked:
+        parts.append(f"{one.parked} in quarantine, {_age(one.parked_s)}")
+    return f"  {one.topic}/{one.partition}: {'; '.join(parts)}"
+
+
+def _age(seconds: float | None) -> str:
+    return "none is old" if seconds is None else f"the oldest {seconds:.1f} s old"
+
+
+def _path(connection: psycopg.Connection, arguments: argparse.Namespace) -> str:
+    return sql.Identifier(arguments.schema or arguments.group).as_string(connection)

@@ -1,0 +1,241 @@
+"""The lag of a group on real parts: true while it runs, stands, is dead, or reads another topic than before."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from outbox import cli
+from outbox.connection import PsycopgConnection
+from outbox.consumer import Disposition, Poison
+from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.lag.read import LagReader
+from outbox.consumer.partitions.standing import Cause
+from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
+from outbox.kafka import compression
+from outbox.kafka.codec import to_headers
+from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, write_effects
+from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.kafka.compressing import compressing
+from tests.support.waiting import wait_until
+
+OLD_S = 3_600.0
+
+
+@pytest.fixture
+def rig(database: str, bootstrap: str, topic_prefix: str) -> Iterator[Rig]:
+    with rig_on_kafka(database, bootstrap, topic_prefix, partitions=2) as rig:
+        yield rig
+
+
+Look = Callable[..., GroupLag]
+
+
+@pytest.fixture
+def look(rig: Rig) -> Iterator[Look]:
+    reader = rig.make_reader()
+    kept: dict[tuple[str, ...], LagReader] = {}
+
+    def looked(*topics: str) -> GroupLag:
+        wanted = topics or (rig.topic,)
+        if wanted not in kept:
+            kept[wanted] = LagReader(group=rig.group, topics=wanted, admin=rig.admin, reader=reader)
+        with connect_to(rig.dsn) as connection:
+            return kept[wanted].read(connection)
+
+    yield looked
+    reader.close()
+
+
+def send(rig: Rig, key: str, number: int, *, age_s: float = 0.0, tenant: str = "shop") -> None:
+    """Appended so long ago; the relay sends it now."""
+    rig.lsn += 1
+    made = uuid7(round((time.time() - age_s) * 1000))
+    event = Event("order", key, number, "OrderPlaced", b"{}", {"tenant": tenant, "class": "card"}, id=made)
+    rig.producer.send(rig.topic, key.encode(), b"{}", to_headers(event, SourcePosition("test", rig.lsn, 0)))
+    rig.producer.flush(30.0)
+    rig.sent.append((key, number))
+
+
+class Gate:
+    """A handler that waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.open, self.entered = threading.Event(), threading.Event()
+
+    def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        self.entered.set()
+        assert self.open.wait(30.0)
+        return write_effects(connection, events)
+
+
+def causes(lag: GroupLag) -> set[tuple[Cause, int | None]]:
+    return {(one.cause, one.partition) for one in lag.standing}
+
+
+def test_what_is_under_way_is_as_old_as_it_was_appended_and_ends_with_its_commit(rig: Rig, look: Look) -> None:
+    assert look().records == 0
+    gate = Gate()
+    running = rig.runtime(gate)
+    send(rig, "order-1", 1, age_s=OLD_S, tenant="merchant-7")
+    assert gate.entered.wait(30.0)
+    wait_until(lambda: look().members == 1, look)
+    found = look()
+    assert (found.records, found.members, found.left) == (1, 1, ())
+    assert found.oldest_s == pytest.approx(OLD_S, abs=5.0)
+    ((who, service_class, records),) = [(one.tenant, one.service_class, one.records) for one in found.tenants]
+    assert (who, service_class, records, found.complete) == ("merchant-7", "card", 1, True)
+    gate.open.set()
+    wait_until(rig.caught_up, rig.positions)
+    after = look()
+    assert (after.records, after.oldest_s, after.standing) == (0, None, ())
+    running.stop()
+
+
+def test_a_dead_group_stays_visible_with_its_age_and_is_said_to_have_no_member(rig: Rig, look: Look) -> None:
+    running = rig.runtime()
+    send(rig, "order-1", 1)
+    wait_until(rig.caught_up, rig.positions)
+    wait_until(lambda: look().members == 1, look)
+    running.stop()
+    assert look().members == 0
+    send(rig, "order-1", 2, age_s=60.0)
+    wait_until(lambda: Cause.NO_MEMBER in {one.cause for one in look().standing}, look)
+    found = look()
+    assert found.records == 1
+    assert found.oldest_s == pytest.approx(65.0, abs=15.0)
+    (standing,) = found.standing
+    assert (standing.topic, standing.offset) == (rig.topic, 1)
+    again = rig.runtime()
+    wait_until(rig.caught_up, rig.positions)
+    wait_until(lambda: look().members == 1, look)
+    assert look().standing == ()
+    again.stop()
+
+
+def test_a_group_that_never_ran_is_behind_by_all_that_there_is(rig: Rig, look: Look) -> None:
+    send(rig, "order-1", 1, age_s=30.0)
+    found = look()
+    assert (found.records, found.members, found.seen_s) == (1, 0, None)
+    assert found.oldest_s == pytest.approx(30.0, abs=5.0)
+
+
+def test_a_parked_event_keeps_the_age_at_which_it_was_appended(rig: Rig, look: Look) -> None:
+    def poisoned(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        for index, one in enumerate(events):
+            if one.event.aggregate_version == 1:
+                raise Poison(index, "not today")
+        return write_effects(connection, events)
+
+    send(rig, "order-1", 1, age_s=OLD_S)
+    rig.runtime(poisoned)
+    wait_until(rig.caught_up, rig.positions)
+    found = look()
+    assert (found.records, sum(one.parked for one in found.partitions)) == (0, 1)
+    assert found.oldest_s == pytest.approx(OLD_S, abs=30.0)
+    assert found.standing == ()
+
+
+def test_a_topic_that_the_group_has_left_is_named_and_has_no_lag(rig: Rig, look: Look) -> None:
+    running = rig.runtime()
+    send(rig, "order-1", 1)
+    wait_until(rig.caught_up, rig.positions)
+    running.stop()
+    send(rig, "order-1", 2, age_s=OLD_S)
+    other = f"{rig.topic}.other"
+    rig.admin.ensure_topics({other: 1})
+    found = look(other)
+    assert (found.records, found.oldest_s, found.left, found.standing) == (0, None, (rig.topic,), ())
+
+
+def test_a_topic_that_is_missing_stands_at_once(rig: Rig, look: Look) -> None:
+    typo = f"{rig.topic}x"
+    found = look(rig.topic, typo)
+    assert [(one.cause, one.topic) for one in found.standing] == [(Cause.TOPIC_MISSING, typo)]
+
+
+def test_a_lost_position_stands_at_its_offset_and_all_that_the_log_holds_waits(rig: Rig, look: Look) -> None:
+    running = rig.runtime()
+    send(rig, "order-1", 1, age_s=10.0)
+    wait_until(rig.caught_up, rig.positions)
+    running.stop()
+    ((number,),) = rig.sql("SELECT DISTINCT partition FROM position WHERE next_offset = 1")
+    rig.sql("UPDATE position SET next_offset = 99 WHERE partition = %s", number)
+    found = look()
+    (standing,) = [one for one in found.standing if one.cause is Cause.POSITION_LOST]
+    assert (standing.partition, standing.offset) == (number, 99)
+    assert found.records == 1
+    again = rig.runtime()
+    wait_until(lambda: look().members == 1, look)
+    assert (Cause.POSITION_LOST, number) in causes(look())
+    again.stop()
+
+
+def test_a_lane_whose_handler_fails_on_and_on_stands_at_its_offset(rig: Rig, look: Look) -> None:
+    failing = threading.Event()
+    failing.set()
+
+    def fail(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
+        if failing.is_set() and any(one.event.aggregate_id == "order-1" for one in events):
+            raise ConnectionError("the vendor is away")
+        return write_effects(connection, events)
+
+    rig.runtime(fail)
+    send(rig, "order-1", 1)
+    wait_until(lambda: Cause.LANE_STANDS in {one.cause for one in look().standing}, look)
+    (standing,) = [one for one in look().standing if one.cause is Cause.LANE_STANDS]
+    assert (standing.topic, standing.offset) == (rig.topic, 0)
+    assert standing.detail.startswith("tried ")
+    failing.clear()
+    wait_until(rig.all_applied, rig.effects)
+    wait_until(lambda: look().standing == (), look)
+
+
+def test_a_batch_that_cannot_be_read_stands_at_its_offset(
+    rig: Rig, look: Look, bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = to_headers(Event("order", "order-1", 1, "OrderPlaced", b"{}"), SourcePosition("test", 1_000, 0))
+    with compressing(bootstrap, "zstd") as producer:
+        producer.send(rig.topic, key=b"order-1", value=b"{}" + b" " * 500, headers=headers)
+    monkeypatch.setattr(compression, "DECODERS", {})
+    from_outside = look()
+    assert [(one.cause, one.offset) for one in from_outside.standing] == [(Cause.UNREADABLE, 0)]
+    rig.runtime(settings=replace(QUICK, broken_s=0.5))
+    wait_until(lambda: look().members == 1, look)
+    assert [(one.cause, one.offset) for one in look().standing] == [(Cause.UNREADABLE, 0)]
+
+
+def test_the_verb_needs_no_plan_and_exits_1_when_something_stands(
+    rig: Rig, bootstrap: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"STRANGLER_DSN": rig.dsn, "KAFKA_BOOTSTRAP": bootstrap, "OUTBOX_TOPIC_PREFIX": ""}
+    argv = ["lag", "--group", rig.group, "--schema", SCHEMA, "--topic", rig.topic]
+
+    def verb(*more: str) -> tuple[int, Any]:
+        code = cli.main([*argv, "--json", *more], environ)
+        return code, json.loads(capsys.readouterr().out)
+
+    assert verb()[0] == 0
+    send(rig, "order-1", 1, age_s=60.0)
+    code, data = verb("--topic", f"{rig.topic}x")
+    assert (code, data["records"], data["members"]) == (1, 1, 0)
+    assert data["standing"][0]["cause"] == "topic_missing"
+    assert cli.main([*argv, "--topic", f"{rig.topic}x"], environ) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"group {rig.group}: 1 records wait, the oldest 6")
+    assert f"{rig.topic}x stands for 0 s: topic_missing" in lines[-1]
+
+
+def test_a_schema_that_holds_no_consumer_is_said(rig: Rig, bootstrap: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(rig.dsn) as connection:
+        connection.execute("CREATE SCHEMA empty")
+    environ = {"STRANGLER_DSN": rig.dsn, "KAFKA_BOOTSTRAP": bootstrap}
+    assert cli.main(["lag", "--group", "nobody", "--schema", "empty", "--topic", "order"], environ) == 2
+    assert "there is no table position here" in capsys.readouterr().err
