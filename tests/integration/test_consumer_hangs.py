@@ -21,6 +21,12 @@ ENDS_WITHIN_S = 10.0  # as long as whoever stops a process mostly waits before k
 SETTINGS = replace(QUICK, slow_s=0.5, drain_s=RuntimeSettings().drain_s)
 
 
+def standing(rig: Rig) -> list[tuple[str, int, str]]:
+    """What the member says to stand: cause, offset and detail, for `outbox lag`."""
+    found = rig.sql("SELECT jsonb_array_elements(standing) FROM member")
+    return [(one["cause"], one["offset"], one["detail"]) for (one,) in found]
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_handler_that_hangs_is_told_of_and_does_not_keep_the_process(
     rig: Rig, caplog: pytest.LogCaptureFixture, *, parallel: bool
@@ -44,6 +50,7 @@ def test_a_handler_that_hangs_is_told_of_and_does_not_keep_the_process(
     told = [vars(record) for record in caplog.records if record.getMessage() == "run_at_work"]
     assert {(one["topic"], one["first_offset"]) for one in told} == {(rig.topic, 0)}
     assert [one["for_s"] >= SETTINGS.slow_s * times for times, one in enumerate(told, 1)] == [True] * len(told)
+    wait_until(lambda: standing(rig) == [("lane_stands", 0, "at work")], lambda: standing(rig))
     asked_at = time.monotonic()
     running.stop()
     took_s = time.monotonic() - asked_at

@@ -118,6 +118,11 @@ class LaneScheduler:
                 for number, offset, attempts, since in lanes.standing()
             ]
 
+    def at_work(self) -> list[tuple[TopicPartition, int, int, float]]:
+        """Runs that were taken and have not ended: partition, lane, first offset, for how many seconds."""
+        now = self._clock()
+        return [(*run.place, now - run.begun) for run in self.under_way()]
+
     def take_fenced(self) -> list[TopicPartition]:
         """Partitions that another assignment took since the last call."""
         with self._changed:

@@ -17,6 +17,8 @@ from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.report import Report
 from outbox.kafka.port import TopicPartition
 
+AT_WORK_S = 1.0  # most runs are shorter, and no news
+
 # Lost in a crash it is said again; nothing waits for the disk.
 _LAZY_COMMIT = "SET LOCAL synchronous_commit TO OFF"
 
@@ -37,6 +39,9 @@ def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) 
     for partition, lane, offset, attempts, for_s in board.standing():
         detail = f"tried {attempts} times" if attempts else "put off"
         found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail=detail))
+    for partition, lane, offset, for_s in board.at_work():
+        if for_s > AT_WORK_S:
+            found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work"))
     open_s = report.breaker_open_s()
     if open_s is not None:
         found.append(Standing(Cause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))

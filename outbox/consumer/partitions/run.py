@@ -64,6 +64,11 @@ class Run:
     part: int | None = None  # so many events are given to the handler at a time; None: all
 
     @property
+    def place(self) -> tuple[TopicPartition, int, int]:
+        """Partition, lane and first offset."""
+        return self.assigned.partition, self.lane, self.records[0].offset
+
+    @property
     def head(self) -> Run:
         """What the handler is given first, as a run of its own: a slow start where it failed before."""
         size = 1 if self.again else self.part
