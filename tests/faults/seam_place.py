@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,14 @@ import psycopg
 import requests
 
 from outbox.connection import PsycopgConnection
+from strangler.cli.run import runnable
 from strangler.errors import Refused, RefusedError
 from strangler.local.stack import Stack
 from strangler.moves import advance, rollback
 from strangler.plan import Plan, load_plan
+from strangler.planting import opened, plant
 from strangler.reconcile.run import Report, reconcile
+from strangler.service.declaration import Service
 from strangler.stages import ORDER, PLACE, Stage
 from tests.faults.seam_case import RAMP_BP
 from tests.faults.seam_worker import Worker
@@ -138,24 +138,14 @@ class Place:
         return self.main.execute(FINAL, [report.run_id]).fetchall()
 
     def plant(self, kind: str, seed: int) -> dict[str, Any] | None:
-        """By another process. None where there is nothing yet that could be spoilt."""
-        name = self.main.info.dbname
-        argv = ["plant", kind, "--step", self.kind.step, "--database", name, "--seed", str(seed)]
-        argv += ["--reason", "to be found", "--json"]
-        ended = subprocess.run(
-            [sys.executable, "-m", "strangler", *argv],
-            env={**os.environ, **self.town.environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if ended.returncode == 1:
-            return None
-        if ended.returncode:
-            raise RuntimeError(f"strangler plant {kind} ended with {ended.returncode}: {ended.stderr}")
-        planted: dict[str, Any] = json.loads(ended.stdout)
-        return planted
+        """None where there is nothing yet that could be spoilt."""
+        service = runnable(self.plan, self.kind.step)
+        assert isinstance(service, Service)
+        with opened(service, self.town.environ, seed=seed) as world:
+            try:
+                return asdict(plant(kind, world))
+            except RefusedError:
+                return None
 
     def turn(self, **knobs: Any) -> None:
         requests.put(f"{self.town.outside.url}/knobs", json=knobs, timeout=30).raise_for_status()
