@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
+from outbox.consumer.reprocessing.give_way import Waits
 from outbox.consumer.reprocessing.replay import Passed, Replayed
 from outbox.kafka.port import Reader, TopicPartition
 from strangler.cli.common import Invocation
@@ -36,6 +37,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for parser, run in verbs:
         parser.add_argument("name", metavar="NAME", help="a service of the plan")
         parser.add_argument("--dry-run", action="store_true", help="do it, keep nothing, say what it would have done")
+        parser.add_argument(
+            "--at-once", action="store_true", help="do not give way to live events that wait half their deadline"
+        )
         parser.set_defaults(run=run)
         parser.epilog = EPILOG
 
@@ -65,7 +69,12 @@ def _opened(invocation: Invocation) -> Iterator[Reprocessing]:
     plan = invocation.plan(services=False)
     service, settings = service_of(plan, invocation.args.name), RunSettings.from_environ(invocation.environ)
     with opened(
-        service, settings, subject=plan.subject.name, dry_run=invocation.args.dry_run, progress=_progress
+        service,
+        settings,
+        subject=plan.subject.name,
+        dry_run=invocation.args.dry_run,
+        progress=_progress,
+        waits=None if invocation.args.at_once else _waits,
     ) as again:
         yield again
 
@@ -110,6 +119,14 @@ def _progress(done: Replayed) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{done.dispositions.total()} events")
         sys.stderr.flush()
+
+
+def _waits(waits: Waits) -> None:
+    sys.stderr.write(
+        f"gives way: a live event has waited {waits.oldest_s:.0f} s; goes on below {waits.limit_s / 2:g} s "
+        "(--at-once: without)\n"
+    )
+    sys.stderr.flush()
 
 
 def _say(done: Replayed, invocation: Invocation, what: str) -> int:

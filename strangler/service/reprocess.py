@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.lag.read import LagReader
+from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
 from outbox.kafka.port import Reader, TopicPartition
@@ -24,6 +27,8 @@ from strangler.step.rebuild import RebuildHandler
 ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
 SHED: LiteralString = "SELECT FROM claim WHERE step = %(step)s AND kind = 'shed' LIMIT 1"
 
+GIVE_WAY_AT = 0.5  # of the service's deadline
+
 Progress = Callable[[Replayed], None]
 Starts = Callable[[Passed, Reader], Mapping[TopicPartition, int]]
 
@@ -39,6 +44,7 @@ class Reprocessing:
     connection: PsycopgConnection
     dry_run: bool
     progress: Progress
+    give_way: Callable[[], None]
 
     def replay(self, starts: Starts, keys: Set[bytes] | None = None) -> Replayed:
         """Events that it has passed, from `starts`, of these keys alone where some are given."""
@@ -56,6 +62,7 @@ class Reprocessing:
             keys=keys,
             dry_run=self.dry_run,
             progress=self.progress,
+            give_way=self.give_way,
         )
 
     def rebuild(self) -> Replayed:
@@ -65,7 +72,15 @@ class Reprocessing:
         self._alone()
         shed = self._make_up_for_shed()
         projection = Projection(self.service.schema, tables, self._group, self.topics)
-        done = rebuild(self.reader, self.connection, projection, handler, dry_run=self.dry_run, progress=self.progress)
+        done = rebuild(
+            self.reader,
+            self.connection,
+            projection,
+            handler,
+            dry_run=self.dry_run,
+            progress=self.progress,
+            give_way=self.give_way,
+        )
         done.refused += [one for one in shed.refused if one not in done.refused]
         return done
 
@@ -89,7 +104,15 @@ class Reprocessing:
             store_watermark(same, name, partition, at, incarnations[partition.topic])
 
         done = replay(
-            self.reader, connection, handler, passed, starts, dry_run=self.dry_run, progress=self.progress, keep=keep
+            self.reader,
+            connection,
+            handler,
+            passed,
+            starts,
+            dry_run=self.dry_run,
+            progress=self.progress,
+            keep=keep,
+            give_way=self.give_way,
         )
         if not (done.skipped or self.dry_run):
             with connection.transaction():
@@ -146,12 +169,41 @@ def from_start(passed: Passed, reader: Reader) -> Mapping[TopicPartition, int]:
 
 @contextmanager
 def opened(
-    service: Service, settings: RunSettings, *, subject: str, dry_run: bool, progress: Progress = lambda _: None
+    service: Service,
+    settings: RunSettings,
+    *,
+    subject: str,
+    dry_run: bool,
+    progress: Progress = lambda _: None,
+    waits: Callable[[Waits], None] | None = None,
 ) -> Iterator[Reprocessing]:
-    """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept."""
+    """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept. `waits`
+    is told when it gives way to the service's live events; None: it never does.
+    """
     topics = settings.topics(context_of(service, subject).topics)
     with (
         closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")) as reader,
+        closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-lag")) as admin,
         closing(settings.connect(service.schema, autocommit=True)) as connection,
+        closing(settings.connect(service.schema, autocommit=True)) as looking,
     ):
-        yield Reprocessing(service, settings, topics, reader, connection, dry_run, progress)
+        lag = LagReader(group=settings.group(service.name), topics=topics, admin=admin, reader=reader)
+        give_way = (
+            GiveWay(lambda: waiting_s(lag.read(looking)), GIVE_WAY_AT * service.policy.deadline_s, waits)
+            if waits is not None
+            else _never
+        )
+        yield Reprocessing(service, settings, topics, reader, connection, dry_run, progress, give_way)
+
+
+def waiting_s(lag: GroupLag) -> float | None:
+    """For how long the oldest event has waited that is due live: what is parked waits for a person, and where no member
+    lives nothing is held up.
+    """
+    if not lag.members:
+        return None
+    return max((one.waiting_s for one in lag.partitions if one.waiting_s is not None), default=None)
+
+
+def _never() -> None:
+    """Nothing is given way to."""

@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
+from subprocess import PIPE
 
 import psycopg
 import pytest
 
-from outbox import Event
+from outbox import Event, uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -125,6 +128,24 @@ def test_a_projection_is_made_anew_while_its_events_go_on_coming(
     kept = {row[0]: row for row in rows(database, DOCUMENTS)}
     assert [kept[row[0]] for row in right[20:]] == right[20:]
     assert rows(database, "SELECT count(*) FROM pg_namespace WHERE nspname = 'search_next'") == [(0,)]
+
+
+def test_a_replay_gives_way_while_live_events_wait(stack: Stack, database: str, environ: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "strangler", "replay", "search", "--from-start", "--json"]
+    with search(stack, environ):
+        publish(environ, *(placed(f"o{number}", OWNER) for number in range(6)))
+        until_indexed(database, 6)
+        with psycopg.connect(database) as connection:
+            connection.execute("LOCK TABLE search.document")  # the handler waits for it
+            publish(environ, replace(placed("late", OWNER), id=uuid7(time.time_ns() // 1_000_000 - 600_000)))
+            with subprocess.Popen(argv, env=environ, stdout=PIPE, stderr=PIPE, text=True) as replaying:
+                assert replaying.stderr is not None
+                assert "gives way: a live event has waited 60" in replaying.stderr.readline()
+                assert replaying.poll() is None
+                connection.rollback()
+                said, _ = replaying.communicate(timeout=60)
+    assert replaying.returncode == 0
+    assert json.loads(said)["dispositions"] == {"duplicate": 6}
 
 
 def test_a_rebuild_that_is_only_tried_changes_nothing(stack: Stack, database: str, environ: dict[str, str]) -> None:

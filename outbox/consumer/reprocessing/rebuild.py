@@ -50,13 +50,15 @@ def rebuild(
     *,
     progress: Callable[[Replayed], None] = lambda _: None,
     dry_run: bool = False,
+    give_way: Callable[[], None] = lambda: None,
 ) -> Replayed:
     """Read the topics from their first record, fill new tables by `handler`, swap them in. COMMITS.
 
-    `handler` writes rows and makes no claims; `connection` is in autocommit. Live consumption waits only for the last
-    events and the swap (at most `CLOSE_ENOUGH` events, or until the lock is given up after 5 s). Stopped before the
-    swap, nothing has changed; close the connection and run it again. With `dry_run` the new tables are filled and
-    dropped. Raises `PositionLost` when the topics no longer hold their first events: those cannot be rebuilt from them.
+    `handler` writes rows and makes no claims; `connection` is in autocommit. Before each batch `give_way` may wait,
+    but not while live consumption does: that is only for the last events and the swap (at most `CLOSE_ENOUGH` events,
+    or until the lock is given up after 5 s). Stopped before the swap, nothing has changed; close the connection and run
+    it again. With `dry_run` the new tables are filled and dropped. Raises `PositionLost` when the topics no longer hold
+    their first events: those cannot be rebuilt from them.
     """
     starts = first_records(reader, Passed.of(connection, projection.group, projection.topics))
     growing = _Growing(reader, connection, projection, handler, progress, Replayed(went_to=starts))
@@ -65,7 +67,7 @@ def rebuild(
         passed = growing.passed()
         if growing.left(passed) <= CLOSE_ENOUGH:
             break
-        growing.grow(passed)
+        growing.grow(passed, give_way)
     if dry_run:
         growing.grow(growing.passed())
         _drop(connection, projection.next_schema)
@@ -100,13 +102,21 @@ class _Growing:
         ends = {partition: max(lanes.values(), default=0) for partition, lanes in passed.lanes.items()}
         return sum(max(0, end - self.done.went_to.get(partition, 0)) for partition, end in ends.items())
 
-    def grow(self, passed: Passed) -> None:
+    def grow(self, passed: Passed, give_way: Callable[[], None] = lambda: None) -> None:
         """Up to where the group stood. A lane may stand behind its partition's furthest one: what it had not passed
         is read again the next time, and written again by version.
         """
         _look_into(self.connection, self.projection.next_schema, self.projection.schema)
         try:
-            more = replay(self.reader, self.connection, self.handler, passed, self.done.went_to, progress=self.progress)
+            more = replay(
+                self.reader,
+                self.connection,
+                self.handler,
+                passed,
+                self.done.went_to,
+                progress=self.progress,
+                give_way=give_way,
+            )
         finally:
             _look_into(self.connection, self.projection.schema)
         self.done.dispositions.update(more.dispositions)

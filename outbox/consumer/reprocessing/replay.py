@@ -97,8 +97,10 @@ def replay(
     decode: Decode = from_record,
     progress: Callable[[Replayed], None] = lambda _: None,
     keep: Keep = lambda *_: None,
+    give_way: Callable[[], None] = lambda: None,
 ) -> Replayed:
-    """Replay each partition from its start to where the group stood in `passed`; only `keys`, if given.
+    """Replay each partition from its start to where the group stood in `passed`; only `keys`, if given. Before each
+    batch `give_way` may wait.
 
     COMMITS, a batch at a time; stopped anywhere, run it again: what is done is recognised by its claim. With `dry_run`
     every batch is rolled back. `keep` is given, in each batch's transaction, the offset before which nothing was
@@ -108,6 +110,7 @@ def replay(
     done, act = Replayed(), answering(handler)
     for partition, start in sorted(starts.items()):
         for records in _batches(reader, passed, partition, start, done):
+            give_way()
             wanted = [record for record in records if keys is None or record.key in keys]
             _apply(connection, act, _decoded(wanted, passed, decode, done), done, keep, dry_run=dry_run)
             progress(done)
