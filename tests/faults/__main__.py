@@ -29,6 +29,8 @@ from tests.faults.judge_report import JudgeReport
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
+from tests.faults.record_report import RecordReport
+from tests.faults.records import run_records
 from tests.faults.seam_report import SeamReport
 from tests.faults.seams import run_seams
 from tests.integration.consumer_rig import Rig
@@ -169,6 +171,15 @@ def seams(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), bool(report.problems())
 
 
+def records(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """One consumer process per seed, with records, errors and answers of any kind."""
+    goes_on = arguments.first and arguments.report is not None
+    seeds = range(max(arguments.first, arguments.seed), arguments.seed + arguments.seeds)
+    earlier = RecordReport.read(arguments.report) if goes_on else RecordReport()
+    report = run_records(stack, seeds, stack.folder / "records", earlier, say)
+    return report.to_json(), bool(report.problems())
+
+
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
     database = stack.database(name, ("search",))
@@ -180,6 +191,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "consumers": consumers,
     "continuations": continuations,
     "seams": seams,
+    "records": records,
     "overload": overload,
     "outage": outage,
     "downstream": downstream,

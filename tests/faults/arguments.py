@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from outbox.written import destination
 
 NEEDS_APACHE = ("consumers", "overload")
+SEEDED = ("flips", "consumers", "continuations", "seams", "records")
 LEAST_ORDERS = 30
 SHORTEST_OVERLOAD_S = 20.0  # less may not fill the buffers
 
@@ -18,6 +19,7 @@ SCENARIOS = {
     "consumers": "one fault per seed on a consumer group under load, then tenfold load",
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
     "seams": "an application's process killed at each named point of its seams, and a loss planted each time",
+    "records": "one consumer under any bytes, codecs, errors and answers, and something planted now and then",
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",
@@ -41,9 +43,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     made = {
         name: verbs.add_parser(name, help=what, description=what, parents=[common]) for name, what in SCENARIOS.items()
     }
-    for name in ("flips", "consumers", "continuations", "seams"):
+    for name in SEEDED:
         made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
-    for name in ("flips", "consumers", "continuations", "seams", "judge"):
+    for name in (*SEEDED, "judge"):
         made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
     made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
     made["installations"].add_argument(
@@ -54,9 +56,9 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     made["judge"].add_argument(
         "--from", type=_count, default=1, dest="first", metavar="N", help="go on with run N, and add to the report"
     )
-    made["seams"].add_argument(
-        "--from", type=_count, default=0, dest="first", metavar="N", help="go on with seed N, and add to the report"
-    )
+    goes_on = "go on with seed N, and add to the report"
+    for name in ("seams", "records"):
+        made[name].add_argument("--from", type=_count, default=0, dest="first", metavar="N", help=goes_on)
     for name in NEEDS_APACHE:
         none = "; 0: none" if name == "consumers" else ""
         made[name].add_argument(
