@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Answering, Disposition, Poison
+from outbox.consumer.handler import Answering, Disposition, Poison, checked
+from outbox.consumer.own_transaction import require_open
 from outbox.consumer.partitions.outcome import Failed
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.retry.rule import Trouble, classify
@@ -37,8 +38,6 @@ def in_parts(
         try:
             answers += _answered(connection, part, handler)
         except Poison as poison:
-            if not 0 <= poison.index < len(part):
-                raise IndexError(f"the handler condemned event {poison.index} of another batch") from poison
             raise Poison(places.start + poison.index, poison.reason) from poison
         except Exception as error:
             if not places.start or classify(error) is Trouble.PERMANENT or not _taken_back(connection):
@@ -51,9 +50,8 @@ def in_parts(
 def _answered(
     connection: PsycopgConnection, events: Sequence[ReceivedEvent], handler: Answering
 ) -> Sequence[Disposition]:
-    answers = handler(connection, events)
-    if len(answers) != len(events):
-        raise ValueError(f"the handler answered {len(answers)} dispositions for {len(events)} events")
+    answers = checked(handler(connection, events), len(events))
+    require_open(connection)
     return answers
 
 

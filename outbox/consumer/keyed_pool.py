@@ -41,7 +41,7 @@ class KeyedThreadPool:
     """Shared by the workers of a runtime."""
 
     def __init__(self, how: InParallel) -> None:
-        self._work, self.count = how.work, how.hands
+        self._work, self.count = how.done, how.hands
         self._chains: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def run(self) -> None:

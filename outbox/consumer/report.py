@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 
+from outbox.consumer.error_text import calls_of, place_of, text_of
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.partitions.watchdog import Stall
 from outbox.consumer.retry.flood import Flooded
@@ -18,6 +19,8 @@ MISSING = "waiting for its topic: the broker has none of that name; is the name 
 
 _log = logging.getLogger("outbox.consumer")
 
+KINDS_TRACED = 100  # of one process
+
 
 class Report:
     """Safe from every thread; a failing observer changes nothing."""
@@ -25,6 +28,7 @@ class Report:
     def __init__(self, observe: Observe) -> None:
         self._observe = observe
         self._breaker_opened_at: float | None = None
+        self._traced: set[str] = set()
 
     def count(self, metric: Metric, value: int = 1, **labels: str) -> None:
         try:
@@ -35,7 +39,17 @@ class Report:
     def retried(self, run: Run, error: Exception, trouble: str, delay_s: float) -> None:
         self.count(Metric.RETRY, error=type(error).__name__, trouble=trouble)
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "delay_s": round(delay_s, 3)}
-        _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, "error": type(error).__name__})
+        _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, **self._described(error)})
+
+    def given_up(self, run: Run, error: Exception) -> None:
+        """It is not tried again: its one event is parked."""
+        where = {"first_offset": run.records[0].offset, "attempt": run.attempt}
+        _log.warning("run_given_up", extra={**_place(run.assigned.partition), **where, **self._described(error)})
+
+    def stands(self, run: Run, error: Exception) -> None:
+        """Its lane has tried in vain for long, and goes on trying, ever more rarely: nothing behind it is done."""
+        where = {"first_offset": run.records[0].offset, "lane": run.lane, "attempt": run.attempt}
+        _log.error("lane_stands", extra={**_place(run.assigned.partition), **where, **self._described(error)})
 
     def at_work(self, run: Run, for_s: float) -> None:
         """A run has not ended for so long: its handler is slow, or hangs, and its lane stands."""
@@ -113,6 +127,20 @@ class Report:
         """The broker did not answer; the member waits for it, and goes on where it was."""
         self.count(Metric.UNREACHABLE, what="broker")
         self.trouble("broker_unreachable", error)
+
+    def _described(self, error: Exception) -> dict[str, object]:
+        """What it says and where it was raised; the calls that led there once for each kind of it."""
+        kind, place = type(error).__name__, place_of(error)
+        fields: dict[str, object] = {"error": kind, "detail": text_of(error), "place": place}
+        if (name := f"{kind} {place}") not in self._traced and len(self._traced) < KINDS_TRACED:
+            self._traced.add(name)
+            fields["traceback"] = calls_of(error)
+        return fields
+
+    def failed(self, event: str, error: Exception, partition: TopicPartition | None = None) -> None:
+        """The same of whatever error: a handler's, or the database's about a row."""
+        fields = _place(partition) if partition is not None else {}
+        _log.error(event, extra={**fields, **self._described(error)})
 
     def trouble(self, event: str, error: BaseException, partition: TopicPartition | None = None) -> None:
         """Something that a person may have to look at; `error` is ours or a client's, its text holds no payload."""

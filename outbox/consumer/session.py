@@ -10,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.own_transaction import guard
 
 Connect = Callable[[], PsycopgConnection]
 
@@ -30,7 +31,7 @@ class Session:
             connection = self._connect()
             with connection.transaction():
                 connection.execute(_LIMIT_IDLE, [self._idle_ms])
-            self._connection = connection
+            self._connection = guard(connection)
         return self._connection
 
     def recover(self) -> None:

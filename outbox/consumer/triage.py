@@ -23,13 +23,14 @@ class Cause(StrEnum):
     UNDECODABLE = "undecodable"  # bytes or headers that are no event
     POISON = "poison"  # the handler refused it for good
     PERMANENT = "permanent"  # an error that trying again cannot help
+    BUG = "bug"  # a mistake in the handler, or data that it did not expect
     EXPIRED = "expired"  # late, and its policy parks late work
     OVER_BUDGET = "over_budget"  # it failed, the retry budget was spent, and its policy parks that
     EARLY = "early"  # an earlier version of its aggregate is missing
     BEHIND = "behind"  # healthy perhaps, behind another of its key
 
 
-_NAMED = frozenset({Cause.UNDECODABLE, Cause.PERMANENT, Cause.EXPIRED, Cause.OVER_BUDGET})
+_NAMED = frozenset({Cause.UNDECODABLE, Cause.PERMANENT, Cause.BUG, Cause.EXPIRED, Cause.OVER_BUDGET})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from outbox.consumer.find_poison import find_permanent
 from outbox.consumer.handler import Poison
 from outbox.consumer.keyed_pool import KeyedThreadPool
 from outbox.consumer.originals import Originals
-from outbox.consumer.over_budget import Spent
+from outbox.consumer.over_budget import GivenUpRun, Spent
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Run
+from outbox.consumer.quarantine.parking import reason_of
 from outbox.consumer.report import Report
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.retries import Retries
@@ -74,26 +75,40 @@ class Worker:
             self._retries.ended(run)
             self._stood_back(run, nothing_done)
         except Exception as error:  # noqa: BLE001 - the handler's contract: what is not Poison or permanent passes
-            self._board.retry(run.head, self._retries.failed(run.head, error))
+            self._failed(run, error)
         else:
             self._retries.succeeded(run, outcome)
             failed = outcome.failed
-            self._done(run, outcome, 0.0 if failed is None else self._retries.failed(failed.part, failed.error))
+            self._done(run, outcome, 0.0 if failed is None else self._retries.failed(failed.part, failed.error).rest_s)
+
+    def _failed(self, run: Run, error: Exception) -> None:
+        """Tried again later; or parked, where that cannot help."""
+        head = run.head
+        failure = self._retries.failed(head, error)
+        if failure.ends:
+            condemned = {head.records[0].offset: reason_of(error)}
+            self._end(head, GivenUpRun(head, self._application, condemned), failure.rest_s)
+        else:
+            self._board.retry(head, failure.rest_s)
 
     def _end_or_put_off(self, run: Run, put_off_s: float) -> None:
         """No attempt is made, so the breaker, the pace and the budget hear nothing of it."""
+        given_up = self._spent.ended(run, self._application)
+        if given_up is None:
+            self._report.put_off(run, Clause.BUDGET)
+            self._board.retry(run, put_off_s, tried=False)
+        else:
+            self._end(run, given_up, put_off_s)
+
+    def _end(self, run: Run, given_up: GivenUpRun, put_off_s: float) -> None:
+        """Its event ends now, without another attempt; where that fails it is put off."""
         try:
-            given_up = self._spent.ended(run, self._application)
-            if given_up is None:
-                self._report.put_off(run, Clause.BUDGET)
-                self._board.retry(run, put_off_s, tried=False)
-                return
             with self._sessions.one() as session:
                 outcome = self._transacted(session, given_up.run, given_up.how, given_up.condemned)
         except (Fenced, Overtaken, Flooded) as nothing_done:
             self._stood_back(run, nothing_done)
         except Exception as error:  # noqa: BLE001 - it is put off, as if it had not been given up
-            self._report.trouble("run_not_given_up", error, run.assigned.partition)
+            self._report.failed("run_not_given_up", error, run.assigned.partition)
             self._board.retry(run, put_off_s, tried=False)
         else:
             self._done(given_up.run, outcome)

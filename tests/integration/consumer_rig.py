@@ -115,14 +115,16 @@ class Rig:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
 
-    def send(self, key: str, number: int, *, lsn: int | None = None, deadline: int | None = None) -> None:
+    def send(
+        self, key: str, number: int, *, lsn: int | None = None, deadline: int | None = None, payload: bytes = b"{}"
+    ) -> None:
         """An event as the relay sends it; its source position grows unless given. The same again is the same event."""
         self.lsn += 1
         context = {} if deadline is None else {"deadline": deadline}
         position = SourcePosition("test", self.lsn if lsn is None else lsn, 0)
         made = self.ids.setdefault((key, number, position.lsn), uuid7())
-        event = Event("order", key, number, "OrderPlaced", b"{}", context, id=made)
-        self.producer.send(self.topic, key.encode(), b"{}", to_headers(event, position))
+        event = Event("order", key, number, "OrderPlaced", payload, context, id=made)
+        self.producer.send(self.topic, key.encode(), payload, to_headers(event, position))
         self.sent.append((key, number))
 
     def send_many(self, keys: int, each: int) -> None:

@@ -56,11 +56,12 @@ def test_over_any_time_failures_stay_at_a_tenth_and_the_floor() -> None:
 
 def test_errors_are_classified_by_their_type() -> None:
     assert classify(psycopg.errors.CheckViolation()) is Trouble.PERMANENT
-    assert classify(psycopg.errors.UniqueViolation()) is Trouble.TRANSIENT
+    assert classify(psycopg.errors.UniqueViolation()) is Trouble.BUG
     assert classify(psycopg.errors.SerializationFailure()) is Trouble.TRANSIENT
     assert classify(psycopg.errors.TooManyConnections()) is Trouble.OVERLOAD
     assert classify(Overloaded("503", 2.0)) is Trouble.OVERLOAD
-    assert classify(KeyError("x")) is Trouble.TRANSIENT
+    assert classify(KeyError("x")) is Trouble.BUG
+    assert classify(psycopg.ProgrammingError()) is Trouble.TRANSIENT, "of every event, not of one"
 
 
 def test_three_quick_attempts_then_a_delayed_one() -> None:

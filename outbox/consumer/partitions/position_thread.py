@@ -146,7 +146,7 @@ class PositionThread:
             self._each_second(self._session.connection())
         except Exception as error:  # noqa: BLE001 - the count is kept and brought later
             self._session.recover()
-            self._report.trouble("deposit_failed", error)
+            self._report.failed("deposit_failed", error)
 
     def _say_goodbye(self) -> None:
         try:
@@ -165,7 +165,7 @@ class PositionThread:
                 self._board.fenced(idle.assigned)
             except Exception as error:  # noqa: BLE001 - positions lag until the database is back, nothing is lost
                 self._session.recover()
-                self._report.trouble("sweep_failed", error, idle.assigned.partition)
+                self._report.failed("sweep_failed", error, idle.assigned.partition)
                 return False
             else:
                 self._board.swept(idle)

@@ -7,7 +7,9 @@ from collections.abc import Sequence, Set
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.error_text import place_of
 from outbox.consumer.partitions.run import Assigned
+from outbox.consumer.retry.rule import Trouble, classify
 from outbox.consumer.triage import BEHIND, Parked
 
 REASON_CHARACTERS = 500  # a reason is for people; it must not carry a payload
@@ -94,4 +96,8 @@ def reason_of(error: Exception) -> str:
     'permanent: UnicodeError'
     """
     state = getattr(error, "sqlstate", None)
-    return f"permanent: {type(error).__name__}" + (f" ({state})" if state else "")
+    said = type(error).__name__ + (f" ({state})" if state else "")
+    if classify(error) is not Trouble.BUG:
+        return f"{Trouble.PERMANENT}: {said}"
+    place = place_of(error)
+    return f"{Trouble.BUG}: {said}" + (f" at {place}" if place else "")

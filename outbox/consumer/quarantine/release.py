@@ -16,6 +16,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import VersionOrder
+from outbox.consumer.own_transaction import require_open
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
@@ -26,7 +27,7 @@ from outbox.consumer.quarantine.parking import PARKED_BEHIND, listen, reason_of,
 from outbox.consumer.quarantine.recheck import Doubts
 from outbox.consumer.quarantine.version_release import Waiters
 from outbox.consumer.report import Report
-from outbox.consumer.retry.rule import Trouble, classify, delay_s
+from outbox.consumer.retry.rule import delay_s, is_of_the_event
 from outbox.consumer.session import Session
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.consumer.triage import WAITING
@@ -161,7 +162,7 @@ class Release:
                 waiting.remove(poisoned)
                 size = BATCH
             except Exception as error:
-                if classify(error) is not Trouble.PERMANENT:
+                if not is_of_the_event(error):
                     raise
                 if size > 1:  # fewer at a time show which one it is
                     size //= 2
@@ -185,6 +186,7 @@ class Release:
                         asked_for = {one.event.event.aggregate_id for one in batch if one.event and one.row.requested}
                         self._versions.check(connection, events, asked_for)
                     self._how.handler(connection, events)
+                    require_open(connection)
                 except Poison as poison:
                     raise Poison(todo[poison.index], poison.reason) from poison
             self._how.fault_points.reach("replay.handled")
@@ -221,7 +223,7 @@ class Release:
         self._drop_reader()
         self._failures += 1
         self._look_at = 0.0
-        self._report.trouble("replay_waits", error)
+        self._report.failed("replay_waits", error)
         self._stopping.wait(delay_s(self._settings.retry, self._failures, self._rng, defer_s=self._settings.defer_s))
 
     def _read(self) -> Reader:

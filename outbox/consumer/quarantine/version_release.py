@@ -8,13 +8,14 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
 from outbox.consumer.middleware.versions import VersionOrder, in_versions
+from outbox.consumer.own_transaction import require_open
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.quarantine import parked, version_wait_sql
 from outbox.consumer.quarantine.parked_events import PAGE, Parcel, unpack
 from outbox.consumer.quarantine.parking import reason_of
 from outbox.consumer.report import Report
-from outbox.consumer.retry.rule import Trouble, classify
+from outbox.consumer.retry.rule import is_of_the_event
 from outbox.consumer.settings import Metric
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import Reader
@@ -72,7 +73,7 @@ class Waiters:
             with connection.transaction():
                 done = self._versions.progress.handled(connection, [event for one in keys for event in _events(one)])
         except Exception as error:
-            if classify(error) is not Trouble.PERMANENT:
+            if not is_of_the_event(error):
                 raise
             return list(keys)
         return [one for one in keys if in_versions(_events(one), done, _excused(one, discarded))[0]]
@@ -97,7 +98,7 @@ class Waiters:
                 self._hold(connection, assigned, left[ready[0].offset], poison.reason)
                 return
             except Exception as error:
-                if classify(error) is not Trouble.PERMANENT:
+                if not is_of_the_event(error):
                     raise
                 if len(ready) > 1:
                     at_most = 1
@@ -132,6 +133,7 @@ class Waiters:
             if not ready:
                 return
             self._how.handler(connection, ready)
+            require_open(connection)
             self._how.fault_points.reach("replay.handled")
             if left and len(ready) == len(going):
                 version_wait_sql.wait_on(

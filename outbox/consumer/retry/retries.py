@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 import psycopg
 
@@ -15,10 +16,17 @@ from outbox.consumer.report import Report
 from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, State
 from outbox.consumer.retry.budget import RetryBudget
-from outbox.consumer.retry.rule import Clause, Overloaded, Trouble, classify, delay_s, puts_off
+from outbox.consumer.retry.rule import Clause, Overloaded, Trouble, classify, delay_s, puts_off, to_be_parked
 from outbox.consumer.settings import RuntimeSettings
 
 Clock = Callable[[], float]
+
+
+class Failure(NamedTuple):
+    """What becomes of a run that failed: it rests so long, and is tried again; or it ends, and its event is parked."""
+
+    rest_s: float
+    ends: bool = False
 
 
 class Retries:
@@ -88,13 +96,13 @@ class Retries:
             self.budget.give_back(1)
         self.unused()
 
-    def failed(self, run: Run, error: Exception) -> float:
-        """Seconds to rest before the run is tried again; other lanes go on.
+    def failed(self, run: Run, error: Exception) -> Failure:
+        """What becomes of the run, which was rolled back; other lanes go on.
 
         One failure, however many records the run has: one of them failed, the others only stood beside it. Of what all
         depend on it says something only if it was alone; else the breaker waits for the next, shorter run.
         """
-        trouble = classify(error)
+        trouble, failed = classify(error), run.attempt + 1
         if not run.again:
             self.budget.failed(1)
         with self._lock:
@@ -108,10 +116,16 @@ class Retries:
             else:
                 self._breaker.unused()
                 opened = False
+            others_go_on = self._breaker.state is State.CLOSED  # else what they all depend on may be down
         if opened:
             self._report.breaker("open")
-        rest_s = delay_s(self._retry, run.attempt + 1, self._rng, defer_s=self._defer_s)
+        rest_s = delay_s(self._retry, failed, self._rng, defer_s=self._defer_s)
+        if others_go_on and to_be_parked(error, self._retry, failed, alone=len(run.records) == 1):
+            self._report.given_up(run, error)
+            return Failure(rest_s, ends=True)
         self._report.retried(run, error, trouble.value, rest_s)
-        if puts_off(self._retry, run.attempt + 1):
+        if failed > self._retry.attempts:
+            self._report.stands(run, error)
+        if puts_off(self._retry, failed):
             self._report.put_off(run, Clause.ATTEMPTS)
-        return rest_s
+        return Failure(rest_s)

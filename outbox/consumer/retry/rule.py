@@ -12,10 +12,14 @@ from outbox.policy import Retry
 
 
 class Trouble(StrEnum):
-    """A permanent error belongs to one event, which is parked; the others are tried again."""
+    """A permanent error belongs to one event, which is parked at once; a bug's when it fails alone again and again.
+
+    The others are tried again without end.
+    """
 
     TRANSIENT = "transient"
     PERMANENT = "permanent"
+    BUG = "bug"
     OVERLOAD = "overload"
 
 
@@ -45,6 +49,23 @@ _PERMANENT = (
     UnicodeError,
 )
 
+# What passes by itself raises none of these; a vendor's strange answer, or a race of rows, may.
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+    ValueError,
+    psycopg.errors.ExclusionViolation,
+    psycopg.errors.InFailedSqlTransaction,  # an error of the database that the handler kept to itself
+    psycopg.errors.UniqueViolation,
+)
+
 _TOO_MUCH = "54"  # PostgreSQL's class: longer than an index takes, more than a statement does
 _OUT_OF_RESOURCES = "53"  # PostgreSQL's class: too many connections, out of memory
 
@@ -60,7 +81,17 @@ def classify(error: Exception) -> Trouble:
         return Trouble.OVERLOAD
     if isinstance(error, _PERMANENT) or state.startswith(_TOO_MUCH):
         return Trouble.PERMANENT
-    return Trouble.TRANSIENT
+    return Trouble.BUG if isinstance(error, _BUGS) else Trouble.TRANSIENT
+
+
+def is_of_the_event(error: Exception) -> bool:
+    """Whether a person must mend the event or its handler. For a replay, which a person has asked for, no less."""
+    return classify(error) in {Trouble.PERMANENT, Trouble.BUG}
+
+
+def to_be_parked(error: Exception, retry: Retry, failed: int, *, alone: bool) -> bool:
+    """Whether an event that failed so often in a row, also after it was put off, is parked: it would fail again."""
+    return alone and failed > retry.attempts and is_of_the_event(error)
 
 
 def puts_off(retry: Retry, failed: int) -> bool:

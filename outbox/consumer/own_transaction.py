@@ -1,0 +1,93 @@
+"""The transaction of a run is the consumer's: what a handler says to end it is refused before it is sent.
+
+psycopg refuses `commit()` and `rollback()` itself. A COMMIT as SQL would keep the rows without the position: an event
+would be handled twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from outbox.connection import PsycopgConnection
+
+_QUOTED = re.compile(
+    r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
+_WORDS = re.compile(r"\b(?:commit|end|abort|prepare|rollback)\b", re.IGNORECASE)
+_ENDS = re.compile(
+    r"(?:^|;)\s*(commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
+    re.IGNORECASE,
+)
+
+
+def guard(connection: PsycopgConnection) -> PsycopgConnection:
+    """From now its cursors refuse what ends a transaction, with `psycopg.ProgrammingError`."""
+    connection.cursor_factory = _guarded(connection.cursor_factory)  # type: ignore[arg-type] # a class is hashable
+    return connection
+
+
+def require_open(connection: PsycopgConnection) -> None:
+    """After a handler: its transaction is the one that it was given. Asks the client, not the server."""
+    match connection.pgconn.transaction_status:
+        case TransactionStatus.IDLE:
+            raise psycopg.ProgrammingError("the handler ended the transaction; leave that to the consumer")
+        case TransactionStatus.INERROR:
+            raise psycopg.errors.InFailedSqlTransaction(
+                "the handler went on after an error of the database, which takes everything back; let it raise"
+            )
+
+
+@lru_cache(maxsize=1_000)
+def ending(statement: str) -> str | None:
+    """What in it ends a transaction.
+
+    >>> ending("INSERT INTO seen VALUES ('; COMMIT'); commit"), ending("ROLLBACK TO SAVEPOINT a"), ending("SELECT 1")
+    ('COMMIT', None, None)
+    """
+    if _WORDS.search(statement) is None:  # mostly
+        return None
+    found = _ENDS.search(_QUOTED.sub(" ", statement))
+    return None if found is None else found[1].upper()
+
+
+@cache
+def _guarded(kind: type[Any]) -> type[psycopg.Cursor[Any]]:
+    class Guarded(kind):  # type: ignore[misc] # whatever cursor the connection was made with
+        def execute(self, query: psycopg.abc.Query, *args: Any, **named: Any) -> Any:
+            self._refuse(query)
+            return super().execute(query, *args, **named)
+
+        def executemany(self, query: psycopg.abc.Query, *args: Any, **named: Any) -> None:
+            self._refuse(query)
+            super().executemany(query, *args, **named)
+
+        def stream(self, query: psycopg.abc.Query, *args: Any, **named: Any) -> Iterator[Any]:
+            self._refuse(query)
+            yield from super().stream(query, *args, **named)
+
+        def _refuse(self, query: psycopg.abc.Query) -> None:
+            text = query if isinstance(query, str) else _text(query, self.connection)
+            if (word := ending(text)) is not None:
+                raise psycopg.ProgrammingError(
+                    f"{word} is not the handler's: what it writes commits with the consumer's position; leave it out"
+                )
+
+    return Guarded
+
+
+def _text(query: object, connection: PsycopgConnection) -> str:
+    match query:
+        case bytes():
+            return query.decode(errors="replace")
+        case sql.Composable():
+            return query.as_string(connection)
+        case _:  # a template string, which holds one statement with its parameters
+            parts: Iterable[str] = getattr(query, "strings", ())
+            return " ".join(parts)
