@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from outbox.policy import Policy
+from outbox.terms import check_terms
 from strangler.errors import BadPlan
 from strangler.facts import Evidence
 
@@ -29,6 +30,12 @@ class Context:
     policy: Policy | None = None
     pool: str | None = None
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan)
+        for name in ("schema", "group", "dsn_env"):
+            if not getattr(self, name).strip():
+                raise BadPlan(f"Context.{name} is blank; name it")
 
 
 @runtime_checkable

@@ -8,51 +8,26 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Self
 
 from outbox.event import Event
+from outbox.terms import check_terms
+from strangler.check import Check
 from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
-from strangler.facts import FactReader, LedgerReader
 from strangler.processes import Process
 from strangler.routes import Callers, Route, route_problems
 from strangler.shared_state.shared import Holder, Shared
-from strangler.step.intents import Json
 from strangler.subject import Subject, subject_problems
 from strangler.waits import Link, waiting_problems
-from strangler.witness import Expected
 
 __all__ = ["Callers", "Check", "Context", "Plan", "Process", "Route", "Step", "Subject", "load_plan"]
 
 
-Identity = Callable[[Mapping[str, Json]], str]
+MOST_PARTITIONS = 10_000
 Facets = Callable[[Event], Iterable[tuple[str, str]]]  # ("sku", "85123A"): what an event could make hot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """How a step is judged, beyond what its service's declaration says by itself; empty, it adds nothing.
-
-    Without a word of the plan the judge reads the claims and planned calls of the new side, the `Rows` that its service
-    keeps, the ledgers that its `HttpVendor`s declare, and legacy's own records. Where only one of them speaks, the
-    verdict is ACTED, not MATCH.
-    `expected` is a witness, an `Sql` or a function: what should have been done, read from the legacy database and
-    sharing no code with either side. It speaks of every subject, so what it does not name is unwanted.
-    `identity` names an effect within its subject from its fields (two mails of one subject differ in it); by default
-    the version and the place within it do. `stateful`: one row per subject, replaced by later versions; `Rows` say so.
-    `actual` reads rows that the service's own code writes, instead of `Rows`. `ledger` reads what vendors were really
-    asked, instead of the declared ones.
-    With a ledger, facts of `$kind` write are rows, held against rows, and all others are calls, held against it.
-    `only_asks`: the vendor's effect is an answer, so that legacy may refuse and forget the subject that it asked for.
-    """
-
-    expected: Expected | None = None
-    identity: Identity | None = None
-    stateful: bool | None = None
-    actual: FactReader | None = None
-    ledger: LedgerReader | None = None
-    only_asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +54,7 @@ class Step:
     subject: str = field(default="", repr=False, compare=False)  # the plan's
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan)
         if ":" in self.name:
             object.__setattr__(self, "service", self.name)
             object.__setattr__(self, "name", name_of(self.name))
@@ -129,8 +105,11 @@ class Plan:
     choreography: Choreography | None = None
 
     def __post_init__(self) -> None:
-        steps = tuple(replace(_as_step(one), subject=self.subject.name) for one in self.steps)
-        object.__setattr__(self, "steps", steps)
+        if not isinstance(self.steps, list | tuple):
+            raise BadPlan(f"Plan.steps is {shown(self.steps)}; give a tuple of steps")
+        object.__setattr__(self, "steps", tuple(_as_step(one) for one in self.steps))
+        check_terms(self, error=BadPlan, above_zero=("retention_s",))
+        object.__setattr__(self, "steps", tuple(replace(one, subject=self.subject.name) for one in self.steps))
         self._refuse(_problems(self))
         if not any(isinstance(named, str) for named in self._named()):
             self._refuse(_service_problems(self))
@@ -191,10 +170,16 @@ class Plan:
         return RESUME if self.resumer is None or isinstance(self.resumer, str) else self.resumer.name
 
 
-def _as_step(one: Step | Declared | str) -> Step:
-    if isinstance(one, Step):
-        return one
-    return Step(one) if isinstance(one, str) else Step(one.name, service=one)
+def _as_step(one: object) -> Step:
+    match one:
+        case Step():
+            return one
+        case str():
+            return Step(one)
+        case Declared():
+            return Step(one.name, service=one)
+        case _:
+            raise BadPlan(f"Plan.steps holds {shown(one)}; give a Step, a service, its reference, or a name")
 
 
 def load_plan(path: Path) -> Plan:
@@ -240,6 +225,9 @@ def _problems(plan: Plan) -> Iterable[str]:
     for name in names:
         if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None or name == "epoch":
             yield f"step {name!r} cannot travel in the ownership header; use lower case letters, digits and _"
+    for name, partitions in plan.topics.items():
+        if not 1 <= partitions <= MOST_PARTITIONS or not name.strip():
+            yield f"topics has {name!r} with {partitions} partitions; name it, and give 1 to {MOST_PARTITIONS:,}"
     for step in plan.steps:
         if step.check is not None and step.service is None:
             yield f"step {step.name!r} has a check and no service; name it as package.module:NAME, or drop the check"

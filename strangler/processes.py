@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+from outbox.terms import check_terms
+from strangler.errors import BadPlan
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -25,6 +28,9 @@ class Process:
     port: str = "PORT"
     ready_path: str = "/healthz"
     tokens: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan)
 
     @property
     def command(self) -> tuple[str, ...]:

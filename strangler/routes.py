@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from outbox.terms import check_terms
+from strangler.errors import BadPlan
 from strangler.keys import Derived, KeyRule, key_problems
 
 # `{name}` is one segment of a path or a part of one, `{name:path}` one or more segments.
@@ -52,6 +54,9 @@ class Route:
     key: KeyRule = "optional"
     key_field: str = ""
 
+    def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan, leave=("caller",))  # a plan judges callers
+
     @property
     def method(self) -> str:
         return self.target.partition(" ")[0]
@@ -67,7 +72,8 @@ def listed(callers: Callers) -> tuple[Caller, ...]:
     >>> listed("cookie:session"), listed(["header:X-Api-Key", "anonymous"])
     (('cookie:session',), ('header:X-Api-Key', 'anonymous'))
     """
-    return (callers,) if isinstance(callers, str) or callable(callers) else tuple(callers)
+    several = isinstance(callers, Sequence) and not isinstance(callers, str)
+    return tuple(callers) if several else (callers,)  # type: ignore[arg-type, return-value] # whatever a plan says
 
 
 def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None) -> Iterable[str]:

@@ -10,6 +10,8 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
+from outbox.terms import check_terms
+from strangler.errors import BadPlan
 from strangler.facts import SubjectFacts
 from strangler.ownership import Ownership
 from strangler.routes import INTERNAL_PREFIX, Callers, path_template_problems
@@ -67,6 +69,7 @@ class Subject:
     caller: Callers | None = None
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan, leave=("caller",))  # a plan judges callers
         object.__setattr__(self, "plural", self.plural or f"{self.name}s")
         object.__setattr__(self, "status_path", self.status_path or self.path or STATUS_PATH)
         object.__setattr__(self, "path", self.path or LOOK_UP_PATH)

@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from typing import get_type_hints
 
 import psycopg
 from psycopg import sql
 
 from outbox.connection import PsycopgConnection, with_options
 from outbox.consumer.first_contact import first_contact
-from outbox.consumer.handler import Handler, InParallel
+from outbox.consumer.handler import Handler, InParallel, answering
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import ignore
@@ -31,6 +32,7 @@ from outbox.policy import Expired, Policy, require
 from outbox.schema import migrate
 from outbox.schema.parts import CONSUMER
 from outbox.settings import well_formed
+from outbox.terms import check_types
 
 CONNECT_TIMEOUT_S = 10
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
@@ -85,8 +87,18 @@ class Consumer:
         sources: Collection[str] = (),
     ) -> None:
         """Opens nothing. `ConfigurationError` for a policy that contradicts itself, or `compensate`, or a bad DSN."""
+        given = {name: value for name, value in locals().items() if name != "self"}
+        check_types("Consumer", get_type_hints(Consumer.__init__), given)
         if not topics:
             raise ConfigurationError(f"consumer {group!r} has no topics; name the aggregate types that it handles")
+        for name, texts in (("group", [group]), ("schema", [schema or group]), ("topics", topics)):
+            if not all(text.strip() for text in texts):
+                raise ConfigurationError(f"Consumer.{name} is blank; name it")
+        for called in (handler, compensate):
+            if called is not None and not isinstance(called, InParallel):
+                answering(called)
+        if lanes is not None:
+            RuntimeSettings(lanes=lanes)
         self._policy = require(policy or Policy.lossless(3_600, "the position"))
         if self._policy.versions is not None:
             raise ConfigurationError(

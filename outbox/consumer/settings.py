@@ -12,7 +12,10 @@ from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.flood import FloodRule
 from outbox.errors import ConfigurationError
-from outbox.policy import Policy, Retry, Versions
+from outbox.policy import Policy, Retry, Versions, require_runnable
+from outbox.terms import check_terms
+
+MOST_LANES = 10_000  # a row of each is kept for every partition
 
 
 class Metric(StrEnum):
@@ -95,12 +98,26 @@ class RuntimeSettings:
     transaction_idle_s: float = 15.0
 
     def __post_init__(self) -> None:
-        for name in ("lanes", "workers", "run_records", "fetch_records"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("defer_s", "slow_s"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"RuntimeSettings.{name} is {getattr(self, name)}; give a time above 0")
+        counts = ("lanes", "workers", "run_records", "fetch_records")
+        check_terms(
+            self,
+            above_zero=(
+                *counts,
+                "run_s",
+                "poll_s",
+                "defer_s",
+                "credit_s",
+                "reassign_s",
+                "broken_s",
+                "slow_s",
+                "transaction_idle_s",
+            ),
+            from_zero=("sweep_s", "commit_s", "grace_s", "drain_s", "broker_patience_s"),
+            endless=("run_s", "broker_patience_s"),
+        )
+        if self.lanes > MOST_LANES:
+            raise ConfigurationError(f"RuntimeSettings.lanes is {self.lanes}; give 1 to {MOST_LANES:,}")
+        require_runnable(self.retry, self.versions)
 
     @classmethod
     def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:

@@ -2,6 +2,7 @@
 
 from outbox.policy.contradictions import Contradiction, contradictions, contradictions_among, require
 from outbox.policy.cross_policy_rules import Placed
+from outbox.policy.failure_rules import require_runnable
 from outbox.policy.flow import (
     DuplicateImpact,
     Expired,
@@ -31,4 +32,5 @@ __all__ = [
     "contradictions",
     "contradictions_among",
     "require",
+    "require_runnable",
 ]

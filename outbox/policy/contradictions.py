@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from outbox.errors import ConfigurationError
-from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES, Placed
+from outbox.policy.cross_policy_rules import CIRCLE_RULES, PAIR_RULES, PLACE_RULES, Placed, circles
 from outbox.policy.flow import Policy
 from outbox.policy.policy_rules import RULES
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A broken rule: `flows` are its one or two flows."""
+    """A broken rule: `flows` are its one or two flows, or those of a circle."""
 
     rule: str
     flows: tuple[str, ...]
@@ -51,6 +51,14 @@ def contradictions_among(placed: Sequence[Placed]) -> Sequence[Contradiction]:
                 seen.add(pair)
                 says = rule.what.format(one=one, other=other)
                 found.append(Contradiction(rule.name, (one.name, other.name), says, rule.fix))
+    for circle in circles(placed):
+        names = tuple(one.name for one in circle)
+        says = " -> ".join((*names, names[0]))
+        found += [
+            Contradiction(rule.name, names, rule.what.format(names=says), rule.fix)
+            for rule in CIRCLE_RULES
+            if rule.broken(circle)
+        ]
     return found
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from outbox.policy.flow import Expired, Loss, Policy, ServiceClass
-from outbox.policy.policy_rules import Rule
+from outbox.policy.rule import Rule
+from outbox.terms import check_terms
 
 MEMBER_BYTES = 512 * 1024 * 1024  # the most that one member's queues may hold when it has every partition
 GIVEN_UP_BEFORE = {ServiceClass.BULK: 0, ServiceClass.STANDARD: 1, ServiceClass.CRITICAL: 2}
@@ -26,6 +30,9 @@ class Placed:
     writes: tuple[str, ...] = ()
     partitions: int = 1
     retention_s: float = 7 * 86_400.0
+
+    def __post_init__(self) -> None:
+        check_terms(self)
 
     def feeds(self, other: Placed) -> bool:
         """Its events are the other's work."""
@@ -140,5 +147,48 @@ PAIR_RULES: tuple[Rule[Placed, Placed], ...] = (
         lambda one, other: one.feeds(other) and other.policy.replayable and not one.policy.replayable,
         "{other.name} is replayable, and {one.name}, which its events come from, is not",
         "make the upstream replayable too",
+    ),
+)
+
+
+def circles(placed: Sequence[Placed]) -> Iterator[tuple[Placed, ...]]:
+    """Flows that feed each other, each circle once, in the order of feeding.
+
+    Who reads what it writes itself is none: a step of the middle is told there what legacy got.
+    """
+    feeds = {index: [other for other, two in enumerate(placed) if one.feeds(two)] for index, one in enumerate(placed)}
+    found: set[frozenset[int]] = set()
+    for start in feeds:
+        path = _back_to(start, feeds)
+        if path and frozenset(path) not in found:
+            found.add(frozenset(path))
+            yield tuple(placed[index] for index in path)
+
+
+def _back_to(start: int, feeds: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
+    """The shortest way from a flow to itself; empty where there is none."""
+    ways, seen = deque[tuple[int, ...]]([(start,)]), set[int]()
+    while ways:
+        way = ways.popleft()
+        for other in feeds[way[-1]]:
+            if other == start:
+                return way
+            if other not in seen:
+                seen.add(other)
+                ways.append((*way, other))
+    return ()
+
+
+def _closed(circle: Sequence[Placed]) -> bool:
+    return all(one.feeds(other) for one, other in pairwise((*circle, circle[0])))
+
+
+# Asked of the flows of a circle, in the order in which they feed each other.
+CIRCLE_RULES: tuple[Rule[Sequence[Placed]], ...] = (
+    Rule(
+        "fed_in_a_circle",
+        _closed,
+        "what {names} does is work for it again, without end",
+        "let nobody read what is written by whom it feeds, also by way of others",
     ),
 )

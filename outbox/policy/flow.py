@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self, TypedDict, Unpack
 
 from outbox.errors import ConfigurationError
+from outbox.terms import check_terms
 
 Term = str | int | float | bool | None
 
@@ -69,6 +70,9 @@ class Retry:
     budget_floor_per_s: float = 10.0
     over_budget: OverBudget = OverBudget.DEFER
 
+    def __post_init__(self) -> None:
+        check_terms(self)
+
     def longest_s(self) -> float:
         """The longest that the attempts in place can wait in all."""
         return sum(min(self.cap_s, self.base_s * 2.0**attempt) for attempt in range(min(self.attempts, 64)))
@@ -81,6 +85,9 @@ class Quarantine:
     ratio: float = 0.05
     consecutive: int = 20
 
+    def __post_init__(self) -> None:
+        check_terms(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -90,12 +97,18 @@ class Sampling:
     above_s: float
     by_key: bool = True
 
+    def __post_init__(self) -> None:
+        check_terms(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Versions:
     """An event that comes before an earlier version of its aggregate is parked for so long; then a person is asked."""
 
     wait_s: float
+
+    def __post_init__(self) -> None:
+        check_terms(self)
 
 
 class Terms(TypedDict, total=False):
@@ -127,7 +140,8 @@ QUEUE_RECORDS = 2_000
 
 def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None, more: Terms) -> Any:
     """All arguments of a policy: those given, and defaults for the others."""
-    rate_per_s = more.get("rate_per_s", RATE_PER_S)
+    in_time = more.get("rate_per_s", RATE_PER_S), deadline_s
+    known = all(isinstance(one, int | float) and 0 <= one < 1e9 for one in in_time)  # else the policy refuses them
     return {
         "flow": "events",
         "replayable": True,
@@ -135,7 +149,7 @@ def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None
         "ordering_scope": "key",
         "throttling_unit": "the group",
         "degrade_order": degrade_order,
-        "queue_bound": max(1, min(QUEUE_RECORDS, int(rate_per_s * deadline_s))),
+        "queue_bound": max(1, min(QUEUE_RECORDS, int(in_time[0] * in_time[1]))) if known else QUEUE_RECORDS,
         "queue_reason": "the end of a full queue is still in time",
         **more,
         "loss": loss,
@@ -146,7 +160,10 @@ def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one flow promises, and gives up, under pressure. Any values can be written down; `require` refuses bad ones.
+    """What one flow promises, and gives up, under pressure.
+
+    `ConfigurationError` for a term that is not of its type. Any value of its type can be written down: `require`
+    refuses bad ones, all at once.
 
     `deadline_s`: from the event's time; after it the work is late and takes the branch `expired`.
     `degrade_order`: 1 is given up first, None never. `duplicate_guard`: what makes a second execution harmless.
@@ -178,6 +195,9 @@ class Policy:
     sampling: Sampling | None = None
     versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_terms(self)
 
     @classmethod
     def lossless(cls, deadline_s: float, guard: str, **more: Unpack[Terms]) -> Self:

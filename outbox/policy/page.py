@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES
+from outbox.policy.cross_policy_rules import CIRCLE_RULES, PAIR_RULES, PLACE_RULES
 from outbox.policy.flow import Policy
 from outbox.policy.policy_rules import RULES
 
@@ -47,10 +47,10 @@ MEANING: Mapping[str, str] = {
 
 
 def rules() -> Sequence[Mapping[str, str]]:
-    """Those of one policy, of its place, of two policies: `name`, what is `refused`, and the `fix`."""
+    """Those of one policy, of its place, of two policies, of a circle: `name`, what is `refused`, and the `fix`."""
     return [
         {"name": rule.name, "refused": re.sub(r"\{[^}]*\}", "..", rule.what), "fix": rule.fix}
-        for rule in (*RULES, *PLACE_RULES, *PAIR_RULES)
+        for rule in (*RULES, *PLACE_RULES, *PAIR_RULES, *CIRCLE_RULES)
     ]
 
 

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVarTuple
 
+from outbox.policy.failure_rules import FAILURE
 from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Policy, ServiceClass
-
-Judged = TypeVarTuple("Judged")
+from outbox.policy.rule import Rule
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
-MAX_ATTEMPTS = 10
-MAX_BUDGET_RATIO = 0.3  # above it, retries are what keeps a struggling dependency down
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[*Judged]):
-    """`what` is formatted with `policy`, or with the place `one`, or of two places with `one` and `other`."""
-
-    name: str
-    broken: Callable[[*Judged], bool]
-    what: str
-    fix: str
 
 
 def _unordered(policy: Policy) -> bool:
@@ -38,19 +23,6 @@ def _queue_outlives_deadline(policy: Policy) -> bool:
 
 def _may_not_lose(policy: Policy) -> bool:
     return policy.loss is not Loss.LOSSY
-
-
-def _bad_limits(policy: Policy) -> bool:
-    limits = policy.quarantine
-    return not 0 < limits.ratio <= 1 or limits.consecutive < 1
-
-
-def _bad_delays(policy: Policy) -> bool:
-    return not 0 < policy.retry.base_s <= policy.retry.cap_s < math.inf
-
-
-def _retries_outlive_deadline(policy: Policy) -> bool:
-    return not _bad_delays(policy) and policy.retry.longest_s() >= policy.deadline_s > 0
 
 
 def _leaves_holes(policy: Policy) -> bool:
@@ -79,13 +51,13 @@ NAMED: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "scope",
-        lambda policy: not policy.ordering_scope,
+        lambda policy: not policy.ordering_scope.strip(),
         "it has no ordering_scope",
         'name what keeps its order, such as "order", or write "none"',
     ),
     Rule(
         "unit",
-        lambda policy: not policy.throttling_unit,
+        lambda policy: not policy.throttling_unit.strip(),
         "it has no throttling_unit",
         "name what limits its rate, such as a vendor or the tenant",
     ),
@@ -106,7 +78,7 @@ QUEUE: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "queue_reason",
-        lambda policy: not policy.queue_reason,
+        lambda policy: not policy.queue_reason.strip(),
         "its queue bound has no queue_reason",
         "say why it is so long",
     ),
@@ -133,6 +105,18 @@ LOSS: tuple[Rule[Policy], ...] = (
         "set degrade_order to None: lossless work is never given up",
     ),
     Rule(
+        "lossy_forever",
+        lambda policy: policy.loss is Loss.LOSSY and not policy.replayable and not policy.rebuild,
+        "it is lossy, not replayable, and has no rebuild: what it loses is never made up for",
+        "set replayable, or name in rebuild the command that makes its state anew",
+    ),
+    Rule(
+        "rebuild",
+        lambda policy: not all(part.strip() for part in policy.rebuild),
+        "rebuild is {policy.rebuild}",
+        "give the words of a command, none of them blank",
+    ),
+    Rule(
         "degrade_order",
         lambda policy: policy.loss is not Loss.LOSSLESS and (policy.degrade_order or 0) < 1,
         "it is {policy.loss.value} and has degrade_order {policy.degrade_order}",
@@ -152,7 +136,7 @@ LOSS: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "harmful_unguarded",
-        lambda policy: policy.duplicate_impact is DuplicateImpact.HARMFUL and not policy.duplicate_guard,
+        lambda policy: policy.duplicate_impact is DuplicateImpact.HARMFUL and not policy.duplicate_guard.strip(),
         "its duplicates are harmful and it has no duplicate_guard",
         "name what refuses a second execution, such as the claim",
     ),
@@ -173,7 +157,9 @@ EXPIRY: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "compensation",
-        lambda policy: (policy.expired is Expired.COMPENSATE) is not bool(policy.compensation),
+        lambda policy: (
+            bool(policy.compensation) if policy.expired is not Expired.COMPENSATE else not policy.compensation.strip()
+        ),
         "it has expired={policy.expired.value} and compensation {policy.compensation!r}",
         "name the compensating event exactly when expired work is compensated",
     ),
@@ -195,13 +181,13 @@ SAMPLING: tuple[Rule[Policy], ...] = (
     Rule(
         "sample_share",
         lambda policy: policy.sampling is not None and not 0 < policy.sampling.keep < 1,
-        "sampling keeps {policy.sampling.keep}",
+        "sampling.keep is {policy.sampling.keep}",
         "keep a share between 0 and 1",
     ),
     Rule(
         "sample_too_late",
         lambda policy: policy.sampling is not None and not 0 < policy.sampling.above_s < policy.deadline_s,
-        "sampling begins at {policy.sampling.above_s} s, and at {policy.deadline_s} s all is late",
+        "sampling.above_s is {policy.sampling.above_s} s, and after {policy.deadline_s} s all is late",
         "let it begin before the deadline",
     ),
     Rule(
@@ -222,7 +208,7 @@ VERSIONS: tuple[Rule[Policy], ...] = (
     Rule(
         "versions_wait",
         lambda policy: policy.versions is not None and not 0 < policy.versions.wait_s <= policy.deadline_s,
-        "it waits {policy.versions.wait_s} s for a missing version, and is late after {policy.deadline_s} s",
+        "versions.wait_s is {policy.versions.wait_s}, and it is late after {policy.deadline_s} s",
         "wait for more than 0 s, and not beyond the deadline",
     ),
     Rule(
@@ -236,51 +222,6 @@ VERSIONS: tuple[Rule[Policy], ...] = (
         lambda policy: policy.versions is not None and _leaves_holes(policy),
         "it waits for missing versions and leaves out events itself: those never come",
         "run, defer or escalate what is late, sample nothing and drop nothing, or wait for no version",
-    ),
-)
-
-FAILURE: tuple[Rule[Policy], ...] = (
-    Rule(
-        "attempts",
-        lambda policy: not 1 <= policy.retry.attempts <= MAX_ATTEMPTS,
-        "retry.attempts is {policy.retry.attempts}",
-        f"give 1 to {MAX_ATTEMPTS}; longer outages are the delayed lane's",
-    ),
-    Rule(
-        "retry_delays",
-        _bad_delays,
-        "retry.base_s is {policy.retry.base_s} and retry.cap_s {policy.retry.cap_s}",
-        "give 0 < base_s <= cap_s",
-    ),
-    Rule(
-        "retries_outlive_deadline",
-        _retries_outlive_deadline,
-        "its attempts in place can take as long as its deadline of {policy.deadline_s} s",
-        "lower retry.attempts or retry.base_s",
-    ),
-    Rule(
-        "retry_budget",
-        lambda policy: not 0 < policy.retry.budget_ratio <= MAX_BUDGET_RATIO or policy.retry.budget_floor_per_s <= 0,
-        "its retry budget is {policy.retry.budget_ratio} plus {policy.retry.budget_floor_per_s} a second",
-        f"give a ratio up to {MAX_BUDGET_RATIO} and a floor above 0",
-    ),
-    Rule(
-        "over_budget_drop",
-        lambda policy: policy.retry.over_budget is OverBudget.DROP and _may_not_lose(policy),
-        "it is {policy.loss.value} and drops what is over its retry budget",
-        "defer it or quarantine it",
-    ),
-    Rule(
-        "critical_over_budget",
-        lambda policy: policy.critical and policy.retry.over_budget is OverBudget.QUARANTINE,
-        "it is critical, and an outage that spends the retry budget would park its healthy orders",
-        "set retry.over_budget to defer",
-    ),
-    Rule(
-        "quarantine_limits",
-        _bad_limits,
-        "its quarantine limits are {policy.quarantine}",
-        "give a ratio above 0 and up to 1, and 1 or more in a row",
     ),
 )
 

@@ -13,6 +13,7 @@ from strangler.cli.common import Invocation, columns
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
 from strangler.flows.places import judge
+from strangler.service.retry_questions import lines_of, retries_of
 
 EPILOG = "exit: 0 fine, 1 contradictions, 2 usage, 3 the database is down"
 COLUMNS: Mapping[str, str] = {
@@ -37,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show = verbs.add_parser("show", help="the policies as a table, or every term of one")
     show.add_argument("step", nargs="?", metavar="STEP", help="a context of the plan (default: all)")
     show.set_defaults(run=run_show)
-    check = verbs.add_parser("check", help="every contradiction, and who may shed", epilog=EPILOG)
+    check = verbs.add_parser("check", help="every contradiction, who may shed, what retries lack", epilog=EPILOG)
     check.set_defaults(run=run_check)
     explain = verbs.add_parser("explain", help="every term and every rule, as Markdown")
     explain.set_defaults(run=run_explain)
@@ -56,8 +57,13 @@ def run_show(invocation: Invocation) -> int:
 
 
 def run_check(invocation: Invocation) -> int:
-    """Exit 1 when something contradicts; a closed interlock is no contradiction. Asks the database that is named."""
-    judged = judge(invocation.plan())
+    """Exit 1 when something contradicts; a closed interlock is no contradiction, nor is what a retry lacks.
+
+    Asks the database that is named.
+    """
+    plan = invocation.plan()
+    judged = judge(plan)
+    retries = retries_of(plan, judged.placed)
     states = {place.name: state for place, state in _interlocks(invocation, judged.placed)}
     data = {
         "policies": len(judged.placed),
@@ -65,8 +71,10 @@ def run_check(invocation: Invocation) -> int:
         "interlock": {
             name: {"may_shed": isinstance(state, Permitted), **asdict(state)} for name, state in states.items()
         },
+        "retries": [{**asdict(one), "missing": one.missing} for one in retries],
     }
-    invocation.emit(data, [*_verdict(len(judged.placed), judged.contradictions), *_spoken(states)])
+    said = [*_verdict(len(judged.placed), judged.contradictions), *_spoken(states), *lines_of(retries)]
+    invocation.emit(data, said)
     return 1 if judged.contradictions else 0
 
 

@@ -10,6 +10,7 @@ from outbox.consumer.handler import Answering, Handler
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
 from outbox.policy import Expired, Policy
+from outbox.terms import check_terms
 from strangler.contexts import Context
 from strangler.errors import BadInput
 from strangler.ownership import Owner
@@ -84,6 +85,7 @@ class Service:
         return True
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadInput)
         object.__setattr__(self, "schema", self.schema or self.name)
         object.__setattr__(self, "policy", _completed(self))
         problem = next(_problems(self), None)
@@ -157,10 +159,20 @@ def _problems(service: Service) -> Iterator[str]:
         yield "is rebuilt by a command that knows no table of it; give it Rows, or name its `tables`"
     if service.topics == ():
         yield "reads no topic; name them, or leave `topics` out for the plan's subject"
-    yield from _compensation_problems(service)
+    yield from _blank_names(service)
+    yield from _policy_problems(service)
 
 
-def _compensation_problems(service: Service) -> Iterator[str]:
+def _blank_names(service: Service) -> Iterator[str]:
+    for named in ("on", "shadow_on", "topics", "tables"):
+        if not all(one.strip() for one in getattr(service, named) or ()):
+            yield f"has a blank name in `{named}`; leave it out, or give the name"
+
+
+def _policy_problems(service: Service) -> Iterator[str]:
+    """What would be found only at its start otherwise."""
+    if service.policy.versions is not None and service.decide is None:
+        yield "waits for versions and is no step: nobody knows how far it has come; leave `versions` out of its policy"
     compensates = service.policy.expired is Expired.COMPENSATE
     if compensates and service.compensate is None:
         yield "has late events that nothing compensates, under expired=compensate; give `compensate`, a handler of them"

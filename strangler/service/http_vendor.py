@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from outbox.terms import check_terms
 from strangler.errors import BadInput
 from strangler.step.vendor import Vendor
 
@@ -50,6 +51,7 @@ class HttpVendor:
     ledger_subject: str = ""
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadInput, above_zero=("timeout_s",), from_zero=("key_lifetime_s",))
         for name in ("send", *(["look_up"] if self.look_up else [])):
             if _REQUEST.fullmatch(getattr(self, name)) is None:
                 raise BadInput(

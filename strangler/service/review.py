@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from outbox.connection import PsycopgConnection
+from outbox.terms import check_terms
 from strangler.errors import BadInput, RefusedError
 from strangler.step.intents import Json
 from strangler.told import told
@@ -33,6 +34,7 @@ class Review:
     key: str = "subject_ref"
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadInput)
         for name in (self.table, self.key, *self.about):
             if _NAME.fullmatch(name) is None:
                 raise BadInput(f"Review has the name {name!r}; use lower case letters, digits and _")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from outbox.connection import PsycopgConnection
+from outbox.terms import check_terms
 from strangler.errors import BadInput
 from strangler.facts import KIND, TARGET, Fact
 from strangler.step.apply import NumberedWrite
@@ -37,6 +38,7 @@ class Rows:
     _statement: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadInput)
         for name in (self.table, self.key, *self.columns, *([self.touched] if self.touched else ())):
             if _NAME.fullmatch(name) is None:
                 raise BadInput(f"Rows has the name {name!r}; use lower case letters, digits and _")

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from typing import cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from outbox.terms import check_terms
 from strangler.errors import BadInput
 from strangler.step.intents import Json
 from strangler.step.vendor import Vendor
@@ -73,6 +74,7 @@ class SmtpVendor:
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
+        check_terms(self, error=BadInput, above_zero=("timeout_s",))
         try:
             _address("sender", self.sender)
         except NoMail as error:

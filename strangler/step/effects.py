@@ -19,6 +19,7 @@ from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from outbox.consumer.retry.rule import Clause
 from outbox.fault_points import FaultPoints
+from outbox.terms import check_terms
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
@@ -43,6 +44,9 @@ class SenderSettings:
     # Rests longer than a consumer's: senders share their work, so the first of them to come back is enough.
     # What a vendor asks for is kept up to a day: more is a mistake, or for a person.
     breaker: BreakerRule = field(default_factory=lambda: BreakerRule(rest_cap_s=30.0, patience_cap_s=86_400.0))
+
+    def __post_init__(self) -> None:
+        check_terms(self, above_zero=("concurrency", "poll_s", "backoff_base_s", "backoff_cap_s", "lease_margin_s"))
 
 
 @dataclass(slots=True)

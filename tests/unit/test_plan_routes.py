@@ -74,7 +74,7 @@ def test_a_plan_that_identifies_no_caller_is_refused_with_each_choice() -> None:
     "caller",
     [
         *("", "header", "header:", "cookie:", "cookie:a b", "header:X Y", "header: X", "query:user", "Anonymous"),
-        *((), [], ("cookie:s", ""), ["anonymous", 7], ("header:X", None)),
+        *((), [], ("cookie:s", ""), ["anonymous", 7], ("header:X", None), 7, b"header:X"),
     ],
 )
 def test_a_caller_that_cannot_be_identified_is_refused(caller: Callers) -> None:

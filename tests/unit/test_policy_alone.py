@@ -19,7 +19,8 @@ from outbox.policy import (
     contradictions,
     require,
 )
-from outbox.policy.policy_rules import RULES, Rule
+from outbox.policy.policy_rules import RULES
+from outbox.policy.rule import Rule
 from strangler.service.serving import run
 from strangler.service.settings import RunSettings
 from tests.support.services import SERVICES
@@ -38,6 +39,8 @@ BREAKS: dict[str, Policy] = {
     "queue_outlives_deadline": replace(STANDARD, queue_bound=60_001),
     "lossless_replayable": replace(STANDARD, replayable=False),
     "lossless_degraded": replace(STANDARD, degrade_order=1),
+    "lossy_forever": replace(LOSSY, sampling=None, replayable=False, rebuild=()),
+    "rebuild": replace(LOSSY, rebuild=("strangler", " ")),
     "degrade_order": replace(BULK, degrade_order=None),
     "critical_lossy": replace(CRITICAL, loss=Loss.LOSSY, degrade_order=3),
     "bulk_in_a_hurry": replace(BULK, deadline_s=59.0),
@@ -92,6 +95,13 @@ def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule
     ("rule", "policy"),
     [
         ("deadline", replace(STANDARD, deadline_s=float("inf"))),
+        ("rate", replace(STANDARD, rate_per_s=float("inf"))),
+        ("scope", replace(STANDARD, ordering_scope=" ")),
+        ("unit", replace(STANDARD, throttling_unit="\t")),
+        ("queue_reason", replace(STANDARD, queue_reason=" \n")),
+        ("harmful_unguarded", replace(STANDARD, duplicate_guard=" ")),
+        ("compensation", replace(STANDARD, expired=Expired.COMPENSATE, compensation=" ")),
+        ("retry_budget", replace(STANDARD, retry=Retry(budget_floor_per_s=float("inf")))),
         ("degrade_order", replace(BULK, degrade_order=0)),
         ("compensation", replace(STANDARD, compensation="StockReleased")),
         ("attempts", replace(STANDARD, retry=Retry(attempts=11, cap_s=1.0))),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from outbox.policy import Expired, Loss, Placed, contradictions_among
-from outbox.policy.cross_policy_rules import PAIR_RULES, PLACE_RULES
+from outbox.policy.cross_policy_rules import CIRCLE_RULES, PAIR_RULES, PLACE_RULES
 from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD, place
 
 DAY_S = 86_400.0
@@ -37,9 +37,14 @@ BREAKS: dict[str, list[Placed]] = {
         ),
         place(BULK, reads=("a", "b")),
     ],
+    "fed_in_a_circle": [
+        place(STANDARD, reads=("c",), writes=("a",)),
+        place(replace(STANDARD, flow="letters"), reads=("a",), writes=("b",)),
+        place(replace(STANDARD, flow="parcels"), reads=("b",), writes=("c",)),
+    ],
     "replay_stops_upstream": [place(replace(REJECTABLE, replayable=False), writes=("a",)), place(BULK, reads=("a",))],
 }
-NAMES = [rule.name for rule in (*PLACE_RULES, *PAIR_RULES)]
+NAMES = [rule.name for rule in (*PLACE_RULES, *PAIR_RULES, *CIRCLE_RULES)]
 
 
 def test_every_rule_has_policies_that_break_it() -> None:
@@ -74,6 +79,20 @@ def test_policies_that_break_one_rule_are_named_for_that_rule_alone(name: str, *
     assert found.rule == name
     assert set(found.flows) == {one.name for one in placed}
     assert found.fix
+
+
+def test_every_circle_is_named_once_and_who_reads_its_own_is_none() -> None:
+    placed = [
+        place(STANDARD, reads=("a",), writes=("a",)),
+        place(replace(STANDARD, flow="letters"), reads=("b", "order"), writes=("c",)),
+        place(replace(STANDARD, flow="parcels"), reads=("c",), writes=("b",)),
+        place(replace(STANDARD, flow="stamps"), reads=("b",)),
+    ]
+
+    found = contradictions_among(placed)
+
+    assert [(one.rule, one.flows) for one in found] == [("fed_in_a_circle", ("letters", "parcels"))]
+    assert "letters -> parcels -> letters" in found[0].what
 
 
 def test_all_are_found_at_once_within_and_among() -> None:

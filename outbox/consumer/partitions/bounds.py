@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from outbox.terms import check_terms
+
 FIRST_RUN_RECORDS = 64
 
 
@@ -18,6 +20,9 @@ class Bound:
     records: int = 10_000
     bytes: int = 16 * 1024 * 1024
     resume_at: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_terms(self, above_zero=("records", "bytes"), from_zero=("resume_at",))
 
     def gate(self, records: int, size_bytes: int, *, closed: bool) -> bool:
         """True = paused. Hysteresis keeps it from flapping around the bound."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from outbox.kafka.port import TopicPartition
+from outbox.terms import check_terms
 
 
 class Remedy(StrEnum):
@@ -34,6 +35,9 @@ class Patience:
     stall_s: float = 6.0
     cap_s: float = 300.0
     step_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_terms(self, above_zero=("probe_s", "stall_s", "cap_s", "step_s"))
 
     def before(self, remedies: int) -> float:
         """How long to watch a stall after so many remedies.

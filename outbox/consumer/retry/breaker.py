@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from outbox.terms import check_terms
+
 
 class State(StrEnum):
     """`half_open`: one attempt is under way that decides."""
@@ -33,6 +35,10 @@ class BreakerRule:
     rest_cap_s: float = 5.0
     overload_rest_s: float = 1.0
     patience_cap_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        times = ("window_s", "rest_s", "rest_cap_s", "overload_rest_s", "patience_cap_s")
+        check_terms(self, above_zero=("least", "in_a_row", *times), from_zero=("ratio",), endless=("ratio",))
 
 
 class Breaker:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from outbox.errors import ConfigurationError
 from outbox.policy import Retry
+from outbox.terms import check_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,7 @@ class BudgetRule:
     lease: int = 10
 
     def __post_init__(self) -> None:
-        if self.ratio < 0 or self.floor_per_s <= 0 or self.ttl_s <= 0 or self.lease < 1:
-            raise ConfigurationError(f"{self} never lets a retry through; floor_per_s, ttl_s and lease must be above 0")
+        check_terms(self, above_zero=("floor_per_s", "ttl_s", "lease"), from_zero=("ratio",))
 
     @classmethod
     def of(cls, retry: Retry, credit_s: float) -> BudgetRule:

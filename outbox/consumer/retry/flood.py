@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from outbox.consumer.retry.rule import Clause
 from outbox.errors import ConfigurationError, OutboxError
 from outbox.kafka.port import TopicPartition
+from outbox.terms import check_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class FloodRule:
     calm: int = 100
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio <= 1 or self.consecutive < 1 or min(self.window_s, self.pause_s) <= 0 or self.calm < 1:
-            raise ConfigurationError(f"{self}: ratio is in 0..1, the others are above 0")
+        check_terms(self, above_zero=("ratio", "consecutive", "window_s", "pause_s", "calm"))
+        if self.ratio > 1:
+            raise ConfigurationError(f"FloodRule.ratio is {self.ratio}; give a share up to 1")
 
 
 class Flooded(OutboxError):
