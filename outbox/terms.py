@@ -51,7 +51,13 @@ def check_terms(
             value = values[name]
             finite = value is None or name in endless or math.isfinite(value)
             if not finite or (value is not None and not (value > 0 or (least and value == 0))):
-                raise error(f"{kind.__name__}.{name} is {value}; give {'0 or more' if least else 'a number above 0'}")
+                raise error(f"{kind.__name__}.{name} is {value}; give {_least(name, _hints(kind)[name], least)}")
+
+
+def _least(name: str, hint: Any, zero: bool) -> str:  # noqa: FBT001 - its one caller has it so
+    if zero:
+        return "0 or more"
+    return "1 or more" if hint is int else "a time above 0" if name.endswith("_s") else "a number above 0"
 
 
 def check_types(

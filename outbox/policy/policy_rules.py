@@ -8,6 +8,7 @@ import re
 from outbox.policy.failure_rules import FAILURE
 from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Policy, ServiceClass
 from outbox.policy.rule import Rule
+from outbox.told import in_words
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
 BULK_DEADLINE_S = 60.0
@@ -51,13 +52,13 @@ NAMED: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "scope",
-        lambda policy: not policy.ordering_scope.strip(),
+        lambda policy: not in_words(policy.ordering_scope),
         "it has no ordering_scope",
         'name what keeps its order, such as "order", or write "none"',
     ),
     Rule(
         "unit",
-        lambda policy: not policy.throttling_unit.strip(),
+        lambda policy: not in_words(policy.throttling_unit),
         "it has no throttling_unit",
         "name what limits its rate, such as a vendor or the tenant",
     ),
@@ -78,7 +79,7 @@ QUEUE: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "queue_reason",
-        lambda policy: not policy.queue_reason.strip(),
+        lambda policy: not in_words(policy.queue_reason),
         "its queue bound has no queue_reason",
         "say why it is so long",
     ),
@@ -136,7 +137,7 @@ LOSS: tuple[Rule[Policy], ...] = (
     ),
     Rule(
         "harmful_unguarded",
-        lambda policy: policy.duplicate_impact is DuplicateImpact.HARMFUL and not policy.duplicate_guard.strip(),
+        lambda policy: policy.duplicate_impact is DuplicateImpact.HARMFUL and not in_words(policy.duplicate_guard),
         "its duplicates are harmful and it has no duplicate_guard",
         "name what refuses a second execution, such as the claim",
     ),
@@ -158,7 +159,7 @@ EXPIRY: tuple[Rule[Policy], ...] = (
     Rule(
         "compensation",
         lambda policy: (
-            bool(policy.compensation) if policy.expired is not Expired.COMPENSATE else not policy.compensation.strip()
+            bool(policy.compensation) if policy.expired is not Expired.COMPENSATE else not in_words(policy.compensation)
         ),
         "it has expired={policy.expired.value} and compensation {policy.compensation!r}",
         "name the compensating event exactly when expired work is compensated",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from outbox.policy import DuplicateImpact, Placed
+from outbox.told import in_words
 from strangler.contexts import Context, declared
 from strangler.plan import Plan
 from strangler.service.declaration import Service
@@ -141,7 +142,7 @@ def _back_off(place: Placed) -> Answer:
 
 def _repeated(place: Placed) -> Answer:
     policy = place.policy
-    if policy.duplicate_guard.strip():
+    if in_words(policy.duplicate_guard):
         return Answer(Question.IDEMPOTENT, f"by {policy.duplicate_guard}")
     if policy.duplicate_impact is DuplicateImpact.HARMLESS:
         return Answer(Question.IDEMPOTENT, "its duplicates are declared harmless")

@@ -99,6 +99,7 @@ def test_a_policy_that_breaks_one_rule_is_refused_for_that_rule_alone(rule: Rule
         ("scope", replace(STANDARD, ordering_scope=" ")),
         ("unit", replace(STANDARD, throttling_unit="\t")),
         ("queue_reason", replace(STANDARD, queue_reason=" \n")),
+        ("queue_reason", replace(STANDARD, queue_reason="\u200b---")),
         ("harmful_unguarded", replace(STANDARD, duplicate_guard=" ")),
         ("compensation", replace(STANDARD, expired=Expired.COMPENSATE, compensation=" ")),
         ("retry_budget", replace(STANDARD, retry=Retry(budget_floor_per_s=float("inf")))),
