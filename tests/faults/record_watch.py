@@ -16,6 +16,7 @@ STANDS_AFTER_S = 1.0
 LAG_KNOWS_AFTER_S = 5.0  # what is shorter it takes for a hiccup
 TAKEN_WITHIN_S, AFTER_A_KILL_S = 60.0, 70.0  # until a new member has its partitions
 EVERY_S = 0.25
+STEP_S = 1.5  # two looks further apart count as this: a machine that gives nobody time proves nothing
 
 Lane = tuple[int, int]
 
@@ -33,6 +34,7 @@ class Watch:
     heads: dict[Lane, tuple[int, float]] = field(default_factory=dict)
     standing: dict[Lane, frozenset[str]] = field(default_factory=dict)
     moved_at: float = field(default_factory=time.time)
+    looked_at: float = field(default_factory=time.time)
     fences: dict[int, int] = field(init=False)
     _done: set[tuple[Lane, int]] = field(default_factory=set)
 
@@ -50,7 +52,7 @@ class Watch:
         """It stood still itself: no lane stands for longer than from now."""
         now = time.time()
         self.heads = {lane: (head, now) for lane, (head, _) in self.heads.items()}
-        self.moved_at = now
+        self.moved_at = self.looked_at = now
 
     def look(self) -> bool:
         """Whether a lane has work."""
@@ -60,7 +62,9 @@ class Watch:
         }
         evidence = self.process.look()
         now = time.time()
-        before = self.heads
+        late_s = max(0.0, now - self.looked_at - STEP_S)
+        self.heads = {lane: (head, since + late_s) for lane, (head, since) in self.heads.items()}
+        before, self.looked_at = self.heads, now
         self.heads = {lane: (head, self._since(lane, head, now, taken)) for lane, head in pending.items()}
         if {lane: head for lane, (head, _) in before.items()} != pending:
             self.moved_at = now
