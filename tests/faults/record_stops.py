@@ -117,7 +117,7 @@ def _tells(line: Said, stop: Stop) -> bool:
         return False
     if line.event in OF_A_LANE:
         fresh = line.at + float(fields.get("delay_s", 0.0)) + WITHIN_S >= stop.now
-        reason = fields.get("error") or fields.get("clause") or fields.get("for_s")
+        reason = (fields.get("error") and fields.get("place")) or fields.get("clause") or fields.get("for_s")
         return fresh and bool(reason) and fields.get("first_offset") == stop.head
     return line.event in OF_A_PARTITION or (fields.get("level") == "error" and bool(fields.get("detail")))
 

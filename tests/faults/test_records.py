@@ -92,7 +92,8 @@ def said(event: str, at: float = 99.0, **fields: object) -> Said:
     return Said(at, event, {"level": "warning", "partition": 1, **fields})
 
 
-RETRIED = said("run_retried", first_offset=70, error="KeyError", delay_s=0.1)
+PLACE = "app.py:7"
+RETRIED = said("run_retried", first_offset=70, delay_s=0.1, error="KeyError", place=PLACE)
 BROKEN = said("source_broken", at=3.0, detail="it falls")
 
 
@@ -106,9 +107,10 @@ BROKEN = said("source_broken", at=3.0, detail="it falls")
         ([], {"consumer_retry": 1}, ["the log"]),
         ([], {}, ["the log", "metrics"]),
         ([replace(RETRIED, at=80.0)], {"consumer_retry": 1}, ["the log"]),  # long ago: what has happened since?
-        ([said("run_retried", first_offset=71, error="KeyError")], {"consumer_retry": 1}, ["the log"]),
+        ([said("run_retried", first_offset=71, error="KeyError", place=PLACE)], {"consumer_retry": 1}, ["the log"]),
         ([said("run_retried", first_offset=70)], {"consumer_retry": 1}, ["the log"]),  # without a reason
-        ([said("run_retried", first_offset=70, error="KeyError", partition=0)], {"consumer_retry": 1}, ["the log"]),
+        ([said("run_retried", first_offset=70, error="KeyError")], {"consumer_retry": 1}, ["the log"]),  # nor a place
+        ([replace(RETRIED, fields={**RETRIED.fields, "partition": 0})], {"consumer_retry": 1}, ["the log"]),
         ([said("events_parked", first_offset=70)], {"consumer_parked": 1}, ["the log", "metrics"]),
         ([BROKEN], {"consumer_source_broken": 1}, []),
         ([BROKEN, said("consumer_assigned", at=4.0)], {"consumer_source_broken": 1}, ["the log"]),
