@@ -12,7 +12,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType
 
 TEXT_CHARACTERS = 300
 CAUSES = 5
@@ -46,7 +46,7 @@ _SAID = """
     unavailable unexpected unhashable unique unknown unpack unreachable unsupported unterminated until update use used
     user using valid value values varying violates wait waiting was when while with within without work write wrong
     year your zero
-    detail directory errno few hint isoformat many nonetype such
+    depth detail directory errno few hint isoformat many nonetype recursion such
 """
 _KNOWN = frozenset(_SAID.split()) | frozenset(name.lower() for name in dir(builtins))
 
@@ -58,11 +58,15 @@ def text_of(error: BaseException) -> str:
     'invalid literal for int() with base …'
     """
     diagnosis = getattr(error, "diag", None)
-    said = getattr(diagnosis, "message_primary", None) or str(error)
+    try:
+        said = getattr(diagnosis, "message_primary", None) or str(error)
+    except Exception:  # noqa: BLE001 - an error's text is a handler's code too, and this tells of its mistakes
+        return "it has no text that can be shown"
     known = _KNOWN | _names(diagnosis) | frozenset(_of_the_code(error))
     shown: list[str] = []
     for piece in said[: 2 * TEXT_CHARACTERS].split():
-        one = piece if all(word.lower() in known for word in _WORD.findall(piece)) else HIDDEN
+        ours = piece.isprintable() and all(word.lower() in known for word in _WORD.findall(piece))
+        one = piece if ours else HIDDEN
         if one != HIDDEN or shown[-1:] != [HIDDEN]:
             shown.append(one)
     return " ".join(shown)[:TEXT_CHARACTERS]
@@ -92,13 +96,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _of_the_code(error: BaseException) -> Iterator[str]:
     """Words of the code that it went through: constants, names, and what is imported or defined beside it."""
-    calls: TracebackType | None = error.__traceback__
-    while calls is not None:
-        code = calls.tb_frame.f_code
-        for text in (*_texts(code), *calls.tb_frame.f_globals):
+    frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
+    for code, frame in frames.items():
+        for text in (*_texts(code), *map(str, frame.f_globals)):
             for word in _WORD.findall(text):
                 yield word.lower()
-        calls = calls.tb_next
 
 
 def _texts(code: CodeType) -> Iterator[str]:
