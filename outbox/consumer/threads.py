@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from outbox.errors import OutboxError
+
 
 class Threads:
     """Started once. `failed` is set when a body has raised; then `on_failure` is called, from that body's thread."""
@@ -33,9 +35,15 @@ class Threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def raise_failure(self) -> None:
-        """What a body raised last; nothing if none did."""
-        if self._failure is not None:
-            raise self._failure
+        """What a body raised last; nothing if none did. What would end a process without a word is an `OutboxError`."""
+        failure = self._failure
+        if failure is None:
+            return
+        if isinstance(failure, Exception):
+            raise failure
+        raise OutboxError(
+            f"{type(failure).__name__} of a handler ended the consumer; let it raise an Exception, and end with stop()"
+        ) from failure
 
     def _guarded(self, body: Callable[[], None]) -> None:
         try:

@@ -13,6 +13,7 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Expiry, FloodRule, Metric, Poison, Shedding, rarely_collected
+from outbox.errors import OutboxError
 from outbox.event import ReceivedEvent
 from outbox.kafka.port import TopicPartition
 from outbox.policy import Expired
@@ -192,12 +193,13 @@ def test_a_slow_handler_pauses_its_partition_within_the_bound(rig: Rig) -> None:
 
 def test_the_end_of_a_thread_is_the_end_of_run(rig: Rig) -> None:
     def broken(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
-        raise SystemExit("out of reach")
+        raise SystemExit(0)
 
     rig.send("order-1", 1)
     running = rig.runtime(broken)
     running.ended()
-    assert isinstance(running.error, SystemExit)
+    assert type(running.error) is OutboxError, "a process that ends so must not end with 0"
+    assert "SystemExit of a handler ended the consumer" in str(running.error)
 
 
 def test_a_wrong_number_of_dispositions_is_never_taken_for_done(rig: Rig) -> None:
