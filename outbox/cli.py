@@ -15,6 +15,7 @@ from functools import partial
 import psycopg
 
 from outbox import partitions
+from outbox.catalogue import RELAY
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
@@ -70,7 +71,7 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
-    counters, at = Counters({"context": "relay"}), settings.kafka
+    counters, at = Counters({"context": "relay"}, RELAY), settings.kafka
     clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
     running = RelayLoop(
         settings,

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import suppress
 
 import psycopg
 from psycopg import sql
 
-from outbox.connection import with_options
+from outbox.catalogue import LAG
+from outbox.connection import PsycopgConnection, with_options
+from outbox.consumer.gauges import look
 from outbox.consumer.lag.figures import GroupLag, PartitionLag
-from outbox.consumer.lag.read import LagReader
-from outbox.errors import ConfigurationError
+from outbox.consumer.lag.gauges import LagGauges
+from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
+from outbox.metrics import Counters, address_of, served
 from outbox.settings import dsn_of
 
 CONNECT_TIMEOUT_S = 10
+EVERY_S = 1.0
 LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
 EPILOG = """
 Lag is read from the group's own positions and the times at which events were appended; no group is joined, nothing is
@@ -33,6 +39,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topic", action="append", required=True, metavar="TYPE", help="an aggregate type that it handles; repeat it"
     )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="look once a second until Ctrl-C, and serve it at OUTBOX_METRICS_ADDRESS, a dead group too",
+    )
     parser.add_argument("--topic-prefix", dest="OUTBOX_TOPIC_PREFIX", help="instead of OUTBOX_TOPIC_PREFIX")
     parser.epilog = f"{EPILOG}\n\n{parser.epilog}"
 
@@ -44,15 +55,38 @@ def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     topics = list(dict.fromkeys(prefix + topic for topic in arguments.topic))
     if not arguments.group:
         raise ConfigurationError("--group is empty; give the consumer's group")
-    with (
-        psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=with_options(dsn, LIMITS)) as connection,
-        closing(PythonAdmin(kafka, client_id="outbox-lag")) as admin,
-        closing(PythonReader(kafka, client_id="outbox-lag")) as reader,
-    ):
-        connection.execute("SELECT set_config('search_path', %s, false)", [_path(connection, arguments)])
-        connection.commit()
-        found = LagReader(group=arguments.group, topics=topics, admin=admin, reader=reader).read(connection)
-    print(json.dumps(found.to_json()) if arguments.json else "\n".join(said(found)))
+    address = address_of(environ)
+    take = look(
+        arguments.group,
+        topics,
+        lambda: _connect(dsn, arguments.schema or arguments.group),
+        lambda: PythonAdmin(kafka, client_id="outbox-lag"),
+        lambda: PythonReader(kafka, client_id="outbox-lag"),
+    )
+    if not arguments.watch:
+        return _show(arguments, take())
+    counters = Counters({}, LAG)
+    counters.source(LagGauges(take))
+    with served(counters, address), suppress(KeyboardInterrupt):
+        while True:
+            try:
+                _show(arguments, take())
+            except (DependencyDown, psycopg.OperationalError) as error:
+                print(f"outbox: {error}", file=sys.stderr, flush=True)
+            time.sleep(EVERY_S)
+    return 0
+
+
+def _connect(dsn: str, schema: str) -> PsycopgConnection:
+    connection = psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=with_options(dsn, LIMITS))
+    path = sql.Identifier(schema).as_string(connection)
+    connection.execute("SELECT set_config('search_path', %s, false)", [path])
+    connection.commit()
+    return connection
+
+
+def _show(arguments: argparse.Namespace, found: GroupLag) -> int:
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(said(found)), flush=True)
     return 1 if found.standing else 0
 
 
@@ -83,7 +117,3 @@ def _partition(one: PartitionLag) -> str:
 
 def _age(seconds: float | None) -> str:
     return "none is old" if seconds is None else f"the oldest {seconds:.1f} s old"
-
-
-def _path(connection: psycopg.Connection, arguments: argparse.Namespace) -> str:
-    return sql.Identifier(arguments.schema or arguments.group).as_string(connection)

@@ -1,25 +1,41 @@
-"""What a process counts, and the page from which Prometheus reads it."""
+"""What a process counts and measures, and the page from which Prometheus reads it."""
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from outbox.catalogue import BUCKETS_S, Described, Sample
 from outbox.errors import ConfigurationError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 VARIABLE = "OUTBOX_METRICS_ADDRESS"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _ADDRESS = re.compile(r"([^\s:]+):(\d{1,5})")
+_log = logging.getLogger(__name__)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Histogram:
+    """How many values fell into each bucket, the last without an end."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
+    total: float = 0.0
 
 
 class Counters:
-    """Adds up; may be given as `observe` to a consumer runtime or an effect sender. Safe from every thread.
+    """Counts, gauges and histograms of a process. May be given as `observe` to a consumer runtime or an effect sender.
+    Safe from every thread. `described`: what is known of its names, for the page's help lines.
 
     >>> counters = Counters({"context": "search"})
     >>> counters("consumer_parked", 2, cause="poison")
@@ -28,11 +44,14 @@ class Counters:
     consumer_parked_total{context="search",cause="poison"} 2
     """
 
-    def __init__(self, labels: Mapping[str, str]) -> None:
+    def __init__(self, labels: Mapping[str, str], described: Iterable[Described] = ()) -> None:
         self._labels = tuple(labels.items())
+        self._help = {one.shown: one.help for one in described}
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
-        self._gauges: dict[str, float] = {}
+        self._counts: Counter[tuple[str, Labels]] = Counter()
+        self._gauges: dict[tuple[str, Labels], float] = {}
+        self._histograms: dict[tuple[str, Labels], _Histogram] = {}
+        self._sources: list[Callable[[], Iterable[Sample]]] = []
 
     def __call__(self, name: str, value: int, **labels: str) -> None:
         with self._lock:
@@ -44,25 +63,70 @@ class Counters:
         if name != metric:
             self(name, int(value))
             return
+        self.set(metric, value)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """The new value of a gauge."""
         with self._lock:
-            self._gauges[metric] = value
+            self._gauges[name, tuple(labels.items())] = value
+
+    def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
+        """Values of a histogram."""
+        buckets = [bisect_left(BUCKETS_S, one) for one in seconds]
+        with self._lock:
+            histogram = self._histograms.setdefault((name, tuple(labels.items())), _Histogram())
+            for bucket in buckets:
+                histogram.counts[bucket] += 1
+            histogram.total += sum(seconds)
+
+    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
+        """Asked for gauges whenever a page is made; one that raises is left out and logged."""
+        self._sources.append(read)
 
     def page(self) -> str:
         """Prometheus' text format. Names of what only grows end in `_total`; `labels` of the process come first."""
+        told = self._told()
         with self._lock:
-            counts, gauges = sorted(self._counts.items()), sorted(self._gauges.items())
+            counts, gauges = sorted(self._counts.items()), sorted((self._gauges | told).items())
+            histograms = sorted((key, (list(one.counts), one.total)) for key, one in self._histograms.items())
+        samples = [(f"{name}_total", "counter", labels, str(value)) for (name, labels), value in counts]
+        samples += [(name, "gauge", labels, f"{level:.15g}") for (name, labels), level in gauges]
         lines: list[str] = []
         named = ""
-        for (name, labels), value in counts:
+        for name, kind, labels, value in samples:
             if name != named:
-                lines.append(f"# TYPE {name}_total counter")
+                lines += self._head(name, kind)
                 named = name
-            lines.append(f"{name}_total{{{self._shown(labels)}}} {value}")
-        for name, level in gauges:
-            lines += [f"# TYPE {name} gauge", f"{name}{{{self._shown()}}} {level:.15g}"]
+            lines.append(f"{name}{{{self._shown(labels)}}} {value}")
+        for (name, labels), (buckets, total) in histograms:
+            if name != named:
+                lines += self._head(name, "histogram")
+                named = name
+            lines += self._histogram(name, labels, buckets, total)
         return "".join(f"{line}\n" for line in lines)
 
-    def _shown(self, labels: tuple[tuple[str, str], ...] = ()) -> str:
+    def _told(self) -> dict[tuple[str, Labels], float]:
+        found: dict[tuple[str, Labels], float] = {}
+        for read in self._sources:
+            try:
+                found |= {(one.name, tuple(one.labels.items())): one.value for one in read()}
+            except Exception:  # noqa: BLE001 - a source must not take the rest of the page along
+                _log.exception("metrics_source_failed")
+        return found
+
+    def _head(self, name: str, kind: str) -> list[str]:
+        told = self._help.get(name)
+        return [*([f"# HELP {name} {told}"] if told else []), f"# TYPE {name} {kind}"]
+
+    def _histogram(self, name: str, labels: Labels, buckets: Sequence[int], total: float) -> Iterator[str]:
+        below = 0
+        for limit, count in zip((*map(str, BUCKETS_S), "+Inf"), buckets, strict=True):
+            below += count
+            yield f"{name}_bucket{{{self._shown((*labels, ('le', limit)))}}} {below}"
+        yield f"{name}_sum{{{self._shown(labels)}}} {total:.15g}"
+        yield f"{name}_count{{{self._shown(labels)}}} {below}"
+
+    def _shown(self, labels: Labels = ()) -> str:
         return ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in (*self._labels, *labels))
 
 

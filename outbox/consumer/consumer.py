@@ -13,6 +13,7 @@ from psycopg import sql
 
 from outbox.connection import PsycopgConnection, with_options
 from outbox.consumer.first_contact import first_contact
+from outbox.consumer.gauges import measured
 from outbox.consumer.handler import Handler, InParallel, answering
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
@@ -52,7 +53,7 @@ class Consumer:
     late and failing events; without one nothing is lost. `compensate` is given the late events of a policy that says
     `expired=compensate`, instead of `handler`. `sources` are other databases whose events are ours too, as for `Relay`.
     `lanes`: how many keys are worked on side by side in a partition; stored, so another number later is refused.
-    `observe` is called with counts, from several threads.
+    `observe` is called with counts, from several threads; `outbox.metrics.Counters` hears times and gauges too.
 
     Order is kept per key. A failing event is tried again without end, the others of its lane behind it; `Poison`, and
     data that the database refuses, is parked in quarantine, the later events of its key behind it.
@@ -165,14 +166,15 @@ class Consumer:
 
     def _assembled(self, admin: Admin, member: Member, ours: Installation) -> ConsumerRuntime:
         policy = self._policy
-        return ConsumerRuntime(
+        settings = RuntimeSettings.of(policy, lanes=self._lanes)
+        runtime = ConsumerRuntime(
             consumer=member,
             admin=admin,
             connect=self._connect,
             group=self._group,
             topics=self._topics,
             handler=self._handler,
-            settings=RuntimeSettings.of(policy, lanes=self._lanes),
+            settings=settings,
             fault_points=FaultPoints.from_environ(os.environ),
             observe=self._observe,
             reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-reader"),
@@ -180,6 +182,17 @@ class Consumer:
             expiry=self._expiry,
             shedding=Shedding.of(policy, permitted=lambda: bool(policy.shedding())),
         )
+        measured(
+            self._observe,
+            runtime,
+            group=self._group,
+            topics=self._topics,
+            workers=settings.workers,
+            connect=self._connect,
+            make_admin=lambda: PythonAdmin(self._kafka, client_id=f"{self._group}-lag"),
+            make_reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-lag"),
+        )
+        return runtime
 
     def _require_tables(self, connection: PsycopgConnection) -> None:
         """Without them every partition would wait for them, without end and without a word."""

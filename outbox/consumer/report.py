@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from outbox.catalogue import Sample
+from outbox.consumer.append_time import appended_ms
 from outbox.consumer.error_text import calls_of, place_of, text_of
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.partitions.watchdog import Stall
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.rule import Clause
-from outbox.consumer.settings import Metric, Observe
+from outbox.consumer.settings import Measure, Metric, Observe
 from outbox.consumer.triage import Cause
 from outbox.kafka.port import TopicPartition
 
@@ -25,8 +29,13 @@ KINDS_TRACED = 100  # of one process
 class Report:
     """Safe from every thread; a failing observer changes nothing."""
 
-    def __init__(self, observe: Observe) -> None:
+    def __init__(self, observe: Observe, group: str = "") -> None:
         self._observe = observe
+        self._measure = observe if isinstance(observe, Measure) else None
+        self._runs_at_work = 0
+        self._working = threading.Lock()
+        if self._measure is not None:
+            self._measure.source(lambda: [Sample("consumer_runs_at_work", self._runs_at_work, {"group": group})])
         self._breaker_opened_at: float | None = None
         self._traced: set[str] = set()
 
@@ -35,6 +44,41 @@ class Report:
             self._observe(metric.value, value, **labels)
         except Exception:  # noqa: BLE001 - an observer must never change what becomes of an event
             _log.exception("observer_failed", extra={"metric": metric.value})
+
+    @contextmanager
+    def working(self, run: Run) -> Iterator[None]:
+        """A worker has the run, until it has ended in whatever way."""
+        with self._working:
+            self._runs_at_work += 1
+        try:
+            with self.timed("consumer_run_seconds", run):
+                yield
+        finally:
+            with self._working:
+                self._runs_at_work -= 1
+
+    @contextmanager
+    def timed(self, name: str, run: Run) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._time(name, [time.monotonic() - begun], run)
+
+    def completed(self, run: Run) -> None:
+        """Its events have ended: how long since each was appended."""
+        if self._measure is not None:
+            now_ms = time.time_ns() / 1_000_000
+            ages = [max(0.0, now_ms - appended_ms(record)) / 1000 for record in run.records]
+            self._time("consumer_completion_seconds", ages, run)
+
+    def _time(self, name: str, seconds: Sequence[float], run: Run) -> None:
+        if self._measure is None:
+            return
+        try:
+            self._measure.time(name, seconds, topic=run.assigned.partition.topic)
+        except Exception:  # noqa: BLE001 - an observer must never change what becomes of an event
+            _log.exception("observer_failed", extra={"metric": name})
 
     def retried(self, run: Run, error: Exception, trouble: str, delay_s: float) -> None:
         self.count(Metric.RETRY, error=type(error).__name__, trouble=trouble)

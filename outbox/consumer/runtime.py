@@ -88,7 +88,7 @@ class ConsumerRuntime:
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._consumer, self._topics, self._settings, self._clock = consumer, tuple(topics), settings, clock
-        self._report = Report(observe)
+        self._report = Report(observe, group)
         self._board = LaneScheduler(settings.bound, settings.run_records, clock, settings.run_s)
 
         def session() -> Session:

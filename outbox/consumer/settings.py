@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from outbox.catalogue import Sample
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.breaker import BreakerRule
@@ -50,6 +52,17 @@ class Observe(Protocol):
     """Counts. Called from several threads; what it raises is logged and otherwise ignored."""
 
     def __call__(self, name: str, value: int, **labels: str) -> None: ...
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """An observer that also measures, such as `outbox.metrics.Counters`: values of histograms, and gauges that a source
+    tells when somebody asks.
+    """
+
+    def __call__(self, name: str, value: int, **labels: str) -> None: ...
+    def time(self, name: str, seconds: Sequence[float], **labels: str) -> None: ...
+    def source(self, read: Callable[[], Iterable[Sample]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

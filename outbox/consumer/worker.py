@@ -59,7 +59,8 @@ class Worker:
                 if run is None:
                     self._retries.unused()
                 else:
-                    self._serve(run)
+                    with self._report.working(run):
+                        self._serve(run)
         finally:
             self._sessions.close_one()
 
@@ -129,6 +130,7 @@ class Worker:
 
     def _done(self, run: Run, outcome: Outcome, rest_s: float = 0.0) -> None:
         self._board.done(outcome, rest_s)
+        self._report.completed(outcome.run)
         for disposition, count in outcome.dispositions.items():
             self._report.count(Metric.DISPOSITION, count, disposition=disposition.value)
         if outcome.parked:
@@ -162,7 +164,8 @@ class Worker:
     def _transacted(self, session: Session, run: Run, how: Application, condemned: dict[int, str]) -> Outcome:
         """`condemned` are the offsets in the run that are to be parked, with their reasons."""
         try:
-            return self._applied(session, run, how, condemned)
+            with self._report.timed("consumer_apply_seconds", run):
+                return self._applied(session, run, how, condemned)
         except Exception:
             session.recover()
             raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer import lane_of
-from outbox.consumer.lag.append_time import appended_ms
+from outbox.consumer.append_time import appended_ms
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
 from outbox.errors import PositionLost, Undecodable

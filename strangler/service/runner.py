@@ -6,11 +6,12 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from outbox.catalogue import Sample
 from outbox.connection import PsycopgConnection
 from outbox.consumer import (
     ConsumerRuntime,
@@ -25,6 +26,7 @@ from outbox.consumer import (
     rarely_collected,
 )
 from outbox.consumer.first_contact import first_contact
+from outbox.consumer.gauges import measured
 from outbox.installation import Installation
 from outbox.kafka.port import Admin
 from outbox.kafka.port import Consumer as Member
@@ -36,6 +38,7 @@ from outbox.schema import Part, behind
 from outbox.telemetry import log_to_stderr
 from strangler.errors import RefusedError
 from strangler.service.settings import RunSettings
+from strangler.step.effect_catalogue import CATALOGUE
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ def consume(
     with settings.connect(consuming.schema) as connection:
         require_tables(connection, consuming)
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
-    counters = Counters({"context": consuming.name})
+    counters = Counters({"context": consuming.name}, CATALOGUE)
     worker = make_worker(counters)
     stopping = _told_to_stop()
     with served(counters, settings.metrics):
@@ -116,6 +119,12 @@ class Signals:
             logger.debug("events_handled", extra={"count": value, **labels})
             if self._worker is not None and labels.get("disposition") in self._wakes:
                 self._worker.wake()
+
+    def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
+        self._counters.time(name, seconds, **labels)
+
+    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
+        self._counters.source(read)
 
     def _say_ready(self) -> None:
         with self._lock:
@@ -159,7 +168,7 @@ def _met(
 def _runtime(
     consuming: Consuming, settings: RunSettings, ours: Installation, admin: Admin, member: Member, *, signals: Signals
 ) -> ConsumerRuntime:
-    return ConsumerRuntime(
+    runtime = ConsumerRuntime(
         consumer=member,
         admin=admin,
         connect=lambda: settings.connect(consuming.schema),
@@ -175,6 +184,17 @@ def _runtime(
         progress=consuming.progress,
         shedding=consuming.shedding,
     )
+    measured(
+        signals,
+        runtime,
+        group=settings.group(consuming.group),
+        topics=settings.topics(consuming.topics),
+        workers=consuming.settings.workers,
+        connect=lambda: settings.connect(consuming.schema),
+        make_admin=lambda: PythonAdmin(settings.kafka, client_id=f"{consuming.name}-lag"),
+        make_reader=lambda: PythonReader(settings.kafka, client_id=f"{consuming.name}-lag"),
+    )
+    return runtime
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import logging
 from enum import StrEnum
 
 from outbox.consumer import Observe
+from outbox.consumer.settings import Measure
 from strangler.step.vendor import Answer
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,14 @@ class Told:
         """`said` is the status where there is one, else the error: so a hang and a limit have names of their own."""
         said = str(answer.detail.get("status") or answer.detail.get("reason") or "")[:60]
         self._count(EffectMetric.ANSWERED, 1, vendor=vendor, answer=answer.kind.value, said=said)
+
+    def called(self, vendor: str, seconds: float) -> None:
+        """So long a call took."""
+        if isinstance(self._observe, Measure):
+            try:
+                self._observe.time("effect_call_seconds", [seconds], vendor=vendor)
+            except Exception:  # an observer must never change what becomes of an effect
+                logger.exception("observer_failed", extra={"metric": "effect_call_seconds"})
 
     def put_off(self, vendor: str, effects: int, clause: str) -> None:
         """So many wait at this look, 0 = none: counted is what is more than at any look since none did."""

@@ -18,11 +18,13 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from outbox.consumer.retry.rule import Clause
+from outbox.consumer.settings import Measure
 from outbox.fault_points import FaultPoints
 from outbox.terms import check_terms
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
+from strangler.step.effect_gauges import effects_waiting
 from strangler.step.effect_metrics import Told
 from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
@@ -83,6 +85,8 @@ class EffectSender:
         observe: Observe = ignore,
     ) -> None:
         self._told = Told(step, observe)
+        if isinstance(observe, Measure):
+            observe.source(lambda: effects_waiting(connect, step, frozenset(vendors)))
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
         self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
@@ -161,7 +165,9 @@ class EffectSender:
 
     def _attempt(self, slot: Slot, effect: Effect) -> None:
         try:
+            asked_at = time.monotonic()
             answer = self._ask(effect)
+            self._told.called(effect.vendor, time.monotonic() - asked_at)
             self._fault_points.reach("effect.called")
             opened = self._restraint.answered(effect.vendor, answer, attempts=effect.attempts)
             self._told.answered(effect.vendor, answer)

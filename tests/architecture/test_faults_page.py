@@ -110,9 +110,3 @@ def test_tests_exist(fault: str, cell: str) -> None:
         path, _, name = shown.partition("::")
         tree = ast.parse((ROOT / path).read_text())
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, shown
-
-
-def test_every_metric_of_a_context_is_explained_with_its_labels() -> None:
-    explained = {CODE.findall(name)[0]: CODE.findall(labels) for name, labels, _ in table("Metric")}
-    assert set(explained) == {*Metric, *EffectMetric}
-    assert all(explained.values())

@@ -12,10 +12,12 @@ import psycopg
 import pytest
 
 from outbox import Consumer, Event, Policy, PsycopgConnection, ReceivedEvent, uuid7
+from outbox.catalogue import CATALOGUE, MEMBER
 from outbox.consumer import Handler, Metric
 from outbox.errors import ConfigurationError
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
+from outbox.metrics import Counters
 from outbox.policy import Expired
 from outbox.testing import as_record
 from strangler.local.ports import Ports
@@ -130,3 +132,38 @@ def test_compensation_without_a_handler_is_refused_and_a_handler_without_it(buil
         build(policy=COMPENSATING)
     with pytest.raises(ConfigurationError, match="leave it out"):
         build(compensate=noting("compensated"))
+
+
+@pytest.mark.timeout(60)
+def test_its_page_measures_the_group_and_this_member_by_the_catalogue(
+    build: Build, database: str, bootstrap: str, topic_prefix: str
+) -> None:
+    counters = Counters({"context": "alone"}, CATALOGUE)
+    consumer = build(observe=counters, sources=[ELSEWHERE])
+    consumer.migrate()
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE alone.noted (kind text, key text)")
+    producer = PythonProducer(bootstrap)
+    event = Event(
+        "order", "o-1", 1, "OrderPlaced", b"{}", {"tenant": "shop"}, id=uuid7(round(time.time() * 1000) - 9_000)
+    )
+    producer.send(f"{topic_prefix}order", *as_record(event, ELSEWHERE, 1))
+    producer.flush(10)
+    producer.close(10)
+    topic = f'topic="{topic_prefix}order"'
+    ended = [
+        f'consumer_lag_records{{context="alone",group="alone",{topic},partition="0"}} 0',
+        f'consumer_lag_seconds{{context="alone",group="alone",{topic},partition="0",state="waiting"}} 0',
+        'consumer_members{context="alone",group="alone"} 1',
+        f'consumer_completion_seconds_bucket{{context="alone",{topic},le="5.0"}} 0',
+        f'consumer_completion_seconds_bucket{{context="alone",{topic},le="60.0"}} 1',
+        f'consumer_queue_records{{context="alone",group="alone",{topic}}} 0',
+        'consumer_workers{context="alone",group="alone"} 4',
+    ]
+    with running(consumer):
+        wait_until(lambda: set(ended) <= set(counters.page().splitlines()), counters.page)
+        page = counters.page()
+    shown = {line.split(" ")[2]: line.split(" ")[3] for line in page.splitlines() if line.startswith("# TYPE")}
+    known = {one.shown: one.kind for one in CATALOGUE}
+    assert shown.items() <= known.items()
+    assert shown.keys() >= {one.shown for one in MEMBER}

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import requests
 
 from outbox import cli
 from outbox.connection import PsycopgConnection
@@ -21,6 +27,7 @@ from outbox.consumer.partitions.standing import Cause
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.kafka import compression
 from outbox.kafka.codec import to_headers
+from strangler.local.ports import Ports
 from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
 from tests.support.kafka.compressing import compressing
@@ -239,3 +246,25 @@ def test_a_schema_that_holds_no_consumer_is_said(rig: Rig, bootstrap: str, capsy
     environ = {"STRANGLER_DSN": rig.dsn, "KAFKA_BOOTSTRAP": bootstrap}
     assert cli.main(["lag", "--group", "nobody", "--schema", "empty", "--topic", "order"], environ) == 2
     assert "there is no table position here" in capsys.readouterr().err
+
+
+def test_the_watch_serves_the_lag_of_a_group_that_is_dead(rig: Rig, bootstrap: str) -> None:
+    send(rig, "order-1", 1, age_s=60.0)
+    address = f"127.0.0.1:{Ports().take()}"
+    given = {"STRANGLER_DSN": rig.dsn, "KAFKA_BOOTSTRAP": bootstrap, "OUTBOX_METRICS_ADDRESS": address}
+    argv = [sys.executable, "-m", "outbox", "lag", "--group", rig.group, "--schema", SCHEMA, "--topic", rig.topic]
+    with subprocess.Popen(
+        [*argv, "--topic-prefix", "", "--watch", "--json"], env={**os.environ, **given}, stdout=subprocess.PIPE
+    ) as watching:
+
+        def page() -> str:
+            try:
+                return requests.get(f"http://{address}/metrics", timeout=10).text
+            except requests.ConnectionError:
+                return ""
+
+        wait_until(lambda: f'consumer_members{{group="{rig.group}"}} 0' in page(), page)
+        ages = re.findall(r'consumer_lag_seconds\{.*state="waiting"\} (\S+)', page())
+        assert max(map(float, ages)) == pytest.approx(65.0, abs=15.0)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30.0) == 0

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from outbox.consumer import lane_of
-from outbox.consumer.lag.append_time import appended_ms, id_ms
+from outbox.consumer.append_time import appended_ms, id_ms
 from outbox.consumer.lag.figures import Parked, PartitionLag, age_s, lasting, partition_lag, seen_standing, tenants_of
 from outbox.consumer.lag.scan import AT_ONCE, SAMPLE, Scan
 from outbox.consumer.partitions.standing import Cause, Standing

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from legacy_app.plan.plan import plan
+from outbox.catalogue import Described, Sample
 from outbox.errors import ConfigurationError
 from outbox.metrics import Counters, address_of, served
 from strangler.local.ports import Ports
@@ -41,6 +42,33 @@ def test_a_relays_totals_add_up_and_its_gauges_are_as_told_last() -> None:
         "# TYPE relay_in_flight gauge",
         'relay_in_flight{context="relay"} 24000000123',
     ]
+
+
+def test_a_histogram_counts_what_is_below_each_bucket_and_gauges_are_asked_for() -> None:
+    counters = Counters({"context": "search"}, [Described("took_seconds", "histogram", ("topic",), "how long")])
+    counters.time("took_seconds", [0.001, 0.3, 100_000.0], topic="order")
+    asked: list[int] = []
+
+    def depth() -> list[Sample]:
+        asked.append(1)
+        return [Sample("depth", 7 + len(asked), {"topic": "order"})]
+
+    def broken() -> list[Sample]:
+        raise ConnectionError
+
+    counters.source(depth)
+    counters.source(broken)
+    lines = counters.page().splitlines()
+    assert 'depth{context="search",topic="order"} 8' in lines
+    assert lines[2:4] == ["# HELP took_seconds how long", "# TYPE took_seconds histogram"]
+    assert 'took_seconds_bucket{context="search",topic="order",le="0.001"} 1' in lines
+    assert 'took_seconds_bucket{context="search",topic="order",le="0.5"} 2' in lines
+    assert 'took_seconds_bucket{context="search",topic="order",le="+Inf"} 3' in lines
+    assert lines[-2:] == [
+        'took_seconds_sum{context="search",topic="order"} 100000.301',
+        'took_seconds_count{context="search",topic="order"} 3',
+    ]
+    assert 'depth{context="search",topic="order"} 9' in counters.page()
 
 
 def test_what_a_label_holds_cannot_break_the_page() -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.lag.append_time import appended_ms, id_ms
+from outbox.consumer.append_time import appended_ms, id_ms
 from outbox.consumer.lag.figures import (
     GroupLag,
     Parked,

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from outbox.consumer.lag.append_time import appended_ms
+from outbox.consumer.append_time import appended_ms
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.errors import Undecodable
 from outbox.kafka.codec import from_record

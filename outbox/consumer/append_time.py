@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from outbox.kafka.headers import Header
+from outbox.kafka.headers import Header, RawHeaders
 from outbox.kafka.port import Record
 
 VERSION_7 = "7"
 UUID_DIGITS = 32
+_ID, _ID_AT, _ID_END = b"\x04id\x48", 5, 41  # the first header, a value of 36 characters
 
 
 def appended_ms(record: Record) -> int:
@@ -27,10 +28,19 @@ def id_ms(headers: Sequence[Header]) -> int | None:
     >>> id_ms([("id", b"00000000-03e8-7000-8000-000000000000")]), id_ms([("id", b"?")])
     (1000, None)
     """
+    if type(headers) is RawHeaders and headers.raw.startswith(_ID, 1):  # as our relay writes it: a third of the time
+        text = headers.raw[_ID_AT:_ID_END]
+        return _ms(text)
     try:
-        text = next((value for name, value in headers if name == "id"), None) or b""
+        return _ms(next((value for name, value in headers if name == "id"), None) or b"")
+    except ValueError:  # damaged headers
+        return None
+
+
+def _ms(text: bytes) -> int | None:
+    try:
         digits = text.decode().replace("-", "")
         whole = len(digits) == UUID_DIGITS and digits[12] == VERSION_7
         return int(digits[:12], 16) if whole else None
-    except ValueError:  # damaged headers, bytes that are no text
+    except ValueError:
         return None

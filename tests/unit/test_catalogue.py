@@ -1,0 +1,140 @@
+"""Every metric is in the catalogue with its labels: all that reports is made to speak, and held against it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from outbox import telemetry
+from outbox.catalogue import COUNTS, LAG, MEMBER, RELAY, Described, Sample, table
+from outbox.consumer import Metric
+from outbox.consumer.lag.figures import GroupLag, PartitionLag, TenantLag
+from outbox.consumer.lag.gauges import LagGauges
+from outbox.consumer.partitions.run import Assigned, LanePosition, Run
+from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.report import Report
+from outbox.kafka.port import Record, TopicPartition
+from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
+from strangler.step.effect_metrics import EffectMetric, Told
+from strangler.step.vendor import Answer, AnswerKind
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
+PLACE = TopicPartition("outbox.event.order", 0)
+RUN = Run(
+    Assigned(PLACE, "", 1, (LanePosition(0, 0, None),)),
+    lane=0,
+    records=(Record(*PLACE, 0, b"k", b"{}", [], 1),),
+    next_offset=1,
+    last=None,
+    parked_keys=frozenset(),
+    attempt=0,
+    begun=0.0,
+    worked={},
+    given_up=None,  # type: ignore[arg-type] # nothing here asks
+)
+LAG_OF = GroupLag(
+    group="totals",
+    at=100.0,
+    members=1,
+    seen_s=0.5,
+    partitions=(PartitionLag(*PLACE, 3, True, 9.0, 4.0, 1, 9.0, 7, 10, 2.0),),
+    tenants=(TenantLag("shop", "card", 3, 4.0),),
+    complete=True,
+    standing=(Standing(Cause.LANE_STANDS, 6.0, *PLACE, lane=1, offset=7),),
+    left=(),
+)
+
+
+class Heard:
+    """A measure that notes names and labels."""
+
+    def __init__(self) -> None:
+        self.labels: dict[str, set[frozenset[str]]] = {}
+        self.counts: Counter[str] = Counter()
+        self.sources: list[Callable[[], Iterable[Sample]]] = []
+
+    def __call__(self, name: str, value: int, **labels: str) -> None:
+        self.counts[name] += value
+        self.labels.setdefault(name, set()).add(frozenset(labels))
+
+    def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
+        self(name, len(seconds), **labels)
+
+    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
+        self.sources.append(read)
+
+
+def test_the_enums_name_what_the_catalogue_counts() -> None:
+    assert {one.name for one in COUNTS} == {*Metric}
+    assert {one.name for one in EFFECTS if one.kind == "counter"} == {*EffectMetric}
+    assert {one.shown for one in RELAY} == {*get_args(telemetry.Metric)}
+
+
+@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY])
+def test_the_page_is_the_catalogue(part: tuple[Described, ...]) -> None:
+    assert table(part) in PAGE.read_text()
+
+
+def test_names_are_told_once_and_units_stand_in_them() -> None:
+    every = (*CATALOGUE, *RELAY)
+    assert len({one.name for one in every}) == len(every)
+    assert all(one.name.endswith("_seconds") for one in every if one.kind == "histogram")
+
+
+def test_a_member_speaks_by_the_catalogue() -> None:
+    heard = Heard()
+    report = Report(heard, "totals")
+    with report.working(RUN), report.timed("consumer_apply_seconds", RUN):
+        (at_work,) = (sample for read in heard.sources for sample in read())
+    report.completed(RUN)
+    report.retried(RUN, ValueError(), "transient", 0.1)
+    report.breaker("open")
+    assert at_work == Sample("consumer_runs_at_work", 1, {"group": "totals"})
+    assert {"consumer_run_seconds", "consumer_completion_seconds", "consumer_retry"} <= heard.labels.keys()
+    known = {one.name: set(one.labels) for one in CATALOGUE}
+    assert {name: {frozenset(known[name])} for name in heard.labels} == heard.labels
+    assert report.breaker_open_s() is not None
+
+
+def test_effects_speak_by_the_catalogue() -> None:
+    heard = Heard()
+    told = Told("mail", heard)
+    told.called("mail", 0.2)
+    told.answered("mail", Answer(AnswerKind.DONE, {"status": 200}))
+    told.put_off("mail", 3, "retry.budget_ratio")
+    told.breaker("mail", opened=True)
+    told.unsettled("mail")
+    known = {one.name: {frozenset(one.labels)} for one in EFFECTS}
+    assert heard.labels == {name: labels for name, labels in known.items() if name in heard.labels}
+    assert heard.labels.keys() == {one.name for one in EFFECTS if one.kind != "gauge"}
+
+
+def test_lag_speaks_by_the_catalogue() -> None:
+    samples = list(LagGauges(lambda: LAG_OF)())
+    assert {one.name: set(one.labels) for one in samples} == {one.name: set(one.labels) for one in LAG}
+
+
+def test_lag_that_cannot_be_read_ages_and_says_so() -> None:
+    now, down = [0.0], [False]
+
+    def read() -> GroupLag:
+        if down[0]:
+            raise ConnectionError
+        return LAG_OF
+
+    gauges = LagGauges(read, clock=lambda: now[0])
+
+    def value(name: str, state: str = "waiting") -> float:
+        found = {(one.name, one.labels.get("state", "waiting")): one.value for one in gauges()}
+        return found[name, state]
+
+    assert (value("consumer_lag_seconds"), value("consumer_lag_read_age_seconds")) == (4.0, 0.0)
+    down[0], now[0] = True, 30.0
+    assert (value("consumer_lag_seconds"), value("consumer_lag_read_age_seconds")) == (34.0, 30.0)
+    assert value("consumer_lag_seconds", "parked") == 39.0
+    down[0] = False
+    assert value("consumer_lag_seconds") == 4.0
