@@ -17,6 +17,8 @@ ITS_OWN_TEST = TESTS / "unit" / "test_local_waiting.py"
 LOADS = {
     "customers.py _place",
     "downstream.py send",
+    "lag.py _flow",
+    "lag.py run_lag",
     "overload.py _capacity",
     "overload.py _flood",
     "poison_sender.py send",

@@ -26,6 +26,7 @@ from tests.faults.flips import FlipReport, run_flips
 from tests.faults.installations import run_installations
 from tests.faults.judge import run_judge
 from tests.faults.judge_report import JudgeReport
+from tests.faults.lag import run_lag
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
 from tests.faults.poison import run_poison
@@ -147,6 +148,12 @@ def installations(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), report.found()
 
 
+def lag(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Lag in seconds held against the truth once a second."""
+    report = run_lag(stack, stack.folder / "members", seconds=arguments.seconds, seed=arguments.seed, say=say)
+    return report.to_json(), report.found()
+
+
 def judge(stack: Stack, arguments: argparse.Namespace) -> Result:
     """Reconcile again and again under replay, flips and kills, with losses planted in between."""
     goes_on = arguments.first > 1 and arguments.report is not None
@@ -198,6 +205,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "installations": installations,
     "poison": poison,
     "judge": judge,
+    "lag": lag,
 }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from outbox.written import destination
 
-NEEDS_APACHE = ("consumers", "overload")
+OVERLOADS = ("consumers", "overload")
+NEEDS_APACHE = (*OVERLOADS, "lag")
 SEEDED = ("flips", "consumers", "continuations", "seams", "records")
 LEAST_ORDERS = 30
 SHORTEST_OVERLOAD_S = 20.0  # less may not fill the buffers
@@ -25,6 +26,7 @@ SCENARIOS = {
     "downstream": "what a handler calls away for long, then three times the load it takes",
     "installations": "two installations on one broker, each with orders of its own",
     "poison": "five in a hundred events are poison; then a replay of all that was parked",
+    "lag": "lag in seconds held against the truth, through pauses, kills, rebalances and changes of topic",
     "judge": "reconcile again and again under replay, flips and kills, with losses planted in between",
 }
 
@@ -45,7 +47,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     }
     for name in SEEDED:
         made[name].add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds (default 1)")
-    for name in (*SEEDED, "judge"):
+    for name in (*SEEDED, "judge", "lag"):
         made[name].add_argument("--seed", type=_count, default=1, metavar="N", help="the first seed (default 1)")
     made["flips"].add_argument("--flips", type=_count, default=200, metavar="N", help="moves per run (default 200)")
     made["installations"].add_argument(
@@ -59,11 +61,20 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     goes_on = "go on with seed N, and add to the report"
     for name in ("seams", "records"):
         made[name].add_argument("--from", type=_count, default=0, dest="first", metavar="N", help=goes_on)
-    for name in NEEDS_APACHE:
+    for name in OVERLOADS:
         none = "; 0: none" if name == "consumers" else ""
         made[name].add_argument(
             "--overload-s", type=_seconds, default=600.0, metavar="S", help=f"seconds of tenfold load (600{none})"
         )
+    _add_times(made)
+    arguments = parser.parse_args(argv)
+    _check(parser, arguments)
+    return arguments
+
+
+def _add_times(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """How long things last."""
+    made["lag"].add_argument("--seconds", type=_seconds, default=600.0, metavar="S", help="of load and faults (600)")
     made["downstream"].add_argument(
         "--outage-s", type=_seconds, default=60.0, metavar="S", help="seconds without the downstream (60)"
     )
@@ -76,9 +87,6 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     made["outage"].add_argument(
         "--limit-per-s", type=_count, default=40, metavar="N", help="charges that the vendor takes a second (40)"
     )
-    arguments = parser.parse_args(argv)
-    _check(parser, arguments)
-    return arguments
 
 
 def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
