@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 
 import psycopg
 
@@ -31,19 +32,27 @@ from outbox.relay.upkeep import ALARM_BELOW_DAYS
 from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
 from outbox.settings import RelaySettings, days_ahead_of, described, dsn_of
 from outbox.telemetry import log_to_stderr
+from outbox.verbs import positions, quarantine
+from outbox.verbs.call import Call, VerbParser
 
 FINE, FINDING, USAGE, DOWN = 0, 1, 2, 3
-# Flags of the same name as their variable; addresses only come from the environment, others can read our arguments.
+# Flags of the same name as their variable. Kafka's address and secrets only come from the environment: others can read
+# our arguments, also a password in --dsn.
 FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCES", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
+DSN = "STRANGLER_DSN"
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run a verb; the exit code."""
     arguments = _parser().parse_args(argv)
-    given = {name: value for name in FLAGS if (value := getattr(arguments, name, None)) is not None}
-    verb: Verb = arguments.run
+    vars(arguments).setdefault("json", False)
+    given = {name: value for name in (*FLAGS, DSN) if (value := getattr(arguments, name, None)) is not None}
     try:
+        if getattr(arguments, "of_consumers", False):
+            return int(arguments.run(Call(arguments, {**environ, **given})))
+        verb: Verb = arguments.run
         return verb(arguments, {**environ, **given})
     except (OutboxError, psycopg.Error) as error:
         code, said = _failure(error)
@@ -151,11 +160,11 @@ def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequ
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="outbox",
-        description="Publish the outbox table to Kafka.",
+        description="Publish the outbox table to Kafka, and look after the consumers of its topics.",
         epilog=f"Environment:\n{described()}\n\nExit: 0 fine, 1 a finding, 2 usage or configuration, 3 not reachable.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(required=True, metavar="relay | partitions | status | lag | migrate")
+    verbs: Verbs = parser.add_subparsers(required=True, metavar="VERB", title="verbs", parser_class=VerbParser)
     _verb(verbs, "relay", relay, "stream the WAL to Kafka until stopped", FLAGS)
     one = _verb(verbs, "partitions", make_partitions, "make the table's daily partitions ahead", ("OUTBOX_DAYS_AHEAD",))
     one.add_argument("--dry-run", action="store_true", help="say what would be made, change nothing")
@@ -163,11 +172,13 @@ def _parser() -> argparse.ArgumentParser:
     add_lag_flags(_verb(verbs, "lag", lag, "what a group has not applied yet, since when, and what stands", ()))
 
     add_flags(_verb(verbs, "migrate", migrate, "make or extend the outbox's tables, or a consumer's", ()))
+    for of_consumers in (positions, quarantine):
+        of_consumers.register(verbs).set_defaults(of_consumers=True)
     return parser
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    verbs: Verbs,
     name: str,
     run: Verb,
     purpose: str,
@@ -183,6 +194,5 @@ def _verb(
     for variable in flags:
         flag = "--" + variable.removeprefix("OUTBOX_").lower().replace("_", "-")
         parser.add_argument(flag, dest=variable, metavar="VALUE", help=f"instead of {variable}")
-    parser.add_argument("--json", action="store_true", help="data as one line of JSON")
     parser.set_defaults(run=run)
     return parser

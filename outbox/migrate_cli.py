@@ -34,7 +34,8 @@ def migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with psycopg.connect(dsn_of(environ), connect_timeout=CONNECT_TIMEOUT_S) as connection:
         changes = [do(connection, part, schema) for part, schema in targets]
     data = as_data(changes, dry_run=arguments.dry_run)
-    print(json.dumps(data) if arguments.json else "\n".join(as_lines(changes, dry_run=arguments.dry_run)))
+    lines = as_lines(changes, dry_run=arguments.dry_run)
+    print(json.dumps(data) if arguments.json else "\n".join(lines))
     return 0
 
 

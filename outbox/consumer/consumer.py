@@ -17,6 +17,7 @@ from outbox.consumer.gauges import measured
 from outbox.consumer.handler import Handler, InParallel, answering
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
+from outbox.consumer.partitions.starting import Start, checked
 from outbox.consumer.report import ignore
 from outbox.consumer.runtime import ConsumerRuntime
 from outbox.consumer.settings import Observe, RuntimeSettings
@@ -53,6 +54,8 @@ class Consumer:
     late and failing events; without one nothing is lost. `compensate` is given the late events of a policy that says
     `expired=compensate`, instead of `handler`. `sources` are other databases whose events are ours too, as for `Relay`.
     `lanes`: how many keys are worked on side by side in a partition; stored, so another number later is refused.
+    `start`: where a group begins that has never read a topic: at its first record, "latest" behind its last one, or at
+    a `datetime` with a zone, by the records' timestamps. Later it has no effect: `outbox positions set` moves a group.
     `observe` is called with counts, from several threads; `outbox.metrics.Counters` hears times and gauges too.
 
     Order is kept per key. A failing event is tried again without end, the others of its lane behind it; `Poison`, and
@@ -86,6 +89,7 @@ class Consumer:
         prefix: str = "outbox.event.",
         compensate: Handler | None = None,
         sources: Collection[str] = (),
+        start: Start = "earliest",
     ) -> None:
         """Opens nothing. `ConfigurationError` for a policy that contradicts itself, or `compensate`, or a bad DSN."""
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -110,7 +114,7 @@ class Consumer:
         self._sources = sources_in({SOURCES: ",".join(sources)})
         self._topics, self._group, self._handler = [prefix + topic for topic in topics], group, handler
         self._dsn, self._kafka, self._schema = well_formed(dsn, "dsn"), KafkaSettings.of(bootstrap), schema or group
-        self._observe, self._lanes = observe, lanes
+        self._observe, self._lanes, self._start = observe, lanes, checked(start)
         self._runtime: ConsumerRuntime | None = None
         self._begun, self._stopped = False, threading.Event()
 
@@ -166,7 +170,7 @@ class Consumer:
 
     def _assembled(self, admin: Admin, member: Member, ours: Installation) -> ConsumerRuntime:
         policy = self._policy
-        settings = RuntimeSettings.of(policy, lanes=self._lanes)
+        settings = RuntimeSettings.of(policy, lanes=self._lanes, start=self._start)
         runtime = ConsumerRuntime(
             consumer=member,
             admin=admin,

@@ -150,5 +150,5 @@ def _described(doubt: Doubt, look_back: int) -> str:
     return (
         f"{place} stands at {position}, not beyond {doubt.last} of an earlier event of its lane, and is no repeat: the "
         f"{look_back} records before it do not hold it. A server that took over lacks what the old one had sent, or an "
-        "earlier position was wrong. Reconcile, then accept what the topic holds: strangler positions accept"
+        "earlier position was wrong. Reconcile, then accept what the topic holds: outbox positions accept"
     )

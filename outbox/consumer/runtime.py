@@ -97,8 +97,8 @@ class ConsumerRuntime:
         budget = budget or RetryBudget(group, BudgetRule.of(settings.retry, settings.credit_s))
         self._retries, self._presence = Retries(settings, budget, self._report, clock, rng), Presence(group)
         self._keeper = self._keeper_of(group, session())
-        self._assignments = self._assignments_of(admin, fault_points, rng)
         self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
+        self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings, self._report)
         versions = VersionOrder.of(settings.versions, group, progress)
         middleware = Middleware(expiry, versions, shedding)
@@ -235,6 +235,7 @@ class ConsumerRuntime:
             fault_points=fault_points,
             clock=self._clock,
             rng=rng,
+            missed=self._topic_watch.missed,
         )
 
     def _crew(self, sessions: Sessions, application: Application, spent: Spent) -> list[Worker]:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from outbox.catalogue import Sample
 from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.starting import Start, checked
 from outbox.consumer.partitions.watchdog import Patience
 from outbox.consumer.retry.breaker import BreakerRule
 from outbox.consumer.retry.flood import FloodRule
@@ -74,6 +75,8 @@ class RuntimeSettings:
     hands over, so the most by which `bound` can be passed.
     `transaction_idle_s`: PostgreSQL ends a transaction that is open and idle for so long. It frees what a stopped
     process holds, so a handler must not pause longer between two statements.
+    `start`: where a group begins that has never read a topic: at its first record, behind its last one ("latest"), or
+    at the first that is not older than a time. What lies before is never handled.
     `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
     counts `Metric.UNREACHABLE` meanwhile.
     `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
@@ -109,6 +112,7 @@ class RuntimeSettings:
     broken_s: float = 30.0
     broker_patience_s: float = math.inf
     transaction_idle_s: float = 15.0
+    start: Start = "earliest"
 
     def __post_init__(self) -> None:
         counts = ("lanes", "workers", "run_records", "fetch_records")
@@ -131,14 +135,16 @@ class RuntimeSettings:
         if self.lanes > MOST_LANES:
             raise ConfigurationError(f"RuntimeSettings.lanes is {self.lanes}; give 1 to {MOST_LANES:,}")
         require_runnable(self.retry, self.versions)
+        checked(self.start)
 
     @classmethod
-    def of(cls, policy: Policy, *, lanes: int | None = None) -> RuntimeSettings:
+    def of(cls, policy: Policy, *, lanes: int | None = None, start: Start = "earliest") -> RuntimeSettings:
         """What a flow's policy says of queues, retries, quarantine and versions; `lanes` as by default where None."""
         chosen = cls(
             bound=Bound(policy.queue_bound, policy.queue_bytes),
             retry=policy.retry,
             flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
             versions=policy.versions,
+            start=start,
         )
         return chosen if lanes is None else replace(chosen, lanes=lanes)

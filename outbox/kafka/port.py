@@ -99,6 +99,10 @@ class Consumer(Protocol):
         """
         ...
 
+    def offsets_at(self, partitions: Sequence[TopicPartition], timestamp_ms: int) -> Mapping[TopicPartition, int]:
+        """Per partition the first offset whose record is not older, the log's end where all are."""
+        ...
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Store next offsets at the broker, for lag tools only: the truth is in the database."""
         ...

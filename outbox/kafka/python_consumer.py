@@ -142,6 +142,16 @@ class PythonConsumer:
             raise DependencyDown(f"Kafka does not tell the range of {len(asked)} partitions: {error!r}") from error
         return {TopicPartition(*one): (starts[one], ends[one]) for one in asked}
 
+    def offsets_at(self, partitions: Sequence[TopicPartition], timestamp_ms: int) -> Mapping[TopicPartition, int]:
+        asked = {ClientPartition(*one): timestamp_ms for one in partitions}
+        try:
+            found = self._client.offsets_for_times(asked, timeout_ms=RANGE_WITHIN_S * 1000)
+        except KafkaError as error:
+            raise DependencyDown(f"Kafka does not tell offsets by time: {error!r}") from error
+        ends = self.log_range(partitions)
+        hits = {one: found.get(ClientPartition(*one)) for one in partitions}
+        return {one: ends[one][1] if hit is None else int(hit.offset) for one, hit in hits.items()}
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         held = {ClientPartition(*one): OffsetAndMetadata(offset, "", -1) for one, offset in offsets.items()}
         with contextlib.suppress(KafkaError):  # only lag tools look at it, and there is a next time

@@ -29,8 +29,7 @@ VERBS = (
     "pressure",
     "policy",
     "topology",
-    "quarantine",
-    "positions",
+    "consumers",
 )
 EXIT_OF_OUTBOX: Mapping[type[Exception], int] = {ConfigurationError: 2, DependencyDown: 3}
 NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,18 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import PsycopgConnection
 from outbox.settings import well_formed
-from outbox.told import in_words
+from outbox.verbs.call import Call, audited, look_into
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
 from strangler.plan import Plan, load_plan
 from strangler.settings import JUDGE_DSN, Settings
 from strangler.step.intents import Json
 
+__all__ = ["Invocation", "VerbParser", "audited", "columns", "invocation_of", "look_into", "refuse"]
+
 STACK = Path(".strangler") / NAME
-CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT = "-c statement_timeout=60s"
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -44,11 +43,8 @@ class VerbParser(argparse.ArgumentParser):
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Call):
     """One call of a verb: its arguments, and the environment with `--stack`, `--plan` and `--dsn` worked in."""
-
-    args: argparse.Namespace
-    environ: Mapping[str, str]
 
     @property
     def settings(self) -> Settings:
@@ -75,11 +71,10 @@ class Invocation:
         given: str | None = self.args.actor
         return given or self.environ.get("USER") or self.environ.get("LOGNAME") or _of_this_process()
 
-    def connect(self) -> PsycopgConnection:
-        """To the main database, in no transaction; every statement ends within a minute."""
-        dsn = self.settings.required_dsn()
-        options = with_options(dsn, STATEMENT_TIMEOUT)
-        return psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=options)
+    @property
+    def dsn(self) -> str:
+        """Of the main database."""
+        return self.settings.required_dsn()
 
     @contextmanager
     def inside(self, context: str) -> Iterator[PsycopgConnection]:
@@ -88,34 +83,6 @@ class Invocation:
             connection.autocommit = True
             look_into(connection, context)
             yield connection
-
-    def emit(self, data: Json, lines: Iterable[str]) -> None:
-        """Data on stdout: JSON with `--json`, else the lines."""
-        if getattr(self.args, "json", False):
-            print(json.dumps(data, default=str))
-            return
-        for line in lines:
-            print(line)
-
-    def talk(self, text: str) -> None:
-        """Talk on stderr."""
-        print(text, file=sys.stderr, flush=True)
-
-
-def audited(
-    parser: argparse.ArgumentParser, *, dry_run: str = "say what would change, change nothing", named: bool = False
-) -> None:
-    """The flags of a change that is audited. `named`: nobody is taken for who it was."""
-    who = f"who, for the audit{'' if named else ' (default: $USER)'}"
-    parser.add_argument("--reason", required=True, type=_words, help="why, for the audit")
-    parser.add_argument("--actor", required=named, type=_words, help=who)
-    parser.add_argument("--dry-run", action="store_true", help=dry_run)
-
-
-def _words(text: str) -> str:
-    if not in_words(text):
-        raise argparse.ArgumentTypeError(f"{text[:80]!r} says nothing; the audit needs words")
-    return text
 
 
 def _of_this_process() -> str:
@@ -130,11 +97,6 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """A table for people, one line for each row."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def look_into(connection: PsycopgConnection, context: str) -> None:
-    """From now the tables of this context's schema need no schema name."""
-    connection.execute("SELECT set_config('search_path', %s, false)", [context])
 
 
 def invocation_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Invocation:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from outbox.consumer.handler import Answering, Handler
+from outbox.consumer.partitions.starting import Start, checked
+from outbox.errors import ConfigurationError
 from outbox.event import Event
 from outbox.fault_points import FaultPoints
 from outbox.policy import Expired, Policy
@@ -52,6 +54,7 @@ class Service:
     `review`: what is decided now and looked at by a person later.
     `project`: instead of `decide`, for a projection that is no step: a handler that sees every event, whoever owns.
     It must be safe across threads, and recognise what it has seen. Its `on` is empty.
+    `start`: where it begins on a topic that it has never read, as `outbox.Consumer` takes it.
     `compensate`: the handler of late events, whoever owns their subject, under a policy that says `expired=compensate`.
 
     Raises `BadInput` for what contradicts itself.
@@ -79,6 +82,7 @@ class Service:
     project: Answering | None = None
     schema: str = ""
     compensate: Handler | None = None
+    start: Start = "earliest"
 
     @property
     def acts(self) -> bool:
@@ -161,6 +165,10 @@ def _problems(service: Service) -> Iterator[str]:
         yield "reads no topic; name them, or leave `topics` out for the plan's subject"
     yield from _blank_names(service)
     yield from _policy_problems(service)
+    try:
+        checked(service.start)
+    except ConfigurationError as error:
+        yield f"cannot begin: {error}"
 
 
 def _blank_names(service: Service) -> Iterator[str]:

@@ -41,7 +41,7 @@ def run(
     say, unless given. `ConfigurationError` lists what its policy says against itself, before anything is opened.
     """
     require(service.policy)
-    consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes)
+    consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes, start=service.start)
     vendors = service.reached_vendors(settings.environ)
 
     def sender(observe: Observe) -> EffectSender | None:

@@ -33,6 +33,7 @@ FAULTS = frozenset(
         "rate-limited vendor",
         "database restart",
         "missing topic",
+        "lost position",
         "broker restart",
         "rebalance storm",
         "process stopped before its commit",

@@ -13,6 +13,7 @@ import pytest
 
 from outbox import Consumer, Event, Policy, PsycopgConnection, ReceivedEvent, uuid7
 from outbox.catalogue import CATALOGUE, MEMBER
+from outbox.cli import main
 from outbox.consumer import Handler, Metric
 from outbox.errors import ConfigurationError
 from outbox.kafka.python_admin import PythonAdmin
@@ -28,6 +29,10 @@ ELSEWHERE = "1/elsewhere"
 COMPENSATING = Policy.lossless(
     3_600, "the position", expired=Expired.COMPENSATE, compensation="TakenBack", ordering_scope="order"
 )
+TOLD = ("--actor", "ann", "--reason", "a test")
+PARKED = """
+INSERT INTO "order-Totals".quarantine (group_name, topic, incarnation, partition, "offset", reason)
+VALUES ('order-Totals', 'any.order', '', 0, 7, 'bad')"""
 Build = Callable[..., Consumer]
 
 
@@ -89,6 +94,28 @@ def test_a_consumer_that_starts_before_its_kafka_waits_and_says_so(
         with closing(PythonAdmin(bootstrap)) as admin, forwarding(port, bootstrap):
             admin.ensure_topics({f"{topic_prefix}order": 1})
             wait_until(lambda: counts[Metric.ASSIGNED] > 0, lambda: counts)
+
+
+def test_its_verbs_need_no_plan_and_take_any_schema(
+    build: Build, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(group="order-Totals").migrate()
+    with psycopg.connect(database) as connection:
+        connection.execute(PARKED)
+        connection.execute(PARKED.replace("('order-Totals'", "('another'"))
+    place = "order-Totals:any.order/0@7"
+    assert main(["quarantine", "discard", place, *TOLD, "--dsn", database]) == 2
+    assert "groups another, order-Totals; name one with --group" in capsys.readouterr().err
+    for verb in (
+        ["quarantine", "list", "--schema", "order-Totals"],
+        ["quarantine", "discard", place, "--group", "another", *TOLD],
+    ):
+        assert main([*verb, "--dsn", database]) == 0
+        assert place in capsys.readouterr().out
+    assert main(["positions", "show", "--schema", "order-Totals"], {"STRANGLER_DSN": database}) == 0
+    assert "no consumer has stored a position yet" in capsys.readouterr().out
+    assert main(["positions", "show"], {}) == 2
+    assert "STRANGLER_DSN is not set" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(60)

@@ -1,4 +1,4 @@
-"""`strangler positions` on a context whose source broke: looked at, accepted, audited, and the consumer goes on."""
+"""`positions show | accept` on a schema whose source broke: looked at, accepted, audited, and the consumer goes on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def place(rig: Rig) -> str:
 
 def test_what_is_accepted_goes_on_and_is_audited(broken: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     where = place(broken)
-    assert main(["positions", "list", "--dsn", broken.dsn]) == 0
+    assert main(["positions", "show", "--dsn", broken.dsn]) == 0
     assert f"{where}  group {broken.group}  done below" in (listed := capsys.readouterr().out)
     assert "test:1000000000000000:0" in listed
 
@@ -54,9 +54,9 @@ def test_a_place_that_is_none_is_refused(rig: Rig, capsys: pytest.CaptureFixture
     assert main(["positions", "accept", f"{SCHEMA}:{rig.topic}/0", *TOLD, "--dsn", rig.dsn]) == 1
     assert "no lane of search knows a source of that partition" in capsys.readouterr().err
     assert main(["positions", "accept", f"nowhere:{rig.topic}/0", *TOLD, "--dsn", rig.dsn]) == 2
-    assert "context 'nowhere' has no positions" in capsys.readouterr().err
-    assert main(["positions", "accept", "elsewhere", *TOLD, "--dsn", rig.dsn]) == 2
-    assert main(["positions", "list", "--context", "nowhere", "--dsn", rig.dsn]) == 2
+    assert "schema 'nowhere' has no positions" in capsys.readouterr().err
+    assert main(["positions", "accept", "elsewhere/0", *TOLD, "--dsn", rig.dsn]) == 2
+    assert main(["positions", "show", "--context", "nowhere", "--dsn", rig.dsn]) == 2
 
 
 def test_any_role_may_ask_for_the_source(rig: Rig) -> None:
@@ -69,5 +69,5 @@ def test_any_role_may_ask_for_the_source(rig: Rig) -> None:
 
 
 def test_nothing_stored_is_said(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["positions", "list", "--context", SCHEMA, "--dsn", rig.dsn]) == 0
+    assert main(["positions", "show", "--context", SCHEMA, "--dsn", rig.dsn]) == 0
     assert "no consumer has stored a position yet" in capsys.readouterr().out

@@ -38,6 +38,7 @@ def test_these_verbs_are_audited() -> None:
         "quarantine replay",
         "quarantine discard",
         "positions accept",
+        "positions set",
         "review clear",
         "review refuse",
         "effects done",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.partitions.position_thread import Answer, PositionThread, Request
 from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.starting import begins
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
@@ -18,7 +19,9 @@ from outbox.kafka.port import Admin, Consumer, TopicPartition
 
 
 class Assignments:
-    """Belongs to the poll thread. A partition waits (due), is asked for, is open on the board, or is lost."""
+    """Belongs to the poll thread. `missed`: topics that were not there at first.
+
+    A partition waits (due), is asked for, is open on the board, or is lost."""
 
     def __init__(
         self,
@@ -32,10 +35,11 @@ class Assignments:
         fault_points: FaultPoints,
         clock: Clock,
         rng: random.Random,
+        missed: Set[str],
     ) -> None:
         self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
         self._settings, self._report, self._fault_points = settings, report, fault_points
-        self._clock, self._rng = clock, rng
+        self._clock, self._rng, self._missed = clock, rng, missed
         self._ours: set[TopicPartition] = set()
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
@@ -92,6 +96,8 @@ class Assignments:
         for partition, error in self._board.take_broken():
             if partition in self._ours:
                 self._stand(partition, error, Metric.SOURCE_BROKEN, "source_broken")
+        for partition in self._keeper.moved() & self._lost.keys():
+            self._postpone(partition, 0.0)
         now = self._clock()
         due = [partition for partition, due in self._due.items() if due <= now]
         self._board.close(due, self._settings.grace_s)  # one that stood before its end may be at work still
@@ -125,6 +131,7 @@ class Assignments:
         try:
             states = self._admin.describe({partition.topic for partition in partitions})
             ranges = self._consumer.log_range(partitions)
+            new = {topic: self._begins(topic, state.partitions) for topic, state in states.items()}
         except DependencyDown as error:
             self._wait(partitions, error)
             return
@@ -133,9 +140,14 @@ class Assignments:
                 self._wait([partition], DependencyDown(f"topic {partition.topic} is not described by the broker"))
                 continue
             del self._due[partition]
-            request = Request(partition, states[partition.topic].incarnation, ranges[partition][0])
+            topic = partition.topic
+            request = Request(partition, states[topic].incarnation, ranges[partition][0], new[topic])
             self._asked[partition] = request
             self._keeper.ask(request)
+
+    def _begins(self, topic: str, partitions: int) -> Mapping[TopicPartition, int] | None:
+        """A topic that was not there when we came is read from its first record: then its end was there."""
+        return None if topic in self._missed else begins(self._settings.start, self._consumer, topic, partitions)
 
     def _accept(self, answer: Answer) -> None:
         partition, result = answer.request.partition, answer.result
@@ -167,11 +179,7 @@ class Assignments:
             self._report.partition(Metric.ASSIGNED, partition)
 
     def _lose(self, partition: TopicPartition, error: PositionLost) -> None:
-        self._consumer.pause([partition])
-        self._lost[partition] = str(error)
-        self._note(partition, Cause.POSITION_LOST, error)
-        self._report.count(Metric.POSITION_LOST, topic=partition.topic)
-        self._report.trouble("position_lost", error, partition)
+        self._stand(partition, error, Metric.POSITION_LOST, "position_lost")
 
     def _stand(self, partition: TopicPartition, error: OutboxError, metric: Metric, event: str) -> None:
         """It stands still, and looks again now and then whether it can go on."""

@@ -15,12 +15,12 @@ from outbox.kafka.port import TopicPartition
 from outbox.told import Told
 
 _STANDS = """
-SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal FROM position
+SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal, incarnation FROM position
 ORDER BY group_name, topic, partition, lane"""
 
 # Locked in lane order, as takeovers do.
 _BEFORE = """
-SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal FROM position
+SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal, incarnation FROM position
 WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
 ORDER BY group_name, lane FOR UPDATE"""
 
@@ -47,6 +47,7 @@ class Stand:
     source: str | None
     lsn: int | None
     ordinal: int | None
+    incarnation: str
 
     @property
     def place(self) -> str:

@@ -6,6 +6,8 @@ its commit. So a takeover waits for a run that is committing and for nothing els
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.errors import ConfigurationError, Fenced, PositionLost
@@ -19,6 +21,17 @@ SELECT %(group)s, %(topic)s, %(partition)s, lane, %(lanes)s, %(incarnation)s, %(
 FROM generate_series(0, %(lanes)s - 1) AS lane
 WHERE NOT EXISTS (SELECT FROM position WHERE group_name = %(group)s AND topic = %(topic)s
                   AND partition = %(partition)s AND lanes <> %(lanes)s)
+ON CONFLICT DO NOTHING"""
+
+# All partitions at once, and only where the group has none of the topic: one that comes later is read from its start.
+# In one order, so that two members who begin together do not wait for each other.
+_BEGIN = """
+INSERT INTO position (group_name, topic, partition, lane, lanes, incarnation, next_offset, fence)
+SELECT %(group)s, %(topic)s, new.partition, lane, %(lanes)s, %(incarnation)s, new.start, 0
+FROM unnest(%(partitions)s::integer[], %(starts)s::bigint[]) AS new (partition, start),
+     generate_series(0, %(lanes)s - 1) AS lane
+WHERE NOT EXISTS (SELECT FROM position WHERE group_name = %(group)s AND topic = %(topic)s)
+ORDER BY new.partition, lane
 ON CONFLICT DO NOTHING"""
 
 # Waits for transactions of the previous owner that have advanced and are committing: their rows are read as committed.
@@ -89,13 +102,23 @@ def assign(
     return Assigned(partition, incarnation, fence, stored, keys)
 
 
+def begin(
+    connection: PsycopgConnection, group: str, starts: Mapping[TopicPartition, int], *, incarnation: str, lanes: int
+) -> None:
+    """Store where a new group begins in the partitions of a topic; nothing where it has a position in any of them."""
+    ((topic, _), *_) = starts
+    given = {"partitions": [one.partition for one in starts], "starts": list(starts.values())}
+    connection.execute(_BEGIN, {**given, "group": group, "topic": topic, "incarnation": incarnation, "lanes": lanes})
+
+
 def check_range(assigned: Assigned, start: int, end: int) -> None:
     """Every lane must stand within the log, read after `assign`; `PositionLost` otherwise."""
     for lane in assigned.lanes:
         if not start <= lane.next_offset <= end:
             raise PositionLost(
                 f"{_name(assigned.partition)} lane {lane.lane} is stored at offset {lane.next_offset}, the log holds "
-                f"{start} to {end}: events may be missing; find out why, reconcile, then set next_offset by hand"
+                f"{start} to {end}: events may be missing; find out why, reconcile, then say where to go on: "
+                f"outbox positions set SCHEMA:{_place(assigned.partition)} --to-start, --to-end or --to-offset"
             )
 
 
@@ -147,7 +170,8 @@ def _check_incarnation(group: str, partition: TopicPartition, incarnation: str, 
     if stored != {incarnation}:
         raise PositionLost(
             f"{_name(partition)} of group {group} is stored for incarnation {sorted(stored)}, the topic has "
-            f"{incarnation!r}: it was deleted and made again; reconcile, then delete these position rows"
+            f"{incarnation!r}: it was deleted and made again; reconcile, then say where to go on: "
+            f"outbox positions set SCHEMA:{_place(partition)} --to-start, --to-end or --to-offset"
         )
 
 
@@ -164,6 +188,10 @@ def _fenced(assigned: Assigned, seen: int | None) -> Fenced:
         f"{_name(assigned.partition)} was assigned anew (our fence {assigned.fence}, stored {seen}): "
         "rolled back; the new owner goes on from the stored position"
     )
+
+
+def _place(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}"
 
 
 def _name(partition: TopicPartition) -> str:

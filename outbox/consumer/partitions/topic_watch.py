@@ -21,6 +21,7 @@ class TopicWatch:
         self._since: dict[str, float] = {}
         self._said_at: dict[str, float] = {}
         self._look_at = clock()
+        self.missed: set[str] = set()  # topics that were not there at some time
 
     def turn(self) -> None:
         """To be called after each poll; it looks once a second, and asks nobody."""
@@ -35,6 +36,8 @@ class TopicWatch:
                 self._report.topic_found(topic)
         for topic in sorted(missing):
             since = self._since.setdefault(topic, now)
+            if since < now:
+                self.missed.add(topic)
             if since < now and now - self._said_at.get(topic, float("-inf")) >= self._again_s:
                 self._said_at[topic] = now
                 self._report.topic_missing(topic, now - since)

@@ -19,7 +19,7 @@ from outbox.consumer.quarantine.kept_headers import Headers, encoded
 from outbox.consumer.quarantine.parked import ParkedRow
 from outbox.consumer.quarantine.parked_events import parcel_of
 from outbox.consumer.triage import BEHIND
-from outbox.errors import OutboxError
+from outbox.errors import ConfigurationError, OutboxError
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Record, TopicPartition
 from outbox.told import Told
@@ -35,7 +35,8 @@ _FIND = """
 SELECT group_name, topic, partition, "offset", incarnation, key, reason, parked_at, resolved_at, resolution,
        replay_requested_at, kept_headers IS NOT NULL AS kept, replacement IS NOT NULL AS fixed
 FROM quarantine WHERE topic = %(topic)s AND partition = %(partition)s AND "offset" = %(offset)s
-ORDER BY resolved_at IS NOT NULL, parked_at DESC LIMIT 1"""
+  AND (%(group)s::text IS NULL OR group_name = %(group)s)
+ORDER BY resolved_at IS NOT NULL, parked_at DESC"""
 
 _SUCCESSORS = """
 SELECT "offset" FROM quarantine
@@ -145,14 +146,17 @@ def entries(
         return cursor.execute(_LIST, given).fetchall()
 
 
-def find(connection: PsycopgConnection, partition: TopicPartition, offset: int) -> Entry:
-    """The parked event of that place, an open one first. Raises `NotThere`."""
-    given = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+def find(connection: PsycopgConnection, partition: TopicPartition, offset: int, group: str | None = None) -> Entry:
+    """The parked event of that place, an open one first. `NotThere`; `ConfigurationError` for several groups'."""
+    given = {"topic": partition.topic, "partition": partition.partition, "offset": offset, "group": group}
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
-        found = cursor.execute(_FIND, given).fetchone()
-    if found is None:
+        found = cursor.execute(_FIND, given).fetchall()
+    if not found:
         raise NotThere(f"nothing is parked at {partition.topic}/{partition.partition}@{offset}")
-    return found
+    groups = sorted({one.group_name for one in found})
+    if len(groups) > 1:
+        raise ConfigurationError(f"{found[0].place} is parked by the groups {', '.join(groups)}; name one with --group")
+    return found[0]
 
 
 def successors(connection: PsycopgConnection, entry: Entry) -> list[int]:

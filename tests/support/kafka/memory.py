@@ -208,6 +208,12 @@ class MemoryConsumer:
                 raise DependencyDown(f"there is no partition {error}") from error
             return {partition: (log.start, log.end) for partition, log in logs.items()}
 
+    def offsets_at(self, partitions: Sequence[TopicPartition], timestamp_ms: int) -> Mapping[TopicPartition, int]:
+        with self._broker.changed:
+            logs = {partition: self._broker.log(partition) for partition in partitions}
+            young = {at: [r.offset for r in log.records if r.timestamp_ms >= timestamp_ms] for at, log in logs.items()}
+            return {partition: (young[partition] or [log.end])[0] for partition, log in logs.items()}
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         with self._broker.changed:
             self._broker.groups[self.group].committed.update(offsets)

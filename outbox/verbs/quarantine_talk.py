@@ -1,4 +1,4 @@
-"""How `strangler quarantine` says what is parked: for people in lines, for programs as documents."""
+"""How `quarantine` says what is parked: for people in lines, for programs as documents."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 from outbox.consumer.quarantine.kept_headers import Headers, decoded, readable, shown_name
 from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.kafka.port import Record
-from strangler.step.intents import Json
 
 SHOWN_BYTES = 4_000
 SHOWN_SUCCESSORS = 20
 
 
-def document(context: str, entry: Entry) -> dict[str, Json]:
+def document(schema: str, entry: Entry) -> dict[str, Any]:
     """An entry as plain data; times as ISO 8601, None where there is none."""
     times = {"parked_at": entry.parked_at, "resolved_at": entry.resolved_at}
     return {
-        "place": f"{context}:{entry.place}",
+        "place": f"{schema}:{entry.place}",
         "state": entry.state,
         "group": entry.group_name,
         "key": None if entry.key is None else text_of(entry.key),
@@ -31,23 +30,23 @@ def document(context: str, entry: Entry) -> dict[str, Json]:
 
 def listed_lines(found: Sequence[tuple[str, Entry]]) -> list[str]:
     lines = [
-        f"{context}:{entry.place}  {entry.state}  since {entry.parked_at:%Y-%m-%d %H:%M:%S}  "
+        f"{schema}:{entry.place}  {entry.state}  since {entry.parked_at:%Y-%m-%d %H:%M:%S}  "
         f"key {'-' if entry.key is None else text_of(entry.key)}  {entry.reason}"
-        for context, entry in found
+        for schema, entry in found
     ]
     return lines or ["nothing is parked"]
 
 
 def shown(
-    context: str, entry: Entry, behind: Sequence[int], stored: Mapping[str, Any], record: Record | None
-) -> dict[str, Json]:
+    schema: str, entry: Entry, behind: Sequence[int], stored: Mapping[str, Any], record: Record | None
+) -> dict[str, Any]:
     """The entry with its successors, its payload and where that comes from: the log, a copy, or nowhere."""
     source = "kept" if entry.kept else "log" if record is not None else "gone"
     value = stored["kept_value"] if entry.kept else record.value if record else None
     headers = decoded(stored["kept_headers"]) if entry.kept else record.headers if record else []
     given = stored["replacement_headers"]
     return {
-        **document(context, entry),
+        **document(schema, entry),
         "waiting_behind": len(behind),
         "successors": list(behind[:SHOWN_SUCCESSORS]),
         "payload_from": source,
@@ -58,7 +57,7 @@ def shown(
     }
 
 
-def inspected_lines(seen: Mapping[str, Json]) -> list[str]:
+def inspected_lines(seen: Mapping[str, Any]) -> list[str]:
     where = {
         "log": "read from the log",
         "kept": "kept here, beyond the log's retention",
@@ -73,7 +72,7 @@ def inspected_lines(seen: Mapping[str, Json]) -> list[str]:
     return lines + [f"replacement of header {name}: {value}" for name, value in seen["replacement_headers"].items()]
 
 
-def _texts(headers: Headers) -> dict[str, Json]:
+def _texts(headers: Headers) -> dict[str, Any]:
     return {shown_name(name): None if value is None else text_of(value) for name, value in readable(headers)}
 
 

@@ -1,4 +1,4 @@
-"""`strangler quarantine replay` waits: the running consumer does the work, this only watches the rows."""
+"""`quarantine replay` waits: the running consumer does the work, this only watches the rows."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import time
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.quarantine_admin import Entry, Progress
-from strangler.cli.common import Invocation
+from outbox.verbs.call import Call
 
 LOOK_EVERY_S = 0.1
 
 
-def wait_for(invocation: Invocation, connection: PsycopgConnection, context: str, entry: Entry) -> int:
+def wait_for(call: Call, connection: PsycopgConnection, schema: str, entry: Entry) -> int:
     """0: the key is free. 1: one of its events is parked again, or the time is over and it goes on by itself."""
-    deadline = time.monotonic() + invocation.args.wait_s
+    deadline = time.monotonic() + call.args.wait_s
     shown = None
     while True:
         now = quarantine_admin.progress(connection, entry)
         connection.commit()
         if now.open != shown and sys.stderr.isatty():
-            invocation.talk(f"{now.open} still parked")
+            call.talk(f"{now.open} still parked")
             shown = now.open
         if not now.open or not now.requested or time.monotonic() >= deadline:
             break
         time.sleep(LOOK_EVERY_S)
-    data = {"place": f"{context}:{entry.place}", "open": now.open, "done": not now.open, "reason": now.reason}
-    invocation.emit(data, [_said(now)])
+    data = {"place": f"{schema}:{entry.place}", "open": now.open, "done": not now.open, "reason": now.reason}
+    call.emit(data, [_said(now)])
     return 1 if now.open else 0
 
 

@@ -1,0 +1,85 @@
+"""One call of a verb: what it was given, where it looks, how it speaks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from outbox.connection import PsycopgConnection, with_options
+from outbox.settings import dsn_of
+from outbox.told import in_words
+
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT = "-c statement_timeout=60s"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Its arguments, and the environment with the flags worked in."""
+
+    args: argparse.Namespace
+    environ: Mapping[str, str]
+
+    @property
+    def dsn(self) -> str:
+        """Of the database that the verb is about."""
+        return dsn_of(self.environ)
+
+    def connect(self) -> PsycopgConnection:
+        """To that database, in no transaction; every statement ends within a minute."""
+        options = with_options(self.dsn, STATEMENT_TIMEOUT)
+        return psycopg.connect(self.dsn, connect_timeout=CONNECT_TIMEOUT_S, options=options)
+
+    def emit(self, data: Any, lines: Iterable[str]) -> None:
+        """Data on stdout: JSON with `--json`, else the lines."""
+        if getattr(self.args, "json", False):
+            print(json.dumps(data, default=str))
+            return
+        for line in lines:
+            print(line)
+
+    def talk(self, text: str) -> None:
+        """Talk on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class VerbParser(argparse.ArgumentParser):
+    """Every verb takes the shared flags, wherever they stand; a verb's own flag of the same name replaces one."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(conflict_handler="resolve", **settings)
+        group = self.add_argument_group("shared flags")
+        absent = argparse.SUPPRESS  # a default here would undo what was given before the verb
+        where = "the database (STRANGLER_DSN, where no other user of the machine can read it)"
+        group.add_argument("--dsn", dest="STRANGLER_DSN", metavar="DSN", default=absent, help=where)
+        group.add_argument("--json", action="store_true", default=absent, help="print data as JSON")
+
+
+def audited(
+    parser: argparse.ArgumentParser, *, dry_run: str = "say what would change, change nothing", named: bool = False
+) -> None:
+    """The flags of a change that is audited. `named`: nobody is taken for who it was."""
+    who = f"who, for the audit{'' if named else ' (default: $USER)'}"
+    parser.add_argument("--reason", required=True, type=_words, help="why, for the audit")
+    parser.add_argument("--actor", required=named, type=_words, help=who)
+    parser.add_argument("--dry-run", action="store_true", help=dry_run)
+
+
+def look_into(connection: PsycopgConnection, schema: str) -> None:
+    """From now the tables of this schema need no schema name."""
+    path = sql.Identifier(schema).as_string(connection)
+    connection.execute("SELECT set_config('search_path', %s, false)", [path])
+
+
+def _words(text: str) -> str:
+    if not in_words(text):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} says nothing; the audit needs words")
+    return text

@@ -1,0 +1,59 @@
+"""The logs that positions stand in, as Kafka tells them now."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from outbox.consumer.partitions.lineage import Stand
+from outbox.errors import OutboxError
+from outbox.kafka.port import TopicPartition, TopicState
+from outbox.kafka.python_admin import PythonAdmin
+from outbox.kafka.python_reader import PythonReader
+from outbox.kafka_settings import KafkaSettings
+
+
+class Logs:
+    """Each is asked for once. Close it. `DependencyDown` when Kafka does not answer."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._admin = PythonAdmin(kafka, client_id="outbox-positions")
+        self._reader = PythonReader(kafka, client_id="outbox-positions")
+        self._state, self.range = cache(self._described), cache(self._reader.log_range)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._admin.close()
+
+    def incarnation(self, topic: str) -> str | None:
+        """None: there is no such topic."""
+        state = self._state(topic)
+        return None if state is None else state.incarnation
+
+    def at_time(self, partition: TopicPartition, timestamp_ms: int) -> int:
+        """The first offset that is not older, the log's end where all are."""
+        found = self._reader.offset_at(partition, timestamp_ms)
+        return self.range(partition)[1] if found is None else found
+
+    def lost(self, stand: Stand) -> str | None:
+        """Why a member that is given the partition would stop there; None if it would not."""
+        state = self._state(stand.topic)
+        if state is None:
+            return "the broker has no topic of that name"
+        if state.partitions <= stand.partition:
+            return f"the topic has {state.partitions} partitions"
+        if state.incarnation != stand.incarnation:
+            return "the topic was deleted and made again"
+        start, end = self.range(TopicPartition(stand.topic, stand.partition))
+        if not start <= stand.next_offset <= end:
+            return f"offset {stand.next_offset} of lane {stand.lane} is not in the log, which holds {start} to {end}"
+        return None
+
+    def require(self, topic: str) -> TopicState:
+        """The topic, which must be there."""
+        state = self._state(topic)
+        if state is None:
+            raise OutboxError(f"refused: the broker has no topic {topic}; check its name")
+        return state
+
+    def _described(self, topic: str) -> TopicState | None:
+        return self._admin.describe([topic]).get(topic)
