@@ -77,7 +77,7 @@ def run_accept(call: Call) -> int:
     where = f"{place.schema}:{place.partition.topic}/{place.partition.partition}"
     lines = [f"{verb} whatever comes next in {where}, on {len(before)} lanes", *_was(before)]
     if not arguments.dry_run:
-        lines += ["running consumers go on within a minute", "undo: none is needed; the next event sets the source"]
+        lines += ["running consumers go on within seconds", "undo: none is needed; the next event sets the source"]
     data = {"place": where, "before": [asdict(one) for one in before], "dry_run": arguments.dry_run}
     call.emit(data, lines)
     return 0

@@ -47,6 +47,7 @@ FAULTS = frozenset(
         "relay sends again",
         "position that falls",
         "foreign source",
+        "moved database",
         "aborted transaction",
         "unreadable batch",
     }

@@ -24,10 +24,10 @@ SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal, in
 WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
 ORDER BY group_name, lane FOR UPDATE"""
 
-# A lane without a source takes its next event's, as it did with its first one.
+# A lane without a source takes its next event's, as it did with its first one. Members find out by the fence.
 _ACCEPT = """
-UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL
-WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL"""
+UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL, fence = fence + 1
+WHERE topic = %(topic)s AND partition = %(partition)s"""
 
 _AUDIT = """
 INSERT INTO quarantine_audit (actor, verb, reason, group_name, topic, partition, "offset")
