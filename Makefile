@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
-WORKERS ?= 2
+WORKERS ?= 3
 
 help: ## say what can be typed here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'

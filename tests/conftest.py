@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process draws from ports of its 
 
 FAULTS = Path(__file__).parent / "faults"  # durability and order are claimed on Apache Kafka
 USES_KAFKA = frozenset({"bootstrap", "kafka_kind", "stack", "topic_prefix"})
+PLENTY_BYTES = 8 * 1024**3
 NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack", "toolkit"})
 
 
@@ -60,6 +62,18 @@ def _touches_kafka(item: pytest.Function) -> bool:
     return bool(asked & USES_KAFKA)
 
 
+def in_memory() -> Path | None:
+    """Where files are memory, if there is plenty: a database a test is a thousand files, which is most of a test's time
+    on a disk. None: where temporary files are otherwise.
+    """
+    shared, memory = Path("/dev/shm"), Path("/proc/meminfo")
+    if not (memory.is_file() and shared.is_dir() and os.access(shared, os.W_OK)):
+        return None
+    available = re.search(r"^MemAvailable: +(\d+) kB$", memory.read_text(), re.MULTILINE)
+    free = min(shutil.disk_usage(shared).free, int(available[1]) * 1024 if available else 0)
+    return shared if free > PLENTY_BYTES else None
+
+
 @pytest.fixture(scope="session")
 def kafka_kind() -> str:
     """Which Kafka the tests run on: `embedded`, `apache` or `host:port`."""
@@ -70,7 +84,7 @@ def kafka_kind() -> str:
 def stack(kafka_kind: str) -> Iterator[Stack]:
     """PostgreSQL and Kafka, thrown away afterwards."""
     # Not pytest's tmp_path: its parent is closed to others, and root's PostgreSQL runs as somebody else.
-    folder = Path(tempfile.mkdtemp(prefix="strangler-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="strangler-tests-", dir=in_memory()))
     folder.chmod(0o755)
     try:
         try:

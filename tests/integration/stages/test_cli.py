@@ -128,7 +128,7 @@ def test_a_dry_run_changes_nothing(environ: Environ, argv: list[str]) -> None:
         (["advance", "search", "--to", "lvie", "--reason", "x"], 2, "'live'"),
         (["advance", "search", "--ramp", "5", "--reason", "x"], 2, "write 5%, 2.5% or 500bp"),
         (["advance", "search"], 2, "--reason"),
-        (["advance", "search", "--reason", " "], 2, "a reason for the audit"),
+        (["advance", "search", "--reason", " "], 2, "the audit needs words"),
         (["advance", "search", "--to", "live", "--reason", "x"], 1, "go to shadow first"),
         (["advance", "payment", "--reason", "x"], 1, "nobody has built payment's new side"),
         (["hand-back", "payment", "--reason", "x"], 1, "nobody has built payment's new side"),
