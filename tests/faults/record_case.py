@@ -160,7 +160,7 @@ class _Stream:
         """Nothing else goes wrong, so that what is found is what was planted."""
         muted = self.planted in {Plant.SILENT_LOG, Plant.SILENT_METRIC}
         first = not any(writer.numbers.values())
-        return writer.valid(key, "KeyError:always" if muted and first else "Plain", b"{}")
+        return writer.valid(key, "Connection:always" if muted and first else "Plain", b"{}")
 
     def _trouble(self) -> str:
         """Most go well. What fails does so once, or until the handler is mended."""
