@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-import time
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 import psycopg
 from psycopg import sql
@@ -42,7 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="look once a second until Ctrl-C, and serve it at OUTBOX_METRICS_ADDRESS, a dead group too",
+        help="look once a second until Ctrl-C or SIGTERM, and serve it at OUTBOX_METRICS_ADDRESS, a dead group too",
     )
     parser.add_argument("--topic-prefix", dest="OUTBOX_TOPIC_PREFIX", help="instead of OUTBOX_TOPIC_PREFIX")
     parser.epilog = f"{EPILOG}\n\n{parser.epilog}"
@@ -67,13 +67,16 @@ def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _show(arguments, take())
     counters = Counters({}, LAG)
     counters.source(LagGauges(take))
-    with served(counters, address), suppress(KeyboardInterrupt):
-        while True:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell lets what runs behind it ignore Ctrl-C
+        signal.signal(number, lambda *_: stopping.set())
+    with served(counters, address):
+        while not stopping.is_set():
             try:
                 _show(arguments, take())
             except (DependencyDown, psycopg.OperationalError) as error:
                 print(f"outbox: {error}", file=sys.stderr, flush=True)
-            time.sleep(EVERY_S)
+            stopping.wait(EVERY_S)
     return 0
 
 

@@ -40,10 +40,13 @@ def check_terms(
     """`error` for the first field of a dataclass that is not of its type: `Retry.attempts is '3', a str; give ...`.
 
     No number is NaN or above a bigint, no text holds a NUL or half a character. Those `above_zero` and `from_zero` must
-    be so, and finite unless `endless`; None is no number. Those that `leave` names are judged elsewhere. For
-    `__post_init__`.
+    be so, and finite unless `endless`; None is no number. Those that `leave` names are judged elsewhere. A list is as
+    good as the tuple that it becomes. For `__post_init__`.
     """
     kind: Any = type(declared)
+    for name, hint in _hints(kind).items():
+        if name not in leave and type(getattr(declared, name)) is list and _takes_tuple(hint):
+            object.__setattr__(declared, name, tuple(getattr(declared, name)))
     values = {name: getattr(declared, name) for name in _hints(kind) if name not in leave}
     check_types(kind.__name__, _hints(kind), values, error)
     for names, least in ((above_zero, False), (from_zero, True)):
@@ -52,6 +55,10 @@ def check_terms(
             finite = value is None or name in endless or math.isfinite(value)
             if not finite or (value is not None and not (value > 0 or (least and value == 0))):
                 raise error(f"{kind.__name__}.{name} is {value}; give {_least(name, _hints(kind)[name], least)}")
+
+
+def _takes_tuple(hint: Any) -> bool:
+    return tuple in (get_origin(hint), *(get_origin(one) for one in get_args(hint)))
 
 
 def _least(name: str, hint: Any, zero: bool) -> str:  # noqa: FBT001 - its one caller has it so
