@@ -39,6 +39,7 @@ class Parked:
 
     record: Record
     reason: str
+    event: ReceivedEvent | None = None  # None: it could not be read
 
     @property
     def cause(self) -> Cause:
@@ -114,6 +115,7 @@ def triage(
     waiting = set(blocked)
     look = bool(waiting or condemned)  # else there is no reason to park one that can be read
     for record in records:
+        event: ReceivedEvent | None = None
         try:
             event = decode(record)
         except Undecodable as error:
@@ -134,7 +136,7 @@ def triage(
         if record.key is not None:
             reason = BEHIND if record.key in waiting else reason
             waiting.add(record.key)
-        parked.append(Parked(record, reason or ""))
+        parked.append(Parked(record, reason or "", event))
         look = True
     if unsettled := [doubt for doubt in doubts if doubt.foreign or doubt.offset not in repeats]:
         raise Doubtful(unsettled)

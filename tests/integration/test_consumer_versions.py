@@ -160,6 +160,20 @@ def test_a_version_that_was_discarded_is_not_waited_for(rig: Rig) -> None:
     assert numbers(rig) == [1, 3, 4, 5]
 
 
+def test_discarded_versions_excuse_none_that_is_still_missing(rig: Rig) -> None:
+    start(rig)
+    send(rig, 2, 4, 5)
+    wait_until(lambda: rig.caught_up() and len(rig.parked()) == 3, rig.parked)
+    with connect_to(rig.dsn) as connection:
+        for entry in quarantine_admin.entries(connection):
+            quarantine_admin.discard(connection, entry, TOLD)
+    send(rig, 3)
+    wait_until(lambda: reasons(rig) == [f"waiting for version 1: {CLAUSE}"] or numbers(rig) == [3], rig.parked)
+    send(rig, 1, 6)
+    wait_until(lambda: len(numbers(rig)) == 3 and not rig.parked(), rig.parked)
+    assert numbers(rig) == [1, 3, 6]
+
+
 class Broken:
     """Fails for good at what is in `at`, by key and number, without saying which it was."""
 

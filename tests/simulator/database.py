@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from outbox.consumer.middleware.versions import Done, first_gap, in_versions
+from outbox.consumer.middleware.versions import Discarded, Done, first_gap, in_versions
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
@@ -78,8 +78,9 @@ class Database:
     lsn: int = 0
     waits: bool = False  # for versions that are missing
     parked: dict[bytes, list[tuple[ReceivedEvent | None, str]]] = field(default_factory=lambda: defaultdict(list))
-    handled: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    discarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    handled: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    passed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))  # versions, by leave
+    discarded: dict[str, Discarded] = field(default_factory=lambda: defaultdict(Discarded))
 
     def append(self, partition: TopicPartition, key: bytes, number: int | None, gap: int) -> None:
         """An event of the key; without a number, bytes that are none."""
@@ -159,11 +160,18 @@ class Database:
     def _apply(self, event: ReceivedEvent) -> None:
         number, name = event.event.aggregate_version, event.event.aggregate_id
         latest = self.latest[name]
-        hold("a key keeps its order", number > latest, (event.offset, number, latest))
-        missing = number - 1 - max(latest, self.handled[name] + self.discarded[name])
-        hold("no version is passed that nobody has discarded", not self.waits or missing <= 0, (event.offset, number))
-        self.latest[name] = number
-        self.handled[name] += 1
+        hold("a key keeps its order", number > latest or number in self.passed[name], (event.offset, number, latest))
+        self.handled[name].add(number)
+        self.latest[name] = max(latest, number)
+        if self.waits:
+            self._pass(event, name)
+
+    def _pass(self, event: ReceivedEvent, name: str) -> None:
+        """Only what a person discarded unread gives leave to pass a version that may yet come."""
+        versions, unread = self.discarded[name]
+        missing = set(range(1, self.latest[name])) - self.handled[name] - versions
+        hold("no version is passed that nobody has discarded", len(missing) <= unread, (event.offset, missing))
+        self.passed[name] = missing
 
     def early(self, events: Sequence[ReceivedEvent]) -> tuple[int, str] | None:
         """The offset of the first event that must wait, and why."""
@@ -181,7 +189,7 @@ class Database:
         events = [event for event, _ in rows if event is not None]
         ready, left, missing = in_versions(events, self._done(events), self.discarded)
         for event in ready:
-            if event.event.aggregate_version > self.latest[event.event.aggregate_id]:
+            if event.event.aggregate_version not in self.handled[event.event.aggregate_id]:
                 self._apply(event)
         self.parked[key] = [(event, f"{WAITING} {missing}" if event is left[0] else BEHIND) for event in left]
         if not left:
@@ -190,10 +198,14 @@ class Database:
     def settle(self, key: bytes) -> None:
         """A person discards what is parked of a key."""
         self.open_keys.discard(key)
-        self.discarded[key.decode()] += len(self.parked.pop(key, ()))
+        versions, unread = self.discarded[key.decode()]
+        gone = [event for event, _ in self.parked.pop(key, ())]
+        seen = {event.event.aggregate_version for event in gone if event is not None}
+        self.discarded[key.decode()] = Discarded({*versions, *seen}, unread + gone.count(None))
 
     def _done(self, events: Sequence[ReceivedEvent]) -> dict[str, Done]:
-        return {ref: Done(self.latest[ref], self.handled[ref]) for ref in {one.event.aggregate_id for one in events}}
+        refs = {one.event.aggregate_id for one in events}
+        return {ref: Done(self.latest[ref], len(self.handled[ref])) for ref in refs}
 
     def sweep(self, sweep: Sweep) -> None:
         """Idle lanes follow the frontier, as `positions.sweep` would."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from unittest.mock import patch
 
 import pytest
 
+from outbox.consumer.middleware.versions import Discarded, Done, Gap, first_gap
+from outbox.event import ReceivedEvent
 from tests.simulator.database import Violation
 from tests.simulator.gaps import GappyWorld, steps_with_gaps
 from tests.simulator.mutations import MUTATIONS
@@ -47,6 +50,20 @@ def test_who_does_not_wait_passes_a_lost_version() -> None:
 
     with patch("tests.simulator.database.first_gap", return_value=None), pytest.raises(Violation, match="nobody has"):
         play()
+
+
+@pytest.mark.parametrize("seed", [1045691364177, 1000104])
+def test_who_only_counts_what_was_discarded_passes_a_lost_version(seed: int) -> None:
+    def counting(
+        events: Sequence[ReceivedEvent], done: Mapping[str, Done], discarded: Mapping[str, Discarded]
+    ) -> Gap | None:
+        counted = {ref: Discarded(unread=one.unread + len(one.versions)) for ref, one in discarded.items()}
+        return first_gap(events, done, counted)
+
+    steps = steps_with_gaps(seed, STEPS)
+    assert violation_of(steps, GappyWorld) is None
+    with patch("tests.simulator.database.first_gap", counting):
+        assert "nobody has" in str(violation_of(steps, GappyWorld))
 
 
 @pytest.mark.parametrize("name", sorted(MUTATIONS))

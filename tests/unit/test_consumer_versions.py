@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from outbox.consumer.middleware.versions import Done, first_gap, in_versions
+from outbox.consumer.middleware.versions import Discarded, Done, first_gap, in_versions
 from outbox.consumer.quarantine.parked import ParkedRow
 from outbox.consumer.quarantine.parked_events import Parcel, in_versions_asked_for
 from outbox.event import Event, ReceivedEvent
@@ -38,9 +38,28 @@ def test_the_first_version_that_lacks_its_predecessor_is_a_gap(
     assert first_gap(events(versions), {"a": Done(9, 2)}) is None
 
 
-@pytest.mark.parametrize(("excused", "gap"), [(0, (0, 2)), (1, (1, 4)), (2, (1, 5)), (3, None)])
-def test_what_was_discarded_excuses_so_many_versions(excused: int, gap: tuple[int, int] | None) -> None:
-    assert first_gap(events((3, 6)), {"a": Done(1, 1)}, {"a": excused}) == gap
+@pytest.mark.parametrize(("unread", "gap"), [(0, (0, 2)), (1, (1, 4)), (2, (1, 5)), (3, None)])
+def test_what_was_discarded_unread_excuses_so_many_versions(unread: int, gap: tuple[int, int] | None) -> None:
+    assert first_gap(events((3, 6)), {"a": Done(1, 1)}, {"a": Discarded(unread=unread)}) == gap
+
+
+@pytest.mark.parametrize(
+    ("versions", "done", "discarded", "gap"),
+    [
+        ((3,), Done(0, 0), Discarded({2, 4, 5}), (0, 1)),
+        ((2, 4), Done(0, 0), Discarded({3}), (0, 1)),
+        ((4,), Done(2, 1), Discarded({3}), None),
+        ((3, 6), Done(1, 1), Discarded({2, 4, 5}), None),
+        ((7,), Done(3, 2), Discarded({2, 4, 5}), (0, 6)),
+        ((4, 6), Done(1, 1), Discarded({3}, unread=1), (1, 5)),
+        ((6,), Done(4, 2), Discarded({3}, unread=1), (0, 5)),
+        ((6,), Done(4, 3), Discarded({3}, unread=1), None),
+    ],
+)
+def test_what_was_discarded_excuses_its_own_version(
+    versions: tuple[int, ...], done: Done, discarded: Discarded, gap: tuple[int, int] | None
+) -> None:
+    assert first_gap(events(versions), {"a": done}, {"a": discarded}) == gap
 
 
 def test_a_version_that_cannot_be_is_no_gap_and_hides_none() -> None:

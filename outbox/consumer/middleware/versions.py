@@ -29,11 +29,30 @@ Handled = Callable[[PsycopgConnection, Sequence[ReceivedEvent]], Mapping[str, Do
 
 OVERDUE = "waited in vain for version"
 
-# What a person has discarded will never be handled; its version is known to nobody.
+# What a person has discarded will never be handled. No index serves it.
 _DISCARDED = """
-SELECT key, count(*) FROM quarantine
+SELECT key, aggregate_id, array_agg(DISTINCT aggregate_version), count(*) FROM quarantine
 WHERE group_name = %(group)s AND topic = %(topic)s AND key = ANY(%(keys)s) AND resolution = 'discarded'
-GROUP BY key"""
+GROUP BY key, aggregate_id"""
+
+
+class Discarded(NamedTuple):
+    """Of an aggregate: `versions` need not come, and so many others of it, as many as were `unread` of its key."""
+
+    versions: Set[int] = frozenset()
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Discards:
+    """What a person has discarded, by key."""
+
+    versions: Mapping[tuple[bytes, bytes], Set[int]]  # by aggregate too
+    unread: Mapping[bytes, int]
+
+    def of(self, event: Event, key: bytes) -> Discarded:
+        """Of its aggregate."""
+        return Discarded(self.versions.get((key, event.aggregate_id.encode()), frozenset()), self.unread.get(key, 0))
 
 
 class Gap(NamedTuple):
@@ -85,22 +104,24 @@ class VersionOrder:
             return
         found = self.progress.handled(connection, later)
         done = {ref: one for ref, one in found.items() if ref not in asked_for}
-        excused: dict[str, int] = {}
+        excused: dict[str, Discarded] = {}
         while (gap := first_gap(events, done, excused, self.progress.highest)) is not None:
-            ref = events[gap.at].event.aggregate_id
-            if ref in excused:
+            event = events[gap.at].event
+            if event.aggregate_id in excused:
                 raise Poison(gap.at, self.waiting(gap.missing))
-            key = key_of(events[gap.at].event)
-            excused[ref] = self.discarded(connection, events[gap.at].topic, [key]).get(key, 0)
+            key = key_of(event)
+            excused[event.aggregate_id] = self.discarded(connection, events[gap.at].topic, [key]).of(event, key)
 
     def waiting(self, missing: int) -> str:
         """Why an event is parked. The release knows it by its beginning."""
         return f"{WAITING} {missing}: policy:{self.group}.versions.wait_s={self.said.wait_s}"
 
-    def discarded(self, connection: PsycopgConnection, topic: str, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """How many events of each key a person has discarded: so many versions need not come. No index serves it."""
+    def discarded(self, connection: PsycopgConnection, topic: str, keys: Sequence[bytes]) -> Discards:
+        """What a person has discarded of the keys: those versions need not come."""
         names = {"group": self.group, "topic": topic, "keys": list(keys)}
-        return {bytes(key): int(count) for key, count in connection.execute(_DISCARDED, names)}
+        rows = connection.execute(_DISCARDED, names).fetchall()
+        versions = {(bytes(key), bytes(ref)): frozenset(seen) for key, ref, seen, _ in rows if ref is not None}
+        return Discards(versions, {bytes(key): int(count) for key, ref, _, count in rows if ref is None})
 
 
 class InVersions:
@@ -117,26 +138,40 @@ class InVersions:
 def first_gap(
     events: Sequence[ReceivedEvent],
     done: Mapping[str, Done],
-    excused: Mapping[str, int] | None = None,
+    excused: Mapping[str, Discarded] | None = None,
     highest: int = 2**63 - 1,
 ) -> Gap | None:
-    """The first event behind a version that is neither done nor excused: so many of an aggregate need not come."""
+    """The first event behind a version that is neither done nor excused."""
     now = dict(done)
     for at, received in enumerate(events):
         ref, version = received.event.aggregate_id, received.event.aggregate_version
         if ref not in now or version > highest:
             continue
         newest, versions = now[ref]
-        reached = max(newest, versions + (excused or {}).get(ref, 0))
-        if version > reached + 1:
-            return Gap(at, reached + 1)
+        if version > newest + 1:
+            reached = _reached(now[ref], (excused or {}).get(ref, Discarded()))
+            if version > reached + 1:
+                return Gap(at, reached + 1)
         if version > newest:
             now[ref] = Done(version, versions + 1)
     return None
 
 
+def _reached(done: Done, discarded: Discarded) -> int:
+    """The version up to which none has to come. What was discarded unread excuses any version, and each one only."""
+    spare = discarded.unread
+    if spare:
+        passed = done.newest - done.versions - sum(1 for one in discarded.versions if one <= done.newest)
+        spare -= min(spare, max(0, passed))
+    reached = done.newest
+    while reached + 1 in discarded.versions or spare:
+        spare -= reached + 1 not in discarded.versions
+        reached += 1
+    return reached
+
+
 def in_versions(
-    events: Sequence[ReceivedEvent], done: Mapping[str, Done], excused: Mapping[str, int]
+    events: Sequence[ReceivedEvent], done: Mapping[str, Done], excused: Mapping[str, Discarded]
 ) -> tuple[list[ReceivedEvent], list[ReceivedEvent], int]:
     """What of a key's waiting events may go now, in the order of versions; what waits on, in the log's; for which
     version. Pure.

@@ -11,13 +11,17 @@ from outbox.consumer.error_text import place_of
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.retry.rule import Trouble, classify
 from outbox.consumer.triage import BEHIND, Parked
+from outbox.event import ReceivedEvent
 
+LARGEST_VERSION = 2**63 - 1  # of a bigint
 REASON_CHARACTERS = 500  # a reason is for people; it must not carry a payload
 
 # A record parked before (positions set back by hand) keeps its first reason.
 _PARK = """
-INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", key, reason)
-VALUES (%(group)s, %(topic)s, %(incarnation)s, %(partition)s, %(offset)s, %(key)s, %(reason)s)
+INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", key, reason,
+                        aggregate_id, aggregate_version)
+VALUES (%(group)s, %(topic)s, %(incarnation)s, %(partition)s, %(offset)s, %(key)s, %(reason)s,
+        %(aggregate_id)s, %(aggregate_version)s)
 ON CONFLICT DO NOTHING"""
 
 # For a key that waits for a version it may be the missing one.
@@ -46,6 +50,7 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
             "offset": one.record.offset,
             "key": one.record.key,
             "reason": told(one.reason),
+            **_name_of(one.event),
         }
         for one in parked
     ]
@@ -56,6 +61,13 @@ def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: 
             cursor.executemany(_PARK, rows)
     if any(one.reason == BEHIND for one in parked):
         connection.execute(_TELL, [PARKED_BEHIND])
+
+
+def _name_of(event: ReceivedEvent | None) -> dict[str, object]:
+    """Which version of which aggregate it is, where a column can say it."""
+    if event is None or event.event.aggregate_version > LARGEST_VERSION:
+        return {"aggregate_id": None, "aggregate_version": None}
+    return {"aggregate_id": event.event.aggregate_id.encode(), "aggregate_version": event.event.aggregate_version}
 
 
 def tell_freed(connection: PsycopgConnection) -> None:

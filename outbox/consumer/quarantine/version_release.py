@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Poison
-from outbox.consumer.middleware.versions import VersionOrder, in_versions
+from outbox.consumer.middleware.versions import Discarded, Discards, VersionOrder, in_versions
 from outbox.consumer.own_transaction import require_open
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.run import Assigned
@@ -66,7 +66,7 @@ class Waiters:
         return version_wait_sql.by_key(rows)[-1][0].offset
 
     def _may_go(
-        self, connection: PsycopgConnection, keys: Sequence[dict[int, Parcel]], discarded: Mapping[bytes, int]
+        self, connection: PsycopgConnection, keys: Sequence[dict[int, Parcel]], discarded: Discards
     ) -> list[dict[int, Parcel]]:
         """One question for all keys: most wait on. All of them, where an error of one key's data hides the answer."""
         try:
@@ -83,7 +83,7 @@ class Waiters:
         connection: PsycopgConnection,
         assigned: Assigned,
         parcels: Mapping[int, Parcel],
-        discarded: Mapping[bytes, int],
+        discarded: Discards,
     ) -> None:
         """In one transaction; after an error of the data one at a time, which shows which one has it."""
         left, at_most, excused = dict(parcels), len(parcels), _excused(parcels, discarded)
@@ -120,7 +120,7 @@ class Waiters:
         ready: list[ReceivedEvent],
         *,
         at_most: int,
-        excused: Mapping[str, int],
+        excused: Mapping[str, Discarded],
     ) -> None:
         """One transaction. Fills `ready` with what goes, before it goes."""
         versions = self._versions
@@ -153,5 +153,5 @@ def _key(parcels: Mapping[int, Parcel]) -> bytes:
     return next(iter(parcels.values())).row.key or b""
 
 
-def _excused(parcels: Mapping[int, Parcel], discarded: Mapping[bytes, int]) -> dict[str, int]:
-    return {_events(parcels)[0].event.aggregate_id: discarded.get(_key(parcels), 0)}
+def _excused(parcels: Mapping[int, Parcel], discarded: Discards) -> dict[str, Discarded]:
+    return {one.event.aggregate_id: discarded.of(one.event, _key(parcels)) for one in _events(parcels)}

@@ -26,6 +26,7 @@ CREATE TABLE {schema}.position (
 
 # Pointers, not payloads. A row without resolved_at parks later events of the same key behind it.
 # kept_*: the record itself, once its pointer may outlive the log. replacement*: what a person gave for the replay.
+# aggregate_*: of the event that was parked; null where it could not be read. An id may hold what is no text here.
 QUARANTINE = """
 CREATE TABLE {schema}.quarantine (
     group_name          text        NOT NULL,
@@ -42,6 +43,8 @@ CREATE TABLE {schema}.quarantine (
     replacement         bytea,
     replacement_headers jsonb,
     replay_requested_at timestamptz,
+    aggregate_id        bytea,
+    aggregate_version   bigint,
     resolution          text        CHECK (resolution IN ('replayed', 'discarded')),
     PRIMARY KEY (group_name, topic, incarnation, partition, "offset")
 )"""
