@@ -79,7 +79,7 @@ def wrong(hint: Any) -> list[Any]:
     if origin in (Union, UnionType):
         return wrong_for_all([one for one in arguments if one is not NoneType], none=NoneType in arguments)
     if origin is tuple:
-        return ["a", ["a"], (1,), ("a\0b",), 1, None, {"a": 1}] if arguments[0] is str else [1, None, "a", (1,)]
+        return ["a", [1], (1,), ("a\0b",), 1, None, {"a": 1}] if arguments[0] is str else [1, None, "a", (1,)]
     if is_dataclass(hint):
         return [1, "a", {}, hint, True, [1]]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
@@ -103,6 +103,12 @@ def test_a_term_of_another_type_is_refused_where_it_is_made_by_its_name(data: st
     value = data.draw(st.sampled_from(values))
     with pytest.raises((OutboxError, StranglerError), match=rf"{type(sample).__name__}\.{name} "):
         replace(sample, **{name: value})
+
+
+def test_a_list_is_as_good_as_the_tuple_that_it_becomes() -> None:
+    tuples = [(one, name) for one, name in TERMS if get_origin(get_type_hints(type(one))[name]) is tuple]
+    assert tuples
+    assert all(replace(one, **{name: list(getattr(one, name))}) == one for one, name in tuples)
 
 
 NUMBERS = {
