@@ -1,7 +1,7 @@
-"""The consumer runtime: the poll thread and the threads it starts.
+"""The consumer runtime: its parts, its threads, its beginning and end.
 
-The poll thread fetches, pauses, resumes, commits, and hands records to lanes; it waits for neither a handler nor the
-database. Workers apply runs of a lane, the keeper keeps position rows. Whatever ends one thread ends `run`.
+The poll thread takes in (`Intake`) and waits for neither a handler nor the database. Workers apply runs of a lane, the
+keeper keeps position rows. Whatever ends one thread ends `run`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
 from outbox.consumer.handler import Handler, InParallel, answering
+from outbox.consumer.intake import Intake
 from outbox.consumer.keyed_pool import pool_for
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
@@ -37,16 +36,15 @@ from outbox.consumer.retry.credits import BudgetRule
 from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.retry.retries import Retries
 from outbox.consumer.session import Connect, Session, Sessions
-from outbox.consumer.settings import Metric, Observe, RuntimeSettings
+from outbox.consumer.settings import Observe, RuntimeSettings
 from outbox.consumer.threads import Threads
 from outbox.consumer.triage import Decode
 from outbox.consumer.worker import Worker
-from outbox.errors import AccessDenied, DependencyDown, OutboxError, PositionLost, Unreadable
+from outbox.errors import OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
-from outbox.kafka.port import Admin, Consumer, Reader, Record, TopicPartition
+from outbox.kafka.port import Admin, Consumer, Reader, TopicPartition
 
-REST_AFTER_ERROR_S = 0.5
 END_THREADS_WITHIN_S = 1.0  # who hangs is left behind, and its transaction is rolled back
 
 
@@ -112,8 +110,8 @@ class ConsumerRuntime:
         self._release = self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._threads = Threads(on_failure=consumer.wakeup)
-        self._committed: Mapping[TopicPartition, int] = {}
-        self._reached_at = self._committed_at = self._answered_at = clock()
+        rest = self._threads.failed.wait
+        self._intake = Intake(consumer, self._board, self._assignments, settings, self._report, clock, rest)
 
     def run(self) -> None:
         """Poll until `stop`, then finish the runs under way, store positions, leave. Raises what went wrong."""
@@ -124,7 +122,7 @@ class ConsumerRuntime:
             self._consumer.subscribe(
                 self._topics, on_assigned=self._assignments.assigned, on_revoked=self._assignments.revoked
             )
-            self._answered_at = self._clock()
+            self._intake.begin()
             while not (self._stopping or self._threads.failed.is_set()):
                 self._turn()
         finally:
@@ -159,70 +157,12 @@ class ConsumerRuntime:
         self._presence.say(connection, self._assignments.held(), self.standing())
 
     def _turn(self) -> None:
-        records = self._poll()
-        self._dispatch(records)
+        self._intake.turn()
         self._assignments.settle()
-        self._apply_gates()
+        self._intake.apply_gates()
         self._healing.turn(self._clock())
         self._topic_watch.turn()
-        if self._clock() - self._committed_at >= self._settings.commit_s:
-            self._commit()
-
-    def _poll(self) -> Sequence[Record]:
-        try:
-            records = self._ask()
-        except (AccessDenied, DependencyDown) as error:  # a broker that has just started may know no users yet
-            if self._clock() - self._answered_at > self._settings.broker_patience_s:
-                raise
-            self._report.unreachable(error)
-            self._threads.failed.wait(REST_AFTER_ERROR_S)
-            return ()
-        self._answered_at = self._clock()
-        return records
-
-    def _ask(self) -> Sequence[Record]:
-        try:
-            return self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
-        except PositionLost as lost:
-            self._assignments.recheck(lost)
-        except Unreadable as unreadable:
-            self._assignments.stop_unreadable(unreadable)
-        return ()
-
-    def _dispatch(self, records: Sequence[Record]) -> None:
-        fetched: dict[TopicPartition, tuple[Sequence[Record], int]] = {}
-        batches: dict[TopicPartition, list[Record]] = {}
-        for (topic, number), batch in groupby(records, key=itemgetter(0, 1)):
-            batches.setdefault(TopicPartition(topic, number), []).extend(batch)
-        for partition, found in batches.items():
-            fetched[partition] = found, found[-1].offset + 1
-        now = self._clock()
-        if now - self._reached_at >= self._settings.sweep_s:
-            # Beyond the last record there may be transaction markers: only the client knows how far it has read.
-            self._reached_at = now
-            for partition in self._board.held():
-                fetched[partition] = batches.get(partition, ()), self._consumer.position(partition)
-        if fetched:
-            self._board.offer(fetched)
-
-    def _apply_gates(self) -> None:
-        pause, resume = self._board.gates()
-        for partitions, act, metric in (
-            (pause, self._consumer.pause, Metric.PAUSED),
-            (resume, self._consumer.resume, Metric.RESUMED),
-        ):
-            if partitions:
-                act(partitions)
-                for partition in partitions:
-                    self._report.partition(metric, partition)
-
-    def _commit(self) -> None:
-        """For lag tools; nothing when nothing moved."""
-        self._committed_at = self._clock()
-        lowest = self._board.lowest()
-        if lowest and lowest != self._committed:
-            self._consumer.commit(lowest)
-            self._committed = lowest
+        self._intake.commit_in_time()
 
     def _assignments_of(self, admin: Admin, fault_points: FaultPoints, rng: random.Random) -> Assignments:
         return Assignments(
@@ -294,7 +234,7 @@ class ConsumerRuntime:
         self._threads.join(END_THREADS_WITHIN_S)
         self._originals.close()
         try:
-            self._commit()
+            self._intake.commit()
             self._consumer.close()
         except OutboxError as error:
             self._report.trouble("leave_failed", error)

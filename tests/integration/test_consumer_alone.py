@@ -86,14 +86,25 @@ def test_a_consumer_that_starts_before_its_kafka_waits_and_says_so(
         dsn=database,
         bootstrap=f"127.0.0.1:{port}",
         prefix=topic_prefix,
+        sources=[ELSEWHERE],
         observe=lambda name, value, **_: counts.update({name: value}),
     )
     consumer.migrate()
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE alone.noted (kind text, key text)")
+    with closing(PythonAdmin(bootstrap)) as admin:
+        admin.ensure_topics({f"{topic_prefix}order": 1})
+    producer = PythonProducer(bootstrap)
+    producer.send(f"{topic_prefix}order", *as_record(Event("order", "o-1", 1, "OrderPlaced", b"{}"), ELSEWHERE, 1))
+    producer.flush(10)
+    producer.close(10)
     with running(consumer):
         wait_until(lambda: counts[Metric.UNREACHABLE] >= 2, lambda: counts)
-        with closing(PythonAdmin(bootstrap)) as admin, forwarding(port, bootstrap):
-            admin.ensure_topics({f"{topic_prefix}order": 1})
-            wait_until(lambda: counts[Metric.ASSIGNED] > 0, lambda: counts)
+        assert counts[Metric.ASSIGNED] == 0
+        with forwarding(port, bootstrap):
+            wait_until(lambda: counts[Metric.DISPOSITION] > 0, lambda: counts)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT kind, key FROM alone.noted").fetchall() == [("handled", "o-1")]
 
 
 def test_its_verbs_need_no_plan_and_take_any_schema(

@@ -101,6 +101,7 @@ def test_a_topic_that_was_missing_is_read_from_its_first_record(database: str, b
             broker.create(rig.topic, 2)
             rig.send_many(keys=4, each=1)
         wait_until(rig.all_applied, rig.effects)
+        rig.assert_once_and_in_order()
 
 
 @pytest.mark.parametrize("start", ["newest", "", None, datetime(2026, 11, 30)])  # noqa: DTZ001 - that is the fault
