@@ -11,6 +11,7 @@ import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 
@@ -62,10 +63,12 @@ def text_of(error: BaseException) -> str:
         said = getattr(diagnosis, "message_primary", None) or str(error)
     except Exception:  # noqa: BLE001 - an error's text is a handler's code too, and this tells of its mistakes
         return "it has no text that can be shown"
-    known = _KNOWN | _names(diagnosis) | frozenset(_of_the_code(error))
+    pieces = said[: 2 * TEXT_CHARACTERS].split()
+    words = {word.lower() for piece in pieces for word in _WORD.findall(piece)}
+    hidden = _not_in_the_code(words - _KNOWN - _names(diagnosis), error)
     shown: list[str] = []
-    for piece in said[: 2 * TEXT_CHARACTERS].split():
-        ours = piece.isprintable() and all(word.lower() in known for word in _WORD.findall(piece))
+    for piece in pieces:
+        ours = piece.isprintable() and not any(word.lower() in hidden for word in _WORD.findall(piece))
         one = piece if ours else HIDDEN
         if one != HIDDEN or shown[-1:] != [HIDDEN]:
             shown.append(one)
@@ -94,13 +97,18 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _of_the_code(error: BaseException) -> Iterator[str]:
-    """Words of the code that it went through: constants, names, and what is imported or defined beside it."""
-    frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
-    for code, frame in frames.items():
-        for text in (*_texts(code), *map(str, frame.f_globals)):
-            for word in _WORD.findall(text):
-                yield word.lower()
+def _not_in_the_code(words: set[str], error: BaseException) -> set[str]:
+    """Those that the code that it went through has not, as constants or names, nor what is defined beside it."""
+    for code, names in {frame.f_code: frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__)}.items():
+        if not words:
+            break
+        words = words - _words_of(code) - {name.lower() for name in names}
+    return words
+
+
+@lru_cache(maxsize=1_000)
+def _words_of(code: CodeType) -> frozenset[str]:
+    return frozenset(word.lower() for text in _texts(code) for word in _WORD.findall(text))
 
 
 def _texts(code: CodeType) -> Iterator[str]:

@@ -25,6 +25,7 @@ _ENDS = re.compile(
     r"(?:^|;)\s*(commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
     re.IGNORECASE,
 )
+KEPT_CHARACTERS = 2_000  # a longer statement has its values in it: it is read each time, and not kept
 
 
 def guard(connection: PsycopgConnection) -> PsycopgConnection:
@@ -44,13 +45,17 @@ def require_open(connection: PsycopgConnection) -> None:
             )
 
 
-@lru_cache(maxsize=1_000)
 def ending(statement: str) -> str | None:
     """What in it ends a transaction.
 
     >>> ending("INSERT INTO seen VALUES ('; COMMIT'); commit"), ending("ROLLBACK TO SAVEPOINT a"), ending("SELECT 1")
     ('COMMIT', None, None)
     """
+    return _found(statement) if len(statement) <= KEPT_CHARACTERS else _found.__wrapped__(statement)
+
+
+@lru_cache(maxsize=1_000)
+def _found(statement: str) -> str | None:
     if _WORDS.search(statement) is None:  # mostly
         return None
     found = _ENDS.search(_QUOTED.sub(" ", statement))

@@ -70,7 +70,7 @@ class PythonReader:
     def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
         place = ClientPartition(*partition)
         try:
-            found = self._client.offsets_for_times({place: timestamp_ms})[place]
+            found = self._client.offsets_for_times({place: timestamp_ms}, timeout_ms=RANGE_WITHIN_MS)[place]
         except KafkaError as error:
             raise DependencyDown(f"Kafka does not tell offsets by time: {error!r}") from error
         return None if found is None else int(found.offset)

@@ -135,6 +135,7 @@ class Terms(TypedDict, total=False):
 
 
 RATE_PER_S = 100.0
+OWN_GROUP = "the group"  # each flow's own: nobody else is limited by it
 QUEUE_RECORDS = 2_000
 
 
@@ -147,7 +148,7 @@ def _chosen(loss: Loss, deadline_s: float, guard: str, degrade_order: int | None
         "replayable": True,
         "duplicate_impact": DuplicateImpact.HARMFUL if guard else DuplicateImpact.HARMLESS,
         "ordering_scope": "key",
-        "throttling_unit": "the group",
+        "throttling_unit": OWN_GROUP,
         "degrade_order": degrade_order,
         "queue_bound": max(1, min(QUEUE_RECORDS, int(in_time[0] * in_time[1]))) if known else QUEUE_RECORDS,
         "queue_reason": "the end of a full queue is still in time",

@@ -17,7 +17,7 @@ from outbox.settings import dsn_of
 from outbox.told import in_words
 
 CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT = "-c statement_timeout=60s"
+LIMITS = "-c statement_timeout=60s -c lock_timeout=10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Call:
         return dsn_of(self.environ)
 
     def connect(self) -> PsycopgConnection:
-        """To that database, in no transaction; every statement ends within a minute."""
-        options = with_options(self.dsn, STATEMENT_TIMEOUT)
+        """To that database, in no transaction; every statement ends within a minute, a wait for a lock within 10 s."""
+        options = with_options(self.dsn, LIMITS)
         return psycopg.connect(self.dsn, connect_timeout=CONNECT_TIMEOUT_S, options=options)
 
     def emit(self, data: Any, lines: Iterable[str]) -> None:

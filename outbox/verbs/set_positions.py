@@ -49,10 +49,14 @@ def run_set(call: Call) -> int:
     kafka = KafkaSettings.from_environ(call.environ)
     with as_its_role("positions", place.schema), call.connect() as connection:
         look_into(connection, place.schema)
-        group, lanes = _lanes(connection, place, arguments.group)
+        group, seen = _lanes(connection, place, arguments.group)
+        connection.commit()  # nothing is locked while Kafka is asked: running members store their positions
         with closing(Logs(kafka)) as logs:
             incarnation = logs.require(place.topic).incarnation
-            targets = {partition: _target(arguments, logs, partition) for partition in lanes}
+            targets = {partition: _target(arguments, logs, partition) for partition in seen}
+        _, lanes = _lanes(connection, place, group)
+        if lanes.keys() != targets.keys():
+            raise OutboxError(f"refused: the partitions of {place} changed meanwhile; say it again")
         told = Told(arguments.actor, arguments.reason)
         moved = [move(connection, lanes[one], to, incarnation, told) for one, to in targets.items()]
         if arguments.dry_run:

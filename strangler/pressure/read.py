@@ -112,7 +112,7 @@ def read_pressure(
         found = []
         for each in watched:
             waiting = _waiting(each, admin, reader)
-            last = _look(each, admin, waiting)
+            last, lag = _look(each, admin, waiting), each.lag(admin, reader)
             events = (_facets(record, plan.facets) for records in waiting.values() for record in records)
             found.append(
                 pressure_of(
@@ -120,12 +120,12 @@ def read_pressure(
                     first[each.name],
                     last,
                     each.queued(),
-                    now_ms=time.time_ns() // 1_000_000,
+                    now_ms=round(lag.at * 1_000),
                     parked=each.parked(),
                     promise_s=promise_of(each.context),
                     words="" if each.step is None else each.step.waiting,
                     hot=hot(events),
-                    lag=each.lag(admin, reader),
+                    lag=lag,
                     saturation=each.saturation(waiting),
                 )
             )

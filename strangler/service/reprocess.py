@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import LiteralString
+
+import psycopg
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
+from outbox.consumer.partitions.standing import Cause
 from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
@@ -17,17 +22,20 @@ from outbox.kafka.port import Reader, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from strangler.contexts import context_of
-from strangler.errors import RefusedError
+from strangler.errors import DependencyDown, RefusedError
 from strangler.pressure.lost import lost
 from strangler.service.declaration import Service
 from strangler.service.settings import RunSettings
 from strangler.step.backfill import BackfillHandler, begin_anew, finish, store_watermark, watermarks
 from strangler.step.rebuild import RebuildHandler
 
+logger = logging.getLogger(__name__)
+
 ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
 SHED: LiteralString = "SELECT FROM claim WHERE step = %(step)s AND kind = 'shed' LIMIT 1"
 
 GIVE_WAY_AT = 0.5  # of the service's deadline
+FOR_A_PERSON = {Cause.POSITION_LOST, Cause.UNREADABLE, Cause.SOURCE_BROKEN, Cause.TOPIC_MISSING}
 
 Progress = Callable[[Replayed], None]
 Starts = Callable[[Passed, Reader], Mapping[TopicPartition, int]]
@@ -181,28 +189,36 @@ def opened(
     is told when it gives way to the service's live events; None: it never does.
     """
     topics = settings.topics(context_of(service, subject).topics)
-    with (
-        closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")) as reader,
-        closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-lag")) as admin,
-        closing(settings.connect(service.schema, autocommit=True)) as connection,
-        closing(settings.connect(service.schema, autocommit=True)) as looking,
-    ):
-        lag = LagReader(group=settings.group(service.name), topics=topics, admin=admin, reader=reader)
-        give_way = (
-            GiveWay(lambda: waiting_s(lag.read(looking)), GIVE_WAY_AT * service.policy.deadline_s, waits)
-            if waits is not None
-            else _never
-        )
+    with ExitStack() as stack:
+        reader = stack.enter_context(closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")))
+        connection = stack.enter_context(closing(settings.connect(service.schema, autocommit=True)))
+        give_way: Callable[[], None] = _never
+        if waits is not None:
+            admin = stack.enter_context(closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-lag")))
+            lag = LagReader(group=settings.group(service.name), topics=topics, admin=admin, reader=reader)
+            look = partial(_look, lag, partial(settings.connect, service.schema))
+            give_way = GiveWay(look, GIVE_WAY_AT * service.policy.deadline_s, waits)
         yield Reprocessing(service, settings, topics, reader, connection, dry_run, progress, give_way)
 
 
+def _look(lag: LagReader, connect: Callable[[], PsycopgConnection]) -> float | None:
+    try:
+        with closing(connect()) as connection:
+            return waiting_s(lag.read(connection))
+    except (psycopg.Error, DependencyDown) as error:
+        logger.warning("lag_not_read", extra={"error": type(error).__name__})
+        return None
+
+
 def waiting_s(lag: GroupLag) -> float | None:
-    """For how long the oldest event has waited that is due live: what is parked waits for a person, and where no member
-    lives nothing is held up.
+    """For how long the oldest event has waited that is due live. What is parked waits for a person, as a partition does
+    whose log cannot be gone on with; and where no member lives nothing is held up.
     """
     if not lag.members:
         return None
-    return max((one.waiting_s for one in lag.partitions if one.waiting_s is not None), default=None)
+    ended = {(one.topic, one.partition) for one in lag.standing if one.cause in FOR_A_PERSON}
+    due = [one.waiting_s for one in lag.partitions if (one.topic, one.partition) not in ended]
+    return max((waited for waited in due if waited is not None), default=None)
 
 
 def _never() -> None:

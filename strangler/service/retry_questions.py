@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from outbox.policy import DuplicateImpact, Placed
+from outbox.policy.flow import OWN_GROUP
 from outbox.told import in_words
 from strangler.contexts import Context, declared
 from strangler.plan import Plan
@@ -99,9 +100,9 @@ def _vendors(service: Service) -> Iterator[tuple[str, HttpVendor | SmtpVendor]]:
 
 def _events(place: Placed, placed: Sequence[Placed]) -> Retried:
     policy = place.policy
-    sharing = sorted(
-        one.name for one in placed if one is not place and one.policy.throttling_unit == policy.throttling_unit
-    )
+    unit = policy.throttling_unit
+    beside = [one for one in placed if one is not place and unit != OWN_GROUP]  # that is each flow's own
+    sharing = sorted(one.name for one in beside if one.policy.throttling_unit == unit)
     own = f"limited by {policy.throttling_unit!r}"
     answers = (
         Answer(Question.TRANSIENT, "bad data and poison are parked at once, a mistake after its attempts"),

@@ -43,7 +43,7 @@ from strangler.step.effect_catalogue import CATALOGUE
 logger = logging.getLogger(__name__)
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
-ENDED_WITHIN_S = 30.0  # the calls under way have timeouts below it
+ENDED_WITHIN_S = 30.0  # a vendor's call under way ends by its own timeout, which may be longer
 
 
 class Worker(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,3 +144,21 @@ def test_what_cannot_be_is_refused(rig: Rig, door: Door) -> None:
     assert (code, f"groups another, {rig.group}; name one with --group" in said) == (2, True)
     assert door("set", place(rig), "--to-end", "--group", rig.group, "--wait-s", "0", *TOLD)[0] == 0
     assert {offset for _, _, offset in rig.positions()} == {1}
+
+
+@pytest.mark.timeout(90)
+def test_members_store_their_positions_while_kafka_is_asked(
+    rig: Rig, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.runtime()
+    rig.send_many(keys=1, each=2)
+    handled(rig, 1, 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as threads:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:{silent.getsockname()[1]}")
+        asking = threads.submit(door, "set", place(rig), "--to-start", *TOLD)
+        caller, _ = silent.accept()  # the verb has read the lanes, and hears nothing of Kafka
+        with caller:
+            rig.sql("SELECT FROM position FOR UPDATE NOWAIT")
+            assert not asking.done()
+        assert asking.result()[0] == 3
+    assert rig.sql("SELECT count(*) FROM quarantine_audit") == [(0,)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from outbox.consumer.lag.figures import GroupLag, PartitionLag
+from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.reprocessing.give_way import LOOK_EVERY_S, PAUSE_S, GiveWay, Waits
+from strangler.service.reprocess import waiting_s
 from tests.support.clock import Clock
 
 
@@ -49,3 +52,19 @@ def test_a_long_wait_is_said_again_and_again() -> None:
     give_way()
     assert len(clock.slept) == 61
     assert len(said) == 4  # at once, and after 10, 20 and 30 s
+
+
+def lag(*standing: Standing, members: int = 1) -> GroupLag:
+    """Of two partitions, whose oldest events have waited 30 and 9 s."""
+    partitions = tuple(
+        PartitionLag("order", number, 1, True, waited, waited, 0, None, 0, 1, 1.0)
+        for number, waited in enumerate((30.0, 9.0))
+    )
+    return GroupLag("mail", 0.0, members, 0.0, partitions, (), True, standing, ())
+
+
+def test_what_only_a_person_can_end_and_a_group_without_members_hold_nothing_up() -> None:
+    assert waiting_s(lag()) == 30.0
+    assert waiting_s(lag(Standing(Cause.LANE_STANDS, 30.0, "order", 0, lane=1))) == 30.0
+    assert waiting_s(lag(Standing(Cause.POSITION_LOST, 30.0, "order", 0))) == 9.0
+    assert waiting_s(lag(members=0)) is None

@@ -111,3 +111,11 @@ def test_the_answers_are_printed_with_what_is_missing() -> None:
         "yes",
     ]
     assert "       missing: a retry.cap_s above retry.base_s" in said
+
+
+def test_flows_that_name_no_unit_share_none() -> None:
+    plain = Policy.lossless(60.0, "the claim")
+    named = [Service(name, on=("Placed",), decide=lambda _: [], policy=plain) for name in ("mail", "index")]
+    lacking_of_events = [each for what, each in lacking(plan_of(*named)).items() if what.endswith("events")]
+    assert len(lacking_of_events) == 2
+    assert all(Question.OTHERS not in each for each in lacking_of_events)

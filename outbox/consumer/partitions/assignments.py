@@ -40,6 +40,7 @@ class Assignments:
         self._consumer, self._admin, self._keeper, self._board = consumer, admin, keeper, board
         self._settings, self._report, self._fault_points = settings, report, fault_points
         self._clock, self._rng, self._missed = clock, rng, missed
+        self._begun: dict[str, Mapping[TopicPartition, int] | None] = {}
         self._ours: set[TopicPartition] = set()
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
@@ -147,7 +148,11 @@ class Assignments:
 
     def _begins(self, topic: str, partitions: int) -> Mapping[TopicPartition, int] | None:
         """A topic that was not there when we came is read from its first record: then its end was there."""
-        return None if topic in self._missed else begins(self._settings.start, self._consumer, topic, partitions)
+        if topic in self._missed:
+            return None
+        if topic not in self._begun:  # once: who has a position stays there
+            self._begun[topic] = begins(self._settings.start, self._consumer, topic, partitions)
+        return self._begun[topic]
 
     def _accept(self, answer: Answer) -> None:
         partition, result = answer.request.partition, answer.result

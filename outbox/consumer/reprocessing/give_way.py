@@ -23,9 +23,10 @@ class Waits:
 class GiveWay:
     """Called between batches: returns at once while the group keeps up, else when it has caught up again.
 
-    `oldest_s` looks at the group: for how many seconds its oldest live event has waited, None where none does. It is
-    asked once a second at most, `say` is told at the first pause and every ten seconds. Without end: a group that does
-    not come back has other needs than more work. Ctrl-C ends it, and nothing is half done.
+    `oldest_s` looks at the group: for how many seconds its oldest live event has waited, None where none does, also
+    where it could not look: hours of work do not end for it. It is asked once a second at most, `say` is told at the
+    first pause and every ten seconds. Without end: a group that does not come back has other needs than more work.
+    Ctrl-C ends it, and nothing is half done.
 
     >>> GiveWay(lambda: None, limit_s=5.0, say=print)()
     """
