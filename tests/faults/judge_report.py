@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
+
+from tests.faults.campaign_report import CampaignReport
 
 MOST_UNKNOWN = 0.25  # of the runs: a judge that mostly says unknown shows nothing
 
 
 @dataclass
-class JudgeReport:
+class JudgeReport(CampaignReport):
     """`next_run`: where `--from` goes on. `missed`, `false`: with their evidence; both must stay empty. `changed`:
     planted, and made up for by a later version of the order or by its hand-back. `pending_seen`: orders that were
     undecided when a run read legacy; `decided_between`: those of them that were decided before it read the new side.
@@ -38,28 +38,6 @@ class JudgeReport:
     unknown_runs: int = 0
     flips: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
-    interrupted: bool = False
-
-    @classmethod
-    def read(cls, path: Path) -> JudgeReport:
-        """An earlier campaign's, to be gone on with; an empty one where there is none."""
-        report = cls()
-        if path.is_file():
-            report.add(cls(**{name: value for name, value in json.loads(path.read_text()).items() if name in _NAMES}))
-            report.interrupted = False
-        return report
-
-    def add(self, other: JudgeReport) -> None:
-        for each in fields(self):
-            mine, others = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Counter):
-                mine.update(others)
-            elif each.name == "next_run":
-                self.next_run = max(mine, others)
-            elif each.name == "interrupted":
-                self.interrupted = mine or others
-            else:
-                setattr(self, each.name, mine + others)
 
     def problems(self) -> list[str]:
         """Why the campaign is a finding, in words."""
@@ -76,9 +54,4 @@ class JudgeReport:
         return found
 
     def to_json(self) -> dict[str, object]:
-        counted = {"planted_count": len(self.planted), "false_count": len(self.false), "problems": self.problems()}
-        document = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**document, **counted, "seconds": round(self.seconds, 1)}
-
-
-_NAMES = frozenset(each.name for each in fields(JudgeReport))
+        return {**super().to_json(), "planted_count": len(self.planted), "false_count": len(self.false)}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
+
+from tests.faults.campaign_report import CampaignReport
 
 BARS = ("lost", "doubled", "inversions", "silent", "deaf")
 
 
 @dataclass
-class RecordReport:
+class RecordReport(CampaignReport):
     """`records`: what was sent, by what became of it; `named`: stops, by what told of them; `stopped` and `passed`: by
     point, where the process stood still while the world changed, or where it never came. `longest_end_s`: from SIGTERM.
 
@@ -38,28 +38,6 @@ class RecordReport:
     deaf: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-    @classmethod
-    def read(cls, path: Path) -> RecordReport:
-        """An earlier campaign's, to be gone on with; an empty one where there is none."""
-        report = cls()
-        if path.is_file():
-            report.add(cls(**{name: value for name, value in json.loads(path.read_text()).items() if name in _NAMES}))
-            report.interrupted = False
-        return report
-
-    def add(self, other: RecordReport) -> None:
-        for each in fields(self):
-            mine, others = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Counter):
-                mine.update(others)
-            elif each.name in {"next_seed", "longest_end_s"}:
-                setattr(self, each.name, max(mine, others))
-            elif each.name == "interrupted":
-                self.interrupted = mine or others
-            else:
-                setattr(self, each.name, mine + others)
 
     def problems(self) -> list[str]:
         """Why the campaign is a finding, in words."""
@@ -73,9 +51,4 @@ class RecordReport:
         return found
 
     def to_json(self) -> dict[str, object]:
-        counted = {f"{bar}_count": len(getattr(self, bar)) for bar in BARS}
-        document = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**document, **counted, "seconds": round(self.seconds, 1), "problems": self.problems()}
-
-
-_NAMES = frozenset(each.name for each in fields(RecordReport))
+        return {**super().to_json(), **{f"{bar}_count": len(getattr(self, bar)) for bar in BARS}}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
+
+from tests.faults.campaign_report import CampaignReport
 
 UNKNOWN_WITHIN_S = 30.0
 
 
 @dataclass
-class SeamReport:
+class SeamReport(CampaignReport):
     """`stopped` and `passed`: seeds by kind and point, killed there, or done without coming there. `killed_at`: by
     stage. `answers`: the last of each request. `changes`: of subjects, committed, by what became of their step;
     `verdicts`: at the end; `undecided`: what runs in between called UNKNOWN or late, when, and why.
@@ -39,28 +39,6 @@ class SeamReport:
     wrong: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-    @classmethod
-    def read(cls, path: Path) -> SeamReport:
-        """An earlier campaign's, to be gone on with; an empty one where there is none."""
-        report = cls()
-        if path.is_file():
-            report.add(cls(**{name: value for name, value in json.loads(path.read_text()).items() if name in _NAMES}))
-            report.interrupted = False
-        return report
-
-    def add(self, other: SeamReport) -> None:
-        for each in fields(self):
-            mine, others = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Counter):
-                mine.update(others)
-            elif each.name == "next_seed" or each.name.startswith("longest"):
-                setattr(self, each.name, max(mine, others))
-            elif each.name == "interrupted":
-                self.interrupted = mine or others
-            else:
-                setattr(self, each.name, mine + others)
 
     def problems(self) -> list[str]:
         """Why the campaign is a finding, in words."""
@@ -79,10 +57,3 @@ class SeamReport:
         if not self.interrupted and not self.stopped:
             found.append("no process was killed: what this is for has not been tried")
         return found
-
-    def to_json(self) -> dict[str, object]:
-        document = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**document, "seconds": round(self.seconds, 1), "problems": self.problems()}
-
-
-_NAMES = frozenset(each.name for each in fields(SeamReport))
