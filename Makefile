@@ -1,5 +1,5 @@
 # Two commands are all a newcomer needs: make demo, make test. CI calls only these targets.
-.PHONY: help setup demo test check bench faults up
+.PHONY: help setup demo test check docs bench faults up
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ setup: .venv/.ready ## make .venv with everything in it
 .venv/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $$($(PYTHON) -V) found. Try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 3; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev,docs]'
 	@touch $@
 
 demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS="--help")
@@ -33,6 +33,10 @@ check: setup ## lint, types, import contracts, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
+	$(BIN)/mkdocs build --quiet
+
+docs: setup ## make a site of docs/ in site/; a broken link or anchor fails
+	$(BIN)/mkdocs build
 
 bench: setup ## measure beside a peer, on Apache Kafka (BENCH=relay_drain, all by default)
 	$(BIN)/python -m benchmarks $(BENCH)

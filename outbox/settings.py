@@ -15,14 +15,6 @@ from outbox.installation import SOURCES, sources_in
 from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
 from outbox.partitions import DAYS_AHEAD
 
-# Read elsewhere: by the consumers and by the kill tests.
-OTHERS = (
-    "OUTBOX_GROUP_PREFIX",
-    "OUTBOX_METRICS_ADDRESS",
-    "OUTBOX_POLL_REST_MS",
-    "OUTBOX_STOP_AT",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
@@ -98,6 +90,15 @@ SETTINGS = (
     Setting("OUTBOX_START_WITHIN_S", "30", "a first connection that takes longer ends the process with exit 3"),
     Setting("OUTBOX_SKIP_EXISTING", "0", "1: make a new slot although the table holds events it will never deliver"),
 )
+# Read elsewhere: by the consumers and by the kill tests.
+OTHERS = (
+    Setting("OUTBOX_GROUP_PREFIX", "", "what every consumer group's name begins with"),
+    Setting("OUTBOX_METRICS_ADDRESS", "", "host:port to serve /metrics at, one for each process; not set: not served"),
+    Setting(
+        "OUTBOX_POLL_REST_MS", "0", "a rest after an empty fetch, up to 1000, for a broker that does not hold those"
+    ),
+    Setting("OUTBOX_STOP_AT", "", "for kill tests: the named point at which the process stops"),
+)
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
@@ -138,7 +139,7 @@ def described() -> str:
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    known = [*_BY_NAME, *OTHERS]
+    known = [*_BY_NAME, *(other.name for other in OTHERS)]
     for name in sorted(environ):
         if name.startswith("OUTBOX_") and name not in known:
             close = difflib.get_close_matches(name, known, 1)

@@ -11,6 +11,7 @@ from strangler.errors import BadInput
 
 PREFIX = "STRANGLER_"
 JUDGE_DSN = "STRANGLER_JUDGE_DSN"  # in the place of STRANGLER_DSN for `strangler reconcile`
+MEANING = "meaning"  # of a field, for the page of variables
 DEFAULT_PLAN = "plan.py"  # in the working folder
 
 
@@ -18,10 +19,18 @@ DEFAULT_PLAN = "plan.py"  # in the working folder
 class Settings:
     """`STRANGLER_<NAME>` for each field; an unknown `STRANGLER_*` stops the start. Secrets stay out of the repr."""
 
-    dsn: str | None = field(default=None, repr=False)
-    judge_dsn: str | None = field(default=None, repr=False)
-    plan: Path = Path(DEFAULT_PLAN)
-    internal_token: str | None = field(default=None, repr=False)
+    dsn: str | None = field(default=None, repr=False, metadata={MEANING: "the database"})
+    judge_dsn: str | None = field(
+        default=None, repr=False, metadata={MEANING: "for `reconcile`, by the judge's own role"}
+    )
+    plan: Path = field(default=Path(DEFAULT_PLAN), metadata={MEANING: "the plan's file"})
+    internal_token: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            MEANING: "what facade and hand-back show at the application's routes of the toolkit; the same for all"
+        },
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
