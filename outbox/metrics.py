@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
 from outbox.catalogue import BUCKETS_S, Described, Sample
 from outbox.errors import ConfigurationError
@@ -79,6 +81,13 @@ class Counters:
                 histogram.counts[bucket] += 1
             histogram.total += sum(seconds)
 
+    def merge(self, name: str, counts: Sequence[int], total: float, **labels: str) -> None:
+        """A histogram that was counted elsewhere: how many fell into each bucket, the last without an end."""
+        with self._lock:
+            histogram = self._histograms.setdefault((name, tuple(labels.items())), _Histogram())
+            histogram.counts = [mine + more for mine, more in zip(histogram.counts, counts, strict=True)]
+            histogram.total += total
+
     def source(self, read: Callable[[], Iterable[Sample]]) -> None:
         """Asked for gauges whenever a page is made; one that raises is left out and logged."""
         self._sources.append(read)
@@ -141,36 +150,61 @@ def address_of(environ: Mapping[str, str]) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
+class Page(Protocol):
+    """What is served."""
+
+    def page(self) -> str: ...
+
+
 @contextmanager
-def served(counters: Counters, address: tuple[str, int] | None) -> Iterator[None]:
+def served(page: Page, address: tuple[str, int] | None) -> Iterator[None]:
     """`GET /metrics` at this address while the body runs. `ConfigurationError` when it cannot be had."""
     if address is None:
         yield
         return
+    with closing(listen(address)) as listener:
+        server, thread = serve(page, listener)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join(5.0)
+
+
+def listen(address: tuple[str, int]) -> socket.socket:
+    """A socket at this address, for `serve` in this process or in those that it forks. `ConfigurationError`."""
+    listener = socket.socket()
     try:
-        server = ThreadingHTTPServer(address, _page_of(counters))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
     except OSError as error:
+        listener.close()
         raise ConfigurationError(
             f"{address[0]}:{address[1]} serves no metrics: {error.strerror}; "
             f"give each process a {VARIABLE} of its own, or free it"
         ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def serve(page: Page, listener: socket.socket) -> tuple[ThreadingHTTPServer, threading.Thread]:
+    """`GET /metrics` from a thread of this process, until `shutdown` or the end of the process."""
+    server = ThreadingHTTPServer(listener.getsockname(), _page_of(page), bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5.0)
+    return server, thread
 
 
-def _page_of(counters: Counters) -> type[BaseHTTPRequestHandler]:
-    class Page(BaseHTTPRequestHandler):
+def _page_of(page: Page) -> type[BaseHTTPRequestHandler]:
+    class Answering(BaseHTTPRequestHandler):
         timeout = 5.0
 
         def do_GET(self) -> None:
             found = self.path == "/metrics"
-            body = counters.page().encode() if found else b"ask for /metrics\n"
+            body = page.page().encode() if found else b"ask for /metrics\n"
             self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
             self.send_header("Content-Type", CONTENT_TYPE)
             self.send_header("Content-Length", str(len(body)))
@@ -180,4 +214,4 @@ def _page_of(counters: Counters) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
             """Scrapes are no events."""
 
-    return Page
+    return Answering

@@ -8,16 +8,21 @@ import socket
 import psycopg
 
 from outbox.fault_points import FaultPoints
+from outbox.metrics import address_of
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput, RefusedError
 from strangler.facade import server
 from strangler.facade.server import FacadeSettings
 from strangler.facade.upstream import UpstreamSettings
 
+METRICS = "OUTBOX_METRICS_ADDRESS=host:port serves all workers' metrics there, at /metrics, for Prometheus."
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb. Every flag has an environment variable of the same name, `FACADE_...`."""
-    parser = subparsers.add_parser("facade", help="serve in front of the application: claim, pin, forward")
+    parser = subparsers.add_parser(
+        "facade", help="serve in front of the application: claim, pin, forward", epilog=METRICS
+    )
     parser.add_argument("--port", type=int, help="default FACADE_PORT, else 8080")
     parser.add_argument("--host", default="127.0.0.1", help="default loopback only")
     parser.add_argument("--workers", type=int, default=1, help="processes, about one per core (default 1)")
@@ -63,6 +68,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         read_timeout_s=args.read_timeout_s,
         body_limit_bytes=args.body_limit_bytes,
         internal_token=invocation.settings.internal_token,
+        metrics=address_of(environ),
     )
 
 

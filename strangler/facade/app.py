@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import assert_never
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from strangler.facade.database import Database
-from strangler.facade.forward import forward
-from strangler.facade.message import Answer, Headers, Request
+from strangler.facade.facade_catalogue import OTHER_ROUTE, Bounded
+from strangler.facade.forward import Streamed, forward
+from strangler.facade.measures import Measures
+from strangler.facade.message import Answer, Headers, Outcome, Request
 from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import NO_TUNNEL, NOT_HERE, request_refused
 from strangler.facade.targets import Match, NotOwned, Owned, Refused, Reserved, Targets
@@ -32,12 +35,15 @@ class Facade:
         upstream: Upstream,
         database: Database,
         raw_headers: Callable[[], Headers],
+        *,
+        measures: Measures,
     ) -> None:
         self._targets = targets
         self._owned = owned
         self._upstream = upstream
         self._database = database
         self._raw_headers = raw_headers
+        self._measures = measures
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(
@@ -48,19 +54,39 @@ class Facade:
             scheme=environ["wsgi.url_scheme"],
             body=environ["wsgi.input"],
         )
-        answer = self.answer(request)
-        start_response(answer.status_line, list(answer.headers))
+        self._measures.use(Bounded.THREADS, 1)
+        try:
+            answer = self._measured(request)
+            start_response(answer.status_line, list(answer.headers))
+        except BaseException:
+            self._ended()
+            raise
         if not isinstance(answer.body, bytes):
-            return answer.body
+            return _Closing(answer.body, self._ended)
+        self._ended()
         return [answer.body] if answer.body and request.method != "HEAD" else []
 
-    def answer(self, request: Request) -> Answer:
+    def _measured(self, request: Request) -> Answer:
+        began, route, answer = time.monotonic(), OTHER_ROUTE, None
+        try:
+            match = self._match(request)
+            route = match.route.target if isinstance(match, Owned) else OTHER_ROUTE
+            answer = self._answer(request, match)
+        finally:
+            self._measures.requested(route, answer, time.monotonic() - began)
+        return answer
+
+    def _ended(self) -> None:
+        self._measures.use(Bounded.THREADS, -1)
+
+    def _match(self, request: Request) -> Match:
         """Whose request it is, by its method and its raw target."""
+        match = self._targets.match(request.method, request.target)
+        return Refused(OVERRIDE_REFUSED) if self._is_overridden(request, match) else match
+
+    def _answer(self, request: Request, match: Match) -> Answer:
         if request.method == "CONNECT":
             return NO_TUNNEL.to_answer()
-        match = self._targets.match(request.method, request.target)
-        if self._is_overridden(request, match):
-            match = Refused(OVERRIDE_REFUSED)
         match match:
             case Owned():
                 return self._owned.answer(request, match)
@@ -91,7 +117,26 @@ class Facade:
         if path != HEALTH_PATH or method not in ("GET", "HEAD"):
             return NOT_HERE.to_answer()
         body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()
-        return Answer(200, "OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
+        return Answer(
+            200, "OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body, Outcome.OWN
+        )
+
+
+class _Closing:
+    """A body on its way to the client; `ended` hears that it has gone, or its client."""
+
+    def __init__(self, body: Iterable[bytes], ended: Callable[[], None]) -> None:
+        self._body, self._ended = body, ended
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            if isinstance(self._body, Streamed):
+                self._body.close()
+        finally:
+            self._ended()
 
 
 def _place(match: Match) -> object:

@@ -34,11 +34,14 @@ TRIES = 4  # a claim that is in the way may be released before it is read, a ref
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned_now`: by us."""
+    """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned`: by this claim;
+    `pinned_now`: and nobody else can have built on it yet.
+    """
 
     claim: Claim
     owners: str | None
     pinned_now: bool = False
+    pinned: bool = False
 
 
 class Stages:
@@ -60,7 +63,7 @@ def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | S
         ref = found.ref or _ref_of(connection, claim)
         if found.claimed and ref == claim.subject_ref:
             pinned_now = found.pinned and claim.native is None  # another command may have the same id by now
-            return Held(claim, found.owners or owners_of(connection, ref), pinned_now)
+            return Held(claim, found.owners or owners_of(connection, ref), pinned_now, found.pinned)
         if ref != claim.subject_ref:
             if found.claimed:  # a race for an unknown id, lost: its subject has another reference
                 release(connection, Held(claim, None, found.pinned))

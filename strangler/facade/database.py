@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import psycopg
 
 from outbox.connection import PsycopgConnection, with_options
 from strangler.errors import DependencyDown, StranglerError
+from strangler.facade.facade_catalogue import Bounded
+from strangler.facade.measures import Measures
 from strangler.facade.pool import Pool, PoolExhausted, silent
 
 R = TypeVar("R")
@@ -25,9 +28,11 @@ class Database:
     `DependencyDown` when the server cannot be asked, or broke off while it was: then nobody knows if the work was done.
     """
 
-    def __init__(self, dsn: str, *, size: int = 8, wait_s: float = 3.0) -> None:
+    def __init__(self, dsn: str, measures: Measures, *, size: int = 8, wait_s: float = 3.0) -> None:
         self._dsn = dsn
-        self._pool = Pool(self._open, _usable, _close, size=size, wait_s=wait_s)
+        measures.limit(Bounded.DATABASE, size)
+        in_use = partial(measures.use, Bounded.DATABASE)
+        self._pool = Pool(self._open, _usable, _close, size=size, wait_s=wait_s, on_use=in_use)
 
     def run(self, work: Callable[[PsycopgConnection], R]) -> R:
         try:

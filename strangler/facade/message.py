@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol, TypeAlias
 
@@ -51,14 +52,32 @@ class Outgoing:
     framing: Framing = Framing()
 
 
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    ANSWERED = "answered"  # by the application
+    NOT_TAKEN = "not_taken"  # the application answers an owned request that it has not taken it on
+    REPLAYED = "replayed"  # the first answer, again
+    FOUND = "found"  # the answer was lost, and is made of the subject that was found
+    REFUSED = "refused"  # a problem of the facade's own; nothing was done
+    UNKNOWN = "unknown"  # a problem of the facade's own; nobody can tell what was done
+    OWN = "own"  # asked of the facade itself
+    ERROR = "error"  # a mistake of the facade's
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers` are end to end. A `body` that is not bytes is streamed, and closed by whoever streams it."""
+    """`headers` are end to end. A `body` that is not bytes is streamed, and closed by whoever streams it.
+
+    `cause` is the kind of a problem of the facade's own.
+    """
 
     status: int
     reason: str
     headers: Headers
     body: bytes | Iterable[bytes]
+    outcome: Outcome = Outcome.ANSWERED
+    cause: str = ""
 
     @property
     def status_line(self) -> str:

@@ -29,7 +29,8 @@ from strangler.facade.idempotency import (
     not_taken,
     unknown_spelling,
 )
-from strangler.facade.message import Answer, Framing, Outgoing, Request
+from strangler.facade.measures import Measures
+from strangler.facade.message import Answer, Framing, Outcome, Outgoing, Request
 from strangler.facade.outcome import Attempt, Outcomes, given
 from strangler.facade.problem import (
     CALLER_FAILED,
@@ -82,12 +83,15 @@ class OwnedWrites:
         upstream: Upstream,
         outcomes: Outcomes,
         fault_points: FaultPoints,
+        *,
+        measures: Measures,
     ) -> None:
         self._settings = settings
         self._database = database
         self._upstream = upstream
         self._outcomes = outcomes
         self._fault_points = fault_points
+        self._measures = measures
         self._stages = Stages()
 
     def answer(self, request: Request, match: Owned) -> Answer:
@@ -98,7 +102,9 @@ class OwnedWrites:
         claim = self._claim_of(request, match, body)
         if isinstance(claim, Problem):
             return claim.to_answer()
-        return self._carried_out(request, match, body, claim)
+        answer = self._carried_out(request, match, body, claim)
+        self._measures.claimed(match.route.target, answer)
+        return answer
 
     def _carried_out(self, request: Request, match: Owned, body: bytes, claim: Claim) -> Answer:
         try:
@@ -109,6 +115,8 @@ class OwnedWrites:
         if isinstance(held, Stored):
             claim = replace(claim, key=held.key, subject_ref=held.subject_ref)
             return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
+        if held.pinned:
+            self._measures.pinned(held.owners)
         self._fault_points.reach("facade.claimed")
         return self._first(self._attempt(request, match, body, held))
 
@@ -190,7 +198,7 @@ class OwnedWrites:
             return self._outcomes.lost(attempt, Broke(f"status {exchange.status}"))
         if _not_taken(attempt, exchange):
             self._outcomes.release(attempt.held)
-            return passed_on(exchange)
+            return replace(passed_on(exchange), outcome=Outcome.NOT_TAKEN)
         return self._kept(attempt, exchange)
 
     def _kept(self, attempt: Attempt, exchange: Exchange) -> Answer:

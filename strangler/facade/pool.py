@@ -19,7 +19,8 @@ class PoolExhausted(Exception):
 class Pool(Generic[T]):
     """At most `size` in use or idle at once; whoever comes then waits up to `wait_s`. Safe across threads.
 
-    `usable` is asked before an idle one is used again; one that is not is closed by `close`.
+    `usable` is asked before an idle one is used again; one that is not is closed by `close`. `on_use` hears of
+    each that comes into use (1) or is free again (-1).
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Pool(Generic[T]):
         *,
         size: int,
         wait_s: float,
+        on_use: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._open, self._usable, self._close = open_, usable, close
         self._idle: deque[T] = deque()
         self._slots = BoundedSemaphore(size)
         self._wait_s = wait_s
+        self._on_use = on_use
 
     def take(self, reuse: Callable[[T], bool] = lambda _: True) -> tuple[T, bool]:
         """One that belongs to the caller until `give` or `drop`, and whether it was used before.
@@ -43,6 +46,7 @@ class Pool(Generic[T]):
         """
         if not self._slots.acquire(timeout=self._wait_s):
             raise PoolExhausted(f"no connection became free within {self._wait_s:g} s")
+        self._on_use(1)
         try:
             for item in self._popped():
                 if self._usable(item) and reuse(item):
@@ -50,20 +54,20 @@ class Pool(Generic[T]):
                 self._close(item)
             return self._open(), False
         except BaseException:
-            self._slots.release()
+            self._free()
             raise
 
     def give(self, item: T) -> None:
         """It is free and fit to be used again."""
         self._idle.append(item)
-        self._slots.release()
+        self._free()
 
     def drop(self, item: T) -> None:
         """It is not fit to be used again."""
         try:
             self._close(item)
         finally:
-            self._slots.release()
+            self._free()
 
     @contextmanager
     def lend(self) -> Iterator[T]:
@@ -75,6 +79,10 @@ class Pool(Generic[T]):
             self.drop(item)
             raise
         self.give(item)
+
+    def _free(self) -> None:
+        self._on_use(-1)
+        self._slots.release()
 
     def _popped(self) -> Iterator[T]:
         while True:

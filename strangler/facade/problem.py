@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from strangler.facade.message import Answer, phrase
+from strangler.facade.message import Answer, Outcome, phrase
 from strangler.step.intents import Json
 
 MEDIA_TYPE = "application/problem+json"
 REJECTED_HEADER = "Strangler-Rejected"
+REQUEST_REFUSED = "request-refused"
 NOT_OF_A_ROUTE = "other"  # the class of what is forwarded as it comes, for no route of the plan
 
 
@@ -48,12 +49,13 @@ class Problem:
             headers.append(("Retry-After", str(self.retry_after_s)))
         if self.rejected:
             headers.append((REJECTED_HEADER, work))
-        return Answer(self.status, phrase(self.status), headers, body)
+        outcome = Outcome.UNKNOWN if self.effect is Effect.UNKNOWN else Outcome.REFUSED
+        return Answer(self.status, phrase(self.status), headers, body, outcome, self.kind)
 
 
 def request_refused(why: str) -> Problem:
     """A request line that the facade and the application could take for different requests."""
-    return Problem(400, "request-refused", why)
+    return Problem(400, REQUEST_REFUSED, why)
 
 
 KEY_MISSING = Problem(
@@ -108,3 +110,30 @@ UPSTREAM_BROKE = Problem(502, "upstream-broke", "the application broke off befor
 UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in time", Effect.UNKNOWN)
 NO_TUNNEL = Problem(501, "no-tunnel", "CONNECT is not forwarded; talk to the application by plain requests")
 NOT_HERE = Problem(404, "not-here", "nothing of the facade's own has this path; /-/healthz tells its state")
+
+# Every kind that there is: what a metric is labelled with.
+CAUSES = (
+    REQUEST_REFUSED,
+    *(
+        one.kind
+        for one in (
+            KEY_MISSING,
+            KEY_MALFORMED,
+            FORM_UNREADABLE,
+            BODY_INCOMPLETE,
+            BODY_SLOW,
+            BODY_TOO_LARGE,
+            OTHER_REQUEST,
+            IN_PROGRESS,
+            CALLER_UNKNOWN,
+            CALLER_FAILED,
+            OUTCOME_UNKNOWN,
+            DATABASE_DOWN,
+            UPSTREAM_DOWN,
+            UPSTREAM_BROKE,
+            UPSTREAM_SLOW,
+            NO_TUNNEL,
+            NOT_HERE,
+        )
+    ),
+)

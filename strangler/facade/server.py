@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from outbox.fault_points import FaultPoints
+from outbox.metrics import listen
+from outbox.metrics import serve as serve_metrics
 from strangler.facade.app import Facade
 from strangler.facade.database import Database
+from strangler.facade.facade_catalogue import Bounded
+from strangler.facade.measures import Measures, SharedMeasures
 from strangler.facade.message import Headers
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
@@ -27,7 +31,7 @@ LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a 
 class FacadeSettings:
     """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client.
 
-    `internal_token` opens the toolkit's own routes in the application.
+    `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     """
 
     dsn: str
@@ -41,6 +45,7 @@ class FacadeSettings:
     body_limit_bytes: int = 1024 * 1024
     database_connections: int = 8
     internal_token: str | None = field(default=None, repr=False)
+    metrics: tuple[str, int] | None = None
 
 
 class RawHeaders(threading.local):
@@ -59,10 +64,21 @@ class RawHeaders(threading.local):
 
 
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
-    """Serve until SIGTERM; does not return."""
+    """Serve until SIGTERM; does not return. `ConfigurationError` where the page of metrics cannot be served."""
     raw = RawHeaders()
+    shared = SharedMeasures(
+        [route.target for route in plan.routes], [step.name for step in plan.steps], settings.workers
+    )
+    listener = None if settings.metrics is None else listen(settings.metrics)
+
+    def of_worker() -> WSGIApplication:
+        measures = shared.of_worker()
+        if listener is not None:
+            serve_metrics(shared, listener)  # from each worker, so that none of them is missed
+        return make_app(plan, settings, fault_points, raw, measures)
+
     serve(
-        lambda: make_app(plan, settings, fault_points, raw),
+        of_worker,
         port=settings.port,
         host=settings.host,
         workers=settings.workers,
@@ -71,12 +87,14 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
     )
 
 
-def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, raw: RawHeaders) -> WSGIApplication:
+def make_app(
+    plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, raw: RawHeaders, measures: Measures
+) -> WSGIApplication:
     """One worker's application. Connections are opened when they are needed."""
-    upstream = Upstream(
-        UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
-    )
-    database = Database(settings.dsn, size=settings.database_connections)
+    measures.limit(Bounded.THREADS, settings.threads)
+    way = UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
+    upstream = Upstream(way, measures)
+    database = Database(settings.dsn, measures, size=settings.database_connections)
     bounds = Bounds(
         plan.subject.path,
         plan.subject.status_path,
@@ -91,9 +109,11 @@ def make_app(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, ra
         caller=() if plan.subject.caller is None else plan.subject.caller,
         body_limit_bytes=settings.body_limit_bytes,
     )
-    owned = OwnedWrites(claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points)
+    owned = OwnedWrites(
+        claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points, measures=measures
+    )
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
-    facade = Facade(targets, owned, upstream, database, lambda: raw.fields)
+    facade = Facade(targets, owned, upstream, database, lambda: raw.fields, measures=measures)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["gunicorn.socket"].settimeout(settings.client_timeout_s)  # a client that stalls must not keep a thread

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from strangler.errors import BadInput
+from strangler.facade.client_body import ClientGone
 from strangler.facade.exchange import Broke, Exchange, HungUp, NotSent, TooSlow, put_head, send_body
+from strangler.facade.facade_catalogue import Bounded, Sent
 from strangler.facade.headers import bad_response_framing
+from strangler.facade.measures import Measures
 from strangler.facade.message import Outgoing
 from strangler.facade.pool import Pool, PoolExhausted, silent
 
@@ -20,6 +24,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 # over one that was used just now, so that it does not meet the closing.
 REUSE_WITHIN_S = 1.0
 REUSE_IDEMPOTENT_WITHIN_S = 30.0
+FAILURES = {NotSent: Sent.NOT_SENT, TooSlow: Sent.TOO_SLOW, ClientGone: Sent.CLIENT_GONE}
 
 
 @dataclass(slots=True)
@@ -54,10 +59,15 @@ class UpstreamSettings:
 class Upstream:
     """Sends requests to one application. Safe across threads."""
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(self, settings: UpstreamSettings, measures: Measures) -> None:
         self._host, self._port, self.authority = settings.address()
         self._settings = settings
-        self._pool = Pool(self._connect, _usable, _close, size=settings.connections, wait_s=settings.wait_s)
+        self._measures = measures
+        measures.limit(Bounded.UPSTREAM, settings.connections)
+        in_use = partial(measures.use, Bounded.UPSTREAM)
+        self._pool = Pool(
+            self._connect, _usable, _close, size=settings.connections, wait_s=settings.wait_s, on_use=in_use
+        )
 
     def exchange(self, outgoing: Outgoing) -> Exchange:
         """Send a request, return when the response's head is there. `NotSent` or `Broke`, else.
@@ -65,6 +75,10 @@ class Upstream:
         Nothing is sent twice, but for this: an idempotent method without a body that must be streamed, when a
         kept-alive connection fails before a byte of the response has come, goes out once more on a new one.
         """
+        with self._measures.exchange(FAILURES):
+            return self._exchanged(outgoing)
+
+    def _exchanged(self, outgoing: Outgoing) -> Exchange:
         streamed = not isinstance(outgoing.body, bytes) and not outgoing.framing.empty
         again = outgoing.method in IDEMPOTENT and not streamed
         kept, reused = self._take(REUSE_IDEMPOTENT_WITHIN_S if again else REUSE_WITHIN_S)

@@ -211,15 +211,15 @@ def slot_of(database: str) -> str:
 
 
 def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Of the relay and what `strangler run` runs: the first has the address that is set, each next one the next port.
+    """Of what `strangler run` runs, the relay and the facade. Empty where none is set.
 
-    Empty where none is set.
+    The first has the address that is set, each next one the next port.
     """
     address = address_of(environ)
     if address is None:
         return {}
     host, port = address
-    return {name: f"{host}:{port + number}" for number, name in enumerate((*plan.runs(), RELAY.name))}
+    return {name: f"{host}:{port + number}" for number, name in enumerate((*plan.runs(), RELAY.name, FACADE.name))}
 
 
 def prepare(plan: Plan, environ: dict[str, str]) -> None:

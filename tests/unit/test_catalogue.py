@@ -18,6 +18,7 @@ from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.report import Report
 from outbox.kafka.port import Record, TopicPartition
+from strangler.facade.facade_catalogue import FACADE
 from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
 from strangler.step.effect_metrics import EffectMetric, Told
 from strangler.step.vendor import Answer, AnswerKind
@@ -74,13 +75,13 @@ def test_the_enums_name_what_the_catalogue_counts() -> None:
     assert {one.shown for one in RELAY} == {*get_args(telemetry.Metric)}
 
 
-@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY])
+@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE])
 def test_the_page_is_the_catalogue(part: tuple[Described, ...]) -> None:
     assert table(part) in PAGE.read_text()
 
 
 def test_names_are_told_once_and_units_stand_in_them() -> None:
-    every = (*CATALOGUE, *RELAY)
+    every = (*CATALOGUE, *RELAY, *FACADE)
     assert len({one.name for one in every}) == len(every)
     assert all(one.name.endswith("_seconds") for one in every if one.kind == "histogram")
 

@@ -120,7 +120,7 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 
 def test_each_context_of_a_local_stack_has_an_address_of_its_own() -> None:
     found = metrics_addresses(plan, {"OUTBOX_METRICS_ADDRESS": "127.0.0.1:9400"})
-    assert list(found) == [*plan.contexts(), "resume", "relay"]
+    assert list(found) == [*plan.contexts(), "resume", "relay", "facade"]
     assert list(found.values()) == [f"127.0.0.1:{9400 + number}" for number in range(len(found))]
     assert metrics_addresses(plan, {}) == {}
 

@@ -54,12 +54,14 @@ def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade
         upstream: str = shared_app.url,
         plan: Path = PLAN,
         token: str = "",
+        metrics: str = "",
     ) -> Running:
         env = {
             "STRANGLER_INTERNAL_TOKEN": token,
             "STRANGLER_DSN": dsn,
             "LEGACY_URL": upstream,
             "STRANGLER_PLAN": str(plan),
+            "OUTBOX_METRICS_ADDRESS": metrics,
         }
         port = stack.take_port()
         running = stack.spawn(

@@ -1,0 +1,93 @@
+"""Every metric of the facade, and every value that its labels may have beside the plan's own names. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from outbox.catalogue import Described
+from strangler.facade.message import Outcome
+from strangler.facade.problem import CAUSES
+from strangler.ownership import Owner
+
+OTHER_ROUTE = "other"  # of what is forwarded for no route of the plan
+
+
+class ClaimState(StrEnum):
+    """How a request of an owned route stands to its claim when it is answered."""
+
+    WON = "won"  # carried out by this request, and answered
+    RELEASED = "released"  # the application was not reached, or has not taken it on: the key is free again
+    REPLAYED = "replayed"
+    FOUND = "found"  # its answer was lost, and the subject was found
+    IN_FLIGHT = "in_flight"
+    UNKNOWN = "unknown"
+    OTHER_REQUEST = "other_request"
+    OTHER_CALLER = "other_caller"
+    NOT_STORED = "not_stored"
+
+
+class Sent(StrEnum):
+    """What came of sending a request to the application."""
+
+    ANSWERED = "answered"
+    NOT_SENT = "not_sent"
+    BROKE = "broke"
+    TOO_SLOW = "too_slow"
+    CLIENT_GONE = "client_gone"
+
+
+class Bounded(StrEnum):
+    """What the facade has a bounded number of."""
+
+    THREADS = "threads"
+    UPSTREAM = "upstream"
+    DATABASE = "database"
+
+
+FACADE = (
+    Described(
+        "facade_requests",
+        "counter",
+        ("route", "outcome", "status"),
+        "requests, by route of the plan (`other`: forwarded untouched), what became of them, and class of status",
+    ),
+    Described(
+        "facade_refused", "counter", ("cause",), "answers of the facade's own, by the last part of the problem's `type`"
+    ),
+    Described(
+        "facade_claims", "counter", ("route", "state"), "claimed requests, by how they stood to their key when answered"
+    ),
+    Described("facade_pinned", "counter", ("step", "owner"), "subjects pinned, by whom each step was given to"),
+    Described(
+        "facade_request_seconds", "histogram", ("route", "outcome"), "from a request's head to the head of its answer"
+    ),
+    Described(
+        "facade_upstream_seconds",
+        "histogram",
+        ("sent",),
+        "of it, one exchange with the application: waiting for a connection, until the answer's head or the failure",
+    ),
+    Described(
+        "facade_in_use",
+        "gauge",
+        ("what",),
+        "`threads` with a request, connections to the application (`upstream`) and to the `database`; of all workers",
+    ),
+    Described("facade_limit", "gauge", ("what",), "as many there may be"),
+)
+
+
+def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Each label's values: all that a series can be made of, so that no request makes one."""
+    return {
+        "route": [*dict.fromkeys(routes), OTHER_ROUTE],
+        "outcome": [*Outcome],
+        "status": ["1xx", "2xx", "3xx", "4xx", "5xx"],
+        "cause": CAUSES,
+        "state": [*ClaimState],
+        "step": [*dict.fromkeys(steps)],
+        "owner": [*Owner],
+        "sent": [*Sent],
+        "what": [*Bounded],
+    }

@@ -1,0 +1,161 @@
+"""What the facade counts and times: one row of cells in each worker, and the page of all workers together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
+from time import monotonic
+
+from outbox.catalogue import BUCKETS_S, Described
+from outbox.metrics import Counters
+from strangler.errors import BadOwnership
+from strangler.facade import problem
+from strangler.facade.facade_catalogue import FACADE, Bounded, ClaimState, Sent, label_values
+from strangler.facade.message import Answer, Outcome
+from strangler.facade.shared_cells import SharedCells
+from strangler.ownership import Ownership
+
+logger = logging.getLogger(__name__)
+
+_CAUSES = {
+    problem.IN_PROGRESS.kind: ClaimState.IN_FLIGHT,
+    problem.OTHER_REQUEST.kind: ClaimState.OTHER_REQUEST,
+    problem.CALLER_UNKNOWN.kind: ClaimState.OTHER_CALLER,
+    problem.DATABASE_DOWN.kind: ClaimState.NOT_STORED,
+    problem.UPSTREAM_DOWN.kind: ClaimState.RELEASED,
+}
+_OUTCOMES = {
+    Outcome.ANSWERED: ClaimState.WON,
+    Outcome.NOT_TAKEN: ClaimState.RELEASED,
+    Outcome.REPLAYED: ClaimState.REPLAYED,
+    Outcome.FOUND: ClaimState.FOUND,
+}
+
+
+class Series:
+    """Every series that there can be, each with its place in a row of cells. Pure."""
+
+    def __init__(self, described: Sequence[Described], values: Mapping[str, Sequence[str]]) -> None:
+        self.described = described
+        self.places: dict[tuple[str, ...], int] = {}
+        self.gauges: list[int] = []
+        self.width = 0
+        for one in described:
+            for labels in product(*(values[label] for label in one.labels)):
+                self.places[one.name, *labels] = self.width
+                if one.kind == "gauge":
+                    self.gauges.append(self.width)
+                self.width += len(BUCKETS_S) + 2 if one.kind == "histogram" else 1
+
+    def page(self, cells: Sequence[float], labels: Mapping[str, str]) -> str:
+        """Prometheus' text format: gauges, and whatever has been counted."""
+        counters = Counters(labels, self.described)
+        kinds = {one.name: one for one in self.described}
+        for (name, *values), place in self.places.items():
+            one = kinds[name]
+            found = dict(zip(one.labels, values, strict=True))
+            buckets = cells[place : place + len(BUCKETS_S) + 1]
+            if one.kind == "gauge":
+                counters.set(name, cells[place], **found)
+            elif one.kind == "counter" and cells[place]:
+                counters(name, int(cells[place]), **found)
+            elif one.kind == "histogram" and any(buckets):
+                counters.merge(name, [int(count) for count in buckets], cells[place + len(BUCKETS_S) + 1], **found)
+        return counters.page()
+
+
+class Measures:
+    """One worker's. Safe from every thread; nothing here raises, for no measure may change an answer."""
+
+    def __init__(self, series: Series, cells: memoryview[float], steps: Iterable[str] = ()) -> None:
+        self._series, self._cells, self._steps = series, cells, tuple(steps)
+        self._lock = threading.Lock()
+        self._strange: set[str] = set()
+
+    def requested(self, route: str, answer: Answer | None, seconds: float) -> None:
+        """A request that was answered, or that ended in an error of ours (None)."""
+        outcome, status = (Outcome.ERROR, 500) if answer is None else (answer.outcome, answer.status)
+        self._add(1, "facade_requests", route, outcome, f"{status // 100}xx")
+        self._time(seconds, "facade_request_seconds", route, outcome)
+        if answer is not None and answer.cause:
+            self._add(1, "facade_refused", answer.cause)
+
+    def claimed(self, route: str, answer: Answer) -> None:
+        """A request of an owned route that had a key to be claimed."""
+        self._add(1, "facade_claims", route, claim_state(answer))
+
+    def pinned(self, owners: str | None) -> None:
+        """A subject was pinned; `owners` as its header says it."""
+        try:
+            given = Ownership.from_header(owners)
+        except BadOwnership:
+            logger.exception("pinned_unread")
+            return
+        for step in self._steps:
+            self._add(1, "facade_pinned", step, given.of(step))
+
+    @contextmanager
+    def exchange(self, failures: Mapping[type[BaseException], Sent]) -> Iterator[None]:
+        """Times one; the first of `failures` that fits says what became of it."""
+        began = monotonic()
+        sent = Sent.ANSWERED
+        try:
+            yield
+        except BaseException as error:
+            sent = next((said for kind, said in failures.items() if isinstance(error, kind)), Sent.BROKE)
+            raise
+        finally:
+            self._time(monotonic() - began, "facade_upstream_seconds", sent)
+
+    def use(self, what: Bounded, change: int) -> None:
+        """So many more, or fewer, are in use."""
+        self._add(change, "facade_in_use", what)
+
+    def limit(self, what: Bounded, most: int) -> None:
+        self._add(most, "facade_limit", what)
+
+    def _add(self, value: float, *series: str) -> None:
+        place = self._place(series)
+        if place is not None:
+            with self._lock:
+                self._cells[place] += value
+
+    def _time(self, seconds: float, *series: str) -> None:
+        place = self._place(series)
+        if place is not None:
+            with self._lock:
+                self._cells[place + bisect_left(BUCKETS_S, seconds)] += 1
+                self._cells[place + len(BUCKETS_S) + 1] += seconds
+
+    def _place(self, series: tuple[str, ...]) -> int | None:
+        """None, said once, for what the catalogue does not know."""
+        place = self._series.places.get(series)
+        if place is None and series[0] not in self._strange:
+            self._strange.add(series[0])
+            logger.error("metric_unknown", extra={"metric": " ".join(series)})
+        return place
+
+
+class SharedMeasures:
+    """Made before the workers are forked; each makes its own `Measures`, and each can show the page of all."""
+
+    def __init__(self, routes: Iterable[str], steps: Iterable[str], workers: int) -> None:
+        self._steps = tuple(steps)
+        self._series = Series(FACADE, label_values(routes, self._steps))
+        self._cells = SharedCells(self._series.width, workers)
+
+    def of_worker(self) -> Measures:
+        """Called after the fork."""
+        return Measures(self._series, self._cells.take_row(self._series.gauges), self._steps)
+
+    def page(self) -> str:
+        return self._series.page(self._cells.total(), {"context": "facade"})
+
+
+def claim_state(answer: Answer) -> ClaimState:
+    """How the request of this answer stood to its claim."""
+    return _CAUSES.get(answer.cause) or _OUTCOMES.get(answer.outcome, ClaimState.UNKNOWN)

@@ -1,0 +1,111 @@
+"""The facade's metrics as Prometheus reads them: from workers that are several, and by names that the catalogue has."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import requests
+
+from outbox.catalogue import Described
+from strangler.facade.facade_catalogue import FACADE
+from strangler.local.process import Running
+from strangler.local.stack import Stack
+from tests.integration.facade.client import ORDER, ask, order
+from tests.integration.facade.conftest import PLAN, StartFacade
+from tests.integration.facade.shop import Shop
+from tests.integration.family import descendants, runs
+from tests.support.http_stub import HANG_UP, HttpStub
+from tests.support.waiting import wait_until
+
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+def scraped(address: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    """By name and the values of the labels, without the process's own."""
+    found = {}
+    for line in requests.get(f"http://{address}/metrics", timeout=30).text.splitlines():
+        if line.startswith("#"):
+            continue
+        series, _, value = line.rpartition(" ")
+        name, _, labels = series.partition("{")
+        key = name, tuple(text for label, text in LABEL.findall(labels) if label != "context")
+        assert key not in found
+        found[key] = float(value)
+    return found
+
+
+def shown(one: Described) -> str:
+    return f"{one.name}_count" if one.kind == "histogram" else one.shown
+
+
+def test_workers_serve_one_page_that_outlives_them(launch: StartFacade, stack: Stack, app: HttpStub, key: str) -> None:
+    address = f"127.0.0.1:{stack.take_port()}"
+    facade = launch("--workers", "2", metrics=address)
+    app.reply = Shop(app).reply
+    for _ in range(3):
+        assert order(facade, key).status == 201
+    assert order(facade, key, ORDER + b" ").status == 422
+    assert ask(facade, "POST", "/orders", ORDER).status == 400
+    for number in range(20):
+        assert ask(facade, "GET", f"/any/path/{number}").status == 404
+    app.reply = lambda _: HANG_UP
+    assert order(facade, f"{key}-lost").status == 503
+    route = "POST /orders"
+    expected = {
+        ("facade_requests_total", (route, "answered", "2xx")): 1,
+        ("facade_requests_total", (route, "replayed", "2xx")): 2,
+        ("facade_requests_total", (route, "refused", "4xx")): 2,
+        ("facade_requests_total", (route, "unknown", "5xx")): 1,
+        ("facade_requests_total", ("other", "answered", "4xx")): 20,
+        ("facade_refused_total", ("key-missing",)): 1,
+        ("facade_refused_total", ("key-reused",)): 1,
+        ("facade_refused_total", ("outcome-unknown",)): 1,
+        ("facade_claims_total", (route, "won")): 1,
+        ("facade_claims_total", (route, "replayed")): 2,
+        ("facade_claims_total", (route, "other_request")): 1,
+        ("facade_claims_total", (route, "unknown")): 1,
+        ("facade_pinned_total", ("payment", "legacy")): 2,
+        ("facade_upstream_seconds_count", ("answered",)): 21,
+        ("facade_request_seconds_count", (route, "replayed")): 2,
+        ("facade_in_use", ("threads",)): 0,
+        ("facade_in_use", ("upstream",)): 0,
+        ("facade_limit", ("threads",)): 64,
+        ("facade_limit", ("database",)): 16,
+    }
+
+    def told() -> dict[tuple[str, tuple[str, ...]], float]:
+        found = scraped(address)
+        return {series: found.get(series, 0) for series in expected}
+
+    wait_until(lambda: told() == expected, told)
+    assert {name for name, _ in scraped(address)} >= {shown(one) for one in FACADE}
+    replace_workers(facade)
+    wait_until(lambda: told() == expected, told)
+
+
+def replace_workers(facade: Running) -> None:
+    """Each is killed, and gunicorn forks another one."""
+    before = descendants(facade.pid)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(now := {pid for pid in descendants(facade.pid) if runs(pid)}) == 2 and not now & before)
+
+
+def test_metrics_are_no_path_of_the_facades_own(facade: Running, app: HttpStub) -> None:
+    assert ask(facade, "GET", "/metrics").body == b"ok"
+    assert app.seen[-1].target == "/metrics"
+
+
+def test_an_address_that_is_taken_stops_the_start(stack: Stack, dsn: str) -> None:
+    with socket.create_server(("127.0.0.1", stack.take_port())) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = {"STRANGLER_DSN": dsn, "STRANGLER_PLAN": str(PLAN), "OUTBOX_METRICS_ADDRESS": address}
+        argv = [sys.executable, "-m", "strangler", "facade", "--port", str(stack.take_port())]
+        argv += ["--upstream", "http://127.0.0.1:9"]
+        ended = subprocess.run(argv, env=os.environ | given, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, f"{address} serves no metrics: Address already in use" in ended.stderr) == (2, True)
