@@ -10,8 +10,9 @@ import pytest
 import outbox
 import strangler
 from strangler.cli import parser
-from tests.pages.__main__ import PAGES, REFERENCE
+from tests.pages.__main__ import DOCS, PAGES
 from tests.pages.cli import anchor, verbs
+from tests.pages.decisions import FOLDER, REPLACED
 from tests.pages.tables import ROOMS, statements
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,11 +21,11 @@ VARIABLE = re.compile(r"""["']((?:OUTBOX|STRANGLER)_[A-Z][A-Z_]*[A-Z]|FACADE_POR
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_what_the_code_says(name: str) -> None:
-    assert (REFERENCE / f"{name}.md").read_text() == PAGES[name](), "run: python -m tests.pages"
+    assert (DOCS / name).read_text() == PAGES[name](), "run: python -m tests.pages"
 
 
 def test_every_verb_has_a_heading_that_its_row_leads_to() -> None:
-    page = (REFERENCE / "cli.md").read_text()
+    page = (DOCS / "reference" / "cli.md").read_text()
     headings = {anchor(heading) for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
 
     assert {f"strangler-{verb}" for verb, _, _ in verbs(parser())} <= headings
@@ -32,7 +33,9 @@ def test_every_verb_has_a_heading_that_its_row_leads_to() -> None:
 
 
 def test_every_public_name_has_a_heading_and_says_what_it_is() -> None:
-    sections = dict(re.findall(r"^### (\S+)\n\n(.*?)(?=^##|\Z)", (REFERENCE / "api.md").read_text(), re.M | re.S))
+    sections = dict(
+        re.findall(r"^### (\S+)\n\n(.*?)(?=^##|\Z)", (DOCS / "reference" / "api.md").read_text(), re.M | re.S)
+    )
 
     expected = {f"{module.__name__}.{name}" for module in (outbox, strangler) for name in module.__all__}
     assert sections.keys() == expected
@@ -40,7 +43,7 @@ def test_every_public_name_has_a_heading_and_says_what_it_is() -> None:
 
 
 def test_every_variable_that_is_read_is_on_the_page_and_no_other() -> None:
-    page = (REFERENCE / "environment.md").read_text()
+    page = (DOCS / "reference" / "environment.md").read_text()
     sources = [path.read_text() for package in ("outbox", "strangler") for path in (ROOT / package).rglob("*.py")]
     read = {name for text in sources for name in VARIABLE.findall(text)}
     shown = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
@@ -53,3 +56,11 @@ def test_every_table_says_what_it_is_for() -> None:
     assert {name: set(room.tables) for room in ROOMS for name in [room.part.name]} == {
         room.part.name: {name for name, _ in statements(room)} for room in ROOMS
     }
+
+
+def test_replaced_decisions_say_so_in_one_way_and_lead_to_a_newer_one() -> None:
+    for decision in sorted(FOLDER.glob("0*.md")):
+        third = decision.read_text().splitlines()[2]
+        assert re.match(r"Superseded|Replaced(?! by \[)", third) is None, decision.name
+        if found := REPLACED.match(third):
+            assert (found[1] > decision.name[:4], (FOLDER / found[2]).exists()) == (True, True), decision.name

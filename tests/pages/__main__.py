@@ -1,24 +1,25 @@
-"""`python -m tests.pages`: make the generated pages of docs/reference anew."""
+"""`python -m tests.pages`: make the generated pages of docs/ anew."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.pages import api, cli, environment, tables
+from tests.pages import api, cli, decisions, environment, tables
 
-REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
-    "api": api.page,
-    "cli": cli.page,
-    "environment": environment.page,
-    "tables": tables.page,
+    "decisions/README.md": decisions.page,
+    "reference/api.md": api.page,
+    "reference/cli.md": cli.page,
+    "reference/environment.md": environment.page,
+    "reference/tables.md": tables.page,
 }
 
 
 def main() -> None:
     for name, page in PAGES.items():
-        (REFERENCE / f"{name}.md").write_text(page())
+        (DOCS / name).write_text(page())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""Commands that pages show: lines of code blocks that begin with a command of ours, as one would type them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from tests.support.typed import BIN
+
+PROGRAMS = ("strangler", "outbox")
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^(?: {4}| {8})(\S.*)$", re.MULTILINE)
+
+
+def commands_of(page: str) -> Iterator[list[str]]:
+    """`strangler VERB ...` and `outbox VERB ...`, without a comment behind them, in the order of the page.
+
+    >>> list(commands_of("Say\\n\\n    strangler status   # where it stands\\n"))
+    [['strangler', 'status']]
+    """
+    blocks = [block[3] for block in BLOCK.finditer(page) if block[2] in ("", "console", "sh")]
+    text = BLOCK.sub("", page)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()] + INDENTED.findall(text)
+    for line in lines:
+        typed = line.strip().removeprefix(BIN)
+        if typed.split(" ")[0] in PROGRAMS and not re.match(r"\w+ \(|\w+\(", typed):
+            yield shlex.split(typed, comments=True)
