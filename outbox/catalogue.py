@@ -43,9 +43,30 @@ PLACE = ("group", "topic", "partition")
 RELAY = (
     Described("outbox_relay_records", "counter", (), "events that Kafka acknowledged"),
     Described("outbox_relay_reconnects", "counter", (), "times that the relay began anew"),
+    Described(
+        "outbox_relay_delay_seconds",
+        "histogram",
+        (),
+        "from the commit of a transaction to Kafka's acknowledgement of its last event; by two machines' clocks",
+    ),
     Described("outbox_relay_in_flight_records", "gauge", (), "events sent and not yet acknowledged"),
+    Described("outbox_relay_in_flight_bytes", "gauge", (), "their bytes, as an upper bound"),
     Described("outbox_relay_confirmed_lsn_bytes", "gauge", (), "the position in the WAL up to which all is in Kafka"),
     Described("outbox_partitions_ahead_days", "gauge", (), "days for which the outbox table has partitions"),
+)
+SLOT = (
+    Described("outbox_relay_slot_exists", "gauge", (), "1, or 0: nothing is published, and nothing is kept for it"),
+    Described("outbox_relay_slot_lag_bytes", "gauge", (), "WAL that is written and not yet confirmed by the relay"),
+    Described("outbox_relay_slot_kept_bytes", "gauge", (), "WAL that the server keeps for the slot"),
+    Described(
+        "outbox_relay_slot_safe_bytes",
+        "gauge",
+        (),
+        "WAL that may still be written before the slot is lost (`max_slot_wal_keep_size`); not there without a limit",
+    ),
+    Described(
+        "outbox_relay_slot_read_age_seconds", "gauge", (), "since the slot was last read: grows while it cannot be"
+    ),
 )
 LAG = (
     Described("consumer_lag_records", "gauge", PLACE, "events of the group that wait in the log; the whole group's"),
@@ -93,6 +114,23 @@ MEMBER = (
         "histogram",
         ("topic",),
         "from the append of an event to the commit that ended it",
+    ),
+)
+SATURATION = (
+    Described("consumer_lanes", "gauge", ("group", "topic"), "lanes of the partitions that this member holds"),
+    Described(
+        "consumer_lanes_busy",
+        "gauge",
+        ("group", "topic"),
+        "of them, those with events: at work, queued or put off",
+    ),
+    Described("consumer_connections", "gauge", ("group",), "database connections that workers may use at once"),
+    Described("consumer_connections_in_use", "gauge", ("group",), "of them, those that a worker has"),
+    Described(
+        "consumer_rate_limit",
+        "gauge",
+        ("group",),
+        "events a second that are tried since what handlers depend on asked for patience; 0: without limit",
     ),
 )
 
@@ -170,7 +208,7 @@ COUNTS = (
     ),
     Described("consumer_unreachable", "counter", ("what",), "times that the broker did not answer; the member waits"),
 )
-CATALOGUE = (*RELAY, *LAG, *MEMBER, *COUNTS)
+CATALOGUE = (*RELAY, *SLOT, *LAG, *MEMBER, *SATURATION, *COUNTS)
 
 
 def table(metrics: Iterable[Described]) -> str:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import psycopg
 
 from outbox import partitions
-from outbox.catalogue import RELAY
+from outbox.catalogue import RELAY, SLOT
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
@@ -27,6 +27,7 @@ from outbox.lag_cli import lag
 from outbox.metrics import Counters, address_of, served
 from outbox.migrate_cli import add_flags, migrate
 from outbox.relay import slot
+from outbox.relay.gauges import SlotGauges, read_slot
 from outbox.relay.loop import Kafka, RelayLoop
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
 from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
@@ -80,7 +81,8 @@ def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
-    counters, at = Counters({"context": "relay"}, RELAY), settings.kafka
+    counters, at = Counters({"context": "relay"}, (*RELAY, *SLOT)), settings.kafka
+    counters.source(SlotGauges(partial(read_slot, settings.dsn, settings.slot)))
     clients = Kafka(partial(PythonProducer, at), partial(PythonAdmin, at), partial(PythonReader, at))
     running = RelayLoop(
         settings,

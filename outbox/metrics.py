@@ -48,7 +48,9 @@ class Counters:
 
     def __init__(self, labels: Mapping[str, str], described: Iterable[Described] = ()) -> None:
         self._labels = tuple(labels.items())
-        self._help = {one.shown: one.help for one in described}
+        known = tuple(described)
+        self._help = {one.shown: one.help for one in known}
+        self._timed = {one.name for one in known if one.kind == "histogram"}
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, Labels]] = Counter()
         self._gauges: dict[tuple[str, Labels], float] = {}
@@ -60,12 +62,16 @@ class Counters:
             self._counts[name, tuple(labels.items())] += value
 
     def observe(self, metric: str, value: float) -> None:
-        """As a relay tells it: the increase of a name that ends in `_total`, else the new value of a gauge."""
+        """As a relay tells it: the increase of a name that ends in `_total`, a value of what is described as a
+        histogram, else the new value of a gauge.
+        """
         name = metric.removesuffix("_total")
         if name != metric:
             self(name, int(value))
-            return
-        self.set(metric, value)
+        elif metric in self._timed:
+            self.time(metric, [value])
+        else:
+            self.set(metric, value)
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """The new value of a gauge."""

@@ -13,11 +13,14 @@ from typing import Literal, TypeAlias
 Metric: TypeAlias = Literal[
     "outbox_relay_records_total",
     "outbox_relay_reconnects_total",
+    "outbox_relay_delay_seconds",
     "outbox_relay_in_flight_records",
+    "outbox_relay_in_flight_bytes",
     "outbox_relay_confirmed_lsn_bytes",
     "outbox_partitions_ahead_days",
 ]
-# Takes the new value of a gauge, the increase of a total. Must not raise, must not block.
+# Takes the new value of a gauge, the increase of a total, one value of `outbox_relay_delay_seconds`.
+# Must not raise, must not block.
 Observe: TypeAlias = "Callable[[Metric, float], None]"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -11,7 +11,7 @@ from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.lag.read import LagReader
 from outbox.consumer.partitions.standing import Cause
-from outbox.consumer.runtime import ConsumerRuntime
+from outbox.consumer.runtime import ConsumerRuntime, Saturation
 from outbox.consumer.session import Connect
 from outbox.consumer.settings import Measure, Observe
 from outbox.kafka.port import Admin, Reader
@@ -32,6 +32,7 @@ def measured(
     if not isinstance(observe, Measure):
         return
     observe.source(lambda: of_member(runtime, group, workers))
+    observe.source(lambda: saturated(runtime.saturation(), group))
     observe.source(LagGauges(look(group, topics, connect, make_admin, make_reader)))
 
 
@@ -81,3 +82,17 @@ def of_member(runtime: ConsumerRuntime, group: str, workers: int) -> Iterator[Sa
         yield Sample("consumer_queue_bytes", size, labels)
         yield Sample("consumer_retrying_lanes", len(lanes), labels)
         yield Sample("consumer_retrying_seconds", max(lanes, default=0.0), labels)
+
+
+def saturated(found: Saturation, group: str) -> Iterator[Sample]:
+    """What is in use of what the member has a bounded number of."""
+    yield Sample("consumer_connections", found.connections, {"group": group})
+    yield Sample("consumer_connections_in_use", found.connections_in_use, {"group": group})
+    yield Sample("consumer_rate_limit", found.rate or 0.0, {"group": group})
+    lanes: dict[str, tuple[int, int]] = {}
+    for partition, (busy, count) in found.lanes.items():
+        before = lanes.get(partition.topic, (0, 0))
+        lanes[partition.topic] = before[0] + busy, before[1] + count
+    for topic, (busy, count) in lanes.items():
+        yield Sample("consumer_lanes", count, {"group": group, "topic": topic})
+        yield Sample("consumer_lanes_busy", busy, {"group": group, "topic": topic})

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from typing import NamedTuple
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
@@ -46,6 +47,15 @@ from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Consumer, Reader, TopicPartition
 
 END_THREADS_WITHIN_S = 1.0  # who hangs is left behind, and its transaction is rolled back
+
+
+class Saturation(NamedTuple):
+    """`lanes`: per open partition the busy ones, and all. `rate`: events a second, None without a limit."""
+
+    lanes: Mapping[TopicPartition, tuple[int, int]]
+    connections_in_use: int
+    connections: int
+    rate: float | None
 
 
 class ConsumerRuntime:
@@ -98,15 +108,15 @@ class ConsumerRuntime:
         self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
         self._assignments = self._assignments_of(admin, fault_points, rng)
         self._healing = Healing(consumer, self._board, self._assignments, settings, self._report)
-        versions = VersionOrder.of(settings.versions, group, progress)
-        middleware = Middleware(expiry, versions, shedding)
+        middleware = Middleware(expiry, versions := VersionOrder.of(settings.versions, group, progress), shedding)
         self._hands = pool_for(handler, middleware, settings.retry.over_budget)
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
         application = Application(group, transacted, decode, fault_points, FloodGuard(settings.flood, clock), sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
         spent = Spent(settings.retry.over_budget, shedding, self._report)
         self._originals = Originals(reader, decode)
-        self._workers = self._crew(Sessions(session, settings.workers), working, spent)
+        self._sessions = Sessions(session, settings.workers)
+        self._workers = self._crew(working, spent)
         self._release = self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._threads = Threads(on_failure=consumer.wakeup)
@@ -146,6 +156,11 @@ class ConsumerRuntime:
         """Records and bytes held in memory, per open partition."""
         return self._board.load()
 
+    def saturation(self) -> Saturation:
+        """How much of what is bounded is in use now."""
+        sessions = self._sessions
+        return Saturation(self._board.lanes(), sessions.in_use, sessions.count, self._retries.rate())
+
     def _keeper_of(self, group: str, session: Session) -> PositionThread:
         upkeep, leave = self._upkeep, self._presence.leave
         return PositionThread(
@@ -178,13 +193,13 @@ class ConsumerRuntime:
             missed=self._topic_watch.missed,
         )
 
-    def _crew(self, sessions: Sessions, application: Application, spent: Spent) -> list[Worker]:
+    def _crew(self, application: Application, spent: Spent) -> list[Worker]:
         """A run whose work is under way holds a worker and at least one hand, but no session."""
         count = max(self._settings.workers, self._hands.count // 2 if self._hands else 0)
         return [
             Worker(
                 board=self._board,
-                sessions=sessions,
+                sessions=self._sessions,
                 application=application,
                 retries=self._retries,
                 report=self._report,

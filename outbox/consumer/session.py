@@ -52,8 +52,14 @@ class Sessions:
 
     def __init__(self, make: Callable[[], Session], count: int) -> None:
         self._free: queue.LifoQueue[Session] = queue.LifoQueue()
+        self.count = count
         for _ in range(count):
             self._free.put(make())
+
+    @property
+    def in_use(self) -> int:
+        """About as many as a thread has now."""
+        return max(0, self.count - self._free.qsize())
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Session]:

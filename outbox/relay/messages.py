@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+POSTGRES_EPOCH_S = 946_684_800  # 2000-01-01
+
 
 class Absent(Enum):
     """A large value that the server did not send again."""
@@ -18,9 +20,13 @@ Cells: TypeAlias = "tuple[Cell, ...]"
 
 
 class Begin(NamedTuple):
-    """`commit_lsn` is the LSN of the transaction's commit record: known before its first row."""
+    """`commit_lsn` is the LSN of the transaction's commit record: known before its first row.
+
+    `committed_at_us`: when it was committed, microseconds since 1970 by the server's clock.
+    """
 
     commit_lsn: int
+    committed_at_us: int
 
 
 class Commit(NamedTuple):

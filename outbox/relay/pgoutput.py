@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from outbox.errors import Undecodable
-from outbox.relay.messages import UNCHANGED, Begin, Cell, Cells, Commit, Insert, Message, Relation
+from outbox.relay.messages import POSTGRES_EPOCH_S, UNCHANGED, Begin, Cell, Cells, Commit, Insert, Message, Relation
 
 _BEGIN = struct.Struct(">QqI")
 _COMMIT = struct.Struct(">BQQq")
@@ -49,8 +49,8 @@ def decode(data: bytes, at: int = 0) -> Message | None:
 
 
 def _begin(data: bytes, at: int) -> tuple[Begin, int]:
-    commit_lsn, _committed_at_us, _xid = _BEGIN.unpack_from(data, at)
-    return Begin(commit_lsn), at + _BEGIN.size
+    commit_lsn, committed_at_us, _xid = _BEGIN.unpack_from(data, at)
+    return Begin(commit_lsn, POSTGRES_EPOCH_S * 1_000_000 + committed_at_us), at + _BEGIN.size
 
 
 def _commit(data: bytes, at: int) -> tuple[Commit, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outbox.errors import ConfigurationError, DependencyDown
@@ -31,6 +32,8 @@ class Publisher:
         self._producer, self._bounds, self._fault_points = producer, bounds, fault_points
         self._in_flight: deque[tuple[Delivery, int]] = deque()
         self._marks: deque[tuple[int, int]] = deque()  # records sent before it, LSN
+        self._commits: deque[tuple[int, int]] = deque()  # records sent up to it, when it was committed
+        self._arrived: list[int] = []
         self._bytes = 0
         self.sent = self.acknowledged = 0
         self.passed_lsn = 0
@@ -38,6 +41,10 @@ class Publisher:
     @property
     def in_flight(self) -> int:
         return len(self._in_flight)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        return self._bytes
 
     @property
     def is_full(self) -> bool:
@@ -64,6 +71,15 @@ class Publisher:
             self._marks.pop()  # nothing lies between: the later one says it all
         self._marks.append((self.sent, lsn))
 
+    def committed(self, at_us: int) -> None:
+        """The transaction of the records before was committed at that time."""
+        self._commits.append((self.sent, at_us))
+
+    def arrived(self) -> Sequence[int]:
+        """When those transactions were committed that are acknowledged since the last call; microseconds since 1970."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
     def collect(self) -> None:
         """Take in what was acknowledged meanwhile; never waits."""
         in_flight = self._in_flight
@@ -76,6 +92,8 @@ class Publisher:
             self._bytes -= size_bytes
             self.acknowledged += 1
             self._fault_points.reach("relay.acknowledged")
+        while self._commits and self._commits[0][0] <= self.acknowledged:
+            self._arrived.append(self._commits.popleft()[1])
         while self._marks and self._marks[0][0] <= self.acknowledged:
             self.passed_lsn = max(self.passed_lsn, self._marks.popleft()[1])
 

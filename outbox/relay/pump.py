@@ -27,6 +27,7 @@ class Pump:
         self._prepare_topic = prepare_topic
         self._prepared: set[str] = set()
         self._commit_lsn: int | None = None  # of the transaction under way
+        self._committed_at_us = 0
         self._ordinal = 0
 
     def take(self, frame: Frame) -> None:
@@ -43,9 +44,11 @@ class Pump:
             case Insert():
                 self._insert(message)
             case Begin():
-                self._commit_lsn, self._ordinal = message.commit_lsn, 0
+                self._commit_lsn, self._committed_at_us, self._ordinal = *message, 0
             case Commit():
                 self._commit_lsn = None
+                if self._ordinal:
+                    self._publisher.committed(self._committed_at_us)
                 self._publisher.mark(message.end_lsn)
             case Relation():
                 self._rows.learn(message)

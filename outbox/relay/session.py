@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ BUSY_WAIT_S = 0.002  # acknowledgements come from another thread, nothing wakes 
 FRAMES_PER_TURN = 500  # so that acknowledgements are collected in between
 STATUS_EVERY_S = 10.0  # wal_sender_timeout is 60 s; the server must hear from us even when Kafka stands still
 FINISH_WITHIN_S = 10.0
+MEASURE_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -34,6 +36,9 @@ class Session:
     confirmed_lsn: int = 0
     _reply_wanted: bool = False
     _told_at: float = field(default=float("-inf"))
+    _counted: int = 0
+    _measured_at: float = field(default=float("-inf"))
+    wall_clock: Callable[[], float] = time.time
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -42,16 +47,36 @@ class Session:
             else:
                 self._read_turn()
             self._collect()
+            self._measure_if_due()
             self._tell_if_due()
             self.upkeep()
         self.publisher.finish(FINISH_WITHIN_S)
+        self._count()
         self._tell()
+        self._measure()
+
+    def _measure_if_due(self) -> None:
+        """Also while nothing is acknowledged: then it is that somebody looks."""
+        if self.clock() - self._measured_at >= MEASURE_EVERY_S:
+            self._measure()
+
+    def _measure(self) -> None:
+        self._measured_at = self.clock()
+        self.observe("outbox_relay_in_flight_records", self.publisher.in_flight)
+        self.observe("outbox_relay_in_flight_bytes", self.publisher.in_flight_bytes)
 
     def _collect(self) -> None:
-        before = self.publisher.acknowledged
         self.publisher.collect()
-        if self.publisher.acknowledged > before:
-            self.observe("outbox_relay_records_total", self.publisher.acknowledged - before)
+        self._count()
+
+    def _count(self) -> None:
+        acknowledged = self.publisher.acknowledged
+        if acknowledged > self._counted:
+            self.observe("outbox_relay_records_total", acknowledged - self._counted)
+            self._counted = acknowledged
+            now_s = self.wall_clock()
+            for committed_at_us in self.publisher.arrived():
+                self.observe("outbox_relay_delay_seconds", max(0.0, now_s - committed_at_us / 1e6))
 
     def _read_turn(self) -> None:
         frame = self.stream.receive(self._wait_s())
@@ -89,5 +114,4 @@ class Session:
         if self.publisher.passed_lsn > self.confirmed_lsn:
             self.confirmed_lsn = self.publisher.passed_lsn
             self.observe("outbox_relay_confirmed_lsn_bytes", self.confirmed_lsn)
-            self.observe("outbox_relay_in_flight_records", self.publisher.in_flight)
             self.fault_points.reach("relay.confirmed")

@@ -16,11 +16,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from outbox.connection import PsycopgConnection, with_options
 from outbox.errors import DependencyDown
+from outbox.relay.messages import POSTGRES_EPOCH_S
 
 CONNECT_TIMEOUT_S = 10
 COMMAND_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 10.0
-_POSTGRES_EPOCH_S = 946_684_800  # 2000-01-01
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _DATA, _KEEPALIVE = b"wk"
 _OBJECT_IN_USE = b"55006"
@@ -108,7 +108,7 @@ class WalStream:
 
     def confirm(self, lsn: int) -> None:
         """Tell the server that everything before `lsn` is done with; it may recycle that WAL."""
-        now_us = int((time.time() - _POSTGRES_EPOCH_S) * 1_000_000)
+        now_us = int((time.time() - POSTGRES_EPOCH_S) * 1_000_000)
         status = _STATUS.pack(b"r", lsn, lsn, lsn, now_us, 0)
         deadline = time.monotonic() + SEND_TIMEOUT_S
         try:

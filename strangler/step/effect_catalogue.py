@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outbox.catalogue import COUNTS as CONSUMER
-from outbox.catalogue import LAG, MEMBER, Described
+from outbox.catalogue import LAG, MEMBER, SATURATION, Described
 
 EFFECTS = (
     Described(
@@ -28,6 +28,15 @@ EFFECTS = (
     Described("effect_waiting", "gauge", ("vendor", "state"), "effects that are not at their end, by their state"),
     Described("effect_waiting_seconds", "gauge", ("vendor",), "since the oldest of them was planned"),
     Described("effect_call_seconds", "histogram", ("vendor",), "a call to a vendor, until its answer or its timeout"),
+    Described("effect_call_slots", "gauge", (), "calls that this process makes at once, each with a connection"),
+    Described("effect_calls_in_use", "gauge", ("vendor",), "of them, those under way"),
+    Described(
+        "effect_rate_limit",
+        "gauge",
+        ("vendor",),
+        "calls a second that a vendor is given since it asked for patience or was away; 0: without limit",
+    ),
+    Described("effect_breaker_open", "gauge", ("vendor",), "1 while a vendor gets probes only"),
 )
 # What a context serves.
-CATALOGUE = (*LAG, *MEMBER, *CONSUMER, *EFFECTS)
+CATALOGUE = (*LAG, *MEMBER, *SATURATION, *CONSUMER, *EFFECTS)

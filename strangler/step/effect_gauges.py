@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from outbox.catalogue import Sample
@@ -24,3 +24,14 @@ def effects_waiting(connect: Callable[[], PsycopgConnection], step: str, vendors
             yield Sample("effect_waiting", counts.get((vendor, state), 0), labels)
         oldest_s = max((row[3] for row in rows if row[0] == vendor), default=0.0)
         yield Sample("effect_waiting_seconds", oldest_s, {"vendor": vendor})
+
+
+def saturated(
+    limits: Mapping[str, tuple[float | None, bool]], calls: Mapping[str, int], concurrency: int
+) -> Iterator[Sample]:
+    """What is in use of the sender's calls, and how far each vendor has asked for restraint."""
+    yield Sample("effect_call_slots", concurrency, {})
+    for vendor, (rate, is_open) in limits.items():
+        yield Sample("effect_calls_in_use", calls.get(vendor, 0), {"vendor": vendor})
+        yield Sample("effect_rate_limit", rate or 0.0, {"vendor": vendor})
+        yield Sample("effect_breaker_open", int(is_open), {"vendor": vendor})

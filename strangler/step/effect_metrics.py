@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from enum import StrEnum
 
 from outbox.consumer import Observe
@@ -10,6 +11,8 @@ from outbox.consumer.settings import Measure
 from strangler.step.vendor import Answer
 
 logger = logging.getLogger(__name__)
+
+SAID_CHARACTERS, MOST_SAID, OTHER = 60, 50, "other"
 
 
 class EffectMetric(StrEnum):
@@ -27,11 +30,22 @@ class Told:
     def __init__(self, step: str, observe: Observe) -> None:
         self._step, self._observe = step, observe
         self._put_off: dict[str, int] = {}
+        self._said: set[str] = set()
+        self._saying = threading.Lock()
 
     def answered(self, vendor: str, answer: Answer) -> None:
         """`said` is the status where there is one, else the error: so a hang and a limit have names of their own."""
-        said = str(answer.detail.get("status") or answer.detail.get("reason") or "")[:60]
-        self._count(EffectMetric.ANSWERED, 1, vendor=vendor, answer=answer.kind.value, said=said)
+        said = str(answer.detail.get("status") or answer.detail.get("reason") or "")[:SAID_CHARACTERS]
+        self._count(EffectMetric.ANSWERED, 1, vendor=vendor, answer=answer.kind.value, said=self._bounded(said))
+
+    def _bounded(self, said: str) -> str:
+        """An adapter may say anything, a number of its own each time: the first ones have series, the rest one."""
+        with self._saying:
+            if said not in self._said:
+                if len(self._said) >= MOST_SAID:
+                    return OTHER
+                self._said.add(said)
+        return said
 
     def called(self, vendor: str, seconds: float) -> None:
         """So long a call took."""

@@ -6,9 +6,10 @@ import logging
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -24,7 +25,7 @@ from outbox.terms import check_terms
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
-from strangler.step.effect_gauges import effects_waiting
+from strangler.step.effect_gauges import effects_waiting, saturated
 from strangler.step.effect_metrics import Told
 from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
@@ -87,6 +88,7 @@ class EffectSender:
         self._told = Told(step, observe)
         if isinstance(observe, Measure):
             observe.source(lambda: effects_waiting(connect, step, frozenset(vendors)))
+            observe.source(lambda: saturated(self._restraint.limits(), self._calls, self._settings.concurrency))
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
         self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
@@ -94,6 +96,8 @@ class EffectSender:
         budget = budget or RetryBudget(step)
         self._restraint = VendorThrottle(self._vendors, budget, self._settings.breaker, self._rng)
         self._look_again_at = 0.0
+        self._calls: Counter[str] = Counter()  # under way, by vendor
+        self._counting = threading.Lock()
         self._idle = deque(Slot() for _ in range(self._settings.concurrency))
         self._signal, self._stopping = threading.Event(), threading.Event()
 
@@ -166,7 +170,8 @@ class EffectSender:
     def _attempt(self, slot: Slot, effect: Effect) -> None:
         try:
             asked_at = time.monotonic()
-            answer = self._ask(effect)
+            with self._counted(effect.vendor):
+                answer = self._ask(effect)
             self._told.called(effect.vendor, time.monotonic() - asked_at)
             self._fault_points.reach("effect.called")
             opened = self._restraint.answered(effect.vendor, answer, attempts=effect.attempts)
@@ -181,6 +186,16 @@ class EffectSender:
         finally:
             self._idle.append(slot)
             self._signal.set()
+
+    @contextmanager
+    def _counted(self, vendor: str) -> Iterator[None]:
+        with self._counting:
+            self._calls[vendor] += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._calls[vendor] -= 1
 
     def _ask(self, effect: Effect) -> Answer:
         """Call the vendor, holding no transaction. What an adapter raises says nothing of the effect: unknown."""

@@ -58,6 +58,14 @@ class VendorThrottle:
             now = self._clock()
             return min([most_s, *(wait_s for pace in self._paces.values() if (wait_s := pace.wait_s(now)))])
 
+    def limits(self) -> dict[str, tuple[float | None, bool]]:
+        """Per vendor the calls a second that it is given, None without a limit; and whether its breaker is open."""
+        with self._lock:
+            return {
+                vendor: (self._paces[vendor].rate, breaker.state is not State.CLOSED)
+                for vendor, breaker in self._breakers.items()
+            }
+
     def reserve(self, connection: PsycopgConnection, wanted: int) -> int:
         """How many retries may be made, up to `wanted`; `give_back` what is not. Commits."""
         if self._budget.reserve(connection, wanted):

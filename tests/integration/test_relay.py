@@ -14,6 +14,7 @@ import requests
 
 from legacy_app.plan.plan import plan as sample
 from outbox import append
+from outbox.catalogue import RELAY, SLOT
 from outbox.event import SourcePosition
 from outbox.kafka.partition import partition_of
 from strangler.local.stack import Stack
@@ -254,5 +255,10 @@ def test_it_serves_what_it_counts_where_it_is_told_to(rig: RelayRig) -> None:
     def counted() -> str:
         return requests.get(f"http://{address}/metrics", timeout=30).text
 
-    wait_until(lambda: 'outbox_relay_records_total{context="relay"} 1' in counted(), within_s=30)
-    assert counted().count("outbox_relay_records_total{") == 1
+    wait_until(lambda: 'outbox_relay_delay_seconds_count{context="relay"} 1' in counted(), within_s=30)
+    assert counted().count('outbox_relay_records_total{context="relay"} 1') == 1
+    wait_until(lambda: 'outbox_relay_in_flight_records{context="relay"} 0' in counted(), within_s=30)
+    told = {line.split()[2] for line in counted().splitlines() if line.startswith("# TYPE")}
+    limited = {"outbox_relay_slot_safe_bytes"}  # no limit is set here
+    assert {one.shown for one in (*RELAY, *SLOT)} - told == {"outbox_relay_reconnects_total"} | limited
+    assert 'outbox_relay_slot_exists{context="relay"} 1' in counted()

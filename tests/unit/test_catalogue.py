@@ -10,17 +10,21 @@ from typing import get_args
 import pytest
 
 from outbox import telemetry
-from outbox.catalogue import COUNTS, LAG, MEMBER, RELAY, Described, Sample, table
+from outbox.catalogue import COUNTS, LAG, MEMBER, RELAY, SATURATION, SLOT, Described, Sample, table
 from outbox.consumer import Metric
+from outbox.consumer.gauges import saturated
 from outbox.consumer.lag.figures import GroupLag, PartitionLag, TenantLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.report import Report
+from outbox.consumer.runtime import Saturation
 from outbox.kafka.port import Record, TopicPartition
+from outbox.metrics import Counters
 from strangler.facade.facade_catalogue import FACADE
 from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
-from strangler.step.effect_metrics import EffectMetric, Told
+from strangler.step.effect_gauges import saturated as effects_saturated
+from strangler.step.effect_metrics import MOST_SAID, EffectMetric, Told
 from strangler.step.vendor import Answer, AnswerKind
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
@@ -75,13 +79,13 @@ def test_the_enums_name_what_the_catalogue_counts() -> None:
     assert {one.shown for one in RELAY} == {*get_args(telemetry.Metric)}
 
 
-@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE])
+@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE, SLOT, SATURATION])
 def test_the_page_is_the_catalogue(part: tuple[Described, ...]) -> None:
     assert table(part) in PAGE.read_text()
 
 
 def test_names_are_told_once_and_units_stand_in_them() -> None:
-    every = (*CATALOGUE, *RELAY, *FACADE)
+    every = (*CATALOGUE, *RELAY, *SLOT, *FACADE)
     assert len({one.name for one in every}) == len(every)
     assert all(one.name.endswith("_seconds") for one in every if one.kind == "histogram")
 
@@ -112,6 +116,34 @@ def test_effects_speak_by_the_catalogue() -> None:
     known = {one.name: {frozenset(one.labels)} for one in EFFECTS}
     assert heard.labels == {name: labels for name, labels in known.items() if name in heard.labels}
     assert heard.labels.keys() == {one.name for one in EFFECTS if one.kind != "gauge"}
+
+
+def test_what_is_bounded_speaks_by_the_catalogue() -> None:
+    found = Saturation({PLACE: (3, 8), TopicPartition(PLACE.topic, 1): (0, 8)}, 1, 4, 12.5)
+    samples = {one.name: one for one in saturated(found, "totals")}
+    assert {name: tuple(one.labels) for name, one in samples.items()} == {one.name: one.labels for one in SATURATION}
+    assert [samples[f"consumer_{name}"].value for name in ("lanes", "lanes_busy", "rate_limit")] == [16, 3, 12.5]
+
+
+def test_an_effect_senders_gauges_are_the_catalogues() -> None:
+    samples = list(effects_saturated({"mail": (5.0, True), "post": (None, False)}, {"mail": 2}, 8))
+    gauges = {one.name: one.labels for one in EFFECTS if one.kind == "gauge"}
+    assert {one.name: tuple(one.labels) for one in samples} == {
+        name: labels for name, labels in gauges.items() if not name.startswith("effect_waiting")
+    }
+    told = {(one.name, one.labels.get("vendor")): one.value for one in samples}
+    assert (told["effect_rate_limit", "mail"], told["effect_rate_limit", "post"]) == (5.0, 0.0)
+    assert (told["effect_breaker_open", "mail"], told["effect_calls_in_use", "post"]) == (1, 0)
+
+
+def test_what_a_vendor_says_makes_no_series_without_end() -> None:
+    counters = Counters({})
+    told = Told("mail", counters)
+    for number in range(200):
+        told.answered("mail", Answer(AnswerKind.REFUSED, {"reason": f"order {number} is unknown"}))
+    lines = [line for line in counters.page().splitlines() if line.startswith("effect_answered_total{")]
+    assert len(lines) == MOST_SAID + 1
+    assert 'effect_answered_total{vendor="mail",answer="refused",said="other"} 150' in lines
 
 
 def test_lag_speaks_by_the_catalogue() -> None:

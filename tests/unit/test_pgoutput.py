@@ -10,6 +10,7 @@ from outbox.errors import Undecodable
 from outbox.relay.messages import UNCHANGED, Begin, Commit, Insert, Message, Relation
 from outbox.relay.pgoutput import decode
 
+COMMITTED_AT_US = 1_687_423_915_181_558  # 2023-06-22 08:51:55.181558 UTC
 BEGIN = b"B" + bytes.fromhex("0000000001a2b3c8 0002a1b2c3d4e5f6 00000309")
 COMMIT = b"C" + bytes.fromhex("00 0000000001a2b3c8 0000000001a2b3f8 0002a1b2c3d4e5f6")
 RELATION = (
@@ -22,7 +23,7 @@ CELLS = (b"hi", None, UNCHANGED, b"\xff")
 RELATION_ID = bytes.fromhex("00004001")
 
 GOOD: dict[bytes, Message] = {
-    BEGIN: Begin(0x1A2B3C8),
+    BEGIN: Begin(0x1A2B3C8, COMMITTED_AT_US),
     COMMIT: Commit(0x1A2B3F8),
     RELATION: Relation(0x4001, "outbox", "outbox", ("id", "payload")),
     b"I" + RELATION_ID + b"N" + ROW: Insert(0x4001, CELLS),

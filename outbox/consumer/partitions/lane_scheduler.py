@@ -108,6 +108,11 @@ class LaneScheduler:
         with self._changed:
             return {partition: (lanes.records, lanes.bytes) for partition, lanes in self._partitions.items()}
 
+    def lanes(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Per partition how many lanes have something to do, and how many there are."""
+        with self._changed:
+            return {partition: (lanes.busy, lanes.count) for partition, lanes in self._partitions.items()}
+
     def standing(self) -> list[tuple[TopicPartition, int, int, int, float]]:
         """Lanes whose head waits to be tried again: partition, lane, offset, attempts so far, for how many seconds."""
         with self._changed:

@@ -110,6 +110,11 @@ class PartitionLanes:
     def count(self) -> int:
         return len(self._lanes)
 
+    @property
+    def busy(self) -> int:
+        """Lanes that have something to do."""
+        return sum(1 for lane in self._lanes if lane.running is not None or lane.pending)
+
     def offer(self, records: Sequence[Record], position: int) -> list[int]:
         """Take over what was fetched; `position` is the consumer's next offset. Returns the lanes that became ready."""
         return self.accept(sort_by_lane(records, len(self._lanes)), position)

@@ -53,6 +53,11 @@ class Retries:
         with self._lock:
             return 1 if self._breaker.state is State.HALF_OPEN else self._pace.run_limit()
 
+    def rate(self) -> float | None:
+        """Events a second that are tried; None without a limit."""
+        with self._lock:
+            return self._pace.rate
+
     def unused(self) -> None:
         """No run was there to be taken, or it may not be tried."""
         with self._lock:
