@@ -67,7 +67,8 @@ def check(connection: PsycopgConnection, *, slot: str, publication: str) -> Slot
     level = _one(connection, WAL_LEVEL)[0]
     if level != "logical":
         raise ConfigurationError(
-            f"wal_level is {level!r}, the relay needs 'logical'; run ALTER SYSTEM SET wal_level = logical and restart"
+            f"wal_level is {level!r}, the relay needs 'logical'; run ALTER SYSTEM SET wal_level = logical and restart "
+            "(docs/howto/wal-and-slots.md#before-the-first-start)"
         )
     _check_publication(connection, publication)
     state = inspect(connection, slot)
@@ -149,7 +150,8 @@ def _check_slot(state: SlotState) -> None:
         raise ConfigurationError(
             f"slot {state.name!r} is lost: the server threw away WAL that was never published "
             "(max_slot_wal_keep_size). Find the events missing in the topics, publish them again, then "
-            f"SELECT pg_drop_replication_slot('{state.name}') and start with {SKIP_EXISTING}"
+            f"SELECT pg_drop_replication_slot('{state.name}') and start with {SKIP_EXISTING} "
+            "(docs/howto/wal-and-slots.md#a-slot-that-is-lost)"
         )
 
 
@@ -157,7 +159,8 @@ def _refusal(slot: str) -> ConfigurationError:
     return ConfigurationError(
         f"there is no slot {slot!r}, but outbox.outbox already holds events that a new slot would never deliver; "
         "if the slot was dropped, find and publish them first; "
-        f"if they are not wanted, start once with {SKIP_EXISTING}"
+        f"if they are not wanted, start once with {SKIP_EXISTING} "
+        "(docs/howto/wal-and-slots.md#a-slot-that-is-lost)"
     )
 
 

@@ -156,7 +156,8 @@ def _hand_back_lines(outcome: HandBack, subject: Subject) -> list[str]:
     if outcome.too_old:
         lines.append(
             f"{outcome.too_old} are TOO OLD: the events that {outcome.step} is run from are gone, and nobody acts; see "
-            f"the rows of strangler.hand_back in state too_old, and settle them with the business"
+            f"the rows of strangler.hand_back in state too_old, and settle them with the business "
+            "(docs/reference/hand-back.md#what-can-become-of-a-subject)"
         )
     if outcome.failed:
         lines.append(f"{outcome.failed} FAILED or were not reached in time; run again: it goes on where it stopped")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import outbox
 import strangler
 from strangler.cli import parser
+from tests.pages import api, commands, words
 from tests.pages.__main__ import DOCS, PAGES
 from tests.pages.cli import anchor, verbs
 from tests.pages.decisions import FOLDER, REPLACED
 from tests.pages.tables import ROOMS, statements
+from tests.support import typed
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"""["']((?:OUTBOX|STRANGLER)_[A-Z][A-Z_]*[A-Z]|FACADE_PORT|LEGACY_URL)["']""")
@@ -64,3 +68,10 @@ def test_replaced_decisions_say_so_in_one_way_and_lead_to_a_newer_one() -> None:
         assert re.match(r"Superseded|Replaced(?! by \[)", third) is None, decision.name
         if found := REPLACED.match(third):
             assert (found[1] > decision.name[:4], (FOLDER / found[2]).exists()) == (True, True), decision.name
+
+
+@pytest.mark.parametrize("module", [api, commands, typed, words], ids=lambda module: module.__name__)
+def test_an_example_gives_what_it_says(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+
+    assert (result.failed, result.attempted > 0) == (0, True)

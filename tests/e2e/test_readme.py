@@ -1,26 +1,26 @@
-"""The ten minutes of the README, typed as they stand there, on the embedded default as a newcomer's are."""
+"""The ten minutes of the README and the stages of the guide, typed as they stand there, on the embedded default."""
 
 import re
-import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.support.typed import ROOT, recipe, runnable
+from tests.support.typed import ROOT, Shown, recipe, shown_in
 from tests.support.waiting import comes_true
 
 pytestmark = pytest.mark.alone
 
 UP_WITHIN_S = 90.0
+GUIDE = sorted((ROOT / "docs" / "guide").glob("[1-5]-*.md"))
 
 
-def commands() -> list[list[str]]:
+def commands() -> list[Shown]:
     """The indented lines of the ladder, after `make up`."""
     ladder = (ROOT / "README.md").read_text().partition("## Ten minutes with it")[2].partition("\n## ")[0]
-    return [shlex.split(line) for line in re.findall(r"^    (\.venv/bin/\S+ .*)$", ladder, re.M)]
+    return [Shown(line) for line in re.findall(r"^    (\.venv/bin/\S+ .*)$", ladder, re.M)]
 
 
 @pytest.fixture
@@ -41,12 +41,41 @@ def up(tmp_path: Path) -> Iterator[Path]:
         stack.wait(30)
 
 
-@pytest.mark.timeout(300)
-def test_every_command_of_the_ladder_works_as_it_stands(up: Path) -> None:
-    typed = commands()
-    assert len(typed) >= 10
+@pytest.mark.timeout(900)
+def test_every_command_of_the_ladder_and_of_the_guide_works_as_it_stands(up: Path) -> None:
+    ladder = commands()
+    assert len(ladder) >= 10
+    for command in ladder:
+        assert typed(up, command).strip(), f"{command.command} said nothing"
 
-    for command in typed:
-        done = subprocess.run(runnable(command), cwd=up, capture_output=True, text=True, timeout=90, check=False)
-        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), f"{shlex.join(command)} said nothing"
+    assert len(GUIDE) == 5
+    for page in GUIDE:
+        walk_stage(up, page)
+
+
+def typed(up: Path, shown: Shown) -> str:
+    """What the command says, which must be what is shown, if anything is."""
+    done = shown.run(up)
+    assert done.returncode == 0, f"{shown.command}\n{done.stdout}\n{done.stderr}"
+    assert not shown.output or shown.is_said_by(done.stdout), f"{shown.command}\n{done.stdout}\nis not\n{shown.output}"
+    return done.stdout
+
+
+def walk_stage(up: Path, page: Path) -> None:
+    """Down the page and back: its end is not reached before its steps, is after them, and is not after its undo."""
+    parts = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", page.read_text(), re.M | re.S))
+    before, steps, end, undo = (shown_in(parts[name]) for name in ("Before you start", "Steps", "Done when", "Undo"))
+    assert (len(end), bool(steps), bool(undo)) == (1, True, True), page.name
+    type_all(up, before)
+    assert end[0].run(up).returncode != 0, f"{page.name}: done before it began"
+    type_all(up, steps)
+    typed(up, end[0])
+    type_all(up, undo)
+    assert end[0].run(up).returncode != 0, f"{page.name}: done after its undo"
+    if page.name.startswith("3-"):  # where the next stage begins
+        type_all(up, [step for step in steps if step.command.startswith("strangler advance")])
+
+
+def type_all(up: Path, commands: Sequence[Shown]) -> None:
+    for command in commands:
+        typed(up, command)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 
 from tests.support.typed import BIN
 
 PROGRAMS = ("strangler", "outbox")
+OPERATORS = frozenset("();<>|&")
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^(?: {4}| {8})(\S.*)$", re.MULTILINE)
 
 
 def commands_of(page: str) -> Iterator[list[str]]:
-    """`strangler VERB ...` and `outbox VERB ...`, without a comment behind them, in the order of the page.
+    """`strangler VERB ...` and `outbox VERB ...` up to a comment, a pipe or the like, in the order of the page.
 
     >>> list(commands_of("Say\\n\\n    strangler status   # where it stands\\n"))
     [['strangler', 'status']]
@@ -25,4 +27,6 @@ def commands_of(page: str) -> Iterator[list[str]]:
     for line in lines:
         typed = line.strip().removeprefix(BIN)
         if typed.split(" ")[0] in PROGRAMS and not re.match(r"\w+ \(|\w+\(", typed):
-            yield shlex.split(typed, comments=True)
+            words = shlex.shlex(typed, posix=True, punctuation_chars=True)
+            words.whitespace_split = True
+            yield list(takewhile(lambda word: not OPERATORS.issuperset(word), words))

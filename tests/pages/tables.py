@@ -14,7 +14,7 @@ from tests.pages.words import row
 TOP = """# Tables
 
 Made of the migrations by `python -m tests.pages`. `outbox migrate` and `strangler migrate` make them
-([how](../guide/README.md)). Their columns may be read by anybody who has the right; they are written by the toolkit
+([how](../howto/tables.md)). Their columns may be read by anybody who has the right; they are written by the toolkit
 alone. Tables grow, a release takes none away. `SCHEMA` is the consumer's or service's own, by default its name.
 Each part keeps its version in a table of its own, `..._version`.
 """
