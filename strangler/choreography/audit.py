@@ -19,11 +19,15 @@ MOST_REMARKS = 200  # remarks explain; nobody reads more
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How many subjects stand where, and those that need somebody, worst first. `proved`: none is overdue or denies."""
+    """How many subjects stand where, and those that need somebody, worst first. `proved`: none is overdue or denies.
+
+    `took_s`: of those at their end, by which, the seconds from the first event where that is known.
+    """
 
     counts: Mapping[Standing, int]
     late: int
     findings: Sequence[Verdict]
+    took_s: Mapping[Standing, Sequence[float]]
 
     @property
     def proved(self) -> bool:
@@ -40,7 +44,12 @@ def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
         findings = worst_first(verdicts)
         explained = _explained(connection, graph.readers, findings)
     counts = Counter(one.standing for one in verdicts)
-    return Audit({standing: counts[standing] for standing in Standing}, sum(one.late for one in verdicts), explained)
+    took_s: dict[Standing, list[float]] = defaultdict(list)
+    for one in verdicts:
+        if one.took_s is not None:
+            took_s[one.standing].append(one.took_s)
+    late = sum(one.late for one in verdicts)
+    return Audit({standing: counts[standing] for standing in Standing}, late, explained, took_s)
 
 
 def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Readers) -> Iterator[Verdict]:

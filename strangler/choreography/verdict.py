@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -23,13 +23,17 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`step`: for whom the subject waits, or where it is parked. `late`: it ended, but after its deadline."""
+    """`step`: for whom the subject waits, or where it is parked. `late`: it ended, but after its deadline.
+
+    `took_s`: from its first event to its end, where it has both and was not started again.
+    """
 
     subject_ref: str
     standing: Standing
     step: str | None = None
     said: str = ""
     late: bool = False
+    took_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ def _ended(graph: Choreography, seen: Seen, order: OrderState | None) -> Verdict
     final = next(iter(_finals(graph, seen.events).values()), order.final if order is not None else None)
     if final is None:
         return Verdict(seen.subject_ref, Standing.STUCK, said="it has begun, and no event of it says what comes next")
-    return Verdict(seen.subject_ref, Standing(final.value), late=_late(graph, seen.events))
+    took_s = _took_s(graph, seen.events)
+    late = took_s is not None and took_s > graph.within_s
+    return Verdict(seen.subject_ref, Standing(final.value), late=late, took_s=took_s)
 
 
 def _finals(graph: Choreography, events: Mapping[str, datetime]) -> Mapping[str, Final]:
@@ -105,12 +111,12 @@ def _open(graph: Choreography, events: Mapping[str, datetime]) -> Iterator[Open]
             yield Open(reaction, events[reaction.on])
 
 
-def _late(graph: Choreography, events: Mapping[str, datetime]) -> bool:
+def _took_s(graph: Choreography, events: Mapping[str, datetime]) -> float | None:
     """From the first event of a subject to its last; cancellations, which start again, have no say."""
     begun = [at for type_, at in events.items() if type_ == graph.starts[0]]
     ends = [events[type_] for type_ in _finals(graph, events)]
     begins_again = set(graph.starts[1:]) & set(events)
-    return bool(begun and ends) and not begins_again and (max(ends) - begun[0]).total_seconds() > graph.within_s
+    return (max(ends) - begun[0]).total_seconds() if begun and ends and not begins_again else None
 
 
 def worst_first(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:

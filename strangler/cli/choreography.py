@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from outbox.written import destination, write_whole
 from strangler.choreography import Audit, Choreography, Problem, Standing, Verdict, audit, prove
+from strangler.choreography.audit_metrics import counters_of
 from strangler.choreography.drawing import lines, mermaid
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
@@ -30,6 +33,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "check", help="prove the graph, then from the data that every subject ended or is in time", epilog=EPILOG
     )
     checker.add_argument("--graph-only", action="store_true", help="prove the graph, ask no database")
+    checker.add_argument(
+        "--metrics",
+        type=destination,
+        metavar="FILE",
+        help="write how long subjects take, for the node exporter",
+    )
     checker.set_defaults(run=check)
 
 
@@ -43,6 +52,8 @@ def show(invocation: Invocation) -> int:
 
 def check(invocation: Invocation) -> int:
     """A graph that breaks a rule is no measure for the data, so that is asked only of one that holds."""
+    if invocation.args.graph_only and invocation.args.metrics is not None:
+        raise BadInput("--metrics tells of subjects, and --graph-only looks at none; give one of them")
     plan = invocation.plan()
     graph = _declared(plan)
     steps = {step.name: step.context.topics if step.context else None for step in plan.steps}
@@ -51,9 +62,19 @@ def check(invocation: Invocation) -> int:
     if not problems and not invocation.args.graph_only:
         with invocation.connect() as connection:
             found = audit(connection, graph)
+    if invocation.args.metrics is not None:
+        _tell(invocation, plan, found)
     said = [*_graph_lines(graph, problems), *_audit_lines(found)]
     invocation.emit(_data(problems, found), [plan.subject.words(line) for line in said])
     return 1 if problems or (found is not None and not found.proved) else 0
+
+
+def _tell(invocation: Invocation, plan: Plan, found: Audit | None) -> None:
+    if found is None:
+        invocation.talk(f"{invocation.args.metrics} is left as it was: the subjects were not looked at")
+        return
+    page = counters_of(found, plan.subject.name, time.time()).page()
+    write_whole(invocation.args.metrics, page.encode())
 
 
 def _declared(plan: Plan) -> Choreography:

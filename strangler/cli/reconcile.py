@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 
+from outbox.metrics import Counters
 from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
+from strangler.reconcile.report_metrics import RECONCILIATION, samples_of
 from strangler.reconcile.run import reconcile
 
 WAITS = "seconds for each wait: the frontier, open transactions, the second frontier (default 10)"
@@ -27,6 +30,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--report", type=destination, metavar="FILE", help="write the whole report as JSON to this file"
     )
+    parser.add_argument(
+        "--metrics",
+        type=destination,
+        metavar="FILE",
+        help="write what was judged and when, for the node exporter",
+    )
     parser.set_defaults(run=run)
 
 
@@ -41,6 +50,10 @@ def run(invocation: Invocation) -> int:
     document = report.to_json()
     if arguments.report is not None:
         write_whole(arguments.report, f"{json.dumps(document, indent=2, default=str)}\n".encode())
+    if arguments.metrics is not None:
+        counters = Counters({}, RECONCILIATION)
+        counters.source(lambda: samples_of(report, time.time()))
+        write_whole(arguments.metrics, counters.page().encode())
     invocation.emit(document, report.lines(plan.subject))
     if report.exit_code == 3:
         invocation.talk("not everything could be judged: what was not reached is UNKNOWN, and no proof of anything")

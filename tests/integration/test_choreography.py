@@ -192,9 +192,37 @@ def test_a_rejected_order_whose_money_was_not_given_back_is_stuck(connection: Ps
 
 def test_a_thousand_orders_are_judged_in_one_snapshot(connection: PsycopgConnection) -> None:
     connection.execute(THOUSAND)
+    stored(connection, "quick", "placed")
+    told(connection, "quick", "OrderReceived", "FraudCleared", "StockReserved", "PaymentTaken", "OrderPlaced")
     whole = found(connection)
-    assert whole.counts[Standing.DONE] == 1000
+    assert whole.counts[Standing.DONE] == 1001
     assert whole.findings == []
+    assert [len(seconds) for seconds in whole.took_s.values()] == [1]  # of the others no event is known
+
+
+def test_how_long_orders_take_is_written_for_prometheus(
+    connection: PsycopgConnection, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(connection, "slow", "placed")
+    told(connection, "slow", "OrderReceived", "FraudCleared", "StockReserved", "PaymentTaken", ago_s=20.0)
+    told(connection, "slow", "OrderPlaced", ago_s=8.0)
+    given = [
+        "choreography",
+        "check",
+        "--dsn",
+        database,
+        "--plan",
+        str(PLAN_FILE),
+        "--metrics",
+        str(tmp_path / "w.prom"),
+    ]
+    assert main(given) == 0
+    lines = (tmp_path / "w.prom").read_text().splitlines()
+    assert 'workflow_completion_seconds_bucket{workflow="order",end="done",le="5.0"} 0' in lines
+    assert 'workflow_completion_seconds_bucket{workflow="order",end="done",le="15.0"} 1' in lines
+    assert 'workflow_subjects{workflow="order",standing="done"} 1' in lines
+    assert main([*given, "--graph-only"]) == 2
+    assert "--graph-only looks at none" in capsys.readouterr().err
 
 
 def test_without_readers_the_data_is_not_said_to_be_well(connection: PsycopgConnection) -> None:

@@ -250,6 +250,7 @@ def test_the_verb_reports_in_words_in_json_and_by_its_exit_code(town: Town, tmp_
     clean = subprocess.run([*verb, "--json"], env=environ, capture_output=True, text=True, timeout=90, check=False)
     town.execute("DELETE FROM town.ledger WHERE order_ref = 'new-1'")
     told = [*verb, "--all", "--step", MAILING, "--report", str(tmp_path / "report.json")]
+    told += ["--metrics", str(tmp_path / "reconcile.prom")]
     audit = subprocess.run(told, env=environ, capture_output=True, text=True, timeout=90, check=False)
     bad = subprocess.run(
         [*verb, "--step", "pricing"], env=environ, capture_output=True, text=True, timeout=90, check=False
@@ -261,3 +262,7 @@ def test_the_verb_reports_in_words_in_json_and_by_its_exit_code(town: Town, tmp_
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["judgements"][0]["evidence"] == {"expected": reconcile_plan.mail_body("new-1", 1)}
     assert "pricing" in bad.stderr
+    lines = (tmp_path / "reconcile.prom").read_text().splitlines()
+    assert f'reconcile_findings{{step="{MAILING}",verdict="missing"}} 1' in lines
+    assert f'reconcile_effects{{step="{MAILING}",verdict="match"}} 1' in lines
+    assert "reconcile_exit{} 1" in lines

@@ -21,7 +21,9 @@ from outbox.consumer.report import Report
 from outbox.consumer.runtime import Saturation
 from outbox.kafka.port import Record, TopicPartition
 from outbox.metrics import Counters
+from strangler.choreography.audit_metrics import WORKFLOW
 from strangler.facade.facade_catalogue import FACADE
+from strangler.reconcile.report_metrics import RECONCILIATION
 from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
 from strangler.step.effect_gauges import saturated as effects_saturated
 from strangler.step.effect_metrics import MOST_SAID, EffectMetric, Told
@@ -79,13 +81,16 @@ def test_the_enums_name_what_the_catalogue_counts() -> None:
     assert {one.shown for one in RELAY} == {*get_args(telemetry.Metric)}
 
 
-@pytest.mark.parametrize("part", [LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE, SLOT, SATURATION])
+PARTS = (LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE, SLOT, SATURATION, RECONCILIATION, WORKFLOW)
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_the_page_is_the_catalogue(part: tuple[Described, ...]) -> None:
     assert table(part) in PAGE.read_text()
 
 
 def test_names_are_told_once_and_units_stand_in_them() -> None:
-    every = (*CATALOGUE, *RELAY, *SLOT, *FACADE)
+    every = [one for part in PARTS for one in part]
     assert len({one.name for one in every}) == len(every)
     assert all(one.name.endswith("_seconds") for one in every if one.kind == "histogram")
 

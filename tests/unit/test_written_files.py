@@ -13,10 +13,11 @@ from strangler.cli import main, parser
 from tests.faults.arguments import read_arguments
 from tests.unit.test_audited_verbs import leaves
 
-WRITING = ("--out", "--report", "--asyncapi")
+WRITING = ("--out", "--report", "--asyncapi", "--metrics")
 CALLS = {
+    "choreography check": ["--metrics"],
     "quarantine inspect": ["search:orders/0@1", "--out"],
-    "reconcile": ["--report"],
+    "reconcile": ["--metrics"],
     "topology": ["--asyncapi"],
 }
 
