@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from strangler.cli import parser
+from tests.pages.cli import anchor
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-LINK = re.compile(r"\[[^\]]*\]\((?!https?://|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+FILE = re.compile(
+    r"`((?:outbox|strangler|legacy_app|new_services|tests|migrations|benchmarks|docs)/[\w/.-]+)(?:::\w+)?`"
+)
 
 
 def relative(path: Path) -> str:
@@ -18,9 +22,29 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_links_lead_somewhere(document: Path) -> None:
-    broken = [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    links = [
+        (document.parent / name if name else document, heading) for name, heading in LINK.findall(document.read_text())
+    ]
 
-    assert broken == []
+    assert [str(target) for target, _ in links if not target.exists()] == []
+    assert [f"{target}#{heading}" for target, heading in links if heading and heading not in headings(target)] == []
+
+
+def headings(page: Path) -> set[str]:
+    """As a link names them."""
+    return {anchor(found) for found in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)}
+
+
+def test_a_link_to_a_heading_that_is_gone_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("# A page\n[here](#a-page) [gone](#b-page) [there](page.md#c)\n")
+
+    with pytest.raises(AssertionError, match=r"(?s)2 more items.*page.md#b-page"):
+        test_links_lead_somewhere(tmp_path / "page.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_files_that_a_page_names_are_there(document: Path) -> None:
+    assert [name for name in FILE.findall(document.read_text()) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/decisions").glob("0*.md")), ids=relative)

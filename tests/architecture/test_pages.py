@@ -16,7 +16,7 @@ from tests.pages.commands import commands_of
 DOCS = ROOT / "docs"
 SHORT = [page for kind in ("explanation", "guide", "howto", "tutorial") for page in sorted((DOCS / kind).glob("*.md"))]
 TYPED = [(page, command) for page in DOCUMENTS for command in commands_of(page.read_text())]
-PARSERS = {"outbox": outbox_cli._parser, "strangler": parser}
+PARSERS = {"outbox": outbox_cli._parser(), "strangler": parser()}
 
 
 @pytest.mark.parametrize("page", SHORT, ids=relative)
@@ -27,7 +27,7 @@ def test_a_page_is_read_in_five_minutes(page: Path) -> None:
 @pytest.mark.parametrize(("page", "command"), TYPED, ids=lambda one: relative(one) if isinstance(one, Path) else one[1])
 def test_a_command_can_be_typed(page: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with suppress(SystemExit):  # as `--help` ends
-        PARSERS[command[0]]().parse_args(command[1:])
+        PARSERS[command[0]].parse_args(command[1:])
 
     assert "error:" not in capsys.readouterr().err
 
