@@ -33,7 +33,10 @@ class Moved:
 
 
 ACTING = (Stage.RAMP, Stage.LIVE, Stage.RETIRED)  # the new side acts on some subject
-SAY_HOW_IT_IS_SHARED = "declare in the plan's `shared` how it is copied and counted; both owners write it one way"
+SAY_HOW_IT_IS_SHARED = (
+    "declare in the plan's `shared` how it is copied and counted; both owners write it one way "
+    "(docs/explanation/ownership.md#owning-a-subject-is-not-owning-what-it-shares)"
+)
 
 Planner = Callable[[StageRow], Sequence[Move] | Refused]
 

@@ -46,7 +46,8 @@ def way_out(topic: str, source: str) -> str:
         f"topic {topic} holds events of another installation, of source {source}: each would act on the other's. "
         "Give this one topics of its own: set OUTBOX_TOPIC_PREFIX and OUTBOX_GROUP_PREFIX, the same for its relay and "
         f"its consumers. If that source is this database before it moved, name it in {SOURCES}. In a program: "
-        f"Relay(..., prefix=...), or Relay(..., sources=[{source!r}])"
+        f"Relay(..., prefix=...), or Relay(..., sources=[{source!r}]) "
+        "(docs/howto/move-the-database.md#to-another-server-or-name-planned)"
     )
 
 

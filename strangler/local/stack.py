@@ -200,5 +200,6 @@ def check_postgres(dsn: str) -> None:
     if level != "logical":
         raise DependencyDown(
             f"wal_level of database {database_of(dsn)!r} is {level!r}, the relay needs 'logical'; "
-            "run: ALTER SYSTEM SET wal_level = logical; and restart the server"
+            "run: ALTER SYSTEM SET wal_level = logical; and restart the server "
+            "(docs/howto/wal-and-slots.md#before-the-first-start)"
         )

@@ -26,6 +26,10 @@ def test_the_readme_shows_the_files_that_are_run(file: str) -> None:
     assert f"```python\n{(EXAMPLE / file).read_text()}```" in (ROOT / "README.md").read_text()
 
 
+def test_the_tutorial_makes_the_table_as_the_test_does() -> None:
+    assert f'    python -c "{TABLES}"\n' in TUTORIAL.read_text()
+
+
 @pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_the_tutorial_is_typed_as_it_stands_and_nobody_misses_a_mail(stack: Stack, tmp_path: Path) -> None:
