@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_app_context, has_request_context, jsonify, request
 from sqlalchemy.orm import scoped_session, sessionmaker
+from werkzeug.exceptions import HTTPException
 
 from strangler import sqlalchemy
 from strangler.errors import BadInput
@@ -16,10 +18,19 @@ from strangler.routes import EXTENSION
 from strangler.seam.mapped import Model
 from strangler.seam.pinned import Unreadable
 from strangler.seam.served import TOKEN, Answered, Asked, Served, shown
-from strangler.seam.telling import Context, RepeatedReference, no_context
+from strangler.seam.telling import Context, Payload, RepeatedReference, no_context
 from strangler.seam.unit import Unit
 
 SERVED = f"{EXTENSION}_served"
+
+
+class EarlyAnswer(HTTPException):
+    """Ends a request with a response. Without a code no error handler of the application sees it, and extensions that
+    answer the errors of their own routes (Flask-RESTful) pass its response on.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response=response)
 
 
 class Strangled(sqlalchemy.Strangled):
@@ -83,6 +94,16 @@ class Strangled(sqlalchemy.Strangled):
         app.teardown_request(self._end)
         app.teardown_appcontext(self._end)
 
+    def created(self, subject: Model, type: str, payload: Payload, part: int | None = None) -> None:  # noqa: A002
+        """As without Flask. A request that is made again under one reference ends here, with its first answer."""
+        with _answering():
+            super().created(subject, type, payload, part)
+
+    def changed(self, subject: Model, type: str, payload: Payload) -> None:  # noqa: A002 - the event's field
+        """As without Flask."""
+        with _answering():
+            super().changed(subject, type, payload)
+
     def go_on(self, subject_ref: str) -> bool:
         """As without Flask, inside the application's context."""
         if self._app is None:
@@ -128,16 +149,32 @@ def _serve(app: Flask, served: Served) -> None:
                 break
         return None if answered is None else _response(answered)
 
-    def repeated(error: RepeatedReference) -> Response:
-        served.session().rollback()
-        for one in subjects:
-            if (answered := one.repeated(error.ref)) is not None:
-                return _response(answered)
-        raise error
-
     app.before_request_funcs.setdefault(None, []).insert(0, serve)
-    app.register_error_handler(RepeatedReference, repeated)
-    app.register_error_handler(Unreadable, lambda error: _response(Answered(400, {"error": str(error)})))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (RepeatedReference, Unreadable) as error:
+        if not has_request_context():
+            raise
+        early = _early(error)
+        if early is None:
+            raise
+        raise EarlyAnswer(_response(early)) from error
+
+
+def _early(error: RepeatedReference | Unreadable) -> Answered | None:
+    """What the request at hand is answered in the application's place."""
+    if isinstance(error, Unreadable):
+        return Answered(400, {"error": str(error)})
+    subjects: list[Served] = current_app.extensions.get(SERVED, [])
+    for one in subjects:
+        one.session().rollback()  # the flush that found the first one has ended it
+        if (answered := one.repeated(error.ref)) is not None:
+            return answered
+    return None
 
 
 def _headers() -> Mapping[str, str]:

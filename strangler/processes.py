@@ -13,9 +13,9 @@ class Process:
     """A process of the application that the local stack starts: `Process("legacy", "desk", url="LEGACY_URL")`.
 
     `argv` follows `python -m`: a module, or a tuple of it and its arguments. `url`: the variable that gets its address;
-    then the variable `port` gets a free one, and it is ready when `ready_path` answers 200. Without `url` it listens
-    nowhere, and is ready when it prints a line that begins with `ready`. `tokens` are secrets, new at every start. All
-    processes have addresses and tokens in their environment.
+    then the variable `port` gets a free one, and it is ready when it answers `GET /` at all, below 500, or `ready_path`
+    with 200. Without `url` it listens nowhere, and is ready when it prints a line that begins with `ready`. `tokens`
+    are secrets, new at every start. All processes have addresses and tokens in their environment.
 
     >>> Process("outside", "outside", url="MAIL_URL").command
     ('outside',)
@@ -26,7 +26,7 @@ class Process:
     _: KW_ONLY
     url: str | None = None
     port: str = "PORT"
-    ready_path: str = "/healthz"
+    ready_path: str | None = None
     tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

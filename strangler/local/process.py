@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from strangler.errors import DependencyDown
@@ -81,7 +82,10 @@ class Running:
             return
         if not wait_until(lambda: not self.alive() or ready(self), within_s=self._ready_within_s):
             self.kill()
-            raise DependencyDown(f"{self.name} was not ready after {self._ready_within_s:g} s; {self._end_of_log()}")
+            why = f": {ready}" if isinstance(ready, Answers) else ""
+            raise DependencyDown(
+                f"{self.name} was not ready after {self._ready_within_s:g} s{why}; {self._end_of_log()}"
+            )
         if not self.alive():
             raise DependencyDown(f"{self.name} ended with exit code {self._started().wait()}; {self._end_of_log()}")
 
@@ -134,17 +138,26 @@ def tail(path: Path) -> str:
     return "\n".join(f"    {line}" for line in lines) or "    (empty)"
 
 
-def answers_200(path: str) -> Ready:
-    """Ready when `GET path` answers 200."""
+@dataclass
+class Answers:
+    """Ready when `GET path` is answered 200; without a path, when `GET /` is answered at all, below 500."""
 
-    def ready(running: Running) -> bool:
+    path: str | None = None
+    last: str = "not answered"
+
+    def __call__(self, running: Running) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=2.0)
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
+            connection.request("GET", self.path or "/", headers={"Connection": "close"})
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            self.last = f"not answered ({type(error).__name__})"
             return False
         finally:
             connection.close()
+        self.last = f"answered {status}"
+        return status == 200 if self.path else status < 500
 
-    return ready
+    def __str__(self) -> str:
+        wanted = "200 is ready; see Process(ready_path=...) in the plan" if self.path else "anything below 500 is ready"
+        return f"GET {self.path or '/'} is {self.last}, {wanted}"

@@ -20,7 +20,7 @@ from strangler.local.kafka_embedded import embedded_kafka
 from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
 from strangler.local.postgres import FORGETFUL, SETTINGS, Postgres
-from strangler.local.process import Ready, Running, answers_200
+from strangler.local.process import Answers, Ready, Running
 from strangler.local.spawner import Command, Spawner
 from strangler.local.tables import Tables
 
@@ -148,7 +148,7 @@ class Stack:
             port = port or self._ports.take()
             given[port_env] = str(port)
         command = Command(tuple(argv), self.folder / "logs" / f"{name}.log", env=given, user=user, behind=behind)
-        check = answers_200(ready_path) if ready_path else ready
+        check = Answers(ready_path) if ready_path else ready
         running = Running(name, command, self._spawner, ready=check, port=port, ready_within_s=ready_within_s)
         self._spawned.append(running)
         running.launch()

@@ -22,7 +22,7 @@ from outbox.metrics import VARIABLE as METRICS
 from outbox.metrics import address_of
 from strangler.errors import RefusedError
 from strangler.local.databases import database_of
-from strangler.local.process import Running
+from strangler.local.process import Answers, Running
 from strangler.local.roles import dsns_of_roles
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
@@ -36,7 +36,7 @@ from strangler.store import ensure_steps
 TOPIC_PREFIX = "outbox.event."
 PARTITIONS = "OUTBOX_TOPIC_PARTITIONS"
 RELAY = Process("relay", ("outbox", "relay"))
-FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT")
+FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT", ready_path="/-/healthz")
 FACADE_THREADS = 32
 SLOT_LENGTH = 63 - len("outbox_")
 STOP_WITHIN_S = 10.0
@@ -151,8 +151,7 @@ class System:
             env=self._environ_of(process) | ({METRICS: metrics} if metrics else {}),
             port=port,
             port_env=process.port if process.url else None,
-            ready_path=process.ready_path if process.url else None,
-            ready=Running.said_ready,
+            ready=Answers(process.ready_path) if process.url else Running.said_ready,
             behind=process.url is None,  # who answers a customer goes first where cores are few
             wait=False,  # they start side by side: their addresses are known, and none needs another to start
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from strangler.local.ports import Ports
-from strangler.local.process import Running, answers_200
+from strangler.local.process import Answers, Running
 from strangler.local.spawner import Command, Spawner
 from tests.integration.family import runs
 from tests.support.waiting import wait_until
@@ -42,7 +42,7 @@ serve(make, port=int(sys.argv[1]), sync=mode == "sync", timeout_s=timeout_s, pre
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     port, spawner = Ports().take(), Spawner()
     command = Command((sys.executable, "-c", PROGRAM, str(port), request.param), tmp_path / "server.log")
-    running = Running("server", command, spawner, ready=answers_200("/"), port=port)
+    running = Running("server", command, spawner, ready=Answers("/"), port=port)
     running.start()
     yield running
     running.kill()
@@ -99,7 +99,7 @@ def test_a_sync_worker_that_overruns_is_killed_and_replaced(server: Running) -> 
 def test_workers_die_with_the_master(server: Running) -> None:
     worker = int(get(server, "/")[2])
     os.kill(server.pid, signal.SIGKILL)
-    wait_until(lambda: not answers_200("/")(server))
+    wait_until(lambda: not Answers("/")(server))
     wait_until(lambda: not runs(worker))
     assert not server.alive()
 

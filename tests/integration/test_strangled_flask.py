@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from flask import Flask, abort, jsonify
+from flask import Blueprint, Flask, abort, jsonify
 from sqlalchemy import Column, Integer, Text
 from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
 
@@ -139,3 +139,21 @@ def test_a_subject_that_was_deleted_is_no_more(world: World, toolkit: str) -> No
         connection.execute("DELETE FROM booking")
     path = "/internal/strangler/steps/mail/subjects/booking:1"
     assert world.app.test_client().post(path, headers=TOKEN).status_code == 404
+
+
+@pytest.mark.parametrize(("given", "status"), [({}, 201), ({"Strangler-Ownership": "epoch=?"}, 400)])
+def test_what_is_made_again_gets_its_first_answer_whoever_answers_the_errors_of_its_route(
+    world: World, given: dict[str, str], status: int
+) -> None:
+    world.app.before_request_funcs[None].pop()  # the login
+    desk = Blueprint("desk", __name__)
+    desk.register_error_handler(Exception, lambda _error: (jsonify(error="oh no"), 500))
+    desk.add_url_rule("/bookings", view_func=lambda: world.make("booking").note, methods=["POST"])
+    world.app.register_blueprint(desk)
+    with world.app.test_request_context(headers={"Strangler-Booking-Ref": "the-first"}):
+        world.make("booking", "window")
+
+    again = world.app.test_client().post("/bookings", headers={"Strangler-Booking-Ref": "the-first", **given})
+
+    assert again.status_code == status, again.get_data(as_text=True)
+    assert status == 400 or again.json["note"] == "window"  # type: ignore[index]

@@ -15,9 +15,10 @@ import pytest
 
 from strangler.errors import DependencyDown
 from strangler.local.low_priority import NICENESS
-from strangler.local.process import Ready, Running, tail
+from strangler.local.process import Answers, Ready, Running, tail
 from strangler.local.spawner import Command, Spawner
 from tests.integration.family import runs
+from tests.support.http_stub import answer, http_stub
 from tests.support.waiting import wait_until
 
 WAITS = "import time; print('ready to serve', flush=True); time.sleep(600)"
@@ -127,3 +128,26 @@ def test_the_tail_of_a_log_is_short(tmp_path: Path) -> None:
     log.write_text("\n".join(f"line {number}" for number in range(10_000)))
     assert tail(log).splitlines()[-1].strip() == "line 9999"
     assert len(tail(log).splitlines()) <= 15
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "ready"),
+    [
+        (None, 200, True),
+        (None, 404, True),
+        (None, 308, True),
+        (None, 503, False),
+        ("/up", 200, True),
+        ("/up", 404, False),
+    ],
+)
+def test_what_serves_is_ready_when_it_answers_at_all_or_says_so_where_the_plan_asks(
+    spawner: Spawner, tmp_path: Path, path: str | None, status: int, ready: bool
+) -> None:
+    child = running(spawner, tmp_path, WAITS)
+    with http_stub() as stub:
+        stub.reply = lambda _seen: answer(status, b"")
+        child.port = int(stub.url.rsplit(":", 1)[1])
+        ready_of = Answers(path)
+        assert ready_of(child) is ready
+    assert f"GET {path or '/'} is answered {status}" in str(ready_of)
