@@ -37,6 +37,7 @@ class Tour:
     folder: Path
     environ: Mapping[str, str]
     stack_file: StackFile
+    python: str = sys.executable
 
     @property
     def facade(self) -> str:
@@ -51,7 +52,7 @@ class Tour:
 
     def strangler(self, *argv: str, ends: int = 0) -> Json:
         """A verb, to its end, with what it said; any other end than `ends` fails the test."""
-        command = [sys.executable, "-m", "strangler", *argv, "--json", "--stack", str(self.data / "stack.json")]
+        command = [self.python, "-m", "strangler", *argv, "--json", "--stack", str(self.data / "stack.json")]
         done = subprocess.run(
             command, cwd=self.folder, env=dict(self.environ), capture_output=True, text=True, timeout=90, check=False
         )
@@ -106,37 +107,40 @@ def up_in(
     libraries: Libraries = TODAYS,
     *,
     existing: str = "",
+    python: str = "",
+    driver: str = "",
     **more: str,
 ) -> Iterator[Tour]:
     """`strangler up` in a folder with a plan, on a database of its own and the session's servers.
 
     `tables`: what Python runs to make the application's own; `more`: what its processes have in their environment.
+    `python`: of an environment in which the application and the toolkit are installed, in place of ours.
     """
     name = f"tour_{secrets.token_hex(5)}"
     dsn = stack.databases.ensure(name)
     environ = {
         **{key: text for key, text in os.environ.items() if not key.startswith(OURS)},
-        **on_path(*filter(None, (libraries.folder, folder, OUTSIDE, HERE.parents[1]))),
+        **on_path(*([folder] if python else filter(None, (libraries.folder, folder, OUTSIDE, HERE.parents[1])))),
         "PYTHONWARNINGS": "ignore::DeprecationWarning",  # of old libraries on a new Python
-        "DATABASE_URL": database_url(dsn, libraries.driver),
+        "DATABASE_URL": database_url(dsn, driver or libraries.driver),
         "OUTBOX_TOPIC_PREFIX": f"{name}.",
         "STRANGLER_DSN": dsn,
         **more,
     }
-    subprocess.run([sys.executable, *tables], env=environ, cwd=folder, check=True, timeout=60)
+    subprocess.run([python or sys.executable, *tables], env=environ, cwd=folder, check=True, timeout=60)
     if existing:
         with psycopg.connect(dsn) as connection:
             connection.execute(existing)
     with tempfile.TemporaryDirectory(prefix=f"strangler-{name}-") as data:
         Path(data).chmod(0o755)
-        with _up(stack.bootstrap, folder, Path(data), environ) as tour:
+        with _up(stack.bootstrap, folder, Path(data), environ, python or sys.executable) as tour:
             yield tour
     stack.databases.drop(name)
 
 
 @contextmanager
-def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str]) -> Iterator[Tour]:
-    command = [sys.executable, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", bootstrap]
+def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str], python: str) -> Iterator[Tour]:
+    command = [python, "-m", "strangler", "up", "--plan", "plan.py", "--json", "--kafka", bootstrap]
     with (data / "up.log").open("w") as said:
         process = subprocess.Popen(
             [*command, "--folder", str(data)], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=said, text=True
@@ -147,7 +151,7 @@ def _up(bootstrap: str, folder: Path, data: Path, environ: Mapping[str, str]) ->
             stack_file = StackFile.read(data)
             assert stack_file is not None
             verbs = {key: text for key, text in environ.items() if key != "STRANGLER_DSN"}
-            yield Tour(data, folder, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file)
+            yield Tour(data, folder, verbs | {"STRANGLER_PLAN": str(folder / "plan.py")}, stack_file, python)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{_logs(data)}") from error
         finally:
