@@ -1,5 +1,5 @@
-"""The demo is the end-to-end test: the same code, fewer orders, on the embedded default. What it shows once is claimed on
-Apache Kafka by the campaigns of tests/faults: flips, judge, outage, restarts.
+"""The demo is the end-to-end test: the same code, fewer orders, on the embedded default. What it shows once is claimed
+on Apache Kafka by the campaigns of tests/faults: flips, judge, outage, restarts.
 """
 
 import json

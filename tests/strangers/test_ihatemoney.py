@@ -1,4 +1,4 @@
-"""An application of others, from the package index: its mails go live and back, from the wheel alone, and none is lost."""
+"""An application of others, from the package index: its mails go live and back, from our wheel, and none is lost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import requests
 
 from strangler.local.stack import Stack
 from tests.e2e.test_packaging import pip
+from tests.strangers.conftest import Libraries
 from tests.strangers.running import HERE
 from tests.strangers.tour import Tour, up_in
 from tests.support.smtp_server import SmtpServer, smtp_server
@@ -24,7 +25,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
 OURS = HERE / "ihatemoney"
 VERSION = "7.2.1"
-DRIVER = "psycopg2"
+DRIVER = Libraries(None, "psycopg2")
 PAGE = HERE.parents[1] / "docs" / "reference" / "strangers.md"
 
 
@@ -101,7 +102,7 @@ def test_its_mails_go_live_and_back_and_each_is_sent_once(
         "MAIL_AT": mail.address,
         "SMTP_URL": f"smtp://{mail.address}",
     }
-    with up_in(stack, folder, tables, driver=DRIVER, python=str(environment), **settings) as tour:
+    with up_in(stack, folder, tables, DRIVER, python=str(environment), **settings) as tour:
         friends = Friends(tour)
         friends.by_api()
         tour.advance("mail", "shadow")

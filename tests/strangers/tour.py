@@ -108,7 +108,6 @@ def up_in(
     *,
     existing: str = "",
     python: str = "",
-    driver: str = "",
     **more: str,
 ) -> Iterator[Tour]:
     """`strangler up` in a folder with a plan, on a database of its own and the session's servers.
@@ -122,7 +121,7 @@ def up_in(
         **{key: text for key, text in os.environ.items() if not key.startswith(OURS)},
         **on_path(*([folder] if python else filter(None, (libraries.folder, folder, OUTSIDE, HERE.parents[1])))),
         "PYTHONWARNINGS": "ignore::DeprecationWarning",  # of old libraries on a new Python
-        "DATABASE_URL": database_url(dsn, driver or libraries.driver),
+        "DATABASE_URL": database_url(dsn, libraries.driver),
         "OUTBOX_TOPIC_PREFIX": f"{name}.",
         "STRANGLER_DSN": dsn,
         **more,
