@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 from outbox.consumer.reprocessing.give_way import Waits
 from outbox.consumer.reprocessing.replay import Passed, Replayed
 from outbox.kafka.port import Reader, TopicPartition
 from strangler.cli.common import Invocation
-from strangler.cli.run import service_of
+from strangler.cli.run import fed_by, service_of
 from strangler.errors import BadInput
 from strangler.service.reprocess import Reprocessing, Starts, from_start, opened
 from strangler.service.settings import RunSettings
@@ -74,7 +75,8 @@ def _opened(invocation: Invocation) -> Iterator[Reprocessing]:
         subject=plan.subject.name,
         dry_run=invocation.args.dry_run,
         progress=_progress,
-        waits=None if invocation.args.at_once else _waits,
+        waits=None if invocation.args.at_once else partial(_waits, service.name),
+        feeds=() if invocation.args.at_once else fed_by(plan, service.name),
     ) as again:
         yield again
 
@@ -121,9 +123,10 @@ def _progress(done: Replayed) -> None:
         sys.stderr.flush()
 
 
-def _waits(waits: Waits) -> None:
+def _waits(own: str, name: str, waits: Waits) -> None:
+    whom = "" if name == own else f" to {name}, which it feeds"
     sys.stderr.write(
-        f"gives way: a live event has waited {waits.oldest_s:.0f} s; goes on below {waits.limit_s / 2:g} s "
+        f"gives way{whom}: a live event has waited {waits.oldest_s:.0f} s; goes on below {waits.limit_s / 2:g} s "
         "(--at-once: without)\n"
     )
     sys.stderr.flush()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import assert_never
 
 from strangler.cli.common import Invocation
-from strangler.contexts import RESUME, declared
+from strangler.contexts import RESUME, context_of, declared
 from strangler.errors import BadInput, BadPlan
 from strangler.plan import Plan
 from strangler.schema import behind_of, targets_of, upgrade_all
@@ -61,6 +62,15 @@ def runnable(plan: Plan, name: str, *, app: str | None = None) -> Service | Resu
     if not isinstance(found, Service | Resumer):
         raise BadPlan(f"{name!r} is a {type(found).__name__}, which nothing here runs; make it a Service or a Resumer")
     return found
+
+
+def fed_by(plan: Plan, name: str) -> Sequence[Service]:
+    """The plan's services that read what the step of that name appends: its events are in the topic of its name."""
+    if name not in plan.topics or name in plan.projections:
+        return []
+    named = [one for other, one in plan.runs().items() if other != name and one is not plan.resumer]
+    services = [found for one in named if isinstance(found := declared(one), Service)]
+    return [one for one in services if name in context_of(one, plan.subject.name).topics]
 
 
 def service_of(plan: Plan, name: str) -> Service:

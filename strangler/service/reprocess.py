@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from outbox.consumer.partitions.standing import Cause
 from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
-from outbox.kafka.port import Reader, TopicPartition
+from outbox.kafka.port import Admin, Reader, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from strangler.contexts import context_of
@@ -43,7 +43,10 @@ Starts = Callable[[Passed, Reader], Mapping[TopicPartition, int]]
 
 @dataclass(frozen=True, slots=True)
 class Reprocessing:
-    """A service opened to have its events once more. Made by `opened`; `connection` is in autocommit."""
+    """A service opened to have its events once more. Made by `opened`; `connection` is in autocommit.
+
+    `give_way` is called before each batch, `give_way_to_fed` where a batch may append events: they are others' work.
+    """
 
     service: Service
     settings: RunSettings
@@ -53,6 +56,7 @@ class Reprocessing:
     dry_run: bool
     progress: Progress
     give_way: Callable[[], None]
+    give_way_to_fed: Callable[[], None]
 
     def replay(self, starts: Starts, keys: Set[bytes] | None = None) -> Replayed:
         """Events that it has passed, from `starts`, of these keys alone where some are given."""
@@ -70,8 +74,12 @@ class Reprocessing:
             keys=keys,
             dry_run=self.dry_run,
             progress=self.progress,
-            give_way=self.give_way,
+            give_way=self._give_way_to_all,
         )
+
+    def _give_way_to_all(self) -> None:
+        self.give_way()
+        self.give_way_to_fed()
 
     def rebuild(self) -> Replayed:
         """Its tables anew, from the first records; what it gave up before is made up for."""
@@ -183,30 +191,63 @@ def opened(
     subject: str,
     dry_run: bool,
     progress: Progress = lambda _: None,
-    waits: Callable[[Waits], None] | None = None,
+    waits: Callable[[str, Waits], None] | None = None,
+    feeds: Sequence[Service] = (),
 ) -> Iterator[Reprocessing]:
-    """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept. `waits`
-    is told when it gives way to the service's live events; None: it never does.
+    """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept.
+
+    `waits` is told, with a service's name, when it gives way to the live events of that; None: it never does. A replay,
+    which may append events, gives way to those that read them too: `feeds`.
     """
     topics = settings.topics(context_of(service, subject).topics)
     with ExitStack() as stack:
         reader = stack.enter_context(closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")))
         connection = stack.enter_context(closing(settings.connect(service.schema, autocommit=True)))
-        give_way: Callable[[], None] = _never
+        to_own: Sequence[GiveWay] = ()
+        to_fed: Sequence[GiveWay] = ()
         if waits is not None:
             admin = stack.enter_context(closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-lag")))
-            lag = LagReader(group=settings.group(service.name), topics=topics, admin=admin, reader=reader)
-            look = partial(_look, lag, partial(settings.connect, service.schema))
-            give_way = GiveWay(look, GIVE_WAY_AT * service.policy.deadline_s, waits)
-        yield Reprocessing(service, settings, topics, reader, connection, dry_run, progress, give_way)
+            to_own, to_fed = (
+                [_giving_way(one, settings, subject, (admin, reader), waits) for one in several]
+                for several in ([service], () if dry_run else feeds)
+            )
+        yield Reprocessing(
+            service,
+            settings,
+            topics,
+            reader,
+            connection,
+            dry_run,
+            progress,
+            partial(_each, to_own),
+            partial(_each, to_fed),
+        )
 
 
-def _look(lag: LagReader, connect: Callable[[], PsycopgConnection]) -> float | None:
+def _giving_way(
+    service: Service,
+    settings: RunSettings,
+    subject: str,
+    kafka: tuple[Admin, Reader],
+    waits: Callable[[str, Waits], None],
+) -> GiveWay:
+    topics = settings.topics(context_of(service, subject).topics)
+    lag = LagReader(group=settings.group(service.name), topics=topics, admin=kafka[0], reader=kafka[1])
+    look = partial(_look, service.name, lag, partial(settings.connect, service.schema))
+    return GiveWay(look, GIVE_WAY_AT * service.policy.deadline_s, partial(waits, service.name))
+
+
+def _each(several: Sequence[GiveWay]) -> None:
+    for give_way in several:
+        give_way()
+
+
+def _look(name: str, lag: LagReader, connect: Callable[[], PsycopgConnection]) -> float | None:
     try:
         with closing(connect()) as connection:
             return waiting_s(lag.read(connection))
     except (psycopg.Error, DependencyDown) as error:
-        logger.warning("lag_not_read", extra={"error": type(error).__name__})
+        logger.warning("lag_not_read", extra={"service": name, "error": type(error).__name__})
         return None
 
 
@@ -219,7 +260,3 @@ def waiting_s(lag: GroupLag) -> float | None:
     ended = {(one.topic, one.partition) for one in lag.standing if one.cause in FOR_A_PERSON}
     due = [one.waiting_s for one in lag.partitions if (one.topic, one.partition) not in ended]
     return max((waited for waited in due if waited is not None), default=None)
-
-
-def _never() -> None:
-    """Nothing is given way to."""

@@ -23,7 +23,7 @@ from strangler.step.backfill import finish, store_watermark
 from strangler.store import ensure_steps
 from tests.integration.contexts import rows
 from tests.integration.stages.plan import CHECK
-from tests.integration.test_replay_rebuild import again, environ, publish, search
+from tests.integration.test_replay_rebuild import again, environ, publish, running
 from tests.support.orders import cancelled as any_cancelled
 from tests.support.orders import placed as any_placed
 from tests.support.waiting import wait_until
@@ -56,7 +56,7 @@ def test_legacys_orders_come_once_and_stay_beside_live_work(
     stack: Stack, database: str, environ: dict[str, str]
 ) -> None:
     old = [placed("old-1"), cancelled("old-1", whole=False), placed("old-2"), placed("seen", "search=shadow")]
-    with search(stack, environ):
+    with running(stack, environ, "search"):
         publish(environ, *old, placed("ours", "search=new"))
         passes(database, 5)
 
@@ -83,7 +83,7 @@ def test_legacys_orders_come_once_and_stay_beside_live_work(
 
 
 def test_stopped_anywhere_it_goes_on_where_it_stood(stack: Stack, database: str, environ: dict[str, str]) -> None:
-    with search(stack, environ):
+    with running(stack, environ, "search"):
         publish(environ, *(placed(f"old-{number}") for number in range(6)))
         passes(database, 6)
     again(environ, "backfill", "search")
@@ -102,7 +102,7 @@ def test_stopped_anywhere_it_goes_on_where_it_stood(stack: Stack, database: str,
 def test_what_waits_in_quarantine_leaves_it_unfinished_however_often_it_runs(
     stack: Stack, database: str, environ: dict[str, str]
 ) -> None:
-    with search(stack, environ):
+    with running(stack, environ, "search"):
         publish(environ, *(placed(f"old-{number}") for number in range(6)))
         passes(database, 6)
     with psycopg.connect(database) as connection:
@@ -128,7 +128,7 @@ def test_a_topic_made_anew_is_refused_with_what_to_do(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    with search(stack, environ):
+    with running(stack, environ, "search"):
         publish(environ, *(placed(f"old-{number}") for number in range(6)))
         passes(database, 6)
     assert main(["backfill", "search"]) == 0
