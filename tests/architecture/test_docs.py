@@ -42,6 +42,17 @@ def test_a_link_to_a_heading_that_is_gone_is_seen(tmp_path: Path) -> None:
         test_links_lead_somewhere(tmp_path / "page.md")
 
 
+def test_every_page_is_reached_by_links_from_the_first_one() -> None:
+    reached, left = set[Path](), [ROOT / "docs" / "README.md"]
+    while left:
+        page = left.pop()
+        if page.suffix == ".md" and page not in reached:
+            reached.add(page)
+            left += [(page.parent / name).resolve() for name, _ in LINK.findall(page.read_text()) if name]
+
+    assert [relative(page) for page in (ROOT / "docs").rglob("*.md") if page not in reached] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_files_that_a_page_names_are_there(document: Path) -> None:
     assert [name for name in FILE.findall(document.read_text()) if not (ROOT / name).exists()] == []
