@@ -2,6 +2,13 @@
 
 import sys
 
-from legacy_app.cli import main
+from outbox.starting import started
 
-sys.exit(main())
+
+def main() -> int:
+    """The exit code."""
+    return started("python -m legacy_app", "legacy_app.cli", install="make setup")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

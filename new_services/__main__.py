@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from new_services import plant
+from outbox.command import CommandParser, guarded
 from strangler import StranglerError
 from strangler.planting import STUCK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 fine, 1 refusal, 2 usage, 3 a dependency is down."""
-    parser = argparse.ArgumentParser(prog="python -m new_services", description=__doc__)
+    return guarded("python -m new_services", lambda: _run(argv), errors=(StranglerError,), migrate="strangler migrate")
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = CommandParser(prog="python -m new_services", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
     planting.add_argument("kind", choices=[*plant.KINDS, STUCK])
@@ -22,11 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     planting.add_argument("--seed", type=int, help="for the same choice again")
     planting.add_argument("--json", action="store_true", help="print the fault as a JSON object")
     given = parser.parse_args(argv)
-    try:
-        return plant.main(given.kind, os.environ, order_ref=given.order_ref, seed=given.seed, as_json=given.json)
-    except StranglerError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    return plant.main(given.kind, os.environ, order_ref=given.order_ref, seed=given.seed, as_json=given.json)
 
 
 if __name__ == "__main__":

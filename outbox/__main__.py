@@ -1,7 +1,14 @@
-"""`python -m outbox`."""
+"""`python -m outbox`, and the command."""
 
 import sys
 
-from outbox.cli import main
+from outbox.starting import started
 
-sys.exit(main())
+
+def main() -> int:
+    """The exit code."""
+    return started("outbox", "outbox.cli", install="pip install strangler-toolkit")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

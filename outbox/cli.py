@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +15,7 @@ import psycopg
 
 from outbox import partitions
 from outbox.catalogue import RELAY, SLOT
-from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.command import FINDING, FINE, CommandParser, guarded
 from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -30,13 +28,12 @@ from outbox.relay import slot
 from outbox.relay.gauges import SlotGauges, read_slot
 from outbox.relay.loop import Kafka, RelayLoop
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
-from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
+from outbox.relay.wal import CONNECT_TIMEOUT_S
 from outbox.settings import RelaySettings, days_ahead_of, described, dsn_of
 from outbox.telemetry import log_to_stderr
 from outbox.verbs import positions, quarantine
 from outbox.verbs.call import Call, VerbParser
 
-FINE, FINDING, USAGE, DOWN = 0, 1, 2, 3
 # Flags of the same name as their variable. Kafka's address and secrets only come from the environment: others can read
 # our arguments, also a password in --dsn.
 FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCES", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
@@ -47,35 +44,17 @@ Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run a verb; the exit code."""
-    arguments = _parser().parse_args(argv)
-    vars(arguments).setdefault("json", False)
-    given = {name: value for name in (*FLAGS, DSN) if (value := getattr(arguments, name, None)) is not None}
-    try:
+
+    def run() -> int:
+        arguments = _parser().parse_args(argv)
+        vars(arguments).setdefault("json", False)
+        given = {name: value for name in (*FLAGS, DSN) if (value := getattr(arguments, name, None)) is not None}
         if getattr(arguments, "of_consumers", False):
             return int(arguments.run(Call(arguments, {**environ, **given})))
         verb: Verb = arguments.run
         return verb(arguments, {**environ, **given})
-    except (OutboxError, psycopg.Error) as error:
-        code, said = _failure(error)
-        print(f"outbox: {said}", file=sys.stderr)
-        return code
 
-
-def _failure(error: OutboxError | psycopg.Error) -> tuple[int, str]:
-    match error:
-        case ConfigurationError():
-            return USAGE, str(error)
-        case DependencyDown():
-            return DOWN, str(error)
-        case OutboxError():
-            return FINDING, str(error)
-        case psycopg.OperationalError():
-            return DOWN, f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN"
-        case psycopg.errors.UndefinedTable():
-            table = re.search(r'"([^"]+)"', first_line(error))
-            return USAGE, f"there is no table {table[1] if table else 'outbox.outbox'} here; run: outbox migrate"
-        case _:
-            return USAGE, f"PostgreSQL refuses: {first_line(error)}; check the role's rights"
+    return guarded("outbox", run)
 
 
 def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -160,7 +139,7 @@ def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequ
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="outbox",
         description="Publish the outbox table to Kafka, and look after the consumers of its topics.",
         epilog=f"Environment:\n{described()}\n\nExit: 0 fine, 1 a finding, 2 usage or configuration, 3 not reachable.",

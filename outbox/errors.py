@@ -14,11 +14,15 @@ OutboxError
 
 
 class OutboxError(Exception):
-    """What happened, the value seen, and the next step."""
+    """What happened, the value seen, and the next step. `exit_code`: of a command that it ends."""
+
+    exit_code = 1
 
 
 class ConfigurationError(OutboxError):
     """The start is refused: a setting, slot, publication or wal_level is wrong."""
+
+    exit_code = 2
 
 
 class AccessDenied(ConfigurationError):
@@ -27,6 +31,8 @@ class AccessDenied(ConfigurationError):
 
 class DependencyDown(OutboxError):
     """PostgreSQL or Kafka does not answer."""
+
+    exit_code = 3
 
 
 class PartitionMissing(OutboxError):

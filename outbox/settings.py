@@ -103,13 +103,17 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 def dsn_of(environ: Mapping[str, str]) -> str:
-    """The database's address alone, for verbs that need no Kafka."""
-    dsn = _required(environ, "STRANGLER_DSN", r"postgres(ql)?://.+|.*=.*", "postgresql://user@host:port/database")
+    """The database's address alone, for verbs that need no Kafka: any that libpq takes."""
+    dsn = environ.get("STRANGLER_DSN", "")
+    if not dsn.strip():
+        raise ConfigurationError("STRANGLER_DSN is not set; set it to postgresql://user@host:port/database")
     return well_formed(dsn, "STRANGLER_DSN")
 
 
 def well_formed(dsn: str, named: str) -> str:
     """The DSN, which came from `named`. Never its value: libpq quotes what it cannot read, say half a password."""
+    if re.match(r"\w+\+\w+://", dsn):
+        raise ConfigurationError(f"{named} is SQLAlchemy's, with a driver; write postgresql:// without the + and it")
     try:
         found = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
@@ -118,7 +122,7 @@ def well_formed(dsn: str, named: str) -> str:
     if re.fullmatch(r"[0-9,]*", str(found.get("port", ""))) is None or "@" in str(found.get("host", ""))[1:]:
         raise ConfigurationError(
             f"{named} is not of its form; write postgresql://user:password@host:port/database, "
-            "and in a password % as %25, @ as %40, / as %2F"
+            "and in a password % as %25, @ as %40, / as %2F, or host=... dbname=... as libpq takes it"
         )
     return dsn
 

@@ -2,18 +2,20 @@
 
 import sys
 
+from outbox.starting import started
+
 
 def main() -> int:
-    """The exit code; 2 where what the command runs on is not installed."""
-    try:
-        from strangler.cli import main as run  # noqa: PLC0415 - the library needs none of it
+    """The exit code."""
+    examined = _missing if "doctor" in sys.argv[1:] else None
+    install = "pip install 'strangler-toolkit[run]'"
+    return started("strangler", "strangler.cli", install=install, missing=examined)
 
-        return run()
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("outbox", "strangler"):
-            raise
-        print(f"strangler: {error.name} is missing; pip install 'strangler-toolkit[run]'", file=sys.stderr)  # noqa: T201
-        return 2
+
+def _missing(what: str, fix: str) -> int:
+    """As `strangler doctor` says it, which cannot run without."""
+    sys.stdout.write(f"MISSING  {what}: not found\n         fix: {fix}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -189,14 +189,16 @@ def load_plan(path: Path) -> Plan:
     """
     _find_modules_of(path)
     spec = importlib.util.spec_from_file_location("strangler_loaded_plan", path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    if not path.is_file():
         raise BadPlan(f"no plan file at {path}; give --plan FILE or set STRANGLER_PLAN")
+    if spec is None or spec.loader is None:
+        raise BadPlan(f"{path} is no Python file by its name; give --plan one that ends in .py")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except BadPlan:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plan that ends the process would end it without a word
         raise BadPlan(f"{path} does not load: {type(error).__name__}: {error}; fix the file and try again") from error
     plan = getattr(module, "plan", None)
     if not isinstance(plan, Plan):

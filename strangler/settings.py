@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
+from outbox.settings import well_formed
 from strangler.errors import BadInput
 
 PREFIX = "STRANGLER_"
@@ -41,8 +42,8 @@ class Settings:
             raise BadInput(f"unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
         plan = environ.get("STRANGLER_PLAN")
         return cls(
-            dsn=checked_dsn(environ.get("STRANGLER_DSN")),
-            judge_dsn=checked_dsn(environ.get(JUDGE_DSN)),
+            dsn=checked_dsn(environ.get("STRANGLER_DSN"), "STRANGLER_DSN"),
+            judge_dsn=checked_dsn(environ.get(JUDGE_DSN), JUDGE_DSN),
             plan=Path(plan or DEFAULT_PLAN),
             internal_token=environ.get("STRANGLER_INTERNAL_TOKEN") or None,
         )
@@ -58,10 +59,6 @@ def known_names() -> list[str]:
     return sorted(PREFIX + setting.name.upper() for setting in fields(Settings))
 
 
-def checked_dsn(text: str | None) -> str | None:
-    """A PostgreSQL URL; the value is not shown, it may hold a password."""
-    if not text:
-        return None
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise BadInput(f"the DSN ({len(text)} characters) is no URL; write postgresql://user@host:port/database")
-    return text
+def checked_dsn(text: str | None, named: str) -> str | None:
+    """Any address that libpq takes; `ConfigurationError` does not show the value, which may hold a password."""
+    return well_formed(text, named) if text and text.strip() else None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from outbox.errors import ConfigurationError, OutboxError
+from outbox.command import CommandParser, guarded
 from strangler.errors import StranglerError
 
 HOMES = {
@@ -25,19 +24,14 @@ HOMES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code. Only what the verb needs is imported: a check need not wait for a web framework."""
     given = sys.argv[1:] if argv is None else list(argv)
-    parser = argparse.ArgumentParser(prog="python -m legacy_app", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    asked = [HOMES[given[0]]] if given and given[0] in HOMES else list(dict.fromkeys(HOMES.values()))
-    try:
+
+    def run() -> int:
+        parser = CommandParser(prog="python -m legacy_app", description=__doc__)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        asked = [HOMES[given[0]]] if given and given[0] in HOMES else list(dict.fromkeys(HOMES.values()))
         for home in asked:
             import_module(f"legacy_app.cli.{home}").register(verbs)
         args = parser.parse_args(given)
         return int(args.run(args))
-    except StranglerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except OutboxError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigurationError) else 3
-    except KeyboardInterrupt:
-        return 130
+
+    return guarded("python -m legacy_app", run, errors=(StranglerError,), migrate="python -m migrations")

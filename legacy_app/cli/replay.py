@@ -18,8 +18,9 @@ from legacy_app.environ import environ
 from legacy_app.rehearsal.orders_file import SAMPLE, Command, Intake, PlaceOrder
 from legacy_app.rehearsal.replay.attempts import Patience
 from legacy_app.rehearsal.replay.crowd import Crowd
-from legacy_app.rehearsal.replay.selection import Window, select
+from legacy_app.rehearsal.replay.selection import Window, select, shortfall
 from legacy_app.rehearsal.replay.summary import Tally
+from outbox.command import destination
 from strangler.errors import BadInput, DependencyDown
 
 
@@ -36,7 +37,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--cancellations", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--ref-suffix", default="", metavar="TEXT", help="makes the same orders new ones")
     parser.add_argument("--seed", type=int, default=0, help="of the pauses between tries")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="one line of JSON for each order")
+    parser.add_argument("--out", type=destination, metavar="FILE", help="one line of JSON for each order")
     parser.add_argument("--dry-run", action="store_true", help="read the file and say what would be sent")
     parser.add_argument("--progress-json", action="store_true", help="a line of JSON on stderr every second")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
@@ -44,17 +45,17 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ctrl-C or SIGTERM ends it cleanly, with the summary so far and exit 1."""
+    """Ctrl-C or SIGTERM ends it cleanly, with the summary so far and exit 1. Exit 1 too where there is no order."""
     _check(args)
     window = Window(args.orders, args.offset, args.cancellations, args.ref_suffix)
     commands, intake = select(args.orders_file, window)
     orders = [command for command in commands if isinstance(command, PlaceOrder)]
     if len(orders) < args.orders:
-        print(f"{args.orders_file} has {len(orders)} orders after the first {args.offset}", file=sys.stderr)
-    if args.dry_run:
+        print(shortfall(args.orders_file, len(orders), args.offset, intake), file=sys.stderr)
+    if args.dry_run or not orders:
         first = orders[0].client_ref if orders else None
         _emit(args, {"orders": len(orders), "first_client_ref": first, "input": intake.to_json()})
-        return 0
+        return 0 if orders else 1
     summary = _replay(args, commands, intake)
     _emit(args, summary)
     return 1 if summary["interrupted"] else 0

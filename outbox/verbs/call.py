@@ -12,11 +12,15 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from outbox.command import CommandParser
 from outbox.connection import PsycopgConnection, with_options
+from outbox.errors import ConfigurationError
+from outbox.printable import printable
 from outbox.settings import dsn_of
 from outbox.told import in_words
 
 CONNECT_TIMEOUT_S = 5
+MAY_LOOK = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
 LIMITS = "-c statement_timeout=60s -c lock_timeout=10s"
 
 
@@ -43,18 +47,17 @@ class Call:
             print(json.dumps(data, default=str))
             return
         for line in lines:
-            print(line)
+            print(printable(line))
 
     def talk(self, text: str) -> None:
         """Talk on stderr."""
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
-class VerbParser(argparse.ArgumentParser):
+class VerbParser(CommandParser):
     """Every verb takes the shared flags, wherever they stand; a verb's own flag of the same name replaces one."""
 
     def __init__(self, **settings: Any) -> None:
-        settings.setdefault("allow_abbrev", False)
         super().__init__(conflict_handler="resolve", **settings)
         group = self.add_argument_group("shared flags")
         absent = argparse.SUPPRESS  # a default here would undo what was given before the verb
@@ -74,7 +77,13 @@ def audited(
 
 
 def look_into(connection: PsycopgConnection, schema: str) -> None:
-    """From now the tables of this schema need no schema name."""
+    """From now the tables of this schema need no schema name. `ConfigurationError` where the role may not look there:
+    PostgreSQL passes such a schema by, as if it had no tables.
+    """
+    row = connection.execute(MAY_LOOK, [schema]).fetchone()
+    if row is not None and not row[0]:
+        user = connection.info.user
+        raise ConfigurationError(f"the role {user!r} may not look into schema {schema!r}; give the DSN of one that may")
     path = sql.Identifier(schema).as_string(connection)
     connection.execute("SELECT set_config('search_path', %s, false)", [path])
 

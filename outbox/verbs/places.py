@@ -13,11 +13,16 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.errors import ConfigurationError, OutboxError
 from outbox.kafka.port import TopicPartition
+from outbox.verbs.call import Call
 
 _TOPIC = re.compile(r"(.+):([A-Za-z0-9._-]+)")
 _PARTITION = re.compile(r"(.+):([A-Za-z0-9._-]+)/([0-9]{1,9})")
 _EVENT = re.compile(rf"{_PARTITION.pattern}@([0-9]{{1,18}})")
-_SCHEMAS = "SELECT table_schema FROM information_schema.columns WHERE table_name = %s AND column_name = %s ORDER BY 1"
+# The catalogue is everybody's to read, information_schema only shows what the role may see.
+_SCHEMAS = """
+SELECT nspname, has_schema_privilege(pg_namespace.oid, 'USAGE') AND has_table_privilege(pg_class.oid, 'SELECT')
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relname = %s AND attname = %s AND relkind IN ('r', 'p') AND NOT attisdropped ORDER BY 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,47 @@ class EventPlace(Place):
         return cls(schema, TopicPartition(topic, int(number)), int(offset))
 
 
-def schemas_with(connection: PsycopgConnection, table: str, column: str, *, only: str | None) -> list[str]:
-    """Schemas with such a table, in order of name; `only` that one, which must be among them."""
-    found = [str(row[0]) for row in connection.execute(_SCHEMAS, [table, column])]
-    if only is None:
-        return found
-    if only not in found:
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """Schemas with a consumer's table, in order of name: those that the role may read, and those that it may not."""
+
+    readable: Sequence[str]
+    closed: Sequence[str]
+
+    @property
+    def unseen(self) -> str | None:
+        """What to say of those that nobody looked into; None where there are none."""
+        if not self.closed:
+            return None
+        return f"NOT looked into: {', '.join(self.closed)}; this role may not read there, give a DSN of one that may"
+
+
+def schemas_with(connection: PsycopgConnection, table: str, column: str, *, only: str | None) -> Schemas:
+    """`only` that one, which must be among them. `ConfigurationError` where there is none, or the role may read none:
+    what nobody has looked at must not be told as empty.
+    """
+    found = {str(name): bool(may) for name, may in connection.execute(_SCHEMAS, [table, column])}
+    if only is not None and only not in found:
         there = ", ".join(found) or "none"
         raise ConfigurationError(f"no schema {only!r} with a {table} table here; there are {there}")
-    return [only]
+    if not found:
+        raise ConfigurationError(
+            f"no schema of database {connection.info.dbname!r} has a {table} table, so there was nothing to look at; "
+            "run: outbox migrate --consumer SCHEMA (or strangler migrate), or give another --dsn"
+        )
+    chosen = found if only is None else {only: found[only]}
+    schemas = Schemas([one for one, may in chosen.items() if may], [one for one, may in chosen.items() if not may])
+    if not schemas.readable:
+        raise ConfigurationError(f"the role {connection.info.user!r} may look nowhere. {schemas.unseen}")
+    return schemas
+
+
+def told_unseen(call: Call, schemas: Schemas) -> int:
+    """Say which were not looked into; the exit code, 2 where there are such."""
+    if schemas.unseen is None:
+        return 0
+    call.talk(schemas.unseen)
+    return 2
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from outbox.told import Told
 from outbox.verbs import set_positions
 from outbox.verbs.call import Call, audited, look_into
 from outbox.verbs.logs import Logs
-from outbox.verbs.places import Place, as_its_role, schemas_with
+from outbox.verbs.places import Place, as_its_role, schemas_with, told_unseen
 
 EPILOG = """A PLACE is what `show` prints: SCHEMA:TOPIC/PARTITION, and for `set` also SCHEMA:TOPIC, all its partitions.
 What a stopped partition needs (its log line, or `show` with KAFKA_BOOTSTRAP set, says which it is):
@@ -52,7 +52,8 @@ def show(call: Call) -> int:
     wanted: Sequence[str] | None = call.args.topic
     found: list[tuple[str, Stand]] = []
     with as_its_role("positions"), call.connect() as connection:
-        for schema in schemas_with(connection, "position", "fence", only=call.args.schema):
+        schemas = schemas_with(connection, "position", "fence", only=call.args.schema)
+        for schema in schemas.readable:
             look_into(connection, schema)
             found += [(schema, stand) for stand in stands(connection) if wanted is None or stand.topic in wanted]
     findings = _findings(call, found, wanted or sorted({stand.topic for _, stand in found}))
@@ -61,7 +62,7 @@ def show(call: Call) -> int:
     lanes = [{"schema": schema, **asdict(one), "finding": findings.get(one.place)} for schema, one in found]
     missing = [name for name in wanted or () if name in findings]
     call.emit({"lanes": lanes, "missing_topics": missing}, lines)
-    return 1 if findings else 0
+    return told_unseen(call, schemas) or (1 if findings else 0)
 
 
 def run_accept(call: Call) -> int:

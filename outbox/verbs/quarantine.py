@@ -18,7 +18,7 @@ from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.told import Told
 from outbox.verbs.call import Call, audited, look_into
-from outbox.verbs.places import EventPlace, as_its_role, schemas_with
+from outbox.verbs.places import EventPlace, as_its_role, schemas_with, told_unseen
 from outbox.verbs.quarantine_talk import document, inspected_lines, listed_lines, shown
 from outbox.verbs.quarantine_wait import wait_for
 from outbox.written import destination, write_whole
@@ -61,14 +61,15 @@ def show_list(call: Call) -> int:
         raise ConfigurationError(f"--limit {arguments.limit} lists nothing; give 1 or more")
     found: list[tuple[str, Entry]] = []
     with as_its_role("quarantine"), call.connect() as connection:
-        for schema in schemas_with(connection, "quarantine", "replay_requested_at", only=arguments.schema):
+        schemas = schemas_with(connection, "quarantine", "replay_requested_at", only=arguments.schema)
+        for schema in schemas.readable:
             look_into(connection, schema)
             entries = quarantine_admin.entries(
                 connection, everything=arguments.all, heads=arguments.heads, limit=arguments.limit
             )
             found += [(schema, entry) for entry in entries]
     call.emit([document(schema, entry) for schema, entry in found], listed_lines(found))
-    return 0
+    return told_unseen(call, schemas)
 
 
 def inspect(call: Call) -> int:

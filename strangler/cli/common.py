@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from outbox.command import CommandParser
 from outbox.connection import PsycopgConnection
 from outbox.settings import well_formed
 from outbox.verbs.call import Call, audited, look_into
@@ -28,11 +29,10 @@ __all__ = ["Invocation", "VerbParser", "audited", "columns", "invocation_of", "l
 STACK = Path(".strangler") / NAME
 
 
-class VerbParser(argparse.ArgumentParser):
+class VerbParser(CommandParser):
     """Every verb takes the shared flags, wherever they stand; a verb's own flag of the same name replaces one."""
 
     def __init__(self, **settings: Json) -> None:
-        settings.setdefault("allow_abbrev", False)
         super().__init__(conflict_handler="resolve", **settings)
         group = self.add_argument_group("shared flags")
         absent = argparse.SUPPRESS  # a default here would undo what was given before the verb

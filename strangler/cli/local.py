@@ -10,10 +10,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
 
 from strangler.cli.common import Invocation, columns
+from strangler.local.databases import PARTS, url_of
 from strangler.local.doctor import examine, examine_topics
+from strangler.local.left_slot import slot_left
 from strangler.local.stack import Stack
 from strangler.local.stack_file import Place, StackFile
 from strangler.local.system import TOPIC_PREFIX, System
@@ -86,6 +89,9 @@ def _run(invocation: Invocation, stack: Stack, plan: Plan) -> None:
     finally:
         StackFile.remove(stack.folder)
         system.stop()
+        left = slot_left(stack.dsn, system.environ["OUTBOX_SLOT"]) if stack.postgres is None else None
+        if left is not None:
+            invocation.talk(left)
 
 
 def _watch(invocation: Invocation, system: System) -> None:
@@ -100,8 +106,8 @@ def _watch(invocation: Invocation, system: System) -> None:
 
 
 def _servers(stack: Stack) -> Sequence[Place]:
-    address = urlsplit(stack.dsn)
-    shown = f"postgresql://{address.username}@{address.hostname}:{address.port}{address.path}"  # never the password
+    parts = conninfo_to_dict(stack.dsn)
+    shown = url_of({part: parts.get(part) for part in PARTS})  # never the password
     own = {running.name: running for running in stack.servers()}
     return [
         Place(

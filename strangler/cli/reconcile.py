@@ -48,13 +48,13 @@ def run(invocation: Invocation) -> int:
         plan, invocation.environ, steps=arguments.step, everything=arguments.all, timeout_s=arguments.timeout_s
     )
     document = report.to_json()
+    invocation.emit(document, report.lines(plan.subject))
     if arguments.report is not None:
         write_whole(arguments.report, f"{json.dumps(document, indent=2, default=str)}\n".encode())
     if arguments.metrics is not None:
         counters = Counters({}, RECONCILIATION)
         counters.source(lambda: samples_of(report, time.time()))
         write_whole(arguments.metrics, counters.page().encode())
-    invocation.emit(document, report.lines(plan.subject))
     if report.exit_code == 3:
         invocation.talk("not everything could be judged: what was not reached is UNKNOWN, and no proof of anything")
     return report.exit_code

@@ -12,6 +12,7 @@ from outbox.lazy import names_from
 if TYPE_CHECKING:
     from strangler.local.process import Running as Running
     from strangler.local.process import tail as tail
+    from strangler.local.removal import remove_stack as remove_stack
     from strangler.local.stack import Stack as Stack
     from strangler.local.stack_file import StackFile as StackFile
     from strangler.local.system import TOPIC_PREFIX as TOPIC_PREFIX
@@ -24,6 +25,7 @@ _HOMES = {
     "StackFile": "strangler.local.stack_file",
     "System": "strangler.local.system",
     "TOPIC_PREFIX": "strangler.local.system",
+    "remove_stack": "strangler.local.removal",
     "tail": "strangler.local.process",
     "wait_until": "strangler.local.waiting",
 }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from strangler.errors import DependencyDown
 from strangler.local.tables import Tables, Wanted, make, wanted
 from strangler.local.waiting import wait_until
 
 DROP_WITHIN_S = 10.0
+PARTS = ("host", "port", "user", "dbname")
+URLS = ("postgresql://", "postgres://")
 
 EXISTS = "SELECT 1 FROM pg_database WHERE datname = %s"
 CREATE = sql.SQL("CREATE DATABASE {name} TEMPLATE {template}")
@@ -35,23 +40,57 @@ def mark_of(name: str) -> str:
 
 
 def with_database(dsn: str, name: str) -> str:
-    """The same server and user, another database.
+    """The same server and user, another database; as a URL, whatever form the DSN has.
 
-    >>> with_database("postgresql://me@host:5432/shop", 'my"odd')
+    >>> with_database("host=host port=5432 user=me dbname=shop", 'my"odd')
     'postgresql://me@host:5432/my%22odd'
     """
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{quote(name, safe='')}"))
+    return url_of({**conninfo_to_dict(dsn), "dbname": name})
 
 
 def with_user(dsn: str, name: str, password: str) -> str:
     """The same server and database, another user."""
-    parts = urlsplit(dsn)
-    _, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}:{quote(password, safe='')}@{host}"))
+    return url_of({**conninfo_to_dict(dsn), "user": name, "password": password})
 
 
 def database_of(dsn: str) -> str:
-    return unquote(urlsplit(dsn).path.lstrip("/"))
+    """As the DSN names it; empty where it leaves that to libpq."""
+    return str(conninfo_to_dict(dsn).get("dbname") or "")
+
+
+def resolved(dsn: str, connection: psycopg.Connection[Any]) -> str:
+    """As a URL with its server, user and database, for other processes, which may have other defaults.
+
+    `connection` was made by it: what a service or libpq filled in stands there.
+    """
+    given, info = conninfo_to_dict(dsn), connection.info
+    if all(given.get(part) for part in PARTS) and dsn.startswith(URLS):
+        return dsn
+    if given.pop("service", None):
+        given = {**info.get_parameters(), **given, **({"password": info.password} if info.password else {})}
+        for ours in ("service", "connect_timeout"):
+            given.pop(ours, None)
+    found = {"host": info.host, "port": info.port, "user": info.user, "dbname": info.dbname}
+    return url_of({**found, **{name: value for name, value in given.items() if value}})
+
+
+def url_of(parameters: Mapping[str, Any]) -> str:
+    """A DSN as a URL, of libpq's parameters. A socket's folder and several hosts stand in its query.
+
+    >>> url_of({"host": "/run/pg", "port": 5432, "user": "me", "dbname": "shop", "sslmode": "require"})
+    'postgresql://me@/shop?host=%2Frun%2Fpg&port=5432&sslmode=require'
+    """
+    rest = {name: str(value) for name, value in parameters.items() if value is not None}
+    user, password, name = (rest.pop(part, "") for part in ("user", "password", "dbname"))
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    host, port = rest.get("host", ""), rest.get("port", "")
+    where = ""
+    if host and not host.startswith(("/", "@")) and "," not in host + port:
+        where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+        rest = {key: value for key, value in rest.items() if key not in ("host", "port")}
+    netloc = (f"{who}@" if who else "") + where
+    query = f"?{urlencode(rest, quote_via=quote, safe='')}" if rest else ""
+    return f"postgresql://{netloc}/{quote(name, safe='')}{query}"
 
 
 class Databases:

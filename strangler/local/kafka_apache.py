@@ -86,8 +86,13 @@ def apache_kafka(
 
 
 def default_cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "strangler-toolkit"
+    """`DependencyDown` where nobody knows the user's home."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        root = Path(given) if given else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise DependencyDown("no home folder for Apache Kafka's jars; set HOME or XDG_CACHE_HOME") from error
+    return root / "strangler-toolkit"
 
 
 def jars_folder(cache: Path) -> Path:

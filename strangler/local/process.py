@@ -7,7 +7,8 @@ import http.client
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Running:
         self._stop_signal = stop_signal
         self._popen: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._asked = False  # a second signal would end some at once
 
     @property
     def pid(self) -> int:
@@ -69,7 +71,7 @@ class Running:
         """Start without waiting. Does nothing while it runs."""
         if self.alive():
             return
-        self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self._log_start, self._asked = self.log_path.stat().st_size if self.log_path.exists() else 0, False
         try:
             self._popen = self._spawner.spawn(self._command)
         except OSError as error:
@@ -99,11 +101,18 @@ class Running:
             self._signal_group(signal.SIGKILL)
             self._popen.wait(STOP_WITHIN_S)
 
-    def terminate(self, timeout_s: float = STOP_WITHIN_S) -> int:
-        """Ask it to stop, kill what is left after `timeout_s`; the exit code."""
+    def ask_to_stop(self) -> None:
+        """By its signal, without waiting; `terminate` waits."""
         popen = self._started()
         if popen.poll() is None:
             popen.send_signal(self._stop_signal)
+            self._asked = True
+
+    def terminate(self, timeout_s: float = STOP_WITHIN_S) -> int:
+        """Ask it to stop, unless that was done; kill what is left after `timeout_s`; the exit code."""
+        popen = self._started()
+        if not self._asked:
+            self.ask_to_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):  # asked in vain: what follows does not ask
             popen.wait(timeout_s)
         self._signal_group(signal.SIGKILL)
@@ -128,6 +137,16 @@ class Running:
 
     def _end_of_log(self) -> str:
         return f"log {self.log_path}, it ends:\n{tail(self.log_path)}"
+
+
+def stop_all(group: Iterable[Running], timeout_s: float = STOP_WITHIN_S) -> None:
+    """Ask all that run at once, then wait: what is left of them after `timeout_s` is killed."""
+    alive = [one for one in group if one.alive()]
+    for one in alive:
+        one.ask_to_stop()
+    deadline = time.monotonic() + timeout_s
+    for one in alive:
+        one.terminate(max(0.0, deadline - time.monotonic()))
 
 
 def tail(path: Path) -> str:

@@ -14,13 +14,13 @@ import psycopg
 
 from outbox.kafka_settings import KafkaSettings
 from strangler.errors import BadInput, DependencyDown, RefusedError
-from strangler.local.databases import Databases, database_of
+from strangler.local.databases import Databases, database_of, resolved
 from strangler.local.kafka_apache import apache_kafka
 from strangler.local.kafka_embedded import embedded_kafka
 from strangler.local.kafka_probe import require_kafka
 from strangler.local.ports import Ports
 from strangler.local.postgres import FORGETFUL, SETTINGS, Postgres
-from strangler.local.process import Answers, Ready, Running
+from strangler.local.process import Answers, Ready, Running, stop_all
 from strangler.local.spawner import Command, Spawner
 from strangler.local.tables import Tables
 
@@ -81,7 +81,7 @@ class Stack:
 
     def _start(self, kafka: str, dsn: str | None, *, durable: bool) -> None:
         if dsn is not None:
-            check_postgres(dsn)
+            dsn = check_postgres(dsn)
         self._launch_kafka(kafka)  # first: it takes longer, and PostgreSQL starts meanwhile
         if dsn is None:
             self.postgres = Postgres(
@@ -137,7 +137,7 @@ class Stack:
         behind: bool = False,
         wait: bool = True,
     ) -> Running:
-        """Start a process of ours; stopped with the stack, in reverse order. `argv` is complete.
+        """Start a process of ours; stopped with the stack. `argv` is complete.
 
         With `port_env` it finds its port there. Waits until `ready_path` answers 200 or `ready` says so
         (`Running.said_ready`: a line that begins with `ready`); with neither, or without `wait`, it does not wait.
@@ -162,22 +162,22 @@ class Stack:
         return [server for server in own if server is not None]
 
     def stop(self) -> None:
-        """Stop everything that we started, last first. May be called again."""
-        for running in reversed(self._spawned):
-            if running.alive():
-                self._say(f"stopping {running.name}")
-                running.terminate()
+        """Stop everything that we started: our processes at once, then the servers. May be called again."""
+        self._stop(self._spawned)
         self._spawned.clear()
         if self.postgres is None and self._databases is not None:
             with contextlib.suppress(psycopg.OperationalError):  # a given server may be gone, with its templates
                 self._databases.drop_templates()
-        for server in reversed(self.servers()):
-            if server.alive():
-                self._say(f"stopping {server.name}")
-                server.terminate()
+        self._stop(self.servers())
         self._spawner.close()
         if self._held is not None:
             self._held.close()
+
+    def _stop(self, group: Sequence[Running]) -> None:
+        alive = [running for running in group if running.alive()]
+        if alive:
+            self._say(f"stopping {', '.join(running.name for running in alive)}")
+            stop_all(alive)
 
     def __enter__(self) -> Self:
         return self
@@ -188,18 +188,20 @@ class Stack:
         self.stop()
 
 
-def check_postgres(dsn: str) -> None:
-    """A given PostgreSQL must answer and decode its WAL logically."""
+def check_postgres(dsn: str) -> str:
+    """A given PostgreSQL must answer and decode its WAL logically. Its address as a URL that leaves nothing out."""
     try:
         with psycopg.connect(dsn, connect_timeout=5) as connection:
             row = connection.execute("SHOW wal_level").fetchone()
+            url = resolved(dsn, connection)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise DependencyDown(f"PostgreSQL does not answer: {reason}; check STRANGLER_DSN and that it runs") from error
     level = row[0] if row else None
     if level != "logical":
         raise DependencyDown(
-            f"wal_level of database {database_of(dsn)!r} is {level!r}, the relay needs 'logical'; "
+            f"wal_level of database {database_of(url)!r} is {level!r}, the relay needs 'logical'; "
             "run: ALTER SYSTEM SET wal_level = logical; and restart the server "
             "(docs/howto/wal-and-slots.md#before-the-first-start)"
         )
+    return url

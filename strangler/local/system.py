@@ -22,7 +22,7 @@ from outbox.metrics import VARIABLE as METRICS
 from outbox.metrics import address_of
 from strangler.errors import RefusedError
 from strangler.local.databases import database_of
-from strangler.local.process import Answers, Running
+from strangler.local.process import Answers, Running, stop_all
 from strangler.local.roles import dsns_of_roles
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
@@ -104,11 +104,16 @@ class System:
         return running
 
     def stop(self) -> None:
-        """Stop the processes, last first; database and topics stay."""
-        for running in reversed(self.running.values()):
-            if running.alive():
-                self._say(f"stopping {running.name}")
-                running.terminate(STOP_WITHIN_S)
+        """Stop the processes; database and topics stay. At once first what calls others, the facade and what consumes,
+        then the application and its vendors, who still answer meanwhile; each of both within `STOP_WITHIN_S`.
+        """
+        calls = [one for name, one in self.running.items() if one.port is None or name == FACADE.name]
+        answers = [one for one in self.running.values() if one not in calls]
+        for group in (calls, answers):
+            alive = [running for running in group if running.alive()]
+            if alive:
+                self._say(f"stopping {', '.join(running.name for running in alive)}")
+                stop_all(alive, STOP_WITHIN_S)
         self.running.clear()
 
     def places(self) -> list[Place]:

@@ -14,6 +14,7 @@ from typing import TypedDict
 from strangler.errors import DependencyDown
 
 UNPRIVILEGED = "nobody"
+LOCATION = ".location"  # ends the name of a note that says where a server's folder is
 
 
 class Identity(TypedDict, total=False):
@@ -41,7 +42,7 @@ class Shelter:
             own = folder / name
             own.mkdir(mode=0o700, parents=True, exist_ok=True)
             return cls(own, None)
-        place = folder / name if open_to_others(folder) else _outside(folder / f"{name}.location", name)
+        place = folder / name if open_to_others(folder) else _outside(folder / f"{name}{LOCATION}", name)
         place.mkdir(mode=0o700, exist_ok=True)
         _give(place)
         return cls(place, UNPRIVILEGED)
@@ -82,7 +83,10 @@ def open_to_others(path: Path) -> bool:
 
 
 def _give(path: Path) -> None:
-    account = pwd.getpwnam(UNPRIVILEGED)
+    try:
+        account = pwd.getpwnam(UNPRIVILEGED)
+    except KeyError as error:
+        raise DependencyDown(f"root starts servers as {UNPRIVILEGED!r}, who has no account here; add one") from error
     os.chown(path, account.pw_uid, account.pw_gid)
 
 

@@ -13,8 +13,10 @@ PUBLIC = frozenset(
     {
         "outbox",
         "outbox.audit",
+        "outbox.command",
         "outbox.errors",
         "outbox.policy",
+        "outbox.starting",
         "outbox.testing",
         "strangler",
         "strangler.alembic",

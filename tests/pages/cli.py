@@ -22,8 +22,8 @@ Made of the parsers by `python -m tests.pages`. Data goes to stdout, talk to std
 |---|---|
 | 0 | fine |
 | 1 | a finding, or a refusal |
-| 2 | usage or configuration: nothing was done |
-| 3 | a server does not answer, or a database is not migrated; of `reconcile`, also that nothing can be said |
+| 2 | what you have to change: usage, settings, rights, a database that is not migrated, a file that cannot be written |
+| 3 | a server does not answer; of `reconcile`, also that nothing can be said |
 | 130 | stopped by Ctrl-C |
 """
 
@@ -52,7 +52,7 @@ def described(title: str, purpose: str, parser: argparse.ArgumentParser, level: 
 
 
 def exits(parser: argparse.ArgumentParser) -> str:
-    found = re.search(r"^Exit[^:]*: *(.+)$", parser.epilog or "", re.MULTILINE)
+    found = re.search(r"^Exit[^:]*: *(.+)$", parser.epilog or "", re.MULTILINE | re.IGNORECASE)
     return f" Exit: {cell(found[1])}" if found else ""
 
 

@@ -54,7 +54,7 @@ def _lines(columns: Sequence[str], raw_lines: Iterable[bytes], intake: Intake) -
         intake.lines += 1
         line = _line(columns, raw)
         if isinstance(line, Reason):
-            intake.reject(line)
+            intake.reject(line, raw.decode(errors="replace"))
         else:
             yield line
 

@@ -38,7 +38,7 @@ def invoices(lines: Iterable[Line], intake: Intake) -> Iterator[Invoice]:
         if reason is None:
             group.append(line)
         else:
-            intake.reject(reason)
+            intake.reject(reason, f"invoice {line.invoice_no}, customer {line.customer_id}, {line.country}")
     if group:
         yield _invoice(group)
 

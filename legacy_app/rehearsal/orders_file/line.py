@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from legacy_app.rehearsal.orders_file.customer import customer_of
 from legacy_app.rehearsal.orders_file.reason import Reason
 
 COLUMNS = (
@@ -86,7 +87,7 @@ def _line(fields: Mapping[str, str]) -> Line:
         invoice_no=fields["invoice_no"].upper(),
         cancels=cancels,
         invoiced_at=_moment(fields["invoiced_at"]),
-        customer_id=fields["customer_id"] or None,
+        customer_id=customer_of(fields["customer_id"]),
         country=_needed(fields["country"], Reason.MISSING_COUNTRY),
         sku=_needed(fields["stock_code"], Reason.MISSING_STOCK_CODE),
         description=fields["description"],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from legacy_app.rehearsal.orders_file.line import COLUMNS, MAX_LINE_BYTES
+from legacy_app.rehearsal.orders_file.header import columns_of
+from legacy_app.rehearsal.orders_file.line import MAX_LINE_BYTES
+from outbox.command import printable
 from strangler.errors import BadInput
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "online_retail_sample.csv.gz"
@@ -19,42 +21,45 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[tuple[list[str], Iterator[bytes]]]:
-    """The header's columns and the raw lines below it; `BadInput` for a file that cannot be read."""
+    """The header's columns and the raw lines below it; `BadInput` for a file that cannot be read. It is opened and read
+    once, so that it may be a pipe.
+    """
+    named = printable(str(path))
     try:
-        with _open(path) as file:
-            yield _header(path, file), _lines(file)
+        with ExitStack() as stack:
+            file = _unpacked(path, stack.enter_context(path.open("rb")))
+            yield columns_of(named, file.readline(MAX_LINE_BYTES)), _lines(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BadInput(f"{path} is not a whole gzip file: {error}; compress it again, or give the .csv") from error
+        raise BadInput(f"{named} is not a whole gzip file: {error}; compress it again, or give the .csv") from error
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}; check --orders-file") from error
+        raise BadInput(f"{named} cannot be read: {error.strerror or error}; check --orders-file") from error
 
 
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == GZIP_MAGIC
-    if path.suffix == ".gz" and not zipped:
-        raise BadInput(f"{path} is not gzip, though its name ends in .gz; compress it, or name it .csv")
-    if path.suffix != ".gz" and zipped:
-        raise BadInput(f"{path} is gzip, though its name does not end in .gz; name it .csv.gz")
-    return cast("BinaryIO", gzip.GzipFile(path)) if zipped else path.open("rb")
+def _unpacked(path: Path, file: BinaryIO) -> BinaryIO:
+    start = file.read(len(GZIP_MAGIC))
+    zipped, named = start == GZIP_MAGIC, path.suffix == ".gz"
+    if named and not zipped:
+        raise BadInput(f"{printable(str(path))} is not gzip, though its name ends in .gz; compress it, or name it .csv")
+    if zipped and not named and path.is_file():  # a pipe has no name of its own
+        raise BadInput(f"{printable(str(path))} is gzip, though its name does not end in .gz; name it .csv.gz")
+    whole = io.BufferedReader(_Whole(start, file))
+    return cast("BinaryIO", gzip.GzipFile(fileobj=whole)) if zipped else cast("BinaryIO", whole)
 
 
-def _header(path: Path, file: BinaryIO) -> list[str]:
-    first = file.readline(MAX_LINE_BYTES).decode("utf-8-sig", errors="replace")
-    try:
-        found = [name.strip().lower() for name in next(csv.reader([first]), [])]
-    except csv.Error:
-        found = []
-    missing = [name for name in COLUMNS if name not in found]
-    if missing:
-        seen = ", ".join(found)[:200] or "nothing"
-        raise BadInput(
-            f"{path} lacks the columns {', '.join(missing)}; its first line has: {seen}. "
-            f"The first line must name: {','.join(COLUMNS)}"
-        )
-    if len(set(found)) < len(found):
-        raise BadInput(f"{path} names a column twice in its first line; each may stand once")
-    return found
+class _Whole(io.RawIOBase):
+    """What was read of a file to know its kind, then the rest of it."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._start or self._rest.read(len(buffer))
+        self._start = b""
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from legacy_app.rehearsal.orders_file import CancelOrder, Command, Intake, PlaceOrder, commands, open_lines
+from outbox.command import printable
 
 LOOK_AHEAD_LINES = 100_000  # beyond the window, for its cancellations: about three months of the data's shop
 
@@ -28,6 +29,13 @@ def select(path: Path, window: Window) -> tuple[list[Command], Intake]:
         chosen = list(_chosen(commands(columns, lines, intake), window, intake))
         intake.complete = next(lines, None) is None
     return chosen, intake
+
+
+def shortfall(path: Path, orders: int, offset: int, intake: Intake) -> str:
+    """For people: how many orders there are, and why not more."""
+    said = f"{printable(str(path))} has {orders} orders after the first {offset}"
+    why = "it has no line below its first" if not intake.lines else intake.commonest()
+    return said if why is None else f"{said}; {why}"
 
 
 def _chosen(all_commands: Iterable[Command], window: Window, intake: Intake) -> Iterator[Command]:
