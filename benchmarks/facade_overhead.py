@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.question import Answer
 from strangler.local import Stack
 
-PLAN = Path(__file__).resolve().parents[1] / "legacy_app" / "plan.py"
+PLAN = Path(__file__).resolve().parents[1] / "legacy_app" / "plan" / "plan.py"
 REQUESTS, ROUNDS = 150, 6
 BODY = json.dumps({"client_ref": "c", "lines": [{"sku": str(n), "quantity": 1} for n in range(5)]}).encode()
 

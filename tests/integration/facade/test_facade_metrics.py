@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import requests
 
@@ -84,8 +85,30 @@ def test_workers_serve_one_page_that_outlives_them(launch: StartFacade, stack: S
 
     wait_until(lambda: told() == expected, told)
     assert {name for name, _ in scraped(address)} >= {shown(one) for one in FACADE}
+    leave_in_the_middle(facade, app, lambda: scraped(address)["facade_in_use", ("threads",)] == 1)
+    expected["facade_requests_total", ("other", "answered", "2xx")] = 1
+    expected["facade_upstream_seconds_count", ("answered",)] += 1
+    wait_until(lambda: told() == expected, told)  # nothing stays in use
     replace_workers(facade)
     wait_until(lambda: told() == expected, told)
+
+
+def leave_in_the_middle(facade: Running, app: HttpStub, counted: Callable[[], bool]) -> None:
+    """An answer is under way when its client goes; the application ends it then."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+        app.held.wait(30)
+        yield b"4\r\nlast\r\n" * 20_000 + b"0\r\n\r\n"
+
+    app.reply = lambda _: pieces()
+    with socket.create_connection(("127.0.0.1", facade.port or 0), timeout=30) as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        received = b""
+        while b"first" not in received:
+            received += client.recv(65536)
+        wait_until(counted)
+    app.release()
 
 
 def replace_workers(facade: Running) -> None:
