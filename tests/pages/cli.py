@@ -45,15 +45,15 @@ def page() -> str:
 
 def described(title: str, purpose: str, parser: argparse.ArgumentParser, level: str) -> Iterator[str]:
     """One verb: what it is for, its exit codes where it has its own, its arguments and flags."""
-    yield from (f"{level} {title}", "", said(parser.description or purpose) + exits(parser))
+    yield from (f"{level} {title}", "", said(parser.description or purpose).rstrip(".") + (exits(parser) or "."))
     rows = [row(shape(action), said(action.help)) for action in own(parser)]
     if rows:
         yield from ("", "| Argument | |", "|---|---|", *rows)
 
 
 def exits(parser: argparse.ArgumentParser) -> str:
-    found = re.search(r"^Exit[^:]*: *(.+)$", parser.epilog or "", re.MULTILINE | re.IGNORECASE)
-    return f" Exit: {cell(found[1])}" if found else ""
+    found = re.search(r"\bexit: (0 .+?)(?= Environment:|$)", said(parser.epilog), re.IGNORECASE)
+    return f". Exit: {found[1].rstrip('.')}." if found else ""
 
 
 def shared(top: argparse.ArgumentParser) -> list[str]:
