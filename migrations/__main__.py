@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 
 from migrations.grants import statements
+from outbox.command import guarded
 
 HERE = Path(__file__).parent
 # Of a session of its own: alembic commits by itself, and two starters must not interleave.
@@ -32,6 +33,11 @@ def config(dsn: str) -> Config:
 
 
 def main(argv: Sequence[str]) -> int:
+    """Exit 0 done, 2 usage or rights, 3 PostgreSQL does not answer."""
+    return guarded("migrations", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
     dsn = os.environ.get("STRANGLER_DSN")
     if not dsn:
         print("migrations: no database is named; set STRANGLER_DSN", file=sys.stderr)

@@ -15,7 +15,7 @@ import psycopg
 
 from outbox import partitions
 from outbox.catalogue import RELAY, SLOT
-from outbox.command import FINDING, FINE, CommandParser, guarded
+from outbox.command import FINDING, FINE, CommandParser, guarded, printable
 from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -135,7 +135,7 @@ def _lsn_text(lsn: int | None) -> str | None:
 
 
 def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequence[str]) -> None:
-    print(json.dumps(data) if arguments.json else "\n".join(lines))
+    print(json.dumps(data) if arguments.json else printable("\n".join(lines)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
+from outbox.printable import printable
 from outbox.settings import dsn_of
 
 CONNECT_TIMEOUT_S = 10
@@ -89,7 +90,7 @@ def _connect(dsn: str, schema: str) -> PsycopgConnection:
 
 
 def _show(arguments: argparse.Namespace, found: GroupLag) -> int:
-    print(json.dumps(found.to_json()) if arguments.json else "\n".join(said(found)), flush=True)
+    print(json.dumps(found.to_json()) if arguments.json else printable("\n".join(said(found))), flush=True)
     return 1 if found.standing else 0
 
 
