@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -17,6 +18,8 @@ def started(name: str, module: str, *, install: str, missing: Callable[[str, str
     `missing` says so in a way of its own, by what it is and the fix. Logs go to stderr with their fields, from warnings
     on; what serves sets it lower.
     """
+    # A database of the encoding SQL_ASCII names none: psycopg would give bytes for every text of it.
+    os.environ.setdefault("PGCLIENTENCODING", "UTF8")
     try:
         run = import_module(module).main
         import_module("outbox.telemetry").log_to_stderr(logging.WARNING)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from outbox.cli import main as outbox
 from outbox.schema import upgrade
 from outbox.schema.parts import CONSUMER
 from strangler.cli import main as strangler
-from strangler.local.databases import resolved, url_of, with_user
+from strangler.local.databases import resolved, url_of, with_database, with_user
 from strangler.local.doctor import examine
 from strangler.local.left_slot import slot_left
 from strangler.local.stack import Stack
@@ -103,6 +105,22 @@ def test_what_a_role_may_not_see_is_named_beside_what_it_may(
     finally:
         with psycopg.connect(toolkit) as connection:
             connection.execute(f"DROP OWNED BY {name}".encode())
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding_is_migrated_and_read(stack: Stack, empty: str, encoding: str) -> None:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'".encode())
+    dsn = with_database(empty, name)
+    environ = {key: text for key, text in os.environ.items() if key != "PGCLIENTENCODING"}
+    try:
+        for verb in ("migrate", "status"):
+            argv = [sys.executable, "-m", "strangler", verb, "--plan", PLAN, "--dsn", dsn]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=environ)
+            assert (done.returncode, "b'" in done.stdout) == (0, False), done.stderr
+    finally:
+        stack.databases.drop(name)
 
 
 def forms(dsn: str, folder: Path) -> Iterator[tuple[str, str | None]]:
