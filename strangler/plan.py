@@ -17,6 +17,7 @@ from strangler.check import Check
 from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
+from strangler.gathering import refused
 from strangler.processes import Process
 from strangler.routes import Callers, Route, route_problems
 from strangler.shared_state.shared import Holder, Shared
@@ -124,7 +125,7 @@ class Plan:
         return [one for one in named if one is not None]
 
     def _refuse(self, found: Iterable[str]) -> None:
-        problems = list(found)
+        problems = refused(found)
         if problems:
             raise BadPlan(f"plan {self.name!r} is refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
 

@@ -14,8 +14,10 @@ class Process:
 
     `argv` follows `python -m`: a module, or a tuple of it and its arguments. `url`: the variable that gets its address;
     then the variable `port` gets a free one, and it is ready when it answers `GET /` at all, below 500, or `ready_path`
-    with 200. Without `url` it listens nowhere, and is ready when it prints a line that begins with `ready`. `tokens`
-    are secrets, new at every start. All processes have addresses and tokens in their environment.
+    with 200. Without `url` it listens nowhere, and is ready when it prints a line that begins with `ready`.
+    `database`: the variable that gets the address of STRANGLER_DSN's database, as `scheme://...`: the events are in the
+    application's transactions, so it must be the same one. `tokens` are secrets, new at every start. All processes have
+    addresses and tokens in their environment.
 
     >>> Process("outside", "outside", url="MAIL_URL").command
     ('outside',)
@@ -27,10 +29,22 @@ class Process:
     url: str | None = None
     port: str = "PORT"
     ready_path: str | None = None
+    database: str = ""
+    scheme: str = "postgresql"
     tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan)
+
+    def own_databases(self, dsn: str) -> dict[str, str]:
+        """The variable of its database with the address, empty where it names none.
+
+        >>> Process("legacy", "shop", database="DATABASE_URL", scheme="postgresql+psycopg2").own_databases(
+        ...     "postgresql://ann@localhost/shop"
+        ... )
+        {'DATABASE_URL': 'postgresql+psycopg2://ann@localhost/shop'}
+        """
+        return {self.database: f"{self.scheme}://{dsn.partition('://')[2]}"} if self.database else {}
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from strangler.cli.common import Invocation, VerbParser, invocation_of
 from strangler.errors import StranglerError
 
 VERBS = (
+    "check",
+    "init",
+    "seam",
     "stages",
     "authority",
     "choreography",

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from outbox.connection import PsycopgConnection
 from strangler.local.databases import database_of, mark_of, with_user
-from strangler.local.tables import run_own
+from strangler.local.tables import databases_of, run_own
 from strangler.plan import Plan
 from strangler.schema import Role, grant, roles_of
 
@@ -20,9 +20,9 @@ SET_PASSWORD = sql.SQL("ALTER ROLE {role} PASSWORD {verifier}")
 MARK = sql.SQL("COMMENT ON ROLE {role} IS {mark}")
 
 
-def dsns_of_roles(dsn: str, plan: Plan) -> Mapping[str, str]:
+def dsns_of_roles(dsn: str, plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:
     """A DSN for each kind of role; the tables must be there. Empty where the DSN's role is no superuser: it may lack
-    a right that it would have to grant.
+    a right that it would have to grant. `environ`: what the plan's `own_grants` gets beside ours.
 
     Passwords are new with each call, stand nowhere but in what is returned, and reach the server as verifiers only.
     """
@@ -33,7 +33,7 @@ def dsns_of_roles(dsn: str, plan: Plan) -> Mapping[str, str]:
             return {}
         grant(connection, roles)
         dsns = {role.kind: _with_password(connection, dsn, role) for role in roles}
-    run_own((*plan.own_grants, prefix), dsn)
+    run_own((*plan.own_grants, prefix), dsn, {**environ, **databases_of(plan.processes, dsn)})
     return dsns
 
 

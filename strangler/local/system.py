@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
@@ -27,13 +27,14 @@ from strangler.local.roles import dsns_of_roles
 from strangler.local.sharing import foreign_topics, topics_of
 from strangler.local.stack import DATABASE, Stack
 from strangler.local.stack_file import Place
-from strangler.local.tables import make, wanted
+from strangler.local.tables import databases_of, make, wanted
 from strangler.plan import Plan, Process
 from strangler.schema.roles import JUDGE, MONOLITH
 from strangler.settings import JUDGE_DSN
 from strangler.store import ensure_steps
 
 TOPIC_PREFIX = "outbox.event."
+PLAN = "STRANGLER_PLAN"
 PARTITIONS = "OUTBOX_TOPIC_PARTITIONS"
 RELAY = Process("relay", ("outbox", "relay"))
 FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT", ready_path="/-/healthz")
@@ -49,6 +50,8 @@ class System:
         self.environ = environ
         self.running: dict[str, Running] = {}
         self._metrics: Mapping[str, str] = {}
+        self._processes: Sequence[Process] = ()
+        self._said: set[str] = set()
         self._dsns: Mapping[str, str] = {}
         self._stack = stack
         self._say = say
@@ -80,7 +83,8 @@ class System:
             system.environ[PARTITIONS] = os.environ[PARTITIONS]
         system.environ |= security(os.environ, own=stack.kafka is not None)
         if plan_path is not None:
-            system.environ["STRANGLER_PLAN"] = str(plan_path.resolve())
+            system.environ[PLAN] = str(plan_path.resolve())
+        system._processes = plan.processes
         system._metrics = metrics_addresses(plan, os.environ)  # what our children would inherit, all of them
         prepare(plan, system.environ)
         system._use_roles(plan)
@@ -128,7 +132,7 @@ class System:
         if not plan.own_grants:
             return
         dsn = self.environ["STRANGLER_DSN"]
-        self._dsns = dsns_of_roles(dsn, plan)
+        self._dsns = dsns_of_roles(dsn, plan, plan_of(self.environ))
         if self._dsns:
             self.environ[JUDGE_DSN] = self._dsns[JUDGE]
         else:
@@ -139,7 +143,19 @@ class System:
         mine = self._dsns.get(process.name) or self._dsns.get(MONOLITH)
         given = {name: value for name, value in self.environ.items() if name != JUDGE_DSN}
         shared = self.environ["STRANGLER_DSN"]
-        return {name: mine if mine and value == shared else value for name, value in given.items()}
+        changed = {name: mine if mine and value == shared else value for name, value in given.items()}
+        return changed | self._plan_databases(changed["STRANGLER_DSN"])
+
+    def _plan_databases(self, dsn: str) -> dict[str, str]:
+        """The application's own variables: all processes have them, since some run its code too."""
+        named = databases_of(self._processes, dsn)
+        for name in sorted(named):
+            if name not in self._said and os.environ.get(name, named[name]) != named[name]:
+                self._say(
+                    f"{name} is set, and the plan's processes get the address of STRANGLER_DSN's database instead"
+                )
+                self._said.add(name)
+        return named
 
     def _launch(self, process: Process, facade_workers: int) -> None:
         self._say(f"starting {process.name}")
@@ -226,6 +242,11 @@ def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, st
     return {name: f"{host}:{port + number}" for number, name in enumerate((*plan.runs(), RELAY.name, FACADE.name))}
 
 
+def plan_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Which plan it is, for the application's own commands, as its processes are told."""
+    return {PLAN: environ[PLAN]} if PLAN in environ else {}
+
+
 def prepare(plan: Plan, environ: dict[str, str]) -> None:
     """Tables with outbox partitions, the plan's steps and its topics; what is there already stays.
 
@@ -234,7 +255,7 @@ def prepare(plan: Plan, environ: dict[str, str]) -> None:
     dsn, topics = environ["STRANGLER_DSN"], topics_of(plan, environ)
     for topic, source in foreign_topics(dsn, topics, environ).items():
         raise RefusedError(way_out(topic, source))
-    make(dsn, wanted(plan))
+    make(dsn, wanted(plan), plan_of(environ))
     with psycopg.connect(dsn) as connection:
         ensure_steps(connection, plan)
     with closing(PythonAdmin(KafkaSettings.from_environ(environ))) as admin:

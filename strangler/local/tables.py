@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import psycopg
 
 from strangler.errors import StranglerError
-from strangler.plan import Plan
+from strangler.plan import Plan, Process
 from strangler.schema import Target, targets_named, targets_of, upgrade_all
 
 # Of a plan; or parts by name: `outbox`, `strangler`, and any other name is a context's schema.
@@ -21,31 +22,41 @@ SAID_CHARACTERS = 2000
 
 
 class Wanted(NamedTuple):
-    """The toolkit's parts, and the application's command."""
+    """The toolkit's parts, the application's command, and the processes of which it is one."""
 
     targets: tuple[Target, ...]
     own: tuple[str, ...]
+    processes: tuple[Process, ...] = ()
 
 
 def wanted(tables: Tables) -> Wanted:
     """As a value that can be compared, which plans cannot."""
     if isinstance(tables, Plan):
-        return Wanted(targets_of(tables), tables.own_tables)
+        return Wanted(targets_of(tables), tables.own_tables, tables.processes)
     return Wanted(targets_named(*tables), ())
 
 
-def make(dsn: str, tables: Wanted) -> None:
-    """Idempotent; several starters take turns. `StranglerError` when the application's own command fails."""
+def make(dsn: str, tables: Wanted, environ: Mapping[str, str] = {}) -> None:
+    """Idempotent; several starters take turns. `StranglerError` when the application's own command fails, which gets
+    `environ` beside ours.
+    """
     with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         upgrade_all(connection, tables.targets)
     if tables.own:
-        run_own(tables.own, dsn)
+        run_own(tables.own, dsn, {**environ, **databases_of(tables.processes, dsn)})
 
 
-def run_own(command: tuple[str, ...], dsn: str) -> None:
-    """The application's command, after `python -m`, with STRANGLER_DSN set; it may take two minutes."""
+def databases_of(processes: Sequence[Process], dsn: str) -> dict[str, str]:
+    """The variables that the application reads its database's address from, as its processes name them."""
+    return {name: address for one in processes for name, address in one.own_databases(dsn).items()}
+
+
+def run_own(command: tuple[str, ...], dsn: str, own: Mapping[str, str]) -> None:
+    """The application's command, after `python -m`, with STRANGLER_DSN and `own` variables set; it may take two
+    minutes.
+    """
     argv = [sys.executable, "-m", *command]
-    environ = {**os.environ, "STRANGLER_DSN": dsn}
+    environ = {**os.environ, **own, "STRANGLER_DSN": dsn}
     try:
         ended = subprocess.run(
             argv,

@@ -92,9 +92,9 @@ class Service:
         check_terms(self, error=BadInput)
         object.__setattr__(self, "schema", self.schema or self.name)
         object.__setattr__(self, "policy", _completed(self))
-        problem = next(_problems(self), None)
-        if problem is not None:
-            raise BadInput(f"service {self.name!r} {problem}")
+        problems = list(_problems(self))
+        if problems:
+            raise BadInput("\n".join(f"service {self.name!r} {problem}" for problem in problems))
 
     def context(self, subject: str) -> Context:
         """Where it lives, for a plan whose subject's events stand in the topic `subject`."""

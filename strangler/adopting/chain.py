@@ -1,0 +1,147 @@
+"""What a route does from its first line to its answer, through the functions that it calls. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from strangler.adopting.seen import Action, Function, Kind, Model, Seen, Served
+
+DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An action of the route, and the function that it stands in. `committed`: a commit stands before it.
+
+    `holder`: the innermost function on the way that was given the model, as its parameter `subject`; None for none.
+    `given`: what it gave to the function that it called, by parameter, as Python source.
+    """
+
+    action: Action
+    within: Function
+    holder: Function | None
+    subject: str
+    committed: bool
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Of one route, in the order of running."""
+
+    route: Served
+    links: Sequence[Link]
+
+    @property
+    def model(self) -> str:
+        """The first that it writes a row of."""
+        return next((one.action.what for one in self.links if one.action.kind is Kind.ADD and one.action.what), "")
+
+    def outgoing(self) -> Sequence[Link]:
+        return [one for one in self.links if one.action.kind is Kind.OUTGOING]
+
+    @property
+    def commits(self) -> bool:
+        return any(one.action.kind is Kind.COMMIT for one in self.links)
+
+
+def chain_of(route: Served, seen: Seen) -> Chain:
+    """A function that calls itself is followed once."""
+    links: list[Link] = []
+    committed = False
+    for action, within, held in _walk(route.function, seen, Held(), {}, (route.function.place,)):
+        links.append(Link(action, within, held.holder, held.subject, committed, held.given))
+        committed = committed or action.kind is Kind.COMMIT
+    return Chain(route, links)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who was given the model, and as what."""
+
+    holder: Function | None = None
+    subject: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+def _walk(
+    function: Function, seen: Seen, held: Held, types: Mapping[str, str], path: Sequence[object]
+) -> Iterator[tuple[Action, Function, Held]]:
+    for found in function.actions:
+        action = _known(found, types)
+        if action.kind is not Kind.CALL:
+            yield action, function, held
+            continue
+        called = seen.function(action.what, action.receiver, function.place.path)
+        if called is None or called.place in path or len(path) > DEEPEST:
+            continue
+        subject = _subject(called, action) or ("self" if action.receiver and called.owner == action.receiver else "")
+        inner = Held(called, subject) if subject else Held(held.holder, held.subject, _given(called, action))
+        yield from _walk(called, seen, inner, _types(called, action), (*path, called.place))
+
+
+def _known(action: Action, types: Mapping[str, str]) -> Action:
+    """With what its variables are, as the caller gave them."""
+
+    def known(name: str) -> str:
+        return types.get(name[1:], "") if name.startswith("=") else name
+
+    what = known(action.what) if action.kind in (Kind.ADD, Kind.DELETE) else action.what
+    return replace(action, what=what, types=[known(one) for one in action.types], receiver=known(action.receiver))
+
+
+def _types(called: Function, action: Action) -> Mapping[str, str]:
+    """By the called function's parameter, the model that it is given."""
+    names = called.parameters[1:] if called.owner else called.parameters
+    return {**dict(zip(names, action.types, strict=False)), "self": action.receiver, "cls": action.receiver}
+
+
+def _subject(called: Function, action: Action) -> str:
+    """The parameter of the called function that a model is given to."""
+    names = called.parameters
+    if called.owner and names[:1] in (["self"], ["cls"]):
+        names = names[1:]
+    return next((name for name, kind in zip(names, action.types, strict=False) if kind), "")
+
+
+def _given(called: Function, action: Action) -> Mapping[str, str]:
+    if action.node is None:
+        return {}
+    names = called.parameters[1:] if called.owner else called.parameters
+    by_place = zip(names, action.node.args, strict=False)
+    by_name = ((one.arg, one.value) for one in action.node.keywords if one.arg)
+    return {name: ast.unparse(value) for name, value in (*by_place, *by_name)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The chain to begin with: its subject, and the call that becomes its first step; None where it makes none."""
+
+    chain: Chain
+    model: Model
+    effect: Link | None
+
+
+def choose(chains: Sequence[Chain], seen: Seen) -> Chosen | None:
+    """The route that makes a row and has an effect outside, the one behind the commit first: it is the tail."""
+
+    def worth(chain: Chain) -> tuple[int, ...]:
+        effects = [one for one in chain.outgoing() if not asks_only(one)]
+        creates = "POST" in chain.route.methods and "<" not in chain.route.path
+        return (bool(effects), creates, any(one.committed for one in effects), chain.commits, -len(chain.route.path))
+
+    possible = [one for one in chains if seen.model(one.model) is not None and set(one.route.methods) & {"POST", "PUT"}]
+    if not possible:
+        return None
+    best = max(possible, key=worth)
+    model = seen.model(best.model)
+    effects = [one for one in best.outgoing() if not asks_only(one)]
+    last = next((one for one in reversed(effects) if one.committed), effects[-1] if effects else None)
+    return None if model is None else Chosen(best, model, last)
+
+
+def asks_only(link: Link) -> bool:
+    """A GET: what it answers is needed, and nothing happens by it."""
+    return link.action.what.rpartition(".")[2] in ("get", "head", "urlopen")

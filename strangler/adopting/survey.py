@@ -1,0 +1,212 @@
+"""An application's folder, looked at by its source alone: nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strangler.adopting.actions import Reader
+from strangler.adopting.flask_apps import read_apps, read_blueprints, read_registered, read_routes
+from strangler.adopting.names import dotted, full, imports_of, is_session, text_of
+from strangler.adopting.seen import Function, Model, Place, Seen, Variable
+from strangler.source_files import MOST_FILES, module_of, python_files
+
+LARGEST_FILE = 2 * 2**20
+_URL = re.compile(r"^(postgres(?:ql)?|mysql|sqlite|oracle|mssql|mariadb)(\+\w+)?://")
+_FRAMEWORKS = ("django", "fastapi", "starlette", "aiohttp.web", "sanic", "bottle", "pyramid", "tornado")
+_COLUMN_TYPES = {"Integer", "String", "Text", "Boolean", "BigInteger", "SmallInteger", "Unicode", "int", "str", "bool"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that could be read."""
+
+    path: str
+    tree: ast.Module
+    imports: Mapping[str, str]
+    module: str
+
+
+def survey(folder: Path) -> Seen:
+    """All that is seen, and what was not understood, each with its place."""
+    seen = Seen()
+    sources = list(_sources(folder, seen))
+    for source in sources:
+        _variables(source, seen)
+        _imports(source, seen)
+        _globals(source, seen)
+        seen.models += _models(source)
+    models, sessions = {one.name for one in seen.models}, _session_makers(seen)
+    for source in sources:
+        _functions(source, seen, models, sessions)
+    for source in sources:
+        read_blueprints(source.module, source.tree, source.imports, seen)
+    for source in sources:
+        read_registered(source.tree, source.imports, seen)
+    for source in sources:
+        read_apps(source.path, folder, source.tree, source.imports, seen)
+    for source in sources:
+        read_routes(source.path, source.module, source.tree, source.imports, seen)
+    return seen
+
+
+def _sources(folder: Path, seen: Seen) -> Iterator[Source]:
+    for path in python_files(folder):
+        seen.files += 1
+        shown = path.relative_to(folder).as_posix()
+        if seen.files == MOST_FILES:
+            seen.not_understood.append(
+                (Place(shown, 1), f"{MOST_FILES} files were read; those after this one were not")
+            )
+        try:
+            data = path.read_bytes()
+            if len(data) > LARGEST_FILE:
+                raise ValueError(f"it has {len(data)} bytes")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its odd escapes
+                tree = ast.parse(data, shown)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            line = getattr(error, "lineno", None) or 1
+            seen.not_understood.append((Place(shown, line), f"not read: {type(error).__name__}: {error}"))
+            continue
+        module = module_of(path).name
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        yield Source(shown, tree, imports_of(tree, package), module)
+
+
+def _variables(source: Source, seen: Seen) -> None:
+    for node in ast.walk(source.tree):
+        place = Place(source.path, getattr(node, "lineno", 1))
+        match node:
+            case ast.Subscript(value=value, slice=key) if full(dotted(value), source.imports) == "os.environ":
+                _add_variable(seen, text_of(key), place, "")
+            case ast.Call(func=func, args=[key, *others]) if full(dotted(func), source.imports) in (
+                "os.getenv",
+                "os.environ.get",
+            ):
+                _add_variable(seen, text_of(key), place, text_of(others[0]) if others else "")
+            case ast.Call(func=ast.Attribute(attr="from_prefixed_env"), args=args):
+                prefix = text_of(args[0]) if args else "FLASK"
+                _add_variable(seen, f"{prefix}_SQLALCHEMY_DATABASE_URI", place, "")
+            case ast.Constant(value=str() as text) if _URL.match(text):
+                seen.urls.append((text, place))
+            case ast.Constant(value=str() as text) if re.fullmatch(r"SQLALCHEMY_DATABASE_URI|MAIL_[A-Z_]+", text):
+                seen.settings.append((text, place))
+            case _:
+                pass
+
+
+def _imports(source: Source, seen: Seen) -> None:
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.Import(names=names):
+                for one in names:
+                    seen.imports.setdefault(one.name, Place(source.path, node.lineno))
+            case ast.ImportFrom(module=str() as module, level=0, names=names):
+                seen.imports.setdefault(module, Place(source.path, node.lineno))
+                if module == "flask":
+                    seen.flask_names |= {one.name for one in names}
+            case _:
+                pass
+
+
+def _add_variable(seen: Seen, name: str, place: Place, default: str) -> None:
+    if name and name not in {one.name for one in seen.variables}:
+        seen.variables.append(Variable(name, place, default))
+
+
+def _globals(source: Source, seen: Seen) -> None:
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    seen.constants[target.id] = node.value
+                    if isinstance(node.value, ast.Call):
+                        seen.globals[target.id] = full(dotted(node.value), source.imports)
+                        seen.homes[target.id] = source.path
+
+
+def _session_makers(seen: Seen) -> set[str]:
+    """Variables of modules that are sessions, or make them."""
+    makers = ("sqlalchemy.orm.sessionmaker", "sqlalchemy.orm.scoped_session", "sqlalchemy.orm.Session")
+    return {name for name, made in seen.globals.items() if made in makers or is_session(made, ())}
+
+
+def _models(source: Source) -> Iterator[Model]:
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        table = ""
+        columns: list[tuple[str, str]] = []
+        for statement in node.body:
+            name, value, said = _assigned(statement)
+            if name == "__tablename__":
+                table = text_of(value)
+            elif isinstance(value, ast.Call) and dotted(value).rpartition(".")[2] in ("Column", "mapped_column"):
+                columns.append((name, _column_type(value, said)))
+            elif value is None and said.startswith("Mapped["):
+                columns.append((name, _column_type(None, said)))
+        of_flask = any(dotted(base).rpartition(".")[2] in ("Model", "BaseModel") for base in node.bases)
+        abstract = any(_assigned(one)[0] == "__abstract__" for one in node.body)
+        if (table or (of_flask and columns)) and not abstract:
+            methods = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+            found = table or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower()
+            yield Model(node.name, found, Place(source.path, node.lineno), columns, "to_dict" in methods)
+
+
+def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None, str]:
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, value, ""
+        case ast.AnnAssign(target=ast.Name(id=name), value=value, annotation=annotation):
+            return name, value, ast.unparse(annotation)
+        case _:
+            return "", None, ""
+
+
+def _column_type(call: ast.Call | None, annotation: str) -> str:
+    found = [dotted(one).rpartition(".")[2] for one in call.args] if call is not None else []
+    found += re.findall(r"\w+", annotation)
+    return next((one for one in found if one in _COLUMN_TYPES), "")
+
+
+def _functions(source: Source, seen: Seen, models: set[str], sessions: set[str]) -> None:
+    def visit(body: list[ast.stmt], owner: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, node.name)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                place = Place(source.path, node.lineno)
+                reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
+                if owner in models:
+                    reader.types["self"] = owner
+                function = Function(node.name, place, node, owner)
+                function.actions = list(reader.actions(node.body))
+                decorators = [dotted(one).rpartition(".")[2] for one in node.decorator_list]
+                function.at_end = "contextmanager" in decorators
+                seen.functions.append(function)
+                visit(node.body, owner)
+            elif isinstance(node, ast.If | ast.Try | ast.With):
+                visit(node.body, owner)
+
+    visit(source.tree.body, "")
+    _outside_functions(source, seen, models, sessions)
+
+
+def _outside_functions(source: Source, seen: Seen, models: set[str], sessions: set[str]) -> None:
+    """What a module does when it is imported."""
+    reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
+    for action in reader.actions(source.tree.body):
+        if action.kind in ("writes", "commits", "calls"):
+            why = f"{action.kind} {action.what} outside of any function, when the module is imported"
+            seen.not_understood.append((action.place, why))
+
+
+def other_frameworks(seen: Seen) -> list[tuple[str, Place]]:
+    """Web frameworks that are not Flask."""
+    found = [(name, place) for name, place in seen.imports.items() if name.startswith(_FRAMEWORKS)]
+    return sorted(found)

@@ -1,0 +1,96 @@
+"""The seams of an application: its modules that speak of `Strangled` are imported, and nothing else of it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from strangler.checking.findings import Passed
+from strangler.source_files import module_of, python_files
+
+if TYPE_CHECKING:
+    from strangler.seam.middle import Awaited
+    from strangler.seam.step import Step
+    from strangler.sqlalchemy import Strangled
+
+SPEAKS = re.compile(r"\bStrangled\b|\bstrangled\.(step|awaited|after|refused|Mixin|map|init_app|created|changed)\b")
+
+
+@dataclass(slots=True)
+class Application:
+    """`speaking`: the files that speak of `Strangled`, those that do not load included."""
+
+    speaking: list[Path] = field(default_factory=list)
+    modules: list[ModuleType] = field(default_factory=list)
+    not_looked: list[Passed] = field(default_factory=list)
+
+    @property
+    def strangled(self) -> Sequence[Strangled]:
+        """Every one that a module has, once."""
+        kind = getattr(sys.modules.get("strangler.sqlalchemy"), "Strangled", None)
+        if kind is None:
+            return []
+        found = [value for module in self.modules for value in vars(module).values() if isinstance(value, kind)]
+        return list({id(one): one for one in found}.values())
+
+    def model_of(self, table: str) -> type[Any] | None:
+        """The mapped class of the table; its schema counts only where the class says one."""
+        wanted = table.rpartition(".")[2]
+        for module in self.modules:
+            for value in vars(module).values():
+                if isinstance(value, type) and getattr(getattr(value, "__table__", None), "name", None) == wanted:
+                    return value
+        return None
+
+
+def seams(strangled: Strangled) -> Sequence[Step]:
+    """Its steps, those of the middle too."""
+    return strangled._seams.steps
+
+
+def middle(strangled: Strangled) -> Mapping[str, Awaited]:
+    """Those of the middle, by name."""
+    return strangled._chain.middle.steps
+
+
+def load_application(folders: Iterable[Path], plan: Path, named: Sequence[str]) -> Application:
+    """Import what speaks of `Strangled` in the folders, and the modules that are named; what fails says so."""
+    application = Application()
+    for path in _speaking(folders, plan):
+        application.speaking.append(path)
+        root, name = module_of(path)
+        if str(root) not in sys.path:
+            sys.path.append(str(root))
+        _load(application, name, str(path))
+    for name in named:
+        _load(application, name.partition(":")[0], name)
+        if name not in {one.about for one in application.not_looked}:
+            application.speaking.append(Path(name))
+    return application
+
+
+def _speaking(folders: Iterable[Path], plan: Path) -> Iterator[Path]:
+    seen = {plan.resolve()}
+    for folder in folders:
+        for path in python_files(folder):
+            if path.resolve() in seen or path.name == "__main__.py":
+                continue
+            seen.add(path.resolve())
+            if SPEAKS.search(path.read_text(errors="replace")):
+                yield path
+
+
+def _load(application: Application, name: str, about: str) -> None:
+    try:
+        application.modules.append(importlib.import_module(name))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of the application's code
+        said = f"{type(error).__name__}: {error}"
+        application.not_looked.append(
+            Passed(about, f"module {name} does not load here: {said}; give it what it needs, then check again")
+        )
