@@ -85,7 +85,10 @@ LAG = (
     ),
     Described("consumer_lag_tenant_seconds", "gauge", ("group", "tenant", "class"), "the age of the oldest of them"),
     Described(
-        "consumer_standing_seconds", "gauge", (*PLACE, "cause"), "how long it has stood still, by `outbox lag`'s causes"
+        "consumer_standing_seconds",
+        "gauge",
+        (*PLACE, "cause"),
+        "how long it has stood still, by `outbox lag`'s causes; of several lanes the longest",
     ),
     Described("consumer_members", "gauge", ("group",), "members of the group that live"),
     Described(
@@ -94,7 +97,10 @@ LAG = (
 )
 MEMBER = (
     Described(
-        "consumer_queue_records", "gauge", ("topic",), "events fetched, queued, at work or put off in this member"
+        "consumer_queue_records",
+        "gauge",
+        ("group", "topic"),
+        "events fetched, queued, at work or put off in this member",
     ),
     Described("consumer_queue_bytes", "gauge", ("group", "topic"), "their bytes"),
     Described(

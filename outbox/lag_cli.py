@@ -8,20 +8,22 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 import psycopg
 from psycopg import sql
 
 from outbox.catalogue import LAG
 from outbox.connection import PsycopgConnection, with_options
-from outbox.consumer.gauges import look
+from outbox.consumer.gauges import LagLook
 from outbox.consumer.lag.figures import GroupLag, PartitionLag
-from outbox.consumer.lag.gauges import LagGauges
+from outbox.consumer.lag.gauges import LOOK_S, LagGauges
 from outbox.errors import ConfigurationError, DependencyDown
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
+from outbox.one_look import OneLook
 from outbox.printable import printable
 from outbox.settings import dsn_of
 
@@ -57,15 +59,20 @@ def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if not arguments.group:
         raise ConfigurationError("--group is empty; give the consumer's group")
     address = address_of(environ)
-    take = look(
+    look = LagLook(
         arguments.group,
         topics,
         lambda: _connect(dsn, arguments.schema or arguments.group),
         lambda: PythonAdmin(kafka, client_id="outbox-lag"),
         lambda: PythonReader(kafka, client_id="outbox-lag"),
     )
-    if not arguments.watch:
-        return _show(arguments, take())
+    with closing(look):
+        return _watch(arguments, look, address) if arguments.watch else _show(arguments, look())
+
+
+def _watch(arguments: argparse.Namespace, look: LagLook, address: tuple[str, int] | None) -> int:
+    """What is printed and what is scraped come from the same looks."""
+    take = OneLook(look, LOOK_S)
     counters = Counters({}, LAG)
     counters.source(LagGauges(take))
     stopping = threading.Event()

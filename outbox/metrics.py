@@ -55,11 +55,12 @@ class Counters:
         self._counts: Counter[tuple[str, Labels]] = Counter()
         self._gauges: dict[tuple[str, Labels], float] = {}
         self._histograms: dict[tuple[str, Labels], _Histogram] = {}
-        self._sources: list[Callable[[], Iterable[Sample]]] = []
+        self._sources: dict[object, Callable[[], Iterable[Sample]]] = {}
+        self._orders: dict[tuple[str, frozenset[str]], tuple[str, ...]] = {}
 
     def __call__(self, name: str, value: int, **labels: str) -> None:
         with self._lock:
-            self._counts[name, tuple(labels.items())] += value
+            self._counts[name, self._in_order(name, labels)] += value
 
     def observe(self, metric: str, value: float) -> None:
         """As a relay tells it: the increase of a name that ends in `_total`, a value of what is described as a
@@ -76,13 +77,13 @@ class Counters:
     def set(self, name: str, value: float, **labels: str) -> None:
         """The new value of a gauge."""
         with self._lock:
-            self._gauges[name, tuple(labels.items())] = value
+            self._gauges[name, self._in_order(name, labels)] = value
 
     def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
         """Values of a histogram."""
         buckets = [bisect_left(BUCKETS_S, one) for one in seconds]
         with self._lock:
-            histogram = self._histograms.setdefault((name, tuple(labels.items())), _Histogram())
+            histogram = self._histograms.setdefault((name, self._in_order(name, labels)), _Histogram())
             for bucket in buckets:
                 histogram.counts[bucket] += 1
             histogram.total += sum(seconds)
@@ -90,13 +91,23 @@ class Counters:
     def merge(self, name: str, counts: Sequence[int], total: float, **labels: str) -> None:
         """A histogram that was counted elsewhere: how many fell into each bucket, the last without an end."""
         with self._lock:
-            histogram = self._histograms.setdefault((name, tuple(labels.items())), _Histogram())
+            histogram = self._histograms.setdefault((name, self._in_order(name, labels)), _Histogram())
             histogram.counts = [mine + more for mine, more in zip(histogram.counts, counts, strict=True)]
             histogram.total += total
 
-    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
-        """Asked for gauges whenever a page is made; one that raises is left out and logged."""
-        self._sources.append(read)
+    def source(self, read: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
+        """Asked for gauges whenever a page is made, until what is returned is called; one that raises is left out and
+        logged.
+        """
+        place = object()
+        with self._lock:
+            self._sources[place] = read
+
+        def end() -> None:
+            with self._lock:
+                self._sources.pop(place, None)
+
+        return end
 
     def page(self) -> str:
         """Prometheus' text format. Names of what only grows end in `_total`; `labels` of the process come first."""
@@ -122,12 +133,24 @@ class Counters:
 
     def _told(self) -> dict[tuple[str, Labels], float]:
         found: dict[tuple[str, Labels], float] = {}
-        for read in self._sources:
+        with self._lock:
+            sources = list(self._sources.values())
+        for read in sources:
             try:
-                found |= {(one.name, tuple(one.labels.items())): one.value for one in read()}
+                told = list(read())
+                with self._lock:
+                    found |= {(one.name, self._in_order(one.name, one.labels)): one.value for one in told}
             except Exception:  # noqa: BLE001 - a source must not take the rest of the page along
                 _log.exception("metrics_source_failed")
         return found
+
+    def _in_order(self, name: str, labels: Mapping[str, str]) -> Labels:
+        """In the order in which this metric's labels came first: in another one series would be there twice.
+
+        Under the lock.
+        """
+        order = self._orders.setdefault((name, frozenset(labels)), tuple(labels))
+        return tuple((label, labels[label]) for label in order)
 
     def _head(self, name: str, kind: str) -> list[str]:
         told = self._help.get(name)

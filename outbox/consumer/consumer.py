@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import get_type_hints
 
 import psycopg
@@ -147,11 +147,12 @@ class Consumer:
         if met is None:
             return
         admin, member = met
-        with closing(admin):
-            self._runtime = self._assembled(admin, member, ours)
+        with closing(admin), closing(member):
+            self._runtime = runtime = self._assembled(admin, member, ours)
             if self._stopped.is_set():  # while it was being made
-                self._runtime.stop()
-            self._runtime.run()
+                runtime.stop()
+            with self._measured(runtime):
+                runtime.run()
 
     def stop(self) -> None:
         """From any thread or signal handler, also before `run`."""
@@ -170,15 +171,14 @@ class Consumer:
 
     def _assembled(self, admin: Admin, member: Member, ours: Installation) -> ConsumerRuntime:
         policy = self._policy
-        settings = RuntimeSettings.of(policy, lanes=self._lanes, start=self._start)
-        runtime = ConsumerRuntime(
+        return ConsumerRuntime(
             consumer=member,
             admin=admin,
             connect=self._connect,
             group=self._group,
             topics=self._topics,
             handler=self._handler,
-            settings=settings,
+            settings=RuntimeSettings.of(policy, lanes=self._lanes, start=self._start),
             fault_points=FaultPoints.from_environ(os.environ),
             observe=self._observe,
             reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-reader"),
@@ -186,17 +186,17 @@ class Consumer:
             expiry=self._expiry,
             shedding=Shedding.of(policy, permitted=lambda: bool(policy.shedding())),
         )
-        measured(
+
+    def _measured(self, runtime: ConsumerRuntime) -> AbstractContextManager[None]:
+        return measured(
             self._observe,
             runtime,
             group=self._group,
             topics=self._topics,
-            workers=settings.workers,
             connect=self._connect,
             make_admin=lambda: PythonAdmin(self._kafka, client_id=f"{self._group}-lag"),
             make_reader=lambda: PythonReader(self._kafka, client_id=f"{self._group}-lag"),
         )
-        return runtime
 
     def _require_tables(self, connection: PsycopgConnection) -> None:
         """Without them every partition would wait for them, without end and without a word."""

@@ -4,80 +4,117 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+
+import psycopg
 
 from outbox.catalogue import Sample
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.lag.read import LagReader
-from outbox.consumer.partitions.standing import Cause
-from outbox.consumer.runtime import ConsumerRuntime, Saturation
+from outbox.consumer.runtime import Busy, ConsumerRuntime, Saturation
 from outbox.consumer.session import Connect
 from outbox.consumer.settings import Measure, Observe
 from outbox.kafka.port import Admin, Reader
 
 
+@contextmanager
 def measured(
     observe: Observe,
     runtime: ConsumerRuntime,
     *,
     group: str,
     topics: Sequence[str],
-    workers: int,
     connect: Connect,
     make_admin: Callable[[], Admin],
     make_reader: Callable[[], Reader],
-) -> None:
-    """Have the observer ask for the gauges of this member and its group, if it measures; nothing is opened before."""
+) -> Iterator[None]:
+    """Inside, an observer that measures asks for the gauges of this member and its group. Opens nothing before."""
     if not isinstance(observe, Measure):
+        yield
         return
-    observe.source(lambda: of_member(runtime, group, workers))
-    observe.source(lambda: saturated(runtime.saturation(), group))
-    observe.source(LagGauges(look(group, topics, connect, make_admin, make_reader)))
+    with ExitStack() as ends:
+        look = ends.enter_context(closing(LagLook(group, topics, connect, make_admin, make_reader)))
+        ends.callback(observe.source(lambda: of_member(runtime.busy(), group)))
+        ends.callback(observe.source(lambda: saturated(runtime.saturation(), group)))
+        ends.callback(observe.source(LagGauges(look)))
+        yield
 
 
-def look(
-    group: str,
-    topics: Sequence[str],
-    connect: Connect,
-    make_admin: Callable[[], Admin],
-    make_reader: Callable[[], Reader],
-) -> Callable[[], GroupLag]:
-    """Reads the lag, from any thread, over connections of its own that last as long as all goes well."""
-    kept: list[tuple[LagReader, Admin, Reader]] = []
-    lock = threading.Lock()
+class LagLook:
+    """Reads a group's lag, from any thread, one at a time. Close it.
 
-    def looked() -> GroupLag:
-        with lock:
-            return looked_alone()
+    Its Kafka clients, and what it has read of the log, are kept while Kafka answers; the database is connected to anew
+    for each look.
+    """
 
-    def looked_alone() -> GroupLag:
-        if not kept:
-            admin, reader = make_admin(), make_reader()
-            kept.append((LagReader(group=group, topics=topics, admin=admin, reader=reader), admin, reader))
+    def __init__(
+        self,
+        group: str,
+        topics: Sequence[str],
+        connect: Connect,
+        make_admin: Callable[[], Admin],
+        make_reader: Callable[[], Reader],
+    ) -> None:
+        self._group, self._topics, self._connect = group, topics, connect
+        self._make_admin, self._make_reader = make_admin, make_reader
+        self._lock, self._closed = threading.Lock(), False
+        self._reader: LagReader | None = None
+        self._clients = ExitStack()
+
+    def __call__(self) -> GroupLag:
+        """Raises `DependencyDown` and psycopg's errors."""
         try:
-            with closing(connect()) as connection:
-                return kept[0][0].read(connection)
-        except Exception:
-            _, admin, reader = kept.pop()
-            admin.close()
-            reader.close()
-            raise
+            with self._lock, closing(self._connect()) as connection:
+                reader = self._opened()
+                try:
+                    return reader.read(connection)
+                except psycopg.Error:  # it says nothing of Kafka's clients
+                    raise
+                except Exception:
+                    self._end()
+                    raise
+        finally:
+            if self._closed:
+                self._end_if_idle()
 
-    return looked
+    def close(self) -> None:
+        """A look under way ends first, and closes what it used."""
+        self._closed = True
+        self._end_if_idle()
+
+    def _opened(self) -> LagReader:
+        if self._reader is None:
+            with ExitStack() as made:
+                admin = made.enter_context(closing(self._make_admin()))
+                reader = made.enter_context(closing(self._make_reader()))
+                self._reader = LagReader(group=self._group, topics=self._topics, admin=admin, reader=reader)
+                self._clients = made.pop_all()
+        return self._reader
+
+    def _end_if_idle(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._lock.release()
+
+    def _end(self) -> None:
+        self._reader = None
+        self._clients.close()
 
 
-def of_member(runtime: ConsumerRuntime, group: str, workers: int) -> Iterator[Sample]:
+def of_member(busy: Busy, group: str) -> Iterator[Sample]:
     """Queues and retries by topic, workers of the member."""
-    yield Sample("consumer_workers", workers, {"group": group})
+    yield Sample("consumer_workers", busy.workers, {"group": group})
+    yield Sample("consumer_runs_at_work", busy.runs, {"group": group})
     queues: dict[str, tuple[int, int]] = {}
-    for partition, (records, size) in runtime.load().items():
+    for partition, (records, size) in busy.load.items():
         before = queues.get(partition.topic, (0, 0))
         queues[partition.topic] = before[0] + records, before[1] + size
-    retrying = [one for one in runtime.standing() if one.cause is Cause.LANE_STANDS]
     for topic, (records, size) in queues.items():
         labels = {"group": group, "topic": topic}
-        lanes = [one.for_s for one in retrying if one.topic == topic]
+        lanes = [for_s for partition, *_, for_s in busy.retrying if partition.topic == topic]
         yield Sample("consumer_queue_records", records, labels)
         yield Sample("consumer_queue_bytes", size, labels)
         yield Sample("consumer_retrying_lanes", len(lanes), labels)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from outbox.catalogue import Sample
 from outbox.consumer.append_time import appended_ms
 from outbox.consumer.error_text import calls_of, place_of, text_of
 from outbox.consumer.partitions.run import Run
@@ -27,15 +26,13 @@ KINDS_TRACED = 100  # of one process
 
 
 class Report:
-    """Safe from every thread; a failing observer changes nothing."""
+    """Safe from every thread; a failing observer changes nothing. `runs_at_work`: taken by workers and not ended."""
 
-    def __init__(self, observe: Observe, group: str = "") -> None:
+    def __init__(self, observe: Observe) -> None:
         self._observe = observe
         self._measure = observe if isinstance(observe, Measure) else None
-        self._runs_at_work = 0
+        self.runs_at_work = 0
         self._working = threading.Lock()
-        if self._measure is not None:
-            self._measure.source(lambda: [Sample("consumer_runs_at_work", self._runs_at_work, {"group": group})])
         self._breaker_opened_at: float | None = None
         self._traced: set[str] = set()
 
@@ -49,13 +46,13 @@ class Report:
     def working(self, run: Run) -> Iterator[None]:
         """A worker has the run, until it has ended in whatever way."""
         with self._working:
-            self._runs_at_work += 1
+            self.runs_at_work += 1
         try:
             with self.timed("consumer_run_seconds", run):
                 yield
         finally:
             with self._working:
-                self._runs_at_work -= 1
+                self.runs_at_work -= 1
 
     @contextmanager
     def timed(self, name: str, run: Run) -> Iterator[None]:

@@ -58,6 +58,17 @@ class Saturation(NamedTuple):
     rate: float | None
 
 
+class Busy(NamedTuple):
+    """Records and bytes held per open partition; the lanes whose head is put off or tried again, for how many seconds
+    at the end of each; the workers, and the runs that they have taken.
+    """
+
+    load: Mapping[TopicPartition, tuple[int, int]]
+    retrying: Sequence[tuple[TopicPartition, int, int, int, float]]
+    workers: int
+    runs: int
+
+
 class ConsumerRuntime:
     """Applies every event of `topics` once per `group`: effects and position commit together.
 
@@ -96,7 +107,7 @@ class ConsumerRuntime:
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter
         self._consumer, self._topics, self._settings, self._clock = consumer, tuple(topics), settings, clock
-        self._report = Report(observe, group)
+        self._report = Report(observe)
         self._board = LaneScheduler(settings.bound, settings.run_records, clock, settings.run_s)
 
         def session() -> Session:
@@ -151,6 +162,10 @@ class ConsumerRuntime:
     def standing(self) -> Sequence[Standing]:
         """What stands still now, also for a moment only."""
         return standing_of(self._assignments, self._board, self._report)
+
+    def busy(self) -> Busy:
+        """What it holds and does now."""
+        return Busy(self._board.load(), self._board.standing(), len(self._workers), self._report.runs_at_work)
 
     def load(self) -> Mapping[TopicPartition, tuple[int, int]]:
         """Records and bytes held in memory, per open partition."""

@@ -58,12 +58,12 @@ class Observe(Protocol):
 @runtime_checkable
 class Measure(Protocol):
     """An observer that also measures, such as `outbox.metrics.Counters`: values of histograms, and gauges that a source
-    tells when somebody asks.
+    tells when somebody asks, until what `source` returned is called.
     """
 
     def __call__(self, name: str, value: int, **labels: str) -> None: ...
     def time(self, name: str, seconds: Sequence[float], **labels: str) -> None: ...
-    def source(self, read: Callable[[], Iterable[Sample]]) -> None: ...
+    def source(self, read: Callable[[], Iterable[Sample]]) -> Callable[[], None]: ...
 
 
 @dataclass(frozen=True, slots=True)

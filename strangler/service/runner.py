@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 ENDED_WITHIN_S = 30.0  # a vendor's call under way ends by its own timeout, which may be longer
+STILL_CALLS = "a call under way has not ended, the process ends with it; killed now, it is asked again by its key"
 
 
 class Worker(Protocol):
@@ -93,13 +94,15 @@ def consume(
         met = _met(consuming, settings, ours, stopping, counters)
         if met is None:
             return
-        with closing(met[0]):
-            runtime = _runtime(consuming, settings, ours, *met, signals=Signals(consuming, worker, counters))
+        with closing(met[0]), closing(met[1]):
+            signals = Signals(consuming, worker, counters)
+            runtime = _runtime(consuming, settings, ours, *met, signals=signals)
+            ending = _Ending(runtime, worker)
             for number in STOPS:
-                signal.signal(number, lambda *_: runtime.stop())
+                signal.signal(number, lambda *_: ending.stop())
             if stopping.is_set():  # while it was being made
-                runtime.stop()
-            with rarely_collected(), _beside(worker, runtime):
+                ending.stop()
+            with rarely_collected(), _measured(consuming, settings, signals, runtime), _beside(worker, ending):
                 runtime.run()
 
 
@@ -123,8 +126,8 @@ class Signals:
     def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
         self._counters.time(name, seconds, **labels)
 
-    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
-        self._counters.source(read)
+    def source(self, read: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
+        return self._counters.source(read)
 
     def _say_ready(self) -> None:
         with self._lock:
@@ -168,7 +171,7 @@ def _met(
 def _runtime(
     consuming: Consuming, settings: RunSettings, ours: Installation, admin: Admin, member: Member, *, signals: Signals
 ) -> ConsumerRuntime:
-    runtime = ConsumerRuntime(
+    return ConsumerRuntime(
         consumer=member,
         admin=admin,
         connect=lambda: settings.connect(consuming.schema),
@@ -184,42 +187,66 @@ def _runtime(
         progress=consuming.progress,
         shedding=consuming.shedding,
     )
-    measured(
+
+
+def _measured(
+    consuming: Consuming, settings: RunSettings, signals: Signals, runtime: ConsumerRuntime
+) -> AbstractContextManager[None]:
+    return measured(
         signals,
         runtime,
         group=settings.group(consuming.group),
         topics=settings.topics(consuming.topics),
-        workers=consuming.settings.workers,
         connect=lambda: settings.connect(consuming.schema),
         make_admin=lambda: PythonAdmin(settings.kafka, client_id=f"{consuming.name}-lag"),
         make_reader=lambda: PythonReader(settings.kafka, client_id=f"{consuming.name}-lag"),
     )
-    return runtime
+
+
+class _Ending:
+    """One `stop` for the consumer and the worker beside it: neither waits for the other's end before it begins its own.
+
+    From a signal handler, too. Once: a second signal meets no lock that the first one's handling holds.
+    """
+
+    def __init__(self, runtime: ConsumerRuntime, worker: Worker | None) -> None:
+        self._runtime, self._worker = runtime, worker
+        self._asked = False
+
+    def stop(self) -> None:
+        if self._asked:
+            return
+        self._asked = True
+        self._runtime.stop()
+        if self._worker is not None:
+            self._worker.stop()
 
 
 @contextmanager
-def _beside(worker: Worker | None, runtime: ConsumerRuntime) -> Iterator[None]:
+def _beside(worker: Worker | None, ending: _Ending) -> Iterator[None]:
     """The worker beside the runtime, in a thread."""
     if worker is None:
         yield
         return
     died: list[BaseException] = []
-    thread = threading.Thread(target=_work, args=(worker, runtime, died), name="worker")
+    thread = threading.Thread(target=_work, args=(worker, ending, died), name="worker")
     thread.start()
     try:
         yield
     finally:
-        worker.stop()
+        ending.stop()
         thread.join(ENDED_WITHIN_S)
+        if thread.is_alive():
+            logger.warning("worker_not_ended", extra={"waited_s": ENDED_WITHIN_S, "detail": STILL_CALLS})
     if died:
         raise died[0]
 
 
-def _work(worker: Worker, runtime: ConsumerRuntime, died: list[BaseException]) -> None:
+def _work(worker: Worker, ending: _Ending, died: list[BaseException]) -> None:
     """A worker that dies takes the process along: its work must not pile up behind a healthy look."""
     try:
         worker.run()
     except Exception as error:  # the thread's edge
         logger.exception("worker_died")
         died.append(error)
-        runtime.stop()
+        ending.stop()

@@ -15,17 +15,17 @@ from typing import assert_never
 
 import psycopg
 
+from outbox.catalogue import Sample
 from outbox.connection import PsycopgConnection
 from outbox.consumer import BreakerRule, Observe, RetryBudget
 from outbox.consumer.report import ignore
 from outbox.consumer.retry.rule import Clause
-from outbox.consumer.settings import Measure
 from outbox.fault_points import FaultPoints
 from outbox.terms import check_terms
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
-from strangler.step.effect_gauges import effects_waiting, saturated
+from strangler.step.effect_gauges import saturated, told_gauges
 from strangler.step.effect_metrics import Told
 from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
@@ -85,10 +85,7 @@ class EffectSender:
         fault_points: FaultPoints | None = None,
         observe: Observe = ignore,
     ) -> None:
-        self._told = Told(step, observe)
-        if isinstance(observe, Measure):
-            observe.source(lambda: effects_waiting(connect, step, frozenset(vendors)))
-            observe.source(lambda: saturated(self._restraint.limits(), self._calls, self._settings.concurrency))
+        self._told, self._observe = Told(step, observe), observe
         self._connect, self._step, self._vendors = connect, step, dict(vendors)
         self._conclude, self._apply_writes = conclude, apply_writes
         self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
@@ -114,13 +111,19 @@ class EffectSender:
         """Send until stopped. A database that does not answer is tried again; calls under way end first."""
         slot = Slot()
         slots = list(self._idle)
-        with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix=f"effect-{self._step}") as pool:
+        with (
+            told_gauges(self._observe, self._connect, self._step, self._vendors, self._in_use),
+            ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix=f"effect-{self._step}") as pool,
+        ):
             while not self._stopping.is_set():
                 self._signal.clear()
                 if not self._dispatch(slot, pool):
                     self._signal.wait(self._restraint.rest_s(self._settings.poll_s))
         for each in (slot, *slots):
             _close(each)
+
+    def _in_use(self) -> Iterator[Sample]:
+        return saturated(self._restraint.limits(), self._calls, self._settings.concurrency)
 
     def _dispatch(self, slot: Slot, pool: ThreadPoolExecutor) -> int:
         """Hand at most as many effects out as there are idle workers, so that no lease runs while one waits."""

@@ -22,6 +22,7 @@ from outbox.metrics import Counters
 from outbox.policy import Expired
 from outbox.testing import as_record
 from strangler.local.ports import Ports
+from tests.support.exposition import series_of
 from tests.support.forwarding import forwarding
 from tests.support.waiting import wait_until
 
@@ -201,6 +202,9 @@ def test_its_page_measures_the_group_and_this_member_by_the_catalogue(
     with running(consumer):
         wait_until(lambda: set(ended) <= set(counters.page().splitlines()), counters.page)
         page = counters.page()
+    series_of(page)
+    assert 'group=""' not in page
+    assert "consumer_workers" not in counters.page(), "the member has ended"
     shown = {line.split(" ")[2]: line.split(" ")[3] for line in page.splitlines() if line.startswith("# TYPE")}
     known = {one.shown: one.kind for one in CATALOGUE}
     assert shown.items() <= known.items()

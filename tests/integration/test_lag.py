@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Never
 
 import psycopg
 import pytest
@@ -21,12 +22,16 @@ import requests
 from outbox import cli
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
+from outbox.consumer.gauges import LagLook
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
 from outbox.consumer.partitions.standing import Cause
+from outbox.errors import DependencyDown
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.kafka import compression
 from outbox.kafka.codec import to_headers
+from outbox.kafka.port import Reader
+from outbox.kafka.python_admin import PythonAdmin
 from strangler.local.ports import Ports
 from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
@@ -217,6 +222,69 @@ def test_a_batch_that_cannot_be_read_stands_at_its_offset(
     rig.runtime(settings=replace(QUICK, broken_s=0.5))
     wait_until(lambda: look().members == 1, look)
     assert [(one.cause, one.offset) for one in look().standing] == [(Cause.UNREADABLE, 0)]
+
+
+def refused() -> Never:
+    raise psycopg.OperationalError("the server closed the connection unexpectedly")
+
+
+def unreachable() -> Never:
+    raise DependencyDown("Kafka does not answer")
+
+
+def test_clients_are_kept_while_kafka_answers_and_closed_when_it_does_not_and_at_the_end(
+    rig: Rig, bootstrap: str
+) -> None:
+    class Noted(PythonAdmin):
+        def __init__(self) -> None:
+            super().__init__(bootstrap)
+            self.closed = False
+            made.append(self)
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    made: list[Noted] = []
+    connects: list[Callable[[], PsycopgConnection]] = [lambda: connect_to(rig.dsn)]
+    readers: list[Callable[[], Reader]] = [unreachable]
+    look = LagLook(rig.group, [rig.topic], lambda: connects[-1](), Noted, lambda: readers[-1]())
+    with pytest.raises(DependencyDown, match="Kafka does not answer"):
+        look()
+    assert [one.closed for one in made] == [True]
+    readers.append(rig.make_reader)
+    send(rig, "order-1", 1)
+    assert look().records == 1
+    connects.append(refused)
+    with pytest.raises(psycopg.OperationalError):
+        look()
+    connects.pop()
+    assert look().records == 1
+    assert [one.closed for one in made] == [True, False]
+    look.close()
+    assert [one.closed for one in made] == [True, True]
+
+
+def test_only_what_still_waits_is_kept_for_the_next_look(rig: Rig) -> None:
+    def park(_connection: PsycopgConnection, _events: Sequence[ReceivedEvent]) -> Never:
+        raise Poison(0, "not yet")
+
+    with closing(rig.make_reader()) as reader:
+        lag_reader = LagReader(group=rig.group, topics=[rig.topic], admin=rig.admin, reader=reader)
+
+        def kept() -> tuple[int, int]:
+            with connect_to(rig.dsn) as connection:
+                lag_reader.read(connection)
+            scans, parked = lag_reader.kept
+            return len(scans), len(parked)
+
+        send(rig, "order-1", 1)
+        assert kept() == (2, 0)  # nobody has passed either partition
+        rig.runtime(park)
+        wait_until(rig.caught_up, rig.positions)
+        wait_until(lambda: kept() == (0, 1), kept)
+        rig.sql("UPDATE quarantine SET resolved_at = now(), resolution = 'discarded'")
+        assert kept() == (0, 0)
 
 
 def test_the_verb_needs_no_plan_and_exits_1_when_something_stands(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,22 +13,24 @@ import pytest
 from outbox import telemetry
 from outbox.catalogue import COUNTS, LAG, MEMBER, RELAY, SATURATION, SLOT, Described, Sample, table
 from outbox.consumer import Metric
-from outbox.consumer.gauges import saturated
+from outbox.consumer.gauges import of_member, saturated
 from outbox.consumer.lag.figures import GroupLag, PartitionLag, TenantLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.report import Report
-from outbox.consumer.runtime import Saturation
+from outbox.consumer.runtime import Busy, Saturation
 from outbox.kafka.port import Record, TopicPartition
 from outbox.metrics import Counters
 from strangler.choreography.audit_metrics import WORKFLOW
 from strangler.facade.facade_catalogue import FACADE
 from strangler.reconcile.report_metrics import RECONCILIATION
 from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
+from strangler.step.effect_gauges import samples
 from strangler.step.effect_gauges import saturated as effects_saturated
 from strangler.step.effect_metrics import MOST_SAID, EffectMetric, Told
 from strangler.step.vendor import Answer, AnswerKind
+from tests.support.exposition import sampled
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 PLACE = TopicPartition("outbox.event.order", 0)
@@ -51,7 +54,13 @@ LAG_OF = GroupLag(
     partitions=(PartitionLag(*PLACE, 3, True, 9.0, 4.0, 1, 9.0, 7, 10, 2.0),),
     tenants=(TenantLag("shop", "card", 3, 4.0),),
     complete=True,
-    standing=(Standing(Cause.LANE_STANDS, 6.0, *PLACE, lane=1, offset=7),),
+    standing=(
+        Standing(Cause.LANE_STANDS, 6.0, *PLACE, lane=1, offset=7),
+        Standing(Cause.LANE_STANDS, 9.0, *PLACE, lane=2, offset=8),
+        Standing(Cause.LANE_STANDS, 8.0, *PLACE, lane=3, offset=9),
+        Standing(Cause.BREAKER_OPEN, 5.0),
+        Standing(Cause.BREAKER_OPEN, 7.0),
+    ),
     left=(),
 )
 
@@ -71,8 +80,9 @@ class Heard:
     def time(self, name: str, seconds: Sequence[float], **labels: str) -> None:
         self(name, len(seconds), **labels)
 
-    def source(self, read: Callable[[], Iterable[Sample]]) -> None:
+    def source(self, read: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
         self.sources.append(read)
+        return lambda: self.sources.remove(read)
 
 
 def test_the_enums_name_what_the_catalogue_counts() -> None:
@@ -97,17 +107,49 @@ def test_names_are_told_once_and_units_stand_in_them() -> None:
 
 def test_a_member_speaks_by_the_catalogue() -> None:
     heard = Heard()
-    report = Report(heard, "totals")
+    report = Report(heard)
     with report.working(RUN), report.timed("consumer_apply_seconds", RUN):
-        (at_work,) = (sample for read in heard.sources for sample in read())
+        assert report.runs_at_work == 1
+    assert (report.runs_at_work, heard.sources) == (0, [])  # what is no member yet has no gauges
     report.completed(RUN)
     report.retried(RUN, ValueError(), "transient", 0.1)
     report.breaker("open")
-    assert at_work == Sample("consumer_runs_at_work", 1, {"group": "totals"})
     assert {"consumer_run_seconds", "consumer_completion_seconds", "consumer_retry"} <= heard.labels.keys()
     known = {one.name: set(one.labels) for one in CATALOGUE}
     assert {name: {frozenset(known[name])} for name in heard.labels} == heard.labels
     assert report.breaker_open_s() is not None
+
+
+def test_what_a_member_holds_is_told_by_the_catalogue() -> None:
+    other, elsewhere = PLACE._replace(partition=1), TopicPartition("outbox.event.payment", 0)
+    busy = Busy(
+        load={PLACE: (3, 300), other: (4, 400), elsewhere: (0, 0)},
+        retrying=[(PLACE, 1, 7, 2, 6.0), (PLACE, 2, 8, 0, 9.0), (other, 1, 7, 3, 8.0)],
+        workers=4,
+        runs=2,
+    )
+    told = list(of_member(busy, "totals"))
+    assert len(sampled(told)) == 2 + 2 * 4
+    assert {one.name: {*one.labels} for one in told} == labels_of(one for one in MEMBER if one.kind == "gauge")
+    values = {(one.name, one.labels.get("topic")): one.value for one in told}
+    assert values["consumer_queue_records", PLACE.topic] == 7
+    assert values["consumer_retrying_lanes", PLACE.topic] == 3
+    assert values["consumer_retrying_seconds", PLACE.topic] == 9.0
+    assert values["consumer_retrying_lanes", elsewhere.topic] == 0
+
+
+def test_effects_that_wait_are_told_by_the_catalogue() -> None:
+    rows = [("mail", "planned", 3, 9.0), ("mail", "sent", 1, 7.0), ("of_yesterday", "unknown", 1, 99.0)]
+    told = list(samples(rows, frozenset({"mail", "bank"})))
+    sampled(told)
+    waiting = [one for one in EFFECTS if one.name.startswith("effect_waiting")]
+    assert {one.name: {*one.labels} for one in told} == labels_of(waiting)
+    oldest = {one.labels["vendor"]: one.value for one in told if one.name == "effect_waiting_seconds"}
+    assert oldest == {"bank": 0.0, "mail": 9.0, "of_yesterday": 99.0}
+
+
+def labels_of(metrics: Iterable[Described]) -> dict[str, set[str]]:
+    return {one.name: {*one.labels} for one in metrics}
 
 
 def test_effects_speak_by_the_catalogue() -> None:
@@ -125,18 +167,18 @@ def test_effects_speak_by_the_catalogue() -> None:
 
 def test_what_is_bounded_speaks_by_the_catalogue() -> None:
     found = Saturation({PLACE: (3, 8), TopicPartition(PLACE.topic, 1): (0, 8)}, 1, 4, 12.5)
-    samples = {one.name: one for one in saturated(found, "totals")}
-    assert {name: tuple(one.labels) for name, one in samples.items()} == {one.name: one.labels for one in SATURATION}
-    assert [samples[f"consumer_{name}"].value for name in ("lanes", "lanes_busy", "rate_limit")] == [16, 3, 12.5]
+    told = {one.name: one for one in saturated(found, "totals")}
+    assert {name: tuple(one.labels) for name, one in told.items()} == {one.name: one.labels for one in SATURATION}
+    assert [told[f"consumer_{name}"].value for name in ("lanes", "lanes_busy", "rate_limit")] == [16, 3, 12.5]
 
 
 def test_an_effect_senders_gauges_are_the_catalogues() -> None:
-    samples = list(effects_saturated({"mail": (5.0, True), "post": (None, False)}, {"mail": 2}, 8))
+    found = list(effects_saturated({"mail": (5.0, True), "post": (None, False)}, {"mail": 2}, 8))
     gauges = {one.name: one.labels for one in EFFECTS if one.kind == "gauge"}
-    assert {one.name: tuple(one.labels) for one in samples} == {
+    assert {one.name: tuple(one.labels) for one in found} == {
         name: labels for name, labels in gauges.items() if not name.startswith("effect_waiting")
     }
-    told = {(one.name, one.labels.get("vendor")): one.value for one in samples}
+    told = {(one.name, one.labels.get("vendor")): one.value for one in found}
     assert (told["effect_rate_limit", "mail"], told["effect_rate_limit", "post"]) == (5.0, 0.0)
     assert (told["effect_breaker_open", "mail"], told["effect_calls_in_use", "post"]) == (1, 0)
 
@@ -152,8 +194,34 @@ def test_what_a_vendor_says_makes_no_series_without_end() -> None:
 
 
 def test_lag_speaks_by_the_catalogue() -> None:
-    samples = list(LagGauges(lambda: LAG_OF)())
-    assert {one.name: set(one.labels) for one in samples} == {one.name: set(one.labels) for one in LAG}
+    told = list(LagGauges(lambda: LAG_OF)())
+    assert {one.name: {*one.labels} for one in told} == labels_of(LAG)
+
+
+def test_of_several_that_stand_for_one_cause_the_longest_is_told() -> None:
+    told = [one for one in LagGauges(lambda: LAG_OF)() if one.name == "consumer_standing_seconds"]
+    sampled(told)
+    assert {(one.labels["partition"], one.labels["cause"]): round(one.value, 1) for one in told} == {
+        ("0", "lane_stands"): 9.0,
+        ("", "breaker_open"): 7.0,
+    }
+
+
+def test_a_scrape_waits_no_longer_than_a_look_may_take_and_the_lag_ages_meanwhile() -> None:
+    now, hangs, go_on = [0.0], [False], threading.Event()
+
+    def read() -> GroupLag:
+        if hangs[0]:
+            go_on.wait(30.0)
+        return LAG_OF
+
+    gauges = LagGauges(read, clock=lambda: now[0], look_s=0.05)
+    list(gauges())
+    hangs[0], now[0] = True, 30.0
+    for _ in range(3):
+        ages = [one.value for one in gauges() if one.name == "consumer_lag_read_age_seconds"]
+        assert ages == [30.0]
+    go_on.set()
 
 
 def test_lag_that_cannot_be_read_ages_and_says_so() -> None:

@@ -159,6 +159,10 @@ def lag_of(moved_s: float | None) -> PartitionLag:
         (30.0, 1.0, True, 0.1, [], None),  # it works
         (1.0, 99.0, True, 0.1, [], None),  # it has just arrived
         (30.0, 40.0, True, 0.1, [Standing(Cause.BREAKER_OPEN, 9.0)], None),  # its member said why
+        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, *PLACE)], None),
+        (30.0, 40.0, True, 0.1, [Standing(Cause.TOPIC_MISSING, 9.0, PLACE.topic)], None),
+        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, PLACE.topic, 1)], Cause.NOT_MOVING),  # of another
+        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, "payment", 0)], Cause.NOT_MOVING),
     ],
 )
 def test_who_does_not_move_is_named(  # noqa: PLR0917 - a case each

@@ -9,11 +9,12 @@ import pytest
 import requests
 
 from legacy_app.plan.plan import plan
-from outbox.catalogue import Described, Sample
+from outbox.catalogue import BUCKETS_S, Described, Sample
 from outbox.errors import ConfigurationError
 from outbox.metrics import Counters, address_of, served
 from strangler.local.ports import Ports
 from strangler.local.system import metrics_addresses
+from tests.support.exposition import series_of
 
 
 def test_counts_add_up_by_name_and_labels() -> None:
@@ -69,6 +70,31 @@ def test_a_histogram_counts_what_is_below_each_bucket_and_gauges_are_asked_for()
         'took_seconds_count{context="search",topic="order"} 3',
     ]
     assert 'depth{context="search",topic="order"} 9' in counters.page()
+
+
+def test_a_source_is_asked_until_it_is_ended() -> None:
+    counters = Counters({})
+    ends = [counters.source(lambda: [Sample("depth", 7, {"of": "it"})]) for _ in range(2)]
+    ends[0]()
+    assert 'depth{of="it"} 7' in counters.page()
+    ends[1]()
+    ends[1]()
+    assert counters.page() == ""
+
+
+def test_no_page_holds_a_series_twice_however_its_labels_are_ordered() -> None:
+    counters = Counters({"context": "search"})
+    for labels in ({"topic": "order", "cause": "poison"}, {"cause": "poison", "topic": "order"}):
+        counters("parked", 1, **labels)
+        counters.set("held", 3, **labels)
+        counters.time("took_seconds", [0.1], **labels)
+        counters.source(lambda labels=labels: [Sample("held", 4, labels), Sample("depth", 5, labels)])  # type: ignore[misc]
+    page = counters.page()
+    assert len(series_of(page)) == 3 + len(BUCKETS_S) + 3
+    lines = page.splitlines()
+    assert 'parked_total{context="search",topic="order",cause="poison"} 2' in lines
+    assert 'held{context="search",topic="order",cause="poison"} 4' in lines
+    assert 'took_seconds_count{context="search",topic="order",cause="poison"} 2' in lines
 
 
 def test_what_a_label_holds_cannot_break_the_page() -> None:

@@ -152,7 +152,8 @@ def seen_standing(
 ) -> Standing | None:
     """What is seen from outside: records wait and nobody holds the partition, or who does neither moves nor speaks.
 
-    `arrived_s`: for how long the first one has waited in the log; `unseen_s`: since when no member was seen.
+    `arrived_s`: for how long the first one has waited in the log; `unseen_s`: since when no member was seen. `said`: by
+    the members that hold it.
     """
     if arrived_s is None or arrived_s < STANDS_AFTER_S:
         return None
@@ -160,7 +161,7 @@ def seen_standing(
         for_s = arrived_s if unseen_s is None else min(arrived_s, unseen_s)
         return _of(lag, Cause.NO_MEMBER, for_s) if for_s >= STANDS_AFTER_S or unseen_s is None else None
     idle_s = arrived_s if lag.moved_s is None else min(lag.moved_s, arrived_s)
-    if idle_s < SILENT_AFTER_S or any(one.topic in {lag.topic, None} for one in said):
+    if idle_s < SILENT_AFTER_S or any(_covers(one, lag) for one in said):
         return None
     return _of(lag, Cause.NOT_MOVING, idle_s)
 
@@ -182,6 +183,11 @@ def age_s(now_ms: float, times_ms: Iterable[float]) -> float | None:
 
 def missing(topic: str, for_s: float) -> Standing:
     return Standing(Cause.TOPIC_MISSING, for_s, topic, detail="the broker does not know it; make it, or mend its name")
+
+
+def _covers(said: Standing, lag: PartitionLag) -> bool:
+    """Whether it says why the partition stands; without a topic it is of all that its member holds."""
+    return said.topic in {lag.topic, None} and said.partition in {lag.partition, None}
 
 
 def _of(lag: PartitionLag, cause: Cause, for_s: float) -> Standing:

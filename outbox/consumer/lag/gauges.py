@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from outbox.catalogue import Sample
 from outbox.consumer.lag.figures import GroupLag
+from outbox.one_look import OneLook
 
 TENANTS = 10  # series of one tenant each: who waits longest
 FRESH_S = 0.2  # two who ask at once get one look
+LOOK_S = 5.0  # a scrape waits no longer; Prometheus gives it 10 s
 
 
 class LagGauges:
-    """A source of `Counters`, for several threads. `read` takes a look; what it raises ages what was seen last.
+    """A source of `Counters`, for several threads. `read` takes a look, one at a time; where it fails or takes longer
+    than `look_s`, what was seen last has aged.
 
-    Until the first look succeeds there is nothing to age: then it raises.
+    Until a first look has succeeded there is nothing to age: then it raises.
     """
 
-    def __init__(self, read: Callable[[], GroupLag], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, read: Callable[[], GroupLag], clock: Callable[[], float] = time.monotonic, look_s: float = LOOK_S
+    ) -> None:
         self._read, self._clock = read, clock
-        self._lock = threading.Lock()
-        self._last: GroupLag | None = None
-        self._read_at = 0.0
+        self._look = OneLook(self._kept, look_s)
+        self._seen: tuple[GroupLag, float] | None = None  # and when
 
     def __call__(self) -> Iterable[Sample]:
-        with self._lock:
-            if self._last is None or self._clock() - self._read_at > FRESH_S:
-                self._look()
-            age_s = self._clock() - self._read_at
-            return list(samples(self._last.aged(age_s), age_s)) if self._last is not None else []
+        seen = self._seen
+        if seen is None or self._clock() - seen[1] > FRESH_S:
+            try:
+                seen = self._look()
+            except Exception:
+                seen = self._seen
+                if seen is None:
+                    raise
+        lag, seen_at = seen
+        age_s = self._clock() - seen_at
+        return list(samples(lag.aged(age_s), age_s))
 
-    def _look(self) -> None:
-        try:
-            asked_at = self._clock()
-            self._last = self._read()
-            self._read_at = asked_at
-        except Exception:
-            if self._last is None:
-                raise
+    def _kept(self) -> tuple[GroupLag, float]:
+        asked_at = self._clock()
+        seen = self._seen = self._read(), asked_at
+        return seen
 
 
 def samples(lag: GroupLag, read_age_s: float) -> Iterator[Sample]:
@@ -57,7 +62,15 @@ def samples(lag: GroupLag, read_age_s: float) -> Iterator[Sample]:
         who = {**group, "tenant": tenant.tenant, "class": tenant.service_class}
         yield Sample("consumer_lag_tenant_records", tenant.records, who)
         yield Sample("consumer_lag_tenant_seconds", tenant.oldest_s, who)
-    for stands in lag.standing:
-        number = "" if stands.partition is None else str(stands.partition)
-        place = {**group, "topic": stands.topic or "", "partition": number}
-        yield Sample("consumer_standing_seconds", stands.for_s, {**place, "cause": stands.cause.value})
+    for (topic, number, cause), for_s in _longest(lag).items():
+        place = {**group, "topic": topic, "partition": number}
+        yield Sample("consumer_standing_seconds", for_s, {**place, "cause": cause})
+
+
+def _longest(lag: GroupLag) -> Mapping[tuple[str, str, str], float]:
+    """By topic, partition and cause: several lanes may stand, and several members' breakers be open."""
+    found: dict[tuple[str, str, str], float] = {}
+    for one in lag.standing:
+        series = one.topic or "", "" if one.partition is None else str(one.partition), one.cause.value
+        found[series] = max(one.for_s, found.get(series, 0.0))
+    return found

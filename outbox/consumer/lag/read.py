@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from outbox.consumer.lag.figures import (
     tenants_of,
 )
 from outbox.consumer.lag.scan import Scan
-from outbox.consumer.lag.stored import Stored, StoredParked, StoredPosition, stored
+from outbox.consumer.lag.stored import ParkedPlace, Stored, StoredParked, StoredPosition, stored
 from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.quarantine.kept_headers import decoded
 from outbox.errors import PositionLost, Unreadable
@@ -36,12 +36,15 @@ class LagReader:
     def __init__(self, *, group: str, topics: Sequence[str], admin: Admin, reader: Reader) -> None:
         self._group, self._topics, self._admin, self._reader = group, tuple(topics), admin, reader
         self._scans: dict[TopicPartition, tuple[str, Scan]] = {}
-        self._parked_ms: dict[tuple[TopicPartition, str, int], int] = {}
+        self._parked_ms: dict[ParkedPlace, int] = {}
 
     def read(self, connection: PsycopgConnection) -> GroupLag:
         """`connection` looks into the group's schema. Raises `DependencyDown` and psycopg's errors."""
-        found = stored(connection, self._group)
-        return _Look(self, found).lag()
+        look = _Look(self, stored(connection, self._group))
+        found = look.lag()
+        self._scans = {one: scan for one, scan in self._scans.items() if one in look.scanned}
+        self._parked_ms = {place: ms for place, ms in self._parked_ms.items() if place in look.parked}
+        return found
 
     def scan_of(self, partition: TopicPartition, incarnation: str, lanes: Sequence[int]) -> Scan:
         """As it was left, unless the topic was made anew or a position set back."""
@@ -56,10 +59,15 @@ class LagReader:
 
     def parked_ms(self, parked: StoredParked, *, in_log: bool) -> int:
         """When it was appended; where neither the log nor what was kept tells, when it was parked."""
-        place = parked.partition, parked.incarnation, parked.offset
+        place = parked.place
         if place not in self._parked_ms:
             self._parked_ms[place] = self._told_ms(parked, in_log=in_log)
         return self._parked_ms[place]
+
+    @property
+    def kept(self) -> tuple[Collection[TopicPartition], Collection[ParkedPlace]]:
+        """What is kept for the next look: of which partitions what waits, of which parked events their time."""
+        return self._scans.keys(), self._parked_ms.keys()
 
     def _told_ms(self, parked: StoredParked, *, in_log: bool) -> int:
         parked_ms = round(parked.parked_at * 1000)
@@ -82,14 +90,14 @@ class _Look:
         self._kept, self._found = lag_reader, found
         self._group, self._topics, self._admin, self._reader = lag_reader.names
         self._now_ms = found.at * 1000
-        members = [member for member in found.members if member.lives]
-        self._members = len(members)
-        self._held = frozenset[TopicPartition]().union(*(member.held or () for member in members))
+        self._members = [member for member in found.members if member.lives]
         self._unseen_s = min((member.seen_s for member in found.members), default=None)
-        self._said = [replace(one, for_s=one.for_s + member.seen_s) for member in members for one in member.standing]
-        self._standing: list[Standing] = [self._placed(one) for one in self._said if one.topic in {None, *self._topics}]
+        said = [replace(one, for_s=one.for_s + member.seen_s) for member in self._members for one in member.standing]
+        self._standing: list[Standing] = [self._placed(one) for one in said if one.topic in {None, *self._topics}]
         self._scans: list[Scan] = []
         self._whole = True
+        self.scanned: set[TopicPartition] = set()
+        self.parked = {one.place for one in found.parked}
 
     def lag(self) -> GroupLag:
         states = self._admin.describe(self._topics)
@@ -103,7 +111,7 @@ class _Look:
         return GroupLag(
             group=self._group,
             at=self._found.at,
-            members=self._members,
+            members=len(self._members),
             seen_s=self._unseen_s,
             partitions=partitions,
             tenants=tenants_of((one for scan in self._scans for one in scan.waiting), self._now_ms),
@@ -148,8 +156,9 @@ class _Look:
             self._scans.append(scan)
             self._whole = self._whole and found.exact
         arrived_s = None if scan is None else age_s(self._now_ms, (one.arrived_ms for one in scan.waiting))
-        held = partition in self._held
-        seen = seen_standing(found, arrived_s=arrived_s, held=held, unseen_s=self._unseen_s, said=self._said)
+        holders = [member for member in self._members if partition in (member.held or ())]
+        said = [one for member in holders for one in member.standing]
+        seen = seen_standing(found, arrived_s=arrived_s, held=bool(holders), unseen_s=self._unseen_s, said=said)
         if seen is not None:
             self._stands(seen)
         return found
@@ -165,6 +174,7 @@ class _Look:
             self._lost(at, why)
             lanes = (start,)
         scan = self._kept.scan_of(partition, incarnation, lanes)
+        self.scanned.add(partition)
         try:
             scan.look(lanes, end, lambda offset, limit: self._reader.read(partition, offset, limit))
         except Unreadable as error:

@@ -24,12 +24,16 @@ _MEMBERS = """
 SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8, held, standing FROM member
 WHERE group_name = %s ORDER BY seen_at DESC"""
 
-# The first of each partition, with how many there are.
+# The first of each partition, with how many there are. Counted first: only the first one's headers are read.
 _PARKED = """
-SELECT DISTINCT ON (topic, partition, incarnation) topic, partition, incarnation, "offset", kept_headers,
-       extract(epoch FROM parked_at)::float8, count(*) OVER (PARTITION BY topic, partition, incarnation)
-FROM quarantine WHERE group_name = %s AND resolved_at IS NULL
-ORDER BY topic, partition, incarnation, "offset" """
+SELECT topic, partition, incarnation, "offset", kept_headers, extract(epoch FROM parked_at)::float8, parked
+FROM (SELECT group_name, topic, partition, incarnation, min("offset") AS "offset", count(*) AS parked
+      FROM quarantine WHERE group_name = %s AND resolved_at IS NULL
+      GROUP BY group_name, topic, partition, incarnation) AS counted
+JOIN quarantine USING (group_name, topic, incarnation, partition, "offset")"""
+
+
+ParkedPlace = tuple[TopicPartition, str, int]  # with the incarnation and the offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ class StoredParked:
     kept_headers: Any
     parked_at: float
     count: int
+
+    @property
+    def place(self) -> ParkedPlace:
+        return self.partition, self.incarnation, self.offset
 
 
 @dataclass(frozen=True, slots=True)

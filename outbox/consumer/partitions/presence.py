@@ -36,10 +36,13 @@ DELETE FROM member WHERE group_name = %(group)s AND seen_at < now() - interval '
 def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) -> list[Standing]:
     """All that a member knows to stand: its partitions, its lanes, or all of them."""
     found = assignments.standing()
+    at_work = {(partition, lane): (offset, for_s) for partition, lane, offset, for_s in board.at_work()}
     for partition, lane, offset, attempts, for_s in board.standing():
         detail = f"tried {attempts} times" if attempts else "put off"
+        _, again_s = at_work.pop((partition, lane), (offset, 0.0))
+        detail += f", at work for {again_s:.0f} s" if again_s > AT_WORK_S else ""
         found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail=detail))
-    for partition, lane, offset, for_s in board.at_work():
+    for (partition, lane), (offset, for_s) in at_work.items():
         if for_s > AT_WORK_S:
             found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work"))
     open_s = report.breaker_open_s()
