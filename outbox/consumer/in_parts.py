@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.handler import Answering, Disposition, Poison, checked
+from outbox.consumer.handler import Answering, Disposition, Poison
 from outbox.consumer.own_transaction import require_open
 from outbox.consumer.partitions.outcome import Failed
 from outbox.consumer.partitions.run import Run
@@ -50,7 +50,7 @@ def in_parts(
 def _answered(
     connection: PsycopgConnection, events: Sequence[ReceivedEvent], handler: Answering
 ) -> Sequence[Disposition]:
-    answers = checked(handler(connection, events), len(events))
+    answers = handler(connection, events)
     require_open(connection)
     return answers
 

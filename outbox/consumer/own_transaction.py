@@ -25,6 +25,12 @@ _ENDS = re.compile(
     r"(?:^|;)\s*(commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
     re.IGNORECASE,
 )
+# A function's body in SQL has statements and an END of its own, which end nothing; its CASEs have ENDs, too.
+_BODY = re.compile(
+    r"(?:^|;)\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\b[^;]*?\b(begin\s+atomic)\b", re.IGNORECASE
+)
+_BLOCKS = re.compile(r"(?<!\.)\b(?:(begin\s+atomic|case)|(end))\b", re.IGNORECASE)
+_LABEL = re.compile(r"\bas\s+$", re.IGNORECASE)  # any word may be one
 KEPT_CHARACTERS = 2_000  # a longer statement has its values in it: it is read each time, and not kept
 
 
@@ -50,6 +56,8 @@ def ending(statement: str) -> str | None:
 
     >>> ending("INSERT INTO seen VALUES ('; COMMIT'); commit"), ending("ROLLBACK TO SAVEPOINT a"), ending("SELECT 1")
     ('COMMIT', None, None)
+    >>> ending("CREATE FUNCTION one() RETURNS int BEGIN ATOMIC SELECT 1; END"), ending("END")
+    (None, 'END')
     """
     return _found(statement) if len(statement) <= KEPT_CHARACTERS else _found.__wrapped__(statement)
 
@@ -58,8 +66,24 @@ def ending(statement: str) -> str | None:
 def _found(statement: str) -> str | None:
     if _WORDS.search(statement) is None:  # mostly
         return None
-    found = _ENDS.search(_QUOTED.sub(" ", statement))
+    found = _ENDS.search(_without_bodies(_QUOTED.sub(" ", statement)))
     return None if found is None else found[1].upper()
+
+
+def _without_bodies(bare: str) -> str:
+    """What stands outside of functions' bodies; all of one that does not end."""
+    while (body := _BODY.search(bare)) is not None:
+        depth = 0
+        for one in _BLOCKS.finditer(bare, body.start(1)):
+            if _LABEL.search(bare, 0, one.start()):
+                continue
+            depth += 1 if one[1] else -1
+            if not depth:
+                bare = f"{bare[: body.start(1)]} {bare[one.end() :]}"
+                break
+        else:
+            return bare
+    return bare
 
 
 @cache

@@ -77,20 +77,20 @@ class Report:
         except Exception:  # noqa: BLE001 - an observer must never change what becomes of an event
             _log.exception("observer_failed", extra={"metric": name})
 
-    def retried(self, run: Run, error: Exception, trouble: str, delay_s: float) -> None:
+    def retried(self, run: Run, error: Exception, trouble: str, delay_s: float, *, stands: bool) -> None:
+        """It waits to be tried again. `stands`: its lane has tried in vain for long, and goes on trying, ever more
+        rarely: nothing behind it is done.
+        """
         self.count(Metric.RETRY, error=type(error).__name__, trouble=trouble)
-        where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "delay_s": round(delay_s, 3)}
-        _log.warning("run_retried", extra={**_place(run.assigned.partition), **where, **self._described(error)})
+        where = {"first_offset": run.records[0].offset, "lane": run.lane, "attempt": run.attempt}
+        fields = {**_place(run.assigned.partition), **where, "delay_s": round(delay_s, 3), **self._described(error)}
+        level, event = (logging.ERROR, "lane_stands") if stands else (logging.WARNING, "run_retried")
+        _log.log(level, event, extra=fields)
 
     def given_up(self, run: Run, error: Exception) -> None:
         """It is not tried again: its one event is parked."""
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt}
         _log.warning("run_given_up", extra={**_place(run.assigned.partition), **where, **self._described(error)})
-
-    def stands(self, run: Run, error: Exception) -> None:
-        """Its lane has tried in vain for long, and goes on trying, ever more rarely: nothing behind it is done."""
-        where = {"first_offset": run.records[0].offset, "lane": run.lane, "attempt": run.attempt}
-        _log.error("lane_stands", extra={**_place(run.assigned.partition), **where, **self._described(error)})
 
     def at_work(self, run: Run, for_s: float) -> None:
         """A run has not ended for so long: its handler is slow, or hangs, and its lane stands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from outbox.consumer.partitions.in_log import why_lost
 from outbox.consumer.partitions.lineage import Stand
 from outbox.errors import OutboxError
 from outbox.kafka.port import TopicPartition, TopicState
@@ -36,17 +37,8 @@ class Logs:
 
     def lost(self, stand: Stand) -> str | None:
         """Why a member that is given the partition would stop there; None if it would not."""
-        state = self._state(stand.topic)
-        if state is None:
-            return "the broker has no topic of that name"
-        if state.partitions <= stand.partition:
-            return f"the topic has {state.partitions} partitions"
-        if state.incarnation != stand.incarnation:
-            return "the topic was deleted and made again"
-        start, end = self.range(TopicPartition(stand.topic, stand.partition))
-        if not start <= stand.next_offset <= end:
-            return f"offset {stand.next_offset} of lane {stand.lane} is not in the log, which holds {start} to {end}"
-        return None
+        partition = TopicPartition(stand.topic, stand.partition)
+        return why_lost(partition, [stand.next_offset], [stand.incarnation], self._state(stand.topic), self.range)
 
     def require(self, topic: str) -> TopicState:
         """The topic, which must be there."""

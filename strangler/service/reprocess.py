@@ -13,6 +13,7 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.lag.lost import lost
 from outbox.consumer.lag.read import LagReader
 from outbox.consumer.partitions.standing import Cause
 from outbox.consumer.reprocessing.give_way import GiveWay, Waits
@@ -23,7 +24,6 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from strangler.contexts import context_of
 from strangler.errors import DependencyDown, RefusedError
-from strangler.pressure.lost import lost
 from strangler.service.declaration import Service
 from strangler.service.settings import RunSettings
 from strangler.step.backfill import BackfillHandler, begin_anew, finish, store_watermark, watermarks
@@ -162,7 +162,7 @@ class Reprocessing:
         with closing(PythonAdmin(self.settings.kafka, client_id=f"{name}-again")) as admin:
             gone = lost(self.connection, self._group, self.topics, admin, self.reader)
             if gone:
-                places = ", ".join(f"{topic}/{number}" for topic, number in gone)
+                places = ", ".join(f"{topic}/{number} ({why})" for (topic, number), why in gone.items())
                 raise RefusedError(
                     f"refused: {name}'s position is not in the log of {places}, so nobody knows up to where; "
                     f"reconcile, set it, then backfill"

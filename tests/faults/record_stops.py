@@ -20,6 +20,7 @@ WITHIN_S = 10.0
 # What is said when a lane, a partition or the whole group stops, and the metric that counts the same.
 OF_A_LANE: Mapping[str, str] = {
     "run_retried": "consumer_retry",
+    "lane_stands": "consumer_retry",
     "run_put_off": "consumer_put_off",
     "run_at_work": "consumer_slow",
 }

@@ -224,14 +224,6 @@ def test_a_batch_that_cannot_be_read_stands_at_its_offset(
     assert [(one.cause, one.offset) for one in look().standing] == [(Cause.UNREADABLE, 0)]
 
 
-def refused() -> Never:
-    raise psycopg.OperationalError("the server closed the connection unexpectedly")
-
-
-def unreachable() -> Never:
-    raise DependencyDown("Kafka does not answer")
-
-
 def test_clients_are_kept_while_kafka_answers_and_closed_when_it_does_not_and_at_the_end(
     rig: Rig, bootstrap: str
 ) -> None:
@@ -245,20 +237,30 @@ def test_clients_are_kept_while_kafka_answers_and_closed_when_it_does_not_and_at
             self.closed = True
             super().close()
 
+    down = {"PostgreSQL": False, "Kafka": True}
+
+    def connect() -> PsycopgConnection:
+        if down["PostgreSQL"]:
+            raise psycopg.OperationalError("the server closed the connection unexpectedly")
+        return connect_to(rig.dsn)
+
+    def make_reader() -> Reader:
+        if down["Kafka"]:
+            raise DependencyDown("Kafka does not answer")
+        return rig.make_reader()
+
     made: list[Noted] = []
-    connects: list[Callable[[], PsycopgConnection]] = [lambda: connect_to(rig.dsn)]
-    readers: list[Callable[[], Reader]] = [unreachable]
-    look = LagLook(rig.group, [rig.topic], lambda: connects[-1](), Noted, lambda: readers[-1]())
+    look = LagLook(rig.group, [rig.topic], connect, Noted, make_reader)
     with pytest.raises(DependencyDown, match="Kafka does not answer"):
         look()
     assert [one.closed for one in made] == [True]
-    readers.append(rig.make_reader)
+    down["Kafka"] = False
     send(rig, "order-1", 1)
     assert look().records == 1
-    connects.append(refused)
+    down["PostgreSQL"] = True
     with pytest.raises(psycopg.OperationalError):
         look()
-    connects.pop()
+    down["PostgreSQL"] = False
     assert look().records == 1
     assert [one.closed for one in made] == [True, False]
     look.close()

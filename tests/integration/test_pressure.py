@@ -134,7 +134,7 @@ def test_a_partition_whose_position_left_the_log_is_named(shop: Shop) -> None:
     shop.stand(4, 9, 4)
     (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
     assert standing(shop) == [(shop.topic, 0, 4, Cause.POSITION_LOST)]
-    assert "position_lost: lanes stand at 4 to 9, the log holds 0 to 4" in found.sentence
+    assert "position_lost: its lanes stand at 4 to 9, the log holds 0 to 4" in found.sentence
     shop.stand(4, 4, 4)
     with psycopg.connect(shop.dsn) as connection:
         connection.execute("UPDATE search.position SET incarnation = 'of yesterday'")

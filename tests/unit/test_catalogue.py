@@ -112,7 +112,7 @@ def test_a_member_speaks_by_the_catalogue() -> None:
         assert report.runs_at_work == 1
     assert (report.runs_at_work, heard.sources) == (0, [])  # what is no member yet has no gauges
     report.completed(RUN)
-    report.retried(RUN, ValueError(), "transient", 0.1)
+    report.retried(RUN, ValueError(), "transient", 0.1, stands=False)
     report.breaker("open")
     assert {"consumer_run_seconds", "consumer_completion_seconds", "consumer_retry"} <= heard.labels.keys()
     known = {one.name: set(one.labels) for one in CATALOGUE}

@@ -21,6 +21,7 @@ from outbox.consumer.lag.figures import (
 )
 from outbox.consumer.lag.scan import Scan
 from outbox.consumer.lag.stored import ParkedPlace, Stored, StoredParked, StoredPosition, stored
+from outbox.consumer.partitions.in_log import why_lost
 from outbox.consumer.partitions.standing import Cause, Standing
 from outbox.consumer.quarantine.kept_headers import decoded
 from outbox.errors import PositionLost, Unreadable
@@ -130,13 +131,14 @@ class _Look:
             at, state, end = positions.get(partition), states.get(partition.topic), ends.get(partition)
             incarnation = "" if state is None else state.incarnation
             if state is None or end is None:
-                if state is not None and at is not None:
-                    self._lost(at, f"the topic was made again, with {state.partitions} partitions")
+                # Of a topic that is not there, that is said once for all of it.
+                if state is not None and at is not None and (why := self._why_lost(at, state)) is not None:
+                    self._lost(at, why)
                 scan, end = None, None
             elif at is not None and set(at.lanes) == {end} and set(at.incarnations) == {incarnation}:
                 scan = None  # all is done
             else:
-                scan, end = self._scanned(partition, at, incarnation)
+                scan, end = self._scanned(partition, at, state)
             yield self._partition(partition, at, incarnation, scan, end)
 
     def _partition(
@@ -163,17 +165,17 @@ class _Look:
             self._stands(seen)
         return found
 
-    def _scanned(self, partition: TopicPartition, at: StoredPosition | None, incarnation: str) -> tuple[Scan, int]:
+    def _scanned(self, partition: TopicPartition, at: StoredPosition | None, state: TopicState) -> tuple[Scan, int]:
         """With the end up to which may be read. What was read before stays, where no more can be.
 
         Of a position that is not in the log nobody knows what was done: all that the log holds waits.
         """
         start, end = self._reader.log_range(partition)
         lanes = (start,) if at is None else at.lanes
-        if at is not None and (why := _why_lost(at, incarnation, start, end)):
+        if at is not None and (why := self._why_lost(at, state, (start, end))) is not None:
             self._lost(at, why)
             lanes = (start,)
-        scan = self._kept.scan_of(partition, incarnation, lanes)
+        scan = self._kept.scan_of(partition, state.incarnation, lanes)
         self.scanned.add(partition)
         try:
             scan.look(lanes, end, lambda offset, limit: self._reader.read(partition, offset, limit))
@@ -183,6 +185,12 @@ class _Look:
         except PositionLost:
             self._kept.forget(partition)  # the log's start moved on meanwhile: the next look says it
         return scan, end
+
+    def _why_lost(self, at: StoredPosition, state: TopicState, log: tuple[int, int] | None = None) -> str | None:
+        def log_range(partition: TopicPartition) -> tuple[int, int]:
+            return self._reader.log_range(partition) if log is None else log
+
+        return why_lost(at.partition, at.lanes, at.incarnations, state, log_range)
 
     def _lost(self, at: StoredPosition, why: str) -> None:
         for_s = max(0.0, self._found.at - at.moved_at)
@@ -202,13 +210,3 @@ class _Look:
     def _parked(self, parked: Sequence[StoredParked], incarnation: str) -> Parked:
         told = [self._kept.parked_ms(one, in_log=one.incarnation == incarnation) for one in parked]
         return Parked(sum(one.count for one in parked), min(told, default=None))
-
-
-def _why_lost(at: StoredPosition, incarnation: str, start: int, end: int) -> str:
-    """ "" where it is in the log."""
-    if set(at.incarnations) != {incarnation}:
-        return f"the topic was made again, as {incarnation}"
-    lowest, highest = min(at.lanes), max(at.lanes)
-    if start <= lowest <= highest <= end:
-        return ""
-    return f"lanes stand at {lowest} to {highest}, the log holds {start} to {end}"

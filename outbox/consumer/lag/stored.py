@@ -88,16 +88,22 @@ class Stored:
 def stored(connection: PsycopgConnection, group: str) -> Stored:
     """Reads only; the connection looks into the group's schema."""
     with connection.transaction():
-        positions = connection.execute(_POSITIONS, [group]).fetchall()
+        positions = stored_positions(connection, group)
         clock = connection.execute(_CLOCK).fetchone() or (0.0,)
         members = connection.execute(_MEMBERS, [group]).fetchall()
         parked = connection.execute(_PARKED, [group]).fetchall()
     return Stored(
         clock[0],
-        [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), row[4]) for row in positions],
+        positions,
         [_member(*row) for row in members],
         [StoredParked(TopicPartition(*row[:2]), *row[2:]) for row in parked],
     )
+
+
+def stored_positions(connection: PsycopgConnection, group: str) -> Sequence[StoredPosition]:
+    """Of every partition that a member of the group was ever given, in their order."""
+    rows = connection.execute(_POSITIONS, [group]).fetchall()
+    return [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), row[4]) for row in rows]
 
 
 def _member(seen_s: float, held: Sequence[tuple[str, int]] | None, standing: Sequence[dict[str, Any]]) -> StoredMember:

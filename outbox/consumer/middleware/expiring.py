@@ -39,6 +39,7 @@ class Expiring:
     ) -> None:
         self._handler, self._expiry, self._shedding = handler, expiry, shedding
         self._report, self._now = report, now
+        self._compensate = None if expiry.compensate is None else answering(expiry.compensate)
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         if self._expiry.branch is Expired.RUN:
@@ -65,8 +66,8 @@ class Expiring:
                 self._report.expired(self._expiry.clause, given_up.count(Disposition.SHED))
                 return [Disposition.EXPIRED if one is Disposition.SHED else one for one in given_up]
             case Expired.COMPENSATE:
-                if self._expiry.compensate is not None:
-                    answering(self._expiry.compensate)(connection, events)
+                if self._compensate is not None:
+                    self._compensate(connection, events)
                 self._report.expired(self._expiry.clause, len(events))
             case Expired.DEFER | Expired.ESCALATE:
                 self._report.expired(self._expiry.clause, 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.partitions.in_log import of_another, outside
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
 from outbox.errors import ConfigurationError, Fenced, PositionLost
 from outbox.event import SourcePosition
@@ -113,13 +114,11 @@ def begin(
 
 def check_range(assigned: Assigned, start: int, end: int) -> None:
     """Every lane must stand within the log, read after `assign`; `PositionLost` otherwise."""
-    for lane in assigned.lanes:
-        if not start <= lane.next_offset <= end:
-            raise PositionLost(
-                f"{_name(assigned.partition)} lane {lane.lane} is stored at offset {lane.next_offset}, the log holds "
-                f"{start} to {end}: events may be missing; find out why, reconcile, then say where to go on: "
-                f"outbox positions set SCHEMA:{_place(assigned.partition)} --to-start, --to-end or --to-offset"
-            )
+    if (why := outside([lane.next_offset for lane in assigned.lanes], start, end)) is not None:
+        raise PositionLost(
+            f"{_name(assigned.partition)}: {why}: events may be missing; find out why, reconcile, then say where to "
+            f"go on: outbox positions set SCHEMA:{_place(assigned.partition)} --to-start, --to-end or --to-offset"
+        )
 
 
 def advance(connection: PsycopgConnection, group: str, run: Run, last: SourcePosition | None) -> None:
@@ -167,10 +166,9 @@ def _check_lanes(group: str, partition: TopicPartition, lanes: int, stored: set[
 
 
 def _check_incarnation(group: str, partition: TopicPartition, incarnation: str, stored: set[str]) -> None:
-    if stored != {incarnation}:
+    if (why := of_another(stored, incarnation)) is not None:
         raise PositionLost(
-            f"{_name(partition)} of group {group} is stored for incarnation {sorted(stored)}, the topic has "
-            f"{incarnation!r}: it was deleted and made again; reconcile, then say where to go on: "
+            f"{_name(partition)} of group {group}: {why}; reconcile, then say where to go on: "
             f"outbox positions set SCHEMA:{_place(partition)} --to-start, --to-end or --to-offset"
         )
 

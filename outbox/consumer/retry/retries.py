@@ -128,9 +128,7 @@ class Retries:
         if others_go_on and to_be_parked(error, self._retry, failed, alone=len(run.records) == 1):
             self._report.given_up(run, error)
             return Failure(rest_s, ends=True)
-        self._report.retried(run, error, trouble.value, rest_s)
-        if failed > self._retry.attempts:
-            self._report.stands(run, error)
+        self._report.retried(run, error, trouble.value, rest_s, stands=failed > self._retry.attempts)
         if puts_off(self._retry, failed):
             self._report.put_off(run, Clause.ATTEMPTS)
         return Failure(rest_s)
