@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +10,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 
-import psycopg
-
 from outbox import partitions
 from outbox.catalogue import RELAY, SLOT
-from outbox.command import FINDING, FINE, CommandParser, guarded, printable
+from outbox.command import FINDING, FINE, CommandParser, guarded
 from outbox.fault_points import FaultPoints
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -28,8 +25,7 @@ from outbox.relay import slot
 from outbox.relay.gauges import SlotGauges, read_slot
 from outbox.relay.loop import Kafka, RelayLoop
 from outbox.relay.upkeep import ALARM_BELOW_DAYS
-from outbox.relay.wal import CONNECT_TIMEOUT_S
-from outbox.settings import RelaySettings, days_ahead_of, described, dsn_of
+from outbox.settings import RelaySettings, days_ahead_of, described
 from outbox.telemetry import log_to_stderr
 from outbox.verbs import positions, quarantine
 from outbox.verbs.call import Call, VerbParser
@@ -39,7 +35,7 @@ from outbox.verbs.call import Call, VerbParser
 FLAGS = ("OUTBOX_SLOT", "OUTBOX_TOPIC_PREFIX", "OUTBOX_SOURCES", "OUTBOX_DAYS_AHEAD", "OUTBOX_SKIP_EXISTING")
 DSN = "STRANGLER_DSN"
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
+Verb = Callable[[Call], int]
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
@@ -49,15 +45,14 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         arguments = _parser().parse_args(argv)
         vars(arguments).setdefault("json", False)
         given = {name: value for name in (*FLAGS, DSN) if (value := getattr(arguments, name, None)) is not None}
-        if getattr(arguments, "of_consumers", False):
-            return int(arguments.run(Call(arguments, {**environ, **given})))
         verb: Verb = arguments.run
-        return verb(arguments, {**environ, **given})
+        return verb(Call(arguments, {**environ, **given}))
 
     return guarded("outbox", run)
 
 
-def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def relay(call: Call) -> int:
+    environ = call.environ
     settings = RelaySettings.from_environ(environ)
     log_to_stderr()
     counters, at = Counters({"context": "relay"}, (*RELAY, *SLOT)), settings.kafka
@@ -77,26 +72,25 @@ def relay(_arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return FINE
 
 
-def make_partitions(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    days = days_ahead_of(environ)
-    with psycopg.connect(dsn_of(environ), connect_timeout=CONNECT_TIMEOUT_S) as connection:
+def make_partitions(call: Call) -> int:
+    arguments, days = call.args, days_ahead_of(call.environ)
+    with call.connect() as connection:
         made = partitions.ensure(connection, days_ahead=days)
         ahead = partitions.days_ahead(connection)
         if arguments.dry_run:
             connection.rollback()
     verb = "would make" if arguments.dry_run else "made"
     lines = [f"{verb} outbox.{name}; undo: DROP TABLE outbox.{name}" for name in made]
-    _emit(
-        arguments,
+    call.emit(
         {"made": made, "days_ahead": ahead, "dry_run": arguments.dry_run},
         [*lines, f"days ahead: {ahead}"],
     )
     return FINE
 
 
-def status(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    name = environ.get("OUTBOX_SLOT", "outbox")
-    with psycopg.connect(dsn_of(environ), autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+def status(call: Call) -> int:
+    name = call.environ.get("OUTBOX_SLOT", "outbox")
+    with call.connect() as connection:
         found = slot.inspect(connection, name)
         ahead = partitions.days_ahead(connection)
     findings = _findings(name, found, ahead)
@@ -113,7 +107,7 @@ def status(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "findings": findings,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    _emit(arguments, data, [f"{key}: {value}" for key, value in data.items() if key != "findings"] + findings)
+    call.emit(data, [f"{key}: {value}" for key, value in data.items() if key != "findings"] + findings)
     return FINDING if findings else FINE
 
 
@@ -134,10 +128,6 @@ def _lsn_text(lsn: int | None) -> str | None:
     return None if lsn is None else f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
-def _emit(arguments: argparse.Namespace, data: Mapping[str, object], lines: Sequence[str]) -> None:
-    print(json.dumps(data) if arguments.json else printable("\n".join(lines)))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="outbox",
@@ -154,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_flags(_verb(verbs, "migrate", migrate, "make or extend the outbox's tables, or a consumer's", ()))
     for of_consumers in (positions, quarantine):
-        of_consumers.register(verbs).set_defaults(of_consumers=True)
+        of_consumers.register(verbs)
     return parser
 
 

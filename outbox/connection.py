@@ -5,9 +5,64 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from outbox.errors import ConfigurationError
+
 PsycopgConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT_S = 10
+MAY_LOOK = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
+
+
+def connect(
+    dsn: str,
+    limits: str = LIMITS,
+    *,
+    schema: str | None = None,
+    name: str | None = None,
+    autocommit: bool = False,
+) -> PsycopgConnection:
+    """To this database, whose every statement and wait for a lock ends by `limits`; psycopg's errors.
+
+    With a `schema` its tables need no schema name, and no others are seen. `name`: whose connection it is, for
+    PostgreSQL's own views.
+    """
+    ours = limits if schema is None else f"{limits} -c search_path={_escaped(quoted(schema))}"
+    return psycopg.connect(
+        dsn,
+        options=with_options(dsn, ours),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name=name,
+        autocommit=autocommit,
+    )
+
+
+def look_into(connection: PsycopgConnection, schema: str) -> None:
+    """From now the tables of this schema need no schema name. `ConfigurationError` where the role may not look there:
+    PostgreSQL passes such a schema by, as if it had no tables.
+    """
+    row = connection.execute(MAY_LOOK, [schema]).fetchone()
+    if row is not None and not row[0]:
+        user = connection.info.user
+        raise ConfigurationError(f"the role {user!r} may not look into schema {schema!r}; give the DSN of one that may")
+    connection.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
+
+
+def quoted(name: str) -> str:
+    """As SQL takes it.
+
+    >>> quoted('my-"odd')
+    '"my-""odd"'
+    """
+    return sql.Identifier(name).as_string(None)
+
+
+def _escaped(value: str) -> str:
+    """As libpq takes one value among `options`."""
+    return value.replace("\\", r"\\").replace(" ", r"\ ")
 
 
 def with_options(dsn: str, ours: str) -> str:

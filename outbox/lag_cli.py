@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
-from psycopg import sql
 
 from outbox.catalogue import LAG
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import connect
 from outbox.consumer.gauges import LagLook
 from outbox.consumer.lag.figures import GroupLag, PartitionLag
 from outbox.consumer.lag.gauges import LOOK_S, LagGauges
@@ -24,12 +22,9 @@ from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
 from outbox.one_look import OneLook
-from outbox.printable import printable
-from outbox.settings import dsn_of
+from outbox.verbs.call import Call
 
-CONNECT_TIMEOUT_S = 10
 EVERY_S = 1.0
-LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
 EPILOG = """
 Lag is read from the group's own positions and the times at which events were appended; no group is joined, nothing is
 written. Exit: 0 nothing stands, 1 a partition, a lane or the whole group stands still, 2 usage, 3 not reachable."""
@@ -51,10 +46,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{EPILOG}\n\n{parser.epilog}"
 
 
-def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def lag(call: Call) -> int:
     """Exit 1 when something stands still."""
+    arguments, environ = call.args, call.environ
     prefix = arguments.OUTBOX_TOPIC_PREFIX or environ.get("OUTBOX_TOPIC_PREFIX", "outbox.event.")
-    dsn, kafka = dsn_of(environ), KafkaSettings.from_environ(environ)
+    dsn, kafka = call.dsn, KafkaSettings.from_environ(environ)
     topics = list(dict.fromkeys(prefix + topic for topic in arguments.topic))
     if not arguments.group:
         raise ConfigurationError("--group is empty; give the consumer's group")
@@ -62,15 +58,15 @@ def lag(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     look = LagLook(
         arguments.group,
         topics,
-        lambda: _connect(dsn, arguments.schema or arguments.group),
+        lambda: connect(dsn, schema=arguments.schema or arguments.group),
         lambda: PythonAdmin(kafka, client_id="outbox-lag"),
         lambda: PythonReader(kafka, client_id="outbox-lag"),
     )
     with closing(look):
-        return _watch(arguments, look, address) if arguments.watch else _show(arguments, look())
+        return _watch(call, look, address) if arguments.watch else _show(call, look())
 
 
-def _watch(arguments: argparse.Namespace, look: LagLook, address: tuple[str, int] | None) -> int:
+def _watch(call: Call, look: LagLook, address: tuple[str, int] | None) -> int:
     """What is printed and what is scraped come from the same looks."""
     take = OneLook(look, LOOK_S)
     counters = Counters({}, LAG)
@@ -81,23 +77,16 @@ def _watch(arguments: argparse.Namespace, look: LagLook, address: tuple[str, int
     with served(counters, address):
         while not stopping.is_set():
             try:
-                _show(arguments, take())
+                _show(call, take())
             except (DependencyDown, psycopg.OperationalError) as error:
-                print(f"outbox: {error}", file=sys.stderr, flush=True)
+                call.talk(f"outbox: {error}")
             stopping.wait(EVERY_S)
     return 0
 
 
-def _connect(dsn: str, schema: str) -> PsycopgConnection:
-    connection = psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, options=with_options(dsn, LIMITS))
-    path = sql.Identifier(schema).as_string(connection)
-    connection.execute("SELECT set_config('search_path', %s, false)", [path])
-    connection.commit()
-    return connection
-
-
-def _show(arguments: argparse.Namespace, found: GroupLag) -> int:
-    print(json.dumps(found.to_json()) if arguments.json else printable("\n".join(said(found))), flush=True)
+def _show(call: Call, found: GroupLag) -> int:
+    call.emit(found.to_json(), said(found))
+    sys.stdout.flush()
     return 1 if found.standing else 0
 
 

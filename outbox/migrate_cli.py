@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import psycopg
-
+from outbox.connection import connect
 from outbox.schema import Part, fresh, pending, upgrade
 from outbox.schema.parts import CONSUMER, OUTBOX
 from outbox.schema.report import as_data, as_lines, as_script
-from outbox.settings import dsn_of
+from outbox.verbs.call import Call
 
-CONNECT_TIMEOUT_S = 10
+NO_LIMITS = ""  # the migration bounds its own waits, and may take long
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +21,20 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
 
 
-def migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def migrate(call: Call) -> int:
     """One transaction for all; a second starter waits for the first."""
+    arguments = call.args
     targets = _targets(arguments.consumer)
     if arguments.sql:
         statements = [statement for part, schema in targets for statement in fresh(part, schema)]
-        print(json.dumps({"statements": statements}) if arguments.json else as_script(statements))
+        call.emit({"statements": statements}, [as_script(statements)])
         return 0
     do = pending if arguments.dry_run else upgrade
-    with psycopg.connect(dsn_of(environ), connect_timeout=CONNECT_TIMEOUT_S) as connection:
+    with connect(call.dsn, NO_LIMITS) as connection:
         changes = [do(connection, part, schema) for part, schema in targets]
     data = as_data(changes, dry_run=arguments.dry_run)
     lines = as_lines(changes, dry_run=arguments.dry_run)
-    print(json.dumps(data) if arguments.json else "\n".join(lines))
+    call.emit(data, lines)
     return 0
 
 

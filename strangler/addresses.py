@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import IsolationLevel
 
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import PsycopgConnection, connect
 from outbox.kafka_settings import KafkaSettings
 from outbox.settings import well_formed
 from strangler.contexts import Context
 from strangler.errors import BadInput, DependencyDown
 from strangler.settings import Settings
 
-CONNECT_TIMEOUT_S = 5
 READING = "-c statement_timeout=120s"  # a step's whole table; longer means that something is wrong
-SEARCH_PATH = "SELECT set_config('search_path', %(schema)s, false)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +51,15 @@ class Addresses:
 
     def context(self, context: Context) -> PsycopgConnection:
         """The context's database and schema, in autocommit."""
-        connection = self._connect(context.dsn_env, f"the database of {context.schema} ({context.dsn_env})")
-        connection.execute(SEARCH_PATH, {"schema": psycopg.sql.Identifier(context.schema).as_string(connection)})
-        return connection
+        what = f"the database of {context.schema} ({context.dsn_env})"
+        return self._connect(context.dsn_env, what, context.schema)
 
-    def _connect(self, variable: str, what: str) -> PsycopgConnection:
+    def _connect(self, variable: str, what: str, schema: str | None = None) -> PsycopgConnection:
         judges = self.judging and variable == "STRANGLER_DSN"
         own = Settings.from_environ(self.environ).judge_dsn if judges else None
         dsn = own or well_formed(self._required(variable), variable)
         try:
-            limits = with_options(dsn, self.limits)
-            return psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, options=limits)
+            return connect(dsn, self.limits, schema=schema, autocommit=True)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error

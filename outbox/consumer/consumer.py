@@ -9,9 +9,8 @@ from contextlib import AbstractContextManager, closing
 from typing import get_type_hints
 
 import psycopg
-from psycopg import sql
 
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import CONNECT_TIMEOUT_S, PsycopgConnection, connect, quoted
 from outbox.consumer.first_contact import first_contact
 from outbox.consumer.gauges import measured
 from outbox.consumer.handler import Handler, InParallel, answering
@@ -35,9 +34,6 @@ from outbox.schema import migrate
 from outbox.schema.parts import CONSUMER
 from outbox.settings import well_formed
 from outbox.terms import check_types
-
-CONNECT_TIMEOUT_S = 10
-LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # no wait is without end
 
 # By what any role may read; no Alembic is needed to see that nothing was made.
 HAS_TABLES = """
@@ -207,11 +203,7 @@ class Consumer:
             )
 
     def _connect(self) -> PsycopgConnection:
-        limits = with_options(self._dsn, LIMITS)
-        connection = psycopg.connect(
-            self._dsn, options=limits, connect_timeout=CONNECT_TIMEOUT_S, application_name=self._group
-        )
-        path = sql.Identifier(self._schema).as_string(connection)
-        connection.execute(FIRST_ON_PATH, [path])
+        connection = connect(self._dsn, name=self._group)
+        connection.execute(FIRST_ON_PATH, [quoted(self._schema)])
         connection.commit()
         return connection

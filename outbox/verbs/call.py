@@ -9,18 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from outbox.command import CommandParser
-from outbox.connection import PsycopgConnection, with_options
-from outbox.errors import ConfigurationError
+from outbox.connection import PsycopgConnection, connect
 from outbox.printable import printable
 from outbox.settings import dsn_of
 from outbox.told import in_words
 
-CONNECT_TIMEOUT_S = 5
-MAY_LOOK = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
 LIMITS = "-c statement_timeout=60s -c lock_timeout=10s"
 
 
@@ -38,8 +32,7 @@ class Call:
 
     def connect(self) -> PsycopgConnection:
         """To that database, in no transaction; every statement ends within a minute, a wait for a lock within 10 s."""
-        options = with_options(self.dsn, LIMITS)
-        return psycopg.connect(self.dsn, connect_timeout=CONNECT_TIMEOUT_S, options=options)
+        return connect(self.dsn, LIMITS)
 
     def emit(self, data: Any, lines: Iterable[str]) -> None:
         """Data on stdout: JSON with `--json`, else the lines."""
@@ -74,18 +67,6 @@ def audited(
     parser.add_argument("--reason", required=True, type=_words, help="why, for the audit")
     parser.add_argument("--actor", required=named, type=_words, help=who)
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
-
-
-def look_into(connection: PsycopgConnection, schema: str) -> None:
-    """From now the tables of this schema need no schema name. `ConfigurationError` where the role may not look there:
-    PostgreSQL passes such a schema by, as if it had no tables.
-    """
-    row = connection.execute(MAY_LOOK, [schema]).fetchone()
-    if row is not None and not row[0]:
-        user = connection.info.user
-        raise ConfigurationError(f"the role {user!r} may not look into schema {schema!r}; give the DSN of one that may")
-    path = sql.Identifier(schema).as_string(connection)
-    connection.execute("SELECT set_config('search_path', %s, false)", [path])
 
 
 def _words(text: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, look_into
 from outbox.consumer.partitions.lineage import Stand, accept, stands
 from outbox.errors import OutboxError
 from outbox.kafka_settings import BOOTSTRAP, KafkaSettings
 from outbox.told import Told
 from outbox.verbs import set_positions
-from outbox.verbs.call import Call, audited, look_into
+from outbox.verbs.call import Call, audited
 from outbox.verbs.logs import Logs
 from outbox.verbs.places import Place, as_its_role, schemas_with, told_unseen
 

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from outbox.connection import PsycopgConnection
+from outbox import flags
+from outbox.connection import PsycopgConnection, look_into
 from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.kept_headers import shown_name
 from outbox.consumer.quarantine.quarantine_admin import Entry
@@ -17,7 +18,7 @@ from outbox.kafka.port import Record
 from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.told import Told
-from outbox.verbs.call import Call, audited, look_into
+from outbox.verbs.call import Call, audited
 from outbox.verbs.places import EventPlace, as_its_role, schemas_with, told_unseen
 from outbox.verbs.quarantine_talk import document, inspected_lines, listed_lines, shown
 from outbox.verbs.quarantine_wait import wait_for
@@ -41,7 +42,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listed.add_argument("--schema", "--context", metavar="NAME", help="only this consumer's schema")
     listed.add_argument("--all", action="store_true", help="also what has been resolved")
     listed.add_argument("--heads", action="store_true", help="not those that only wait behind another of their key")
-    listed.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many of a schema (100)")
+    listed.add_argument("--limit", type=flags.count, default=100, metavar="N", help="at most so many of a schema (100)")
     listed.set_defaults(run=show_list)
     _one(verbs, "inspect", inspect, "one event: why, its key, what waits behind it, its payload").add_argument(
         "--out", type=destination, metavar="FILE", help="write the payload to this file, to be changed for `fix`"
@@ -50,15 +51,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     given.add_argument("--payload", type=Path, metavar="FILE", help="the new payload")
     given.add_argument("--header", action="append", metavar="NAME=VALUE", help="a header; may be given again")
     again = _changing(verbs, "replay", replay, "let the running consumer handle the event and its key's later ones")
-    again.add_argument("--wait-s", type=float, default=30.0, metavar="S", help="wait so long for the end (30; 0: not)")
+    again.add_argument(
+        "--wait-s", type=flags.seconds(), default=30.0, metavar="S", help="wait so long for the end (30; 0: not)"
+    )
     _changing(verbs, "discard", discard, "end the event without an effect; what waited behind it is released")
     return parser
 
 
 def show_list(call: Call) -> int:
     arguments = call.args
-    if arguments.limit < 1:
-        raise ConfigurationError(f"--limit {arguments.limit} lists nothing; give 1 or more")
     found: list[tuple[str, Entry]] = []
     with as_its_role("quarantine"), call.connect() as connection:
         schemas = schemas_with(connection, "quarantine", "replay_requested_at", only=arguments.schema)
@@ -120,8 +121,6 @@ def discard(call: Call) -> int:
 
 def replay(call: Call) -> int:
     arguments = call.args
-    if not 0 <= arguments.wait_s <= 3_600:
-        raise ConfigurationError(f"--wait-s {arguments.wait_s} is no waiting time; give 0 to 3600")
 
     def change(connection: PsycopgConnection, entry: Entry) -> list[str]:
         asked = quarantine_admin.request_replay(connection, entry, _told(call))

@@ -9,14 +9,15 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from outbox.connection import PsycopgConnection
+from outbox import flags
+from outbox.connection import PsycopgConnection, look_into
 from outbox.consumer.partitions.lineage import Stand
 from outbox.consumer.partitions.moving import Moved, fences, lanes_of, move
 from outbox.errors import ConfigurationError, OutboxError
 from outbox.kafka.port import TopicPartition
 from outbox.kafka_settings import KafkaSettings
 from outbox.told import Told
-from outbox.verbs.call import Call, audited, look_into
+from outbox.verbs.call import Call, audited
 from outbox.verbs.logs import Logs
 from outbox.verbs.places import TopicPlace, as_its_role
 
@@ -31,12 +32,14 @@ def register(verbs: Any, epilog: str) -> None:
     )
     parser.add_argument("place", metavar="PLACE", type=TopicPlace.parse, help="SCHEMA:TOPIC/PARTITION, or SCHEMA:TOPIC")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--to-offset", type=int, metavar="N", help="of one partition, within its log")
+    where.add_argument("--to-offset", type=flags.whole(0), metavar="N", help="of one partition, within its log")
     where.add_argument("--to-start", action="store_true", help="the first record that the log still holds")
     where.add_argument("--to-end", action="store_true", help="behind the last one: what is there is never handled")
     where.add_argument("--to-time", type=_time, metavar="RFC3339", help="the first record not older than this")
     parser.add_argument("--group", metavar="NAME", help="where several groups keep their positions in one schema")
-    parser.add_argument("--wait-s", type=float, default=15.0, metavar="S", help="for a running consumer (15; 0: not)")
+    parser.add_argument(
+        "--wait-s", type=flags.seconds(), default=15.0, metavar="S", help="for a running consumer (15; 0: not)"
+    )
     audited(parser, named=True)
     parser.set_defaults(run=run_set)
 
@@ -44,8 +47,6 @@ def register(verbs: Any, epilog: str) -> None:
 def run_set(call: Call) -> int:
     arguments = call.args
     place: TopicPlace = arguments.place
-    if not 0 <= arguments.wait_s <= 3_600:
-        raise ConfigurationError(f"--wait-s {arguments.wait_s} is no waiting time; give 0 to 3600")
     kafka = KafkaSettings.from_environ(call.environ)
     with as_its_role("positions", place.schema), call.connect() as connection:
         look_into(connection, place.schema)

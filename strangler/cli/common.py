@@ -15,9 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from outbox.command import CommandParser
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, look_into
 from outbox.settings import well_formed
-from outbox.verbs.call import Call, audited, look_into
+from outbox.verbs.call import Call, audited
 from strangler.errors import BadInput, Refused, RefusedError
 from strangler.local.stack_file import NAME, StackFile
 from strangler.plan import Plan, load_plan

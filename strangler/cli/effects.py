@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from outbox import flags
 from strangler.cli.common import Invocation, audited
 from strangler.cli.run import service_of
 from strangler.errors import BadInput
@@ -27,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("effects", help="settle effects whose outcome no question can find out")
     verbs = parser.add_subparsers(title="verbs", dest="effects_verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="unsettled effects, the oldest first")
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.add_argument("--limit", type=flags.count, default=50, help="at most so many (default 50)")
     listing.set_defaults(run=run_list)
     for name, what in VERBS.items():
         settling = verbs.add_parser(name, help=what)

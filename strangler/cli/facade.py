@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 
+from outbox import flags
 from outbox.fault_points import FaultPoints
 from outbox.metrics import address_of
 from outbox.telemetry import log_to_stderr
@@ -22,13 +23,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "facade", help="serve in front of the application: claim, pin, forward", epilog=METRICS
     )
-    parser.add_argument("--port", type=int, help="default FACADE_PORT, else 8080")
+    parser.add_argument("--port", type=flags.port, help="default FACADE_PORT, else 8080")
     parser.add_argument("--host", default="127.0.0.1", help="default loopback only")
-    parser.add_argument("--workers", type=int, default=1, help="processes, about one per core (default 1)")
-    parser.add_argument("--threads", type=int, default=32, help="requests at once per process (default 32)")
+    parser.add_argument(
+        "--workers", type=flags.whole(1, 1_000), default=1, help="processes, about one per core (default 1)"
+    )
+    parser.add_argument(
+        "--threads", type=flags.whole(1, 10_000), default=32, help="requests at once per process (default 32)"
+    )
     parser.add_argument("--upstream", metavar="URL", help="the application (default LEGACY_URL)")
-    parser.add_argument("--read-timeout-s", type=float, default=30.0, help="per wait for the application (default 30)")
-    parser.add_argument("--body-limit-bytes", type=int, default=1024 * 1024, help="of owned routes (default 1 MiB)")
+    parser.add_argument(
+        "--read-timeout-s", type=flags.seconds(0.001), default=30.0, help="per wait for the application (default 30)"
+    )
+    parser.add_argument(
+        "--body-limit-bytes", type=flags.count, default=1024 * 1024, help="of owned routes (default 1 MiB)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,9 +64,6 @@ def _settings(invocation: Invocation) -> FacadeSettings:
     upstream = args.upstream or environ.get("LEGACY_URL")
     if not upstream:
         raise BadInput("no application to stand in front of; give --upstream http://HOST:PORT or set LEGACY_URL")
-    for name in ("workers", "threads", "read_timeout_s", "body_limit_bytes"):
-        if getattr(args, name) <= 0:
-            raise BadInput(f"--{name.replace('_', '-')} must be above 0, found {getattr(args, name)}")
     return FacadeSettings(
         dsn=invocation.settings.required_dsn(),
         upstream=upstream,
@@ -73,9 +79,10 @@ def _settings(invocation: Invocation) -> FacadeSettings:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise BadInput(f"FACADE_PORT must be a port number, found {text!r}")
-    return int(text)
+    try:
+        return flags.port(text)
+    except argparse.ArgumentTypeError as error:
+        raise BadInput(f"FACADE_PORT must be a port number: {error}") from None
 
 
 def _check(settings: FacadeSettings) -> None:

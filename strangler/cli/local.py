@@ -13,6 +13,7 @@ from types import FrameType
 
 from psycopg.conninfo import conninfo_to_dict
 
+from outbox import flags
 from strangler.cli.common import Invocation, columns
 from strangler.local.databases import PARTS, url_of
 from strangler.local.doctor import examine, examine_topics
@@ -30,7 +31,9 @@ LOOK_EVERY_S = 0.5
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both verbs."""
     up_parser = subparsers.add_parser("up", help="start PostgreSQL, Kafka and the plan's processes, until Ctrl-C")
-    up_parser.add_argument("--facade-workers", type=int, default=1, metavar="N", help="facade processes (default 1)")
+    up_parser.add_argument(
+        "--facade-workers", type=flags.whole(1, 1_000), default=1, metavar="N", help="facade processes (default 1)"
+    )
     up_parser.set_defaults(run=up)
     doctor_parser = subparsers.add_parser("doctor", help="say what is missing on this machine, and the fix")
     doctor_parser.set_defaults(run=doctor)

@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
+from outbox import flags
 from strangler.cli.common import Invocation
 from strangler.cli.run import runnable
 from strangler.errors import BadInput
@@ -25,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--step", required=True, help="whose")
     parser.add_argument("--database", required=True, metavar="NAME", help="the database that may be spoilt")
     parser.add_argument("--ref", help=f"instead of a random subject; {STUCK} needs one that is still to come")
-    parser.add_argument("--seed", type=int, help="for the same choice again")
+    parser.add_argument("--seed", type=flags.seed, help="for the same choice again")
     parser.add_argument("--reason", required=True, help="why, for whoever reads the output")
     parser.add_argument("--dry-run", action="store_true", help="say what would be spoilt, spoil nothing")
     parser.set_defaults(run=run)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import math
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
 
+import psycopg
+
+from outbox import flags
+from outbox.errors import DependencyDown as KafkaDown
 from strangler.cli.common import Invocation
 from strangler.contexts import Context
-from strangler.errors import BadInput
-from strangler.pressure.read import read_pressure
+from strangler.errors import DependencyDown
+from strangler.pressure.figures import Pressure
+from strangler.pressure.read import PressureReader
 
 EPILOG = (
     "exit: 0 all promises hold, 1 one is broken, something stands still or a topic soon drops what waits, "
@@ -20,7 +28,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the verb."""
     parser = subparsers.add_parser("pressure", help="what waits in each context, and when it drains", epilog=EPILOG)
     parser.add_argument(
-        "--window-s", type=float, default=1.0, metavar="S", help="seconds between two looks (default 1)"
+        "--window-s",
+        type=flags.seconds(0.05, 600),
+        default=1.0,
+        metavar="S",
+        help="seconds between two looks (default 1)",
     )
     parser.add_argument("--watch", action="store_true", help="look again and again, until Ctrl-C")
     parser.set_defaults(run=run)
@@ -29,21 +41,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(invocation: Invocation) -> int:
     """Exit 1 when a promise is broken, a partition stands still, or events are about to be lost."""
     window_s = invocation.args.window_s
-    if not (math.isfinite(window_s) and 0.05 <= window_s <= 600):
-        raise BadInput(f"--window-s {window_s} is no window; give 0.05 to 600")
     plan = invocation.plan()
+    if not invocation.args.watch:
+        with closing(PressureReader(plan, invocation.environ, promised_s)) as reader:
+            found = reader.read(window_s)
+        _show(invocation, found)
+        return 1 if any(each.standing or each.losing or (each.breach_s or 0) < 0 for each in found) else 0
     while True:
-        found = read_pressure(plan, invocation.environ, window_s=window_s, promise_of=promised_s)
-        data = [each.to_json() for each in found]
-        width = max(len(each.context) for each in found) if found else 0
-        invocation.emit(data, [f"{each.context:<{width}}  {each.sentence}" for each in found])
-        if not invocation.args.watch:
-            broken = [
-                each
-                for each in found
-                if each.standing or each.losing or (each.breach_s is not None and each.breach_s < 0)
-            ]
-            return 1 if broken else 0
+        try:
+            with closing(PressureReader(plan, invocation.environ, promised_s)) as reader:
+                while True:
+                    _show(invocation, reader.read(window_s))
+        except (DependencyDown, KafkaDown, psycopg.OperationalError) as error:
+            invocation.talk(f"strangler: {error}")
+            time.sleep(window_s)
+
+
+def _show(invocation: Invocation, found: Sequence[Pressure]) -> None:
+    width = max((len(each.context) for each in found), default=0)
+    invocation.emit([each.to_json() for each in found], [f"{each.context:<{width}}  {each.sentence}" for each in found])
+    sys.stdout.flush()
 
 
 def promised_s(context: Context) -> float | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 
+from outbox import flags
 from outbox.metrics import Counters
 from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation
-from strangler.errors import BadInput
 from strangler.reconcile.report_metrics import RECONCILIATION, samples_of
 from strangler.reconcile.run import reconcile
 
@@ -26,7 +25,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("reconcile", help="compare both sides and say what is not right", epilog=EPILOG)
     parser.add_argument("--step", action="append", metavar="STEP", help="only this step; may be given again")
     parser.add_argument("--all", action="store_true", help="audit everything again, also what was judged before")
-    parser.add_argument("--timeout-s", type=float, default=10.0, metavar="S", help=WAITS)
+    parser.add_argument("--timeout-s", type=flags.seconds(), default=10.0, metavar="S", help=WAITS)
     parser.add_argument(
         "--report", type=destination, metavar="FILE", help="write the whole report as JSON to this file"
     )
@@ -41,8 +40,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(invocation: Invocation) -> int:
     arguments = invocation.args
-    if not (math.isfinite(arguments.timeout_s) and 0 <= arguments.timeout_s <= 3_600):
-        raise BadInput(f"--timeout-s {arguments.timeout_s} is no waiting time; give 0 to 3600")
     plan = invocation.plan()
     report = reconcile(
         plan, invocation.environ, steps=arguments.step, everything=arguments.all, timeout_s=arguments.timeout_s

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
+from outbox import flags
 from outbox.consumer.reprocessing.give_way import Waits
 from outbox.consumer.reprocessing.replay import Passed, Replayed
 from outbox.kafka.port import Reader, TopicPartition
@@ -108,13 +109,17 @@ def _milliseconds(text: str) -> int:
 
 def _place(text: str, passed: Passed, prefix: str) -> tuple[TopicPartition, int]:
     topic, *rest = text.rsplit(":", 2)
-    if not topic or len(rest) != 2 or not all(part.isdecimal() for part in rest):
+    try:
+        number, offset = map(flags.whole(0), rest)
+    except (ValueError, argparse.ArgumentTypeError):
+        number = offset = -1
+    if not topic or number < 0:
         raise BadInput(f"--from-offset {text!r} is no place; write TOPIC:PARTITION:OFFSET, such as order:0:1200")
-    partition = TopicPartition(prefix + topic, int(rest[0]))
+    partition = TopicPartition(prefix + topic, number)
     if partition not in passed.lanes:
         known = ", ".join(sorted({one.topic.removeprefix(prefix) for one in passed.lanes})) or "none yet"
         raise BadInput(f"the service has never read {topic}:{rest[0]}; it has read {known}")
-    return partition, int(rest[1])
+    return partition, offset
 
 
 def _progress(done: Replayed) -> None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from outbox import flags
 from outbox.connection import PsycopgConnection
 from strangler.cli.common import Invocation, audited
 from strangler.cli.run import service_of
@@ -19,7 +20,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("review", help="work off what a service has put up for review")
     verbs = parser.add_subparsers(title="verbs", dest="review_verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="open reviews, the oldest first")
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.add_argument("--limit", type=flags.count, default=50, help="at most so many (default 50)")
     listing.set_defaults(run=run_list)
     for name, effect in (("clear", "it was right"), ("refuse", "undo what was decided")):
         resolving = verbs.add_parser(name, help=f"resolve a review: {effect}")

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import assert_never
 
+from outbox import flags
+from outbox.consumer.settings import MOST_LANES
 from strangler.cli.common import Invocation
 from strangler.contexts import RESUME, context_of, declared
 from strangler.errors import BadInput, BadPlan
@@ -24,7 +26,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--app", metavar="REFERENCE", default=None, help="with resume: what makes the application, package.module:name"
     )
-    parser.add_argument("--lanes", type=int, default=None, help="ordered lanes per partition (default 8)")
+    parser.add_argument(
+        "--lanes", type=flags.whole(1, MOST_LANES), default=None, help="ordered lanes per partition (default 8)"
+    )
     parser.add_argument("--migrate", action="store_true", help="bring its tables up to date first")
     parser.set_defaults(run=run_named)
 

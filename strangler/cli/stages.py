@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from outbox import flags
 from outbox.fault_points import FaultPoints
 from strangler.cli.common import Invocation, audited, refuse
-from strangler.errors import BadInput, Refused
+from strangler.errors import Refused
 from strangler.hand_back import HandBack, count_unstarted, hand_back
 from strangler.moves import Moved, advance, rollback
 from strangler.ownership import BUCKETS
@@ -26,7 +27,7 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the verbs."""
     subparsers.add_parser("status", help="where every step is, and the next command").set_defaults(run=run_status)
     history = subparsers.add_parser("history", help="the audit of moves, newest first")
-    history.add_argument("--limit", type=int, default=50, help="moves to show (default 50)")
+    history.add_argument("--limit", type=flags.count, default=50, help="moves to show (default 50)")
     history.set_defaults(run=run_history)
     forward = _mover(subparsers, "advance", "move a step to its next stage, or change its ramp")
     forward.add_argument("--ramp", type=basis_points, metavar="5%|500bp", help="share of subjects for the new side")
@@ -36,7 +37,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     back.add_argument("--to", type=str, choices=STAGES[:3], help="how far back (default: one stage)")
     back.set_defaults(run=run_rollback)
     returned = _mover(subparsers, "hand-back", "give subjects that the new side has not started to legacy")
-    returned.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds to try (default 30)")
+    returned.add_argument(
+        "--timeout", type=flags.seconds(), default=30.0, metavar="S", help="seconds to try (default 30)"
+    )
     returned.set_defaults(run=run_hand_back)
 
 
@@ -49,8 +52,6 @@ def run_status(invocation: Invocation) -> int:
 
 
 def run_history(invocation: Invocation) -> int:
-    if invocation.args.limit < 1:
-        raise BadInput(f"--limit {invocation.args.limit} shows nothing; give 1 or more")
     with invocation.connect() as connection:
         moves = stage_moves(connection, invocation.args.limit)
     invocation.emit({"moves": [asdict(made) for made in moves]}, _history_lines(moves))
@@ -108,7 +109,7 @@ def basis_points(text: str) -> int:
         if text.endswith(unit):
             try:
                 value = Decimal(text.removesuffix(unit)) * factor
-            except InvalidOperation:
+            except ArithmeticError:  # also what overflows
                 break
             if value == value.to_integral_value() and 0 <= value <= BUCKETS:
                 return int(value)

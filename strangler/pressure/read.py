@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import lane_of
-from outbox.consumer.append_time import appended_ms
-from outbox.consumer.lag.figures import GroupLag
-from outbox.consumer.lag.read import LagReader
-from outbox.errors import PositionLost, Undecodable
+from outbox.consumer.lag.read import LagReader, Looked
+from outbox.errors import Undecodable
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
@@ -22,11 +20,6 @@ from strangler.contexts import Context
 from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
-
-SAMPLE = 500  # records a partition, from the first that is not done: enough to name what is hot, cheap to read
-
-POSITIONS = """
-SELECT topic, partition, lane, next_offset FROM position WHERE group_name = %(group)s AND topic = ANY(%(topics)s)"""
 
 QUEUED = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(planned_at)), 0)::float8,
@@ -39,8 +32,6 @@ FROM effect WHERE step = %(step)s AND state IN ('planned', 'sent', 'unknown')"""
 CONNECTIONS = """
 SELECT sum(numbackends)::float8 / current_setting('max_connections')::integer FROM pg_stat_database"""
 
-PARKED = "SELECT count(*) FROM quarantine WHERE group_name = %(group)s AND resolved_at IS NULL"
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -50,17 +41,8 @@ class Watched:
     context: Context
     step: Step | None
     connection: PsycopgConnection
-    group: str
+    lag: LagReader
     topics: Sequence[str]
-
-    def lanes(self) -> dict[TopicPartition, dict[int, int]]:
-        """The next offset of each lane, by partition; nothing for a partition that nobody was ever assigned."""
-        found: dict[TopicPartition, dict[int, int]] = {}
-        for topic, partition, lane, offset in self.connection.execute(
-            POSITIONS, {"group": self.group, "topics": list(self.topics)}
-        ):
-            found.setdefault(TopicPartition(topic, partition), {})[lane] = offset
-        return found
 
     def queued(self) -> Queued:
         if self.step is None:
@@ -68,25 +50,76 @@ class Watched:
         row = self.connection.execute(QUEUED, {"step": self.step.name}).fetchone()
         return Queued() if row is None else Queued(row[0], round(row[1], 1), *row[2:])
 
-    def saturation(self, waiting: Mapping[TopicPartition, Sequence[Record]]) -> dict[str, float]:
-        lanes = self.lanes()
-        busy = {
-            (partition, lane_of(record.key or b"", len(lanes[partition])))
-            for partition, records in waiting.items()
-            if partition in lanes
-            for record in records
-        }
-        every = sum(len(offsets) for offsets in lanes.values())
+    def saturation(self, looked: Looked) -> dict[str, float]:
+        lanes = {one.partition: len(one.lanes) for one in looked.positions}
+        busy = {(partition, one.lane) for partition, waits in looked.waiting.items() for one in waits}
+        busy = {(partition, lane) for partition, lane in busy if lane < lanes.get(partition, 0)}
+        every = sum(lanes.values())
         row = self.connection.execute(CONNECTIONS).fetchone()
         found = {"lanes": round(len(busy) / every, 3)} if every else {}
         return found | ({"connections": round(row[0], 3)} if row else {})
 
-    def parked(self) -> int:
-        row = self.connection.execute(PARKED, {"group": self.group}).fetchone()
-        return 0 if row is None else int(row[0])
 
-    def lag(self, admin: Admin, reader: Reader) -> GroupLag:
-        return LagReader(group=self.group, topics=self.topics, admin=admin, reader=reader).read(self.connection)
+class PressureReader:
+    """Looks at the pressure of a plan's contexts, as often as it is asked to, over connections of its own. Close it.
+
+    Each step that has a new side, in chain order, then what else has run: projections and the resumer.
+    Raises `DependencyDown` when Kafka or a context's database does not answer, `BadInput` for a missing address; then
+    make a new one.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        environ: Mapping[str, str],
+        promise_of: Callable[[Context], float | None] = lambda _: None,
+    ) -> None:
+        self._promise_of, self._before = promise_of, dict[str, Looked]()
+        addresses = Addresses(environ)
+        with ExitStack() as opened:
+            self._admin = opened.enter_context(closing(PythonAdmin(addresses.kafka)))
+            reader = opened.enter_context(closing(PythonReader(addresses.kafka)))
+            self._watched = list(_watched(plan, addresses, opened, self._admin, reader))
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def read(self, window_s: float = 1.0, pause: Callable[[float], None] = time.sleep) -> list[Pressure]:
+        """What has changed over so many seconds; the look that ended the last window begins the next."""
+        first = self._before or self._look()
+        pause(window_s)
+        last = self._before = self._look()
+        return [
+            self._pressure(each, first.get(each.name, last[each.name]), last[each.name])
+            for each in self._watched
+            if each.name in last
+        ]
+
+    def _look(self) -> dict[str, Looked]:
+        looks = ((each, each.lag.look(each.connection)) for each in self._watched)
+        return {each.name: looked for each, looked in looks if each.step is not None or looked.positions}
+
+    def _pressure(self, each: Watched, first: Looked, last: Looked) -> Pressure:
+        waiting = [one for waits in last.waiting.values() for one in waits]
+        kept = self._admin.retention_s(each.topics).values() if waiting else ()
+        return pressure_of(
+            each.name,
+            _log(first),
+            replace(
+                _log(last),
+                oldest_ms=min((one.appended_ms for one in waiting), default=None),
+                kept_s=min((seconds for seconds in kept if seconds is not None), default=None),
+            ),
+            each.queued(),
+            now_ms=round(last.lag.at * 1_000),
+            parked=last.parked,
+            promise_s=self._promise_of(each.context),
+            words="" if each.step is None else each.step.waiting,
+            hot=hot(one.facets for one in waiting),
+            lag=last.lag,
+            saturation=each.saturation(last),
+        )
 
 
 def read_pressure(
@@ -94,77 +127,28 @@ def read_pressure(
     environ: Mapping[str, str],
     *,
     window_s: float = 1.0,
-    pause: Callable[[float], None] = time.sleep,
     promise_of: Callable[[Context], float | None] = lambda _: None,
 ) -> list[Pressure]:
-    """Look twice, `window_s` apart; one pressure for each step that has a new side, in chain order, then for what else
-    has run: projections and the resumer.
-
-    Raises `DependencyDown` when Kafka or a context's database does not answer, `BadInput` for a missing address.
-    """
-    addresses = Addresses(environ)
-    with ExitStack() as stack:
-        admin = stack.enter_context(closing(PythonAdmin(addresses.kafka)))
-        reader = stack.enter_context(closing(PythonReader(addresses.kafka)))
-        watched = list(_watched(plan, addresses, stack))
-        first = {each.name: _look(each, admin, {}) for each in watched}
-        pause(window_s)
-        found = []
-        for each in watched:
-            waiting = _waiting(each, admin, reader)
-            last, lag = _look(each, admin, waiting), each.lag(admin, reader)
-            events = (_facets(record, plan.facets) for records in waiting.values() for record in records)
-            found.append(
-                pressure_of(
-                    each.name,
-                    first[each.name],
-                    last,
-                    each.queued(),
-                    now_ms=round(lag.at * 1_000),
-                    parked=each.parked(),
-                    promise_s=promise_of(each.context),
-                    words="" if each.step is None else each.step.waiting,
-                    hot=hot(events),
-                    lag=lag,
-                    saturation=each.saturation(waiting),
-                )
-            )
-        return found
+    """Look twice, `window_s` apart."""
+    with closing(PressureReader(plan, environ, promise_of)) as reader:
+        return reader.read(window_s)
 
 
-def _watched(plan: Plan, addresses: Addresses, stack: ExitStack) -> Iterator[Watched]:
+def _watched(plan: Plan, addresses: Addresses, opened: ExitStack, admin: Admin, reader: Reader) -> Iterator[Watched]:
     steps = {step.name: step for step in plan.taken_over()}
+    facets_of = partial(_facets, of_plan=plan.facets)
     for name, context in {**plan.contexts(), **plan.resumer_context()}.items():
-        connection = stack.enter_context(closing(addresses.context(context)))
+        connection = opened.enter_context(closing(addresses.context(context)))
         group, topics = addresses.group(context), addresses.topics(context)
-        watched = Watched(name, context, steps.get(name), connection, group, topics)
-        if watched.step is not None or watched.lanes():
-            yield watched
+        lag = LagReader(group=group, topics=topics, admin=admin, reader=reader, facets_of=facets_of)
+        yield Watched(name, context, steps.get(name), connection, lag, topics)
 
 
-def _look(each: Watched, admin: Admin, waiting: Mapping[TopicPartition, Sequence[Record]]) -> Look:
-    lanes, ends = each.lanes(), admin.end_offsets(each.topics)
-    done = sum(sum(offsets.values()) / len(offsets) for partition, offsets in lanes.items() if partition in ends)
-    times = [appended_ms(record) for records in waiting.values() for record in records]
-    kept = [seconds for seconds in admin.retention_s(each.topics).values() if seconds is not None] if waiting else []
-    return Look(time.monotonic(), sum(ends.values()), done, min(times, default=None), min(kept, default=None))
-
-
-def _waiting(each: Watched, admin: Admin, reader: Reader) -> dict[TopicPartition, list[Record]]:
-    """The first records of each partition that their lane has not passed."""
-    lanes = each.lanes()
-    found = {}
-    for partition, end in admin.end_offsets(each.topics).items():
-        offsets = lanes.get(partition, {0: 0})
-        lowest = min(offsets.values())
-        if lowest >= end:
-            continue
-        try:
-            records = reader.read(partition, lowest, SAMPLE)
-        except PositionLost:  # outside the log: named as lost
-            continue
-        found[partition] = [one for one in records if one.offset >= offsets[lane_of(one.key or b"", len(offsets))]]
-    return found
+def _log(looked: Looked) -> Look:
+    ends = {TopicPartition(one.topic, one.partition): one.end_offset for one in looked.lag.partitions}
+    there = [one for one in looked.positions if ends.get(one.partition) is not None]
+    done = sum(sum(one.lanes) / len(one.lanes) for one in there)
+    return Look(looked.lag.at, sum(end for end in ends.values() if end is not None), done)
 
 
 def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:

@@ -19,6 +19,7 @@ from outbox.consumer.partitions.standing import Cause
 from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
+from outbox.errors import DependencyDown as KafkaDown
 from outbox.kafka.port import Admin, Reader, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
@@ -246,7 +247,7 @@ def _look(name: str, lag: LagReader, connect: Callable[[], PsycopgConnection]) -
     try:
         with closing(connect()) as connection:
             return waiting_s(lag.read(connection))
-    except (psycopg.Error, DependencyDown) as error:
+    except (psycopg.Error, DependencyDown, KafkaDown) as error:
         logger.warning("lag_not_read", extra={"service": name, "error": type(error).__name__})
         return None
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import psycopg
-
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import PsycopgConnection, connect
 from outbox.errors import ConfigurationError
 from outbox.fault_points import FaultPoints
 from outbox.installation import sources_in
@@ -18,7 +16,6 @@ from outbox.settings import well_formed
 
 # A member that was killed is missed after the session; the brokers' usual minimum is 6 s.
 SESSION_S, HEARTBEAT_S = 10.0, 2.0
-LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +61,7 @@ class RunSettings:
 
     def connect(self, schema: str, *, autocommit: bool = False) -> PsycopgConnection:
         """A connection in which the tables of that schema need no schema name; no wait is without end."""
-        return psycopg.connect(
-            self.dsn,
-            options=with_options(self.dsn, f"-c search_path={schema} {LIMITS}"),
-            connect_timeout=10,
-            application_name=schema,
-            autocommit=autocommit,
-        )
+        return connect(self.dsn, schema=schema, name=schema, autocommit=autocommit)
 
 
 def rest_s_of(environ: Mapping[str, str]) -> float:

@@ -20,7 +20,7 @@ from outbox.kafka.python_producer import PythonProducer
 from strangler.cli import main
 from strangler.contexts import Context
 from strangler.plan import Check, Plan, Route, Step, Subject
-from strangler.pressure.read import read_pressure
+from strangler.pressure.read import PressureReader, read_pressure
 from strangler.service.resumer import Resumer
 
 LANES = 3
@@ -113,6 +113,18 @@ def test_a_context_that_has_caught_up_is_at_rest(shop: Shop) -> None:
 
     assert (found.backlog, found.oldest_s, found.hot) == (0, 0.0, ())
     assert found.sentence == "no documents wait to be indexed"
+
+
+def test_a_second_read_goes_on_from_the_look_that_ended_the_first(shop: Shop) -> None:
+    shop.order("a", "b")
+    shop.stand(0, 0)
+    with closing(PressureReader(PLAN, shop.environ)) as reader:
+        assert [each.backlog for each in reader.read(0.05)] == [2]
+        shop.order("c")
+        shop.stand(2, 2)
+        (found,) = reader.read(0.0, pause=lambda _: None)
+        assert (found.backlog, found.arrival_per_s > 0, found.service_per_s > found.arrival_per_s) == (1, True, True)
+        assert [each.backlog for each in reader.read(0.05)] == [1]
 
 
 def test_a_group_that_never_came_has_everything_before_it(shop: Shop) -> None:
@@ -218,4 +230,4 @@ def test_the_verb_prints_sentences_and_json(
     assert main(["pressure", "--window-s", "0.05", "--json"]) == 0
     assert {each["context"] for each in json.loads(capsys.readouterr().out)} >= {"notification", "search"}
     assert main(["pressure", "--window-s", "0"]) == 2
-    assert "give 0.05 to 600" in capsys.readouterr().err
+    assert "give seconds, 0.05 to 600" in capsys.readouterr().err

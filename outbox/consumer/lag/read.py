@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.append_time import appended_ms, id_ms
@@ -19,7 +19,7 @@ from outbox.consumer.lag.figures import (
     seen_standing,
     tenants_of,
 )
-from outbox.consumer.lag.scan import Scan
+from outbox.consumer.lag.scan import FacetsOf, Scan, Waiting, no_facets
 from outbox.consumer.lag.stored import ParkedPlace, Stored, StoredParked, StoredPosition, stored
 from outbox.consumer.partitions.in_log import why_lost
 from outbox.consumer.partitions.standing import Cause, Standing
@@ -28,30 +28,52 @@ from outbox.errors import PositionLost, Unreadable
 from outbox.kafka.port import Admin, Reader, TopicPartition, TopicState
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A group's lag, and what it was read from: where its lanes stand in its topics, and the first records that wait,
+    at most `SAMPLE` of each partition. `parked`: its events in quarantine, also of topics that it reads no more.
+    """
+
+    lag: GroupLag
+    positions: Sequence[StoredPosition]
+    waiting: Mapping[TopicPartition, Sequence[Waiting]]
+    parked: int
+
+
 class LagReader:
     """For one thread. It keeps what it has read while it is still waiting, so a look costs what is new.
 
     Anybody may look, beside the members or after them: nothing is written, no group is joined.
     """
 
-    def __init__(self, *, group: str, topics: Sequence[str], admin: Admin, reader: Reader) -> None:
+    def __init__(
+        self, *, group: str, topics: Sequence[str], admin: Admin, reader: Reader, facets_of: FacetsOf = no_facets
+    ) -> None:
         self._group, self._topics, self._admin, self._reader = group, tuple(topics), admin, reader
+        self._facets_of = facets_of
         self._scans: dict[TopicPartition, tuple[str, Scan]] = {}
         self._parked_ms: dict[ParkedPlace, int] = {}
 
     def read(self, connection: PsycopgConnection) -> GroupLag:
         """`connection` looks into the group's schema. Raises `DependencyDown` and psycopg's errors."""
-        look = _Look(self, stored(connection, self._group))
-        found = look.lag()
+        return self.look(connection).lag
+
+    def look(self, connection: PsycopgConnection) -> Looked:
+        """The same with what it is made of."""
+        found = stored(connection, self._group)
+        look = _Look(self, found)
+        lag = look.lag()
         self._scans = {one: scan for one, scan in self._scans.items() if one in look.scanned}
         self._parked_ms = {place: ms for place, ms in self._parked_ms.items() if place in look.parked}
-        return found
+        positions = [one for one in found.positions if one.partition.topic in self._topics]
+        waiting = {partition: tuple(scan.waiting) for partition, (_, scan) in self._scans.items()}
+        return Looked(lag, positions, waiting, sum(one.count for one in found.parked))
 
     def scan_of(self, partition: TopicPartition, incarnation: str, lanes: Sequence[int]) -> Scan:
         """As it was left, unless the topic was made anew or a position set back."""
         before = self._scans.get(partition)
         if before is None or before[0] != incarnation or not before[1].follows(lanes):
-            before = self._scans[partition] = incarnation, Scan.of(lanes)
+            before = self._scans[partition] = incarnation, Scan.of(lanes, self._facets_of)
         return before[1]
 
     def forget(self, partition: TopicPartition) -> None:

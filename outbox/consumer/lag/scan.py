@@ -17,11 +17,20 @@ AT_ONCE = 500
 LOOKED_THROUGH = 20_000  # at most, in one look, for the first record that its lane has not passed
 
 Read = Callable[[int, int], Sequence[Record]]  # offset, limit
+Facet = tuple[str, str]  # what kind of thing a record is of, and which
+FacetsOf = Callable[[Record], Sequence[Facet]]
+
+
+def no_facets(_record: Record) -> Sequence[Facet]:
+    """Nobody asks what a record is of."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A record that its lane has not passed. `tenant` and `service_class` are "" where the event names none."""
+    """A record that its lane has not passed. `tenant` and `service_class` are "" where the event names none; `facets`
+    are what the reader of the lag asked for.
+    """
 
     offset: int
     lane: int
@@ -29,6 +38,7 @@ class Waiting:
     arrived_ms: int
     tenant: str
     service_class: str
+    facets: Sequence[Facet] = ()
 
 
 @dataclass(slots=True)
@@ -38,10 +48,11 @@ class Scan:
     lanes: tuple[int, ...]
     reached: int
     waiting: deque[Waiting] = field(default_factory=deque)
+    facets_of: FacetsOf = no_facets
 
     @classmethod
-    def of(cls, lanes: Sequence[int]) -> Scan:
-        return cls(tuple(lanes), min(lanes))
+    def of(cls, lanes: Sequence[int], facets_of: FacetsOf = no_facets) -> Scan:
+        return cls(tuple(lanes), min(lanes), facets_of=facets_of)
 
     def follows(self, lanes: Sequence[int]) -> bool:
         """Whether the lanes only went on since: a position that was set back begins anew."""
@@ -75,7 +86,8 @@ class Scan:
             return None
         context = _context(record)
         tenant, service_class = (str(context.get(name, "")) for name in ("tenant", "class"))
-        return Waiting(record.offset, lane, appended_ms(record), record.timestamp_ms, tenant, service_class)
+        times = appended_ms(record), record.timestamp_ms
+        return Waiting(record.offset, lane, *times, tenant, service_class, self.facets_of(record))
 
 
 def _context(record: Record) -> Mapping[str, object]:

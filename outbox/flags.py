@@ -1,0 +1,58 @@
+"""Numbers that a verb takes: what argparse's own int and float let through, -1, nan or a port of 99999, is refused."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+MOST = 10**18  # fits PostgreSQL's bigint
+LONGEST_S = 3_600.0
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
+
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """For `add_argument(type=...)`: a whole number from `least` to `most`.
+
+    >>> whole(1)("50")
+    50
+    >>> whole(1)("-1")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: '-1' is no such number; give 1 or more
+    """
+    wanted = f"{least} or more" if most == MOST else f"{least} to {most}"
+
+    def read(text: str) -> int:
+        if _WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no such number; give {wanted}")
+        return int(text)
+
+    return read
+
+
+def seconds(least: float = 0.0, most: float = LONGEST_S) -> Callable[[str], float]:
+    """The same for a time.
+
+    >>> seconds()("0.5")
+    0.5
+    >>> seconds(0.05, 600)("nan")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: 'nan' is no such time; give seconds, 0.05 to 600
+    """
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = math.nan
+        if not least <= found <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no such time; give seconds, {least:g} to {most:g}")
+        return found
+
+    return read
+
+
+count = whole(1)
+seed = whole(-MOST)
+port = whole(1, 65_535)
