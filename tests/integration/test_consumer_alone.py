@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from outbox import Consumer, Event, Policy, PsycopgConnection, ReceivedEvent, uuid7
 from outbox.catalogue import CATALOGUE, MEMBER
 from outbox.cli import main
-from outbox.consumer import Handler, Metric
+from outbox.consumer import Disposition, Handler, InParallel, Metric
 from outbox.errors import ConfigurationError
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_producer import PythonProducer
@@ -30,6 +31,7 @@ ELSEWHERE = "1/elsewhere"
 COMPENSATING = Policy.lossless(
     3_600, "the position", expired=Expired.COMPENSATE, compensation="TakenBack", ordering_scope="order"
 )
+OPEN = Path("/proc/self/fd")
 TOLD = ("--actor", "ann", "--reason", "a test")
 PARKED = """
 INSERT INTO "order-Totals".quarantine (group_name, topic, incarnation, partition, "offset", reason)
@@ -171,6 +173,16 @@ def test_compensation_without_a_handler_is_refused_and_a_handler_without_it(buil
         build(policy=COMPENSATING)
     with pytest.raises(ConfigurationError, match="leave it out"):
         build(compensate=noting("compensated"))
+
+
+def test_a_consumer_that_cannot_be_made_leaves_no_client_open(build: Build) -> None:
+    work = InParallel(lambda _: Disposition.APPLIED)
+    consumer = build(handler=work, policy=COMPENSATING, compensate=noting("compensated"))
+    consumer.migrate()
+    before = len(list(OPEN.iterdir()))
+    with pytest.raises(ConfigurationError, match="expiry, versions and samples are judged in the transaction"):
+        consumer.run()
+    assert len(list(OPEN.iterdir())) == before
 
 
 @pytest.mark.timeout(60)

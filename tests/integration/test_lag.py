@@ -25,6 +25,7 @@ from outbox.consumer import Disposition, Poison
 from outbox.consumer.gauges import LagLook
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
+from outbox.consumer.lag.stored import PARKED, stored
 from outbox.consumer.partitions.standing import Cause
 from outbox.errors import DependencyDown
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
@@ -287,6 +288,35 @@ def test_only_what_still_waits_is_kept_for_the_next_look(rig: Rig) -> None:
         wait_until(lambda: kept() == (0, 1), kept)
         rig.sql("UPDATE quarantine SET resolved_at = now(), resolution = 'discarded'")
         assert kept() == (0, 0)
+
+
+def test_of_many_parked_events_only_the_first_ones_headers_are_read(rig: Rig) -> None:
+    headers = '[["id", "' + "x" * 1_000 + '"]]'
+    with connect_to(rig.dsn) as connection:
+        connection.execute(
+            'INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", reason, kept_headers)'
+            " SELECT %s, %s, 'a', number %% 4, number, 'poison', %s FROM generate_series(1, 4000) AS number",
+            [rig.group, rig.topic, headers],
+        )
+        connection.execute("ANALYZE quarantine")
+        ((plan,),) = connection.execute(f"EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) {PARKED}", [rig.group]).fetchall()
+        found = stored(connection, rig.group).parked
+    read = sum(rows * node["Actual Loops"] for node, rows in wide_nodes(plan[0]["Plan"]))
+    assert read <= 3 * 4, plan
+    assert sorted((one.partition.partition, one.offset, one.count) for one in found) == [
+        (0, 4, 1_000),
+        (1, 1, 1_000),
+        (2, 2, 1_000),
+        (3, 3, 1_000),
+    ]
+
+
+def wide_nodes(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
+    """The nodes of a plan that hand headers on, and how many rows each time."""
+    if any("kept_headers" in column for column in node["Output"]):
+        yield node, node["Actual Rows"]
+    for below in node.get("Plans", ()):
+        yield from wide_nodes(below)
 
 
 def test_the_verb_needs_no_plan_and_exits_1_when_something_stands(

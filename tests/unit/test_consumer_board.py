@@ -11,7 +11,9 @@ from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.outcome import Outcome
+from outbox.consumer.partitions.presence import lanes_standing
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
+from outbox.consumer.partitions.standing import Cause
 from outbox.kafka.port import Record, TopicPartition
 from tests.support.clock import Clock
 
@@ -61,6 +63,24 @@ def test_a_lane_that_failed_rests_while_others_go_on(board: LaneScheduler, clock
     assert (again.records, again.attempt, again.again) == (failed.records, 1, True)
     assert again.head.records == failed.records[:1], "a slow start"
     assert board.lowest() == {HOME: 0}
+
+
+def test_a_lane_stands_once_also_while_it_is_tried_again(board: LaneScheduler, clock: Clock) -> None:
+    board.offer({HOME: ([record(0, FIRST), record(1, SECOND)], 2)})
+    failing, slow = board.take(0.0), board.take(0.0)
+    assert failing is not None
+    assert slow is not None
+    board.retry(failing, 1.0)
+    clock.now += 1.0
+    assert board.take(0.0) is not None
+    clock.now += 5.0
+    found = {one.lane: (one.cause, one.for_s, one.detail) for one in lanes_standing(board)}
+    assert found == {
+        failing.lane: (Cause.LANE_STANDS, 6.0, "tried 1 times, at work for 5 s"),
+        slow.lane: (Cause.LANE_STANDS, 6.0, "at work"),
+    }
+    assert len(lanes_standing(board)) == 2
+    assert [lane for _, lane, *_ in board.standing()] == [failing.lane], "what is only at work is not retried"
 
 
 def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: LaneScheduler) -> None:

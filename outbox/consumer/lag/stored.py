@@ -25,7 +25,7 @@ SELECT extract(epoch FROM clock_timestamp() - seen_at)::float8, held, standing F
 WHERE group_name = %s ORDER BY seen_at DESC"""
 
 # The first of each partition, with how many there are. Counted first: only the first one's headers are read.
-_PARKED = """
+PARKED = """
 SELECT topic, partition, incarnation, "offset", kept_headers, extract(epoch FROM parked_at)::float8, parked
 FROM (SELECT group_name, topic, partition, incarnation, min("offset") AS "offset", count(*) AS parked
       FROM quarantine WHERE group_name = %s AND resolved_at IS NULL
@@ -91,7 +91,7 @@ def stored(connection: PsycopgConnection, group: str) -> Stored:
         positions = stored_positions(connection, group)
         clock = connection.execute(_CLOCK).fetchone() or (0.0,)
         members = connection.execute(_MEMBERS, [group]).fetchall()
-        parked = connection.execute(_PARKED, [group]).fetchall()
+        parked = connection.execute(PARKED, [group]).fetchall()
     return Stored(
         clock[0],
         positions,

@@ -35,7 +35,16 @@ DELETE FROM member WHERE group_name = %(group)s AND seen_at < now() - interval '
 
 def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) -> list[Standing]:
     """All that a member knows to stand: its partitions, its lanes, or all of them."""
-    found = assignments.standing()
+    found = [*assignments.standing(), *lanes_standing(board)]
+    open_s = report.breaker_open_s()
+    if open_s is not None:
+        found.append(Standing(Cause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))
+    return found
+
+
+def lanes_standing(board: LaneScheduler) -> list[Standing]:
+    """Each lane once: one that is tried again just now stands since it first failed."""
+    found = []
     at_work = {(partition, lane): (offset, for_s) for partition, lane, offset, for_s in board.at_work()}
     for partition, lane, offset, attempts, for_s in board.standing():
         detail = f"tried {attempts} times" if attempts else "put off"
@@ -45,9 +54,6 @@ def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) 
     for (partition, lane), (offset, for_s) in at_work.items():
         if for_s > AT_WORK_S:
             found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work"))
-    open_s = report.breaker_open_s()
-    if open_s is not None:
-        found.append(Standing(Cause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))
     return found
 
 
