@@ -102,6 +102,8 @@ def test_the_page_is_the_catalogue(part: tuple[Described, ...]) -> None:
 def test_names_are_told_once_and_units_stand_in_them() -> None:
     every = [one for part in PARTS for one in part]
     assert len({one.name for one in every}) == len(every)
+    assert len({one.shown for one in every}) == len(every)
+    assert not {label for one in every for label in one.labels} & {"context", "le"}, "the page adds those itself"
     assert all(one.name.endswith("_seconds") for one in every if one.kind == "histogram")
 
 
