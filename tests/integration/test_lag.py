@@ -11,9 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
-from typing import Any, Never
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,17 +21,12 @@ import requests
 from outbox import cli
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
-from outbox.consumer.gauges import LagLook
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
-from outbox.consumer.lag.stored import PARKED, stored
 from outbox.consumer.partitions.standing import Cause
-from outbox.errors import DependencyDown
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.kafka import compression
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import Reader
-from outbox.kafka.python_admin import PythonAdmin
 from strangler.local.ports import Ports
 from tests.integration.consumer_rig import QUICK, SCHEMA, Rig, connect_to, write_effects
 from tests.integration.kafka_rig import rig_on_kafka
@@ -223,100 +217,6 @@ def test_a_batch_that_cannot_be_read_stands_at_its_offset(
     rig.runtime(settings=replace(QUICK, broken_s=0.5))
     wait_until(lambda: look().members == 1, look)
     assert [(one.cause, one.offset) for one in look().standing] == [(Cause.UNREADABLE, 0)]
-
-
-def test_clients_are_kept_while_kafka_answers_and_closed_when_it_does_not_and_at_the_end(
-    rig: Rig, bootstrap: str
-) -> None:
-    class Noted(PythonAdmin):
-        def __init__(self) -> None:
-            super().__init__(bootstrap)
-            self.closed = False
-            made.append(self)
-
-        def close(self) -> None:
-            self.closed = True
-            super().close()
-
-    down = {"PostgreSQL": False, "Kafka": True}
-
-    def connect() -> PsycopgConnection:
-        if down["PostgreSQL"]:
-            raise psycopg.OperationalError("the server closed the connection unexpectedly")
-        return connect_to(rig.dsn)
-
-    def make_reader() -> Reader:
-        if down["Kafka"]:
-            raise DependencyDown("Kafka does not answer")
-        return rig.make_reader()
-
-    made: list[Noted] = []
-    look = LagLook(rig.group, [rig.topic], connect, Noted, make_reader)
-    with pytest.raises(DependencyDown, match="Kafka does not answer"):
-        look()
-    assert [one.closed for one in made] == [True]
-    down["Kafka"] = False
-    send(rig, "order-1", 1)
-    assert look().records == 1
-    down["PostgreSQL"] = True
-    with pytest.raises(psycopg.OperationalError):
-        look()
-    down["PostgreSQL"] = False
-    assert look().records == 1
-    assert [one.closed for one in made] == [True, False]
-    look.close()
-    assert [one.closed for one in made] == [True, True]
-
-
-def test_only_what_still_waits_is_kept_for_the_next_look(rig: Rig) -> None:
-    def park(_connection: PsycopgConnection, _events: Sequence[ReceivedEvent]) -> Never:
-        raise Poison(0, "not yet")
-
-    with closing(rig.make_reader()) as reader:
-        lag_reader = LagReader(group=rig.group, topics=[rig.topic], admin=rig.admin, reader=reader)
-
-        def kept() -> tuple[int, int]:
-            with connect_to(rig.dsn) as connection:
-                lag_reader.read(connection)
-            scans, parked = lag_reader.kept
-            return len(scans), len(parked)
-
-        send(rig, "order-1", 1)
-        assert kept() == (2, 0)  # nobody has passed either partition
-        rig.runtime(park)
-        wait_until(rig.caught_up, rig.positions)
-        wait_until(lambda: kept() == (0, 1), kept)
-        rig.sql("UPDATE quarantine SET resolved_at = now(), resolution = 'discarded'")
-        assert kept() == (0, 0)
-
-
-def test_of_many_parked_events_only_the_first_ones_headers_are_read(rig: Rig) -> None:
-    headers = '[["id", "' + "x" * 1_000 + '"]]'
-    with connect_to(rig.dsn) as connection:
-        connection.execute(
-            'INSERT INTO quarantine (group_name, topic, incarnation, partition, "offset", reason, kept_headers)'
-            " SELECT %s, %s, 'a', number %% 4, number, 'poison', %s FROM generate_series(1, 4000) AS number",
-            [rig.group, rig.topic, headers],
-        )
-        connection.execute("ANALYZE quarantine")
-        ((plan,),) = connection.execute(f"EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) {PARKED}", [rig.group]).fetchall()
-        found = stored(connection, rig.group).parked
-    read = sum(rows * node["Actual Loops"] for node, rows in wide_nodes(plan[0]["Plan"]))
-    assert read <= 3 * 4, plan
-    assert sorted((one.partition.partition, one.offset, one.count) for one in found) == [
-        (0, 4, 1_000),
-        (1, 1, 1_000),
-        (2, 2, 1_000),
-        (3, 3, 1_000),
-    ]
-
-
-def wide_nodes(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
-    """The nodes of a plan that hand headers on, and how many rows each time."""
-    if any("kept_headers" in column for column in node["Output"]):
-        yield node, node["Actual Rows"]
-    for below in node.get("Plans", ()):
-        yield from wide_nodes(below)
 
 
 def test_the_verb_needs_no_plan_and_exits_1_when_something_stands(
