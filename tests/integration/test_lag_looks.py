@@ -94,7 +94,7 @@ def test_only_what_still_waits_is_kept_for_the_next_look(rig: Rig) -> None:
         assert kept() == (0, 0)
 
 
-def test_of_many_parked_events_only_the_first_ones_headers_are_read(rig: Rig) -> None:
+def test_of_many_parked_events_only_the_first_ones_headers_are_carried_on(rig: Rig) -> None:
     headers = '[["id", "' + "x" * 1_000 + '"]]'
     with connect_to(rig.dsn) as connection:
         connection.execute(
@@ -103,10 +103,10 @@ def test_of_many_parked_events_only_the_first_ones_headers_are_read(rig: Rig) ->
             [rig.group, rig.topic, headers],
         )
         connection.execute("ANALYZE quarantine")
-        ((plan,),) = connection.execute(f"EXPLAIN (VERBOSE, ANALYZE, FORMAT JSON) {PARKED}", [rig.group]).fetchall()
+        ((plan,),) = connection.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {PARKED}", [rig.group]).fetchall()
         found = stored(connection, rig.group).parked
-    read = sum(rows * node["Actual Loops"] for node, rows in wide_nodes(plan[0]["Plan"]))
-    assert read <= 3 * 4, plan
+    carrying = {node["Node Type"] for node in wide_nodes(plan[0]["Plan"])}
+    assert not {one for one in carrying if "Sort" in one or "Agg" in one or one == "Unique"}, plan
     assert sorted((one.partition.partition, one.offset, one.count) for one in found) == [
         (0, 4, 1_000),
         (1, 1, 1_000),
@@ -115,9 +115,9 @@ def test_of_many_parked_events_only_the_first_ones_headers_are_read(rig: Rig) ->
     ]
 
 
-def wide_nodes(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
-    """The nodes of a plan that hand headers on, and how many rows each time."""
+def wide_nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that hand headers on."""
     if any("kept_headers" in column for column in node["Output"]):
-        yield node, node["Actual Rows"]
+        yield node
     for below in node.get("Plans", ()):
         yield from wide_nodes(below)
