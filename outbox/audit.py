@@ -11,7 +11,7 @@ import psycopg
 
 from outbox.connection import PsycopgConnection
 from outbox.errors import DependencyDown
-from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.port import GroupMember, TopicPartition
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka_settings import KafkaSettings
 
@@ -41,7 +41,7 @@ def account_of(environ: Mapping[str, str], topics: Sequence[str], *, group: str)
 
 
 def account(
-    connection: PsycopgConnection, consumer: Consumer, topics: Sequence[str], *, timeout_s: float = 30.0
+    connection: PsycopgConnection, consumer: GroupMember, topics: Sequence[str], *, timeout_s: float = 30.0
 ) -> Account:
     """Read the table, then the topics from first to last offset, and compare by event id.
 
@@ -54,7 +54,7 @@ def account(
     return Account(len(appended), len(published), published.total() - len(published), missing)
 
 
-def _published_ids(consumer: Consumer, topics: Sequence[str], deadline: float) -> Counter[str]:
+def _published_ids(consumer: GroupMember, topics: Sequence[str], deadline: float) -> Counter[str]:
     consumer.subscribe(topics, on_assigned=lambda _: None, on_revoked=lambda _: None)
     ends: dict[TopicPartition, int] | None = None
     ids: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def _published_ids(consumer: Consumer, topics: Sequence[str], deadline: float) -
     return ids
 
 
-def _rewind(consumer: Consumer, assigned: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+def _rewind(consumer: GroupMember, assigned: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     ends = {}
     for partition, (start, end) in consumer.log_range(assigned).items():
         consumer.seek(partition, start)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from outbox.policy import Policy
 from outbox.terms import check_terms
 from strangler.errors import BadPlan
-from strangler.facts import Evidence
+from strangler.facts import DeclaredEvidence
 
 RESUME = "resume"  # the schema and group of what goes on with an application's subjects
 
@@ -29,7 +29,7 @@ class Context:
     dsn_env: str = "STRANGLER_DSN"
     policy: Policy | None = None
     pool: str | None = None
-    evidence: Evidence | None = field(default=None, compare=False, repr=False)
+    evidence: DeclaredEvidence | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan)

@@ -86,7 +86,7 @@ Kept = Callable[[str, Write], Write | None]  # of a subject's write; None: nothi
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class DeclaredEvidence:
     """What a service's declaration tells of its acts, so that they can be judged without a word of the plan.
 
     `on`: the event types that it acts on. `stateful`: it keeps one row per subject. `rows` reads them, and `kept` says

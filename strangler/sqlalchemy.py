@@ -16,11 +16,11 @@ from outbox.fault_points import FaultPoints
 from strangler.continuation.table import standing
 from strangler.errors import BadInput
 from strangler.seam.adapted import Adapted
-from strangler.seam.changes import Change, Sessions
+from strangler.seam.changes import Sessions, SubjectChange
 from strangler.seam.mapped import Columns, Mixin, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
 from strangler.seam.process import Processes
-from strangler.seam.step import FunctionT, Seams, Step, Target
+from strangler.seam.step import CallTarget, FunctionT, Seams, SeamStep
 from strangler.seam.suspended import Suspended
 from strangler.seam.telling import Context, News, Payload, Telling, no_context
 from strangler.seam.unit import Unit
@@ -142,7 +142,7 @@ class Strangled(WithMiddle):
         def decorate(function: FunctionT) -> FunctionT:
             if redo is None:
                 Adapted.of(function, subject).check_repeatable(name)
-            return self._seams.wrap(Step(name, frozenset(on), observe, function, redo, deferred, subject), function)
+            return self._seams.wrap(SeamStep(name, frozenset(on), observe, function, redo, deferred, subject), function)
 
         return decorate
 
@@ -184,7 +184,7 @@ class Strangled(WithMiddle):
     def _pinned(self) -> Pinned:
         return Pinned.of(self.subject, self._headers())
 
-    def _keep(self, subject: Model, change: Change) -> None:
+    def _keep(self, subject: Model, change: SubjectChange) -> None:
         session, self._engine = session_of(subject), change.engine
         self._sessions.add(session, change)
         (self._unit_at_hand() or self._outside.setdefault(session, Unit(self._seams.settle, endless=True))).add(change)
@@ -218,17 +218,17 @@ class Strangled(WithMiddle):
             return 202
         return 201 if refused_by is None else self._chain.middle.statuses[refused_by]
 
-    def _target(self, subject: Model) -> Target | None:
+    def _target(self, subject: Model) -> CallTarget | None:
         unit = self._unit_of(subject)
         change = unit.latest(identity(subject)) if unit is not None else None
         if change is not None:
-            return Target(change.ref, change.version, change.ownership, change.engine, change)
+            return CallTarget(change.ref, change.version, change.ownership, change.engine, change)
         columns = self._columns_of(subject)
         ref, version = getattr(subject, columns.ref), getattr(subject, columns.version)
         if ref is None or not version:
             return None
         owners = read_owners(getattr(subject, columns.ownership))
-        return Target(ref, version, owners, self._engine_of(subject))
+        return CallTarget(ref, version, owners, self._engine_of(subject))
 
     def _engine_of(self, subject: Model) -> Engine:
         """Of one in no session, that of any other: its step is due all the same."""

@@ -10,7 +10,7 @@ from legacy_app.rehearsal.scene import Scene
 from outbox import PsycopgConnection
 from strangler.errors import Refused, RefusedError
 from strangler.operating import Stage, advance, hand_back, rollback
-from strangler.shared_state import Holder, Wanted, move
+from strangler.shared_state import Holder, WantedMove, move
 
 ACTOR, REASON = "rehearsal", "rehearsed"
 HAND_BACK_WITHIN_S = 5.0  # what is not committed by then stays with the new side, which finishes it
@@ -71,7 +71,7 @@ class Walk:
     def _move_authority(self, resource: str) -> None:
         plan = self._scene.plan
         shared = plan.shared[resource]
-        wanted = Wanted(resource, shared, plan.steps_of(resource), Holder.NEW, ACTOR, REASON)
+        wanted = WantedMove(resource, shared, plan.steps_of(resource), Holder.NEW, ACTOR, REASON)
         moved = _done(move(self._connection, wanted))
         fenced_ms = moved.evidence["fenced_ms"]
         self._scene.narrator.say(f"     {shared.what}: the new side is writer of record now; fenced for {fenced_ms} ms")

@@ -4,7 +4,7 @@ from outbox.consumer.gc_tuning import rarely_collected
 from outbox.consumer.handler import Disposition, Handler, InParallel, Poison
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
-from outbox.consumer.middleware.versions import Done, Progress
+from outbox.consumer.middleware.versions import Done, VersionProgress
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.watchdog import Patience
@@ -32,11 +32,11 @@ __all__ = [
     "Overloaded",
     "Patience",
     "Poison",
-    "Progress",
     "RetryBudget",
     "RuntimeSettings",
     "Shedding",
     "Trouble",
+    "VersionProgress",
     "lane_of",
     "rarely_collected",
 ]

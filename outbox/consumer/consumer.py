@@ -24,7 +24,7 @@ from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.installation import SOURCES, Installation, sources_in
 from outbox.kafka.port import Admin
-from outbox.kafka.port import Consumer as Member
+from outbox.kafka.port import GroupMember as Member
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader

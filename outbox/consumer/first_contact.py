@@ -9,18 +9,18 @@ from contextlib import ExitStack
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Observe
 from outbox.errors import DependencyDown
-from outbox.kafka.port import Admin, Consumer
+from outbox.kafka.port import Admin, GroupMember
 
 REST_S = 0.5
 
 
 def first_contact(
     make_admin: Callable[[], Admin],
-    make_consumer: Callable[[], Consumer],
+    make_consumer: Callable[[], GroupMember],
     *,
     stopping: threading.Event,
     observe: Observe,
-) -> tuple[Admin, Consumer] | None:
+) -> tuple[Admin, GroupMember] | None:
     """Both clients once Kafka answers, without an end to the waiting; None when `stopping` came first.
 
     Each try is counted as `consumer_unreachable` and logged. What is no outage, such as a password that is refused,

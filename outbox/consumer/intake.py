@@ -11,7 +11,7 @@ from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import AccessDenied, DependencyDown, PositionLost, Unreadable
-from outbox.kafka.port import Consumer, Record, TopicPartition
+from outbox.kafka.port import GroupMember, Record, TopicPartition
 
 REST_AFTER_ERROR_S = 0.5
 
@@ -23,7 +23,7 @@ class Intake:
 
     def __init__(  # noqa: PLR0917 - parts of the runtime, each once
         self,
-        consumer: Consumer,
+        consumer: GroupMember,
         board: LaneScheduler,
         assignments: Assignments,
         settings: RuntimeSettings,

@@ -11,7 +11,7 @@ from outbox.consumer.handler import Disposition
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
-from outbox.consumer.triage import Cause
+from outbox.consumer.triage import ParkingCause
 from outbox.event import ReceivedEvent
 from outbox.policy import OverBudget
 
@@ -44,7 +44,7 @@ class Spent:
         first = run.records[0].offset
         head = run.cut_behind(first)
         if self.choice is OverBudget.QUARANTINE:
-            return GivenUpRun(head, how, {first: f"{Cause.OVER_BUDGET}: {self.shedding.over_budget}"})
+            return GivenUpRun(head, how, {first: f"{ParkingCause.OVER_BUDGET}: {self.shedding.over_budget}"})
         return GivenUpRun(head, replace(how, handler=self._give_up)) if self.shedding.permitted() else None
 
     def _give_up(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:

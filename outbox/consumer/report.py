@@ -15,7 +15,7 @@ from outbox.consumer.partitions.watchdog import Stall
 from outbox.consumer.retry.flood import Flooded
 from outbox.consumer.retry.rule import Clause
 from outbox.consumer.settings import Measure, Metric, Observe
-from outbox.consumer.triage import Cause
+from outbox.consumer.triage import ParkingCause
 from outbox.kafka.port import TopicPartition
 
 MISSING = "waiting for its topic: the broker has none of that name; is the name right, does its relay run?"
@@ -104,11 +104,11 @@ class Report:
         where = {"first_offset": run.records[0].offset, "attempt": run.attempt, "clause": clause.value}
         _log.info("run_put_off", extra={**_place(run.assigned.partition), **where})
 
-    def parked(self, run: Run, causes: Mapping[Cause, int]) -> None:
+    def parked(self, run: Run, causes: Mapping[ParkingCause, int]) -> None:
         """So many of the run's records are in quarantine now. Those behind others make no line of their own."""
         for cause, count in causes.items():
             self.count(Metric.PARKED, count, cause=cause.value)
-            if cause is not Cause.BEHIND:
+            if cause is not ParkingCause.BEHIND:
                 where = {**_place(run.assigned.partition), "first_offset": run.records[0].offset}
                 _log.warning("events_parked", extra={**where, "cause": cause.value, "count": count})
 

@@ -20,7 +20,7 @@ from outbox.consumer.keyed_pool import pool_for
 from outbox.consumer.middleware.expiry import Expiry
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.middleware.stack import Middleware
-from outbox.consumer.middleware.versions import Progress, VersionOrder
+from outbox.consumer.middleware.versions import VersionOrder, VersionProgress
 from outbox.consumer.originals import Originals
 from outbox.consumer.over_budget import Spent
 from outbox.consumer.partitions.assignments import Assignments
@@ -44,7 +44,7 @@ from outbox.consumer.worker import Worker
 from outbox.errors import OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import from_record
-from outbox.kafka.port import Admin, Consumer, Reader, TopicPartition
+from outbox.kafka.port import Admin, GroupMember, Reader, TopicPartition
 
 END_THREADS_WITHIN_S = 1.0  # who hangs is left behind, and its transaction is rolled back
 
@@ -86,7 +86,7 @@ class ConsumerRuntime:
     def __init__(
         self,
         *,
-        consumer: Consumer,
+        consumer: GroupMember,
         admin: Admin,
         connect: Connect,
         group: str,
@@ -100,7 +100,7 @@ class ConsumerRuntime:
         decode: Decode = from_record,
         budget: RetryBudget | None = None,
         expiry: Expiry | None = None,
-        progress: Progress | None = None,
+        progress: VersionProgress | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,

@@ -17,7 +17,7 @@ BEHIND = "behind an earlier parked event of its key"
 WAITING = "waiting for version"
 
 
-class Cause(StrEnum):
+class ParkingCause(StrEnum):
     """Why a record was parked, in few words: what a metric can count. The reason says the rest."""
 
     UNDECODABLE = "undecodable"  # bytes or headers that are no event
@@ -30,11 +30,13 @@ class Cause(StrEnum):
     BEHIND = "behind"  # healthy perhaps, behind another of its key
 
 
-_NAMED = frozenset({Cause.UNDECODABLE, Cause.PERMANENT, Cause.BUG, Cause.EXPIRED, Cause.OVER_BUDGET})
+_NAMED = frozenset(
+    {ParkingCause.UNDECODABLE, ParkingCause.PERMANENT, ParkingCause.BUG, ParkingCause.EXPIRED, ParkingCause.OVER_BUDGET}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
+class ParkedRecord:
     """A record for quarantine."""
 
     record: Record
@@ -42,13 +44,13 @@ class Parked:
     event: ReceivedEvent | None = None  # None: it could not be read
 
     @property
-    def cause(self) -> Cause:
+    def cause(self) -> ParkingCause:
         if self.reason == BEHIND:
-            return Cause.BEHIND
+            return ParkingCause.BEHIND
         if self.reason.startswith(WAITING):
-            return Cause.EARLY
+            return ParkingCause.EARLY
         named = self.reason.partition(":")[0]
-        return Cause(named) if named in _NAMED else Cause.POISON
+        return ParkingCause(named) if named in _NAMED else ParkingCause.POISON
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Triage:
     """`events` go to the handler; `last` is the source position after the run; `parked_keys` are blocked from now."""
 
     events: tuple[ReceivedEvent, ...]
-    parked: tuple[Parked, ...]
+    parked: tuple[ParkedRecord, ...]
     duplicates: int
     last: SourcePosition | None
 
@@ -110,7 +112,7 @@ def triage(
     alone says that an event may be a repeat, and one that was dropped for it wrongly would be lost.
     """
     events: list[ReceivedEvent] = []
-    parked: list[Parked] = []
+    parked: list[ParkedRecord] = []
     doubts: list[Doubt] = []
     waiting = set(blocked)
     look = bool(waiting or condemned)  # else there is no reason to park one that can be read
@@ -136,7 +138,7 @@ def triage(
         if record.key is not None:
             reason = BEHIND if record.key in waiting else reason
             waiting.add(record.key)
-        parked.append(Parked(record, reason or "", event))
+        parked.append(ParkedRecord(record, reason or "", event))
         look = True
     if unsettled := [doubt for doubt in doubts if doubt.foreign or doubt.offset not in repeats]:
         raise Doubtful(unsettled)

@@ -70,7 +70,7 @@ class GroupTiming:
 Rebalance = Callable[[Sequence[TopicPartition]], None]
 
 
-class Consumer(Protocol):
+class GroupMember(Protocol):
     """One member of a group. Not thread-safe but for `wakeup`: one thread polls. Positions are the caller's.
 
     The callbacks run inside `poll`, before it returns, and may use the consumer. A new partition begins where it is

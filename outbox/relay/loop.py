@@ -21,7 +21,7 @@ from outbox.relay import slot
 from outbox.relay.publisher import Bounds, Publisher
 from outbox.relay.pump import Pump
 from outbox.relay.rows import OutboxRows
-from outbox.relay.session import Session
+from outbox.relay.session import RelaySession
 from outbox.relay.upkeep import Upkeep
 from outbox.relay.wal import SlotInUse, WalStream, first_line
 from outbox.settings import RelaySettings
@@ -143,7 +143,7 @@ class RelayLoop:
             producer, Bounds(settings.in_flight_records, settings.in_flight_bytes), self._fault_points
         )
         rows = OutboxRows(topic_prefix=settings.topic_prefix, source=self._source)
-        session = Session(
+        session = RelaySession(
             stream=stream,
             publisher=publisher,
             pump=Pump(rows, publisher, self._prepare_topic, self._fault_points),

@@ -22,7 +22,7 @@ MEASURE_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
-class Session:
+class RelaySession:
     """`run` returns after a stop, with everything acknowledged and confirmed; any failure is raised."""
 
     stream: WalStream

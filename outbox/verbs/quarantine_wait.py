@@ -7,7 +7,7 @@ import time
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.quarantine import quarantine_admin
-from outbox.consumer.quarantine.quarantine_admin import Entry, Progress
+from outbox.consumer.quarantine.quarantine_admin import Entry, KeyProgress
 from outbox.verbs.call import Call
 
 LOOK_EVERY_S = 0.1
@@ -31,7 +31,7 @@ def wait_for(call: Call, connection: PsycopgConnection, schema: str, entry: Entr
     return 1 if now.open else 0
 
 
-def _said(now: Progress) -> str:
+def _said(now: KeyProgress) -> str:
     if not now.open:
         return "replayed: the key is free"
     if not now.requested:

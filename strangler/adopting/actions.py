@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from strangler.adopting.names import TASKS, dotted, full, is_maker, is_outgoing, is_session, text_of
-from strangler.adopting.seen import Action, Kind, Place
+from strangler.adopting.seen import Action, Kind, SourcePlace
 
 _SQL = re.compile(r"^\s*(insert|update|delete|merge)\b", re.IGNORECASE)
 _ROWS = ("add", "add_all", "merge", "bulk_save_objects", "delete")
@@ -105,7 +105,7 @@ class Reader:
             owner = self._receiver(receiver)
             yield Action(Kind.CALL, last, place, node, types, owner, used)
 
-    def _of_session(self, node: ast.Call, last: str, place: Place) -> Iterator[Action]:
+    def _of_session(self, node: ast.Call, last: str, place: SourcePlace) -> Iterator[Action]:
         if last in _ROWS:
             argument = node.args[0] if node.args else None
             elements = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument]
@@ -154,5 +154,5 @@ class Reader:
             return made + dot + rest
         return full(name, self.imports)
 
-    def _place(self, node: ast.AST) -> Place:
-        return Place(self.path, getattr(node, "lineno", 0))
+    def _place(self, node: ast.AST) -> SourcePlace:
+        return SourcePlace(self.path, getattr(node, "lineno", 0))

@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from strangler.adopting.seen import Action, Function, Kind, Model, Seen, Served
+from strangler.adopting.seen import Action, Function, Kind, Model, SeenApplication, SeenRoute
 
 DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class RouteLink:
     """An action of the route, and the function that it stands in. `committed`: a commit stands before it.
 
     `holder`: the innermost function on the way that was given the model, as its parameter `subject`; None for none.
@@ -28,18 +28,18 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class RouteChain:
     """Of one route, in the order of running."""
 
-    route: Served
-    links: Sequence[Link]
+    route: SeenRoute
+    links: Sequence[RouteLink]
 
     @property
     def model(self) -> str:
         """The first that it writes a row of."""
         return next((one.action.what for one in self.links if one.action.kind is Kind.ADD and one.action.what), "")
 
-    def outgoing(self) -> Sequence[Link]:
+    def outgoing(self) -> Sequence[RouteLink]:
         return [one for one in self.links if one.action.kind is Kind.OUTGOING]
 
     @property
@@ -47,18 +47,18 @@ class Chain:
         return any(one.action.kind is Kind.COMMIT for one in self.links)
 
 
-def chain_of(route: Served, seen: Seen) -> Chain:
+def chain_of(route: SeenRoute, seen: SeenApplication) -> RouteChain:
     """A function that calls itself is followed once."""
-    links: list[Link] = []
+    links: list[RouteLink] = []
     committed = False
-    for action, within, held in _walk(route.function, seen, Held(), {}, (route.function.place,)):
-        links.append(Link(action, within, held.holder, held.subject, committed, held.given))
+    for action, within, held in _walk(route.function, seen, HeldModel(), {}, (route.function.place,)):
+        links.append(RouteLink(action, within, held.holder, held.subject, committed, held.given))
         committed = committed or action.kind is Kind.COMMIT
-    return Chain(route, links)
+    return RouteChain(route, links)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldModel:
     """Who was given the model, and as what."""
 
     holder: Function | None = None
@@ -67,8 +67,8 @@ class Held:
 
 
 def _walk(
-    function: Function, seen: Seen, held: Held, types: Mapping[str, str], path: Sequence[object]
-) -> Iterator[tuple[Action, Function, Held]]:
+    function: Function, seen: SeenApplication, held: HeldModel, types: Mapping[str, str], path: Sequence[object]
+) -> Iterator[tuple[Action, Function, HeldModel]]:
     for found in function.actions:
         action = _known(found, types)
         if action.kind is not Kind.CALL:
@@ -78,7 +78,7 @@ def _walk(
         if called is None or called.place in path or len(path) > DEEPEST:
             continue
         subject = _subject(called, action) or ("self" if action.receiver and called.owner == action.receiver else "")
-        inner = Held(called, subject) if subject else Held(held.holder, held.subject, _given(called, action))
+        inner = HeldModel(called, subject) if subject else HeldModel(held.holder, held.subject, _given(called, action))
         yield from _walk(called, seen, inner, _types(called, action), (*path, called.place))
 
 
@@ -119,15 +119,15 @@ def _given(called: Function, action: Action) -> Mapping[str, str]:
 class Chosen:
     """The chain to begin with: its subject, and the call that becomes its first step; None where it makes none."""
 
-    chain: Chain
+    chain: RouteChain
     model: Model
-    effect: Link | None
+    effect: RouteLink | None
 
 
-def choose(chains: Sequence[Chain], seen: Seen) -> Chosen | None:
+def choose(chains: Sequence[RouteChain], seen: SeenApplication) -> Chosen | None:
     """The route that makes a row and has an effect outside, the one behind the commit first: it is the tail."""
 
-    def worth(chain: Chain) -> tuple[int, ...]:
+    def worth(chain: RouteChain) -> tuple[int, ...]:
         effects = [one for one in chain.outgoing() if not asks_only(one)]
         creates = "POST" in chain.route.methods and "<" not in chain.route.path
         return (bool(effects), creates, any(one.committed for one in effects), chain.commits, -len(chain.route.path))
@@ -142,6 +142,6 @@ def choose(chains: Sequence[Chain], seen: Seen) -> Chosen | None:
     return None if model is None else Chosen(best, model, last)
 
 
-def asks_only(link: Link) -> bool:
+def asks_only(link: RouteLink) -> bool:
     """A GET: what it answers is needed, and nothing happens by it."""
     return link.action.what.rpartition(".")[2] in ("get", "head", "urlopen")

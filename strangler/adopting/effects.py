@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from strangler.adopting.chain import Link
+from strangler.adopting.chain import RouteLink
 from strangler.adopting.names import MAIL, dotted, keyword, text_of
-from strangler.adopting.seen import Seen
+from strangler.adopting.seen import SeenApplication
 
 NOBODY = "http://127.0.0.1:9"
 _WORDS: Sequence[tuple[str, str]] = (
@@ -25,11 +25,11 @@ _WORDS: Sequence[tuple[str, str]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class SeenEffect:
     """`body`: what is sent, each field as the Python source of what it is made of, in the words of the application."""
 
     step: str
-    link: Link
+    link: RouteLink
     smtp: bool
     url_env: str
     method: str = "POST"
@@ -39,13 +39,13 @@ class Effect:
     body_node: ast.expr | None = field(default=None, repr=False)
 
 
-def effect_of(link: Link, seen: Seen) -> Effect:
+def effect_of(link: RouteLink, seen: SeenApplication) -> SeenEffect:
     """Read off the call as far as its source says it."""
     name, node = link.action.what, link.action.node
     step = step_name(link)
     if name.startswith(MAIL) or node is None:
         body = _in_holders_words(_mail(link.within.node), link)
-        return Effect(step, link, True, "SMTP_URL", address="smtp://127.0.0.1:25", body=body)
+        return SeenEffect(step, link, True, "SMTP_URL", address="smtp://127.0.0.1:25", body=body)
     last = name.rpartition(".")[2]
     method = last.upper() if last in ("get", "post", "put", "patch", "delete") else "POST"
     at = 1 if last == "request" else 0
@@ -56,10 +56,10 @@ def effect_of(link: Link, seen: Seen) -> Effect:
     fields = {text_of(key): ast.unparse(value) for key, value in _pairs(literal) if text_of(key)}
     env = variable or f"{step.upper()}_URL"
     body = _in_holders_words(fields, link)
-    return Effect(step, link, False, env, method, path or "/", address, body, sent)
+    return SeenEffect(step, link, False, env, method, path or "/", address, body, sent)
 
 
-def _in_holders_words(fields: Mapping[str, str], link: Link) -> Mapping[str, str]:
+def _in_holders_words(fields: Mapping[str, str], link: RouteLink) -> Mapping[str, str]:
     """What a helper got by its parameters, as what its caller gave it."""
 
     class Given(ast.NodeTransformer):
@@ -72,7 +72,7 @@ def _in_holders_words(fields: Mapping[str, str], link: Link) -> Mapping[str, str
     return {name: ast.unparse(Given().visit(ast.parse(source, mode="eval"))) for name, source in fields.items()}
 
 
-def step_name(link: Link) -> str:
+def step_name(link: RouteLink) -> str:
     """What a plan could call the step: by what it is about, else as its function."""
     function = (link.holder or link.within).name
     said = f"{function} {link.within.name} {link.action.what}".lower()
@@ -81,7 +81,7 @@ def step_name(link: Link) -> str:
     return known or plain or "effect"
 
 
-def _address(url: ast.expr | None, within: ast.AST, seen: Seen) -> tuple[str, str, str]:
+def _address(url: ast.expr | None, within: ast.AST, seen: SeenApplication) -> tuple[str, str, str]:
     """The variable of the environment that is its base, the path behind it, and the address where one is written."""
     parts = _parts(url, within, seen, 0)
     variables = {one.name for one in seen.variables}
@@ -103,7 +103,7 @@ def _path(parts: Sequence[tuple[str, bool]]) -> str:
     return "/" + written.lstrip("/") if re.fullmatch(r"/?[\w/.~-]*", written) else "/"
 
 
-def _parts(node: ast.AST | None, within: ast.AST, seen: Seen, depth: int) -> list[tuple[str, bool]]:
+def _parts(node: ast.AST | None, within: ast.AST, seen: SeenApplication, depth: int) -> list[tuple[str, bool]]:
     """Texts, and the names of variables: of the environment, or a configuration's key."""
     found: list[tuple[str, bool]] = []
     match node:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from strangler.adopting.names import dotted, full, keyword, text_of, texts_of
-from strangler.adopting.seen import FlaskApp, Function, Place, Seen, Served
+from strangler.adopting.seen import FlaskApp, Function, SeenApplication, SeenRoute, SourcePlace
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _PLACEHOLDER = re.compile(r"<(?:(\w+)(?:\([^>]*\))?:)?(\w+)>")
 
 
-def read_apps(path: str, folder: Path, tree: ast.Module, imports: Mapping[str, str], seen: Seen) -> None:
+def read_apps(path: str, folder: Path, tree: ast.Module, imports: Mapping[str, str], seen: SeenApplication) -> None:
     """`Flask(...)` in a function makes a factory; at the top level, or made there by a factory, a variable."""
     if path.endswith("__main__.py"):
         return  # it serves when it is imported
@@ -22,18 +22,18 @@ def read_apps(path: str, folder: Path, tree: ast.Module, imports: Mapping[str, s
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if _is_flask(call, imports):
-                seen.apps.append(FlaskApp(f"{where}:{name}", Place(path, node.lineno), factory=False))
+                seen.apps.append(FlaskApp(f"{where}:{name}", SourcePlace(path, node.lineno), factory=False))
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
                 made = dotted(call).rpartition(".")[2]
                 if made in ("create_app", "make_app") and (folder / path).name != "__init__.py":
-                    seen.apps.append(FlaskApp(f"{where}:{name}", Place(path, node.lineno), factory=False))
+                    seen.apps.append(FlaskApp(f"{where}:{name}", SourcePlace(path, node.lineno), factory=False))
             case ast.FunctionDef() if any(_is_flask(one, imports) for one in ast.walk(node)):
                 given = node.args
                 positional = [*given.posonlyargs, *given.args]
                 needed = [one.arg for one in positional[: len(positional) - len(given.defaults)]]
                 named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
                 needed += [one.arg for one, default in named if default is None]
-                found = FlaskApp(f"{where}:{node.name}", Place(path, node.lineno), factory=True, arguments=needed)
+                found = FlaskApp(f"{where}:{node.name}", SourcePlace(path, node.lineno), factory=True, arguments=needed)
                 seen.apps.append(found)
             case _:
                 pass
@@ -48,7 +48,7 @@ def _is_flask(node: ast.AST, imports: Mapping[str, str]) -> bool:
     return isinstance(node, ast.Call) and full(dotted(node.func), imports) in ("flask.Flask", "flask.app.Flask")
 
 
-def read_routes(path: str, module: str, tree: ast.Module, imports: Mapping[str, str], seen: Seen) -> None:
+def read_routes(path: str, module: str, tree: ast.Module, imports: Mapping[str, str], seen: SeenApplication) -> None:
     """By decorators, `add_url_rule` and `add_resource`; those of blueprints with their prefixes."""
     prefixes = _prefixes_in(module, imports, seen)
     for function in seen.functions:
@@ -58,15 +58,15 @@ def read_routes(path: str, module: str, tree: ast.Module, imports: Mapping[str, 
                     _decorated(function, decorator, prefixes, seen)
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            _decorated_class(Place(path, node.lineno), node, seen)
+            _decorated_class(SourcePlace(path, node.lineno), node, seen)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr == "add_url_rule":
                 _rule(path, node, prefixes, seen)
             elif node.func.attr == "add_resource" and len(node.args) > 1:
-                _resource(Place(path, node.lineno), node.args[0], [text_of(one) for one in node.args[1:]], seen)
+                _resource(SourcePlace(path, node.lineno), node.args[0], [text_of(one) for one in node.args[1:]], seen)
 
 
-def read_blueprints(module: str, tree: ast.Module, imports: Mapping[str, str], seen: Seen) -> None:
+def read_blueprints(module: str, tree: ast.Module, imports: Mapping[str, str], seen: SeenApplication) -> None:
     """Each blueprint of the module by its full name, with the prefix that it was made with."""
     for node in ast.walk(tree):
         match node:
@@ -77,7 +77,7 @@ def read_blueprints(module: str, tree: ast.Module, imports: Mapping[str, str], s
                 pass
 
 
-def read_registered(tree: ast.Module, imports: Mapping[str, str], seen: Seen) -> None:
+def read_registered(tree: ast.Module, imports: Mapping[str, str], seen: SeenApplication) -> None:
     """`app.register_blueprint(orders.bp, url_prefix="/orders")`: that prefix counts. After all `read_blueprints`."""
     for node in ast.walk(tree):
         match node:
@@ -90,20 +90,20 @@ def read_registered(tree: ast.Module, imports: Mapping[str, str], seen: Seen) ->
                 pass
 
 
-def _known(name: str, seen: Seen) -> str:
+def _known(name: str, seen: SeenApplication) -> str:
     """The blueprint of that full name, or the only one whose variable is called so."""
     alike = [one for one in seen.prefixes if one.rpartition(".")[2] == name.rpartition(".")[2]]
     return name if name in seen.prefixes else alike[0] if len(alike) == 1 else ""
 
 
-def _prefixes_in(module: str, imports: Mapping[str, str], seen: Seen) -> Mapping[str, str]:
+def _prefixes_in(module: str, imports: Mapping[str, str], seen: SeenApplication) -> Mapping[str, str]:
     """By the name that a blueprint has in the module."""
     own = {one.rpartition(".")[2]: prefix for one, prefix in seen.prefixes.items() if one.rpartition(".")[0] == module}
     known = {name: _known(imported, seen) for name, imported in imports.items()}
     return {name: seen.prefixes[one] for name, one in known.items() if one} | own
 
 
-def _decorated(function: Function, call: ast.Call, prefixes: Mapping[str, str], seen: Seen) -> None:
+def _decorated(function: Function, call: ast.Call, prefixes: Mapping[str, str], seen: SeenApplication) -> None:
     receiver, _, last = dotted(call.func).rpartition(".")
     if last not in ("route", *METHODS) or not receiver:
         return
@@ -116,18 +116,18 @@ def _decorated(function: Function, call: ast.Call, prefixes: Mapping[str, str], 
     if said is not None and not texts_of(said):
         seen.not_understood.append((function.place, f"the methods of {path} are not written as a literal list"))
     prefix = prefixes.get(receiver.rpartition(".")[2], "")
-    seen.routes.append(Served([one.upper() for one in methods], prefix + path, function))
+    seen.routes.append(SeenRoute([one.upper() for one in methods], prefix + path, function))
 
 
-def _decorated_class(place: Place, node: ast.ClassDef, seen: Seen) -> None:
+def _decorated_class(place: SourcePlace, node: ast.ClassDef, seen: SeenApplication) -> None:
     """As Flask-RESTX and flask-smorest have it; a prefix of their own is not seen."""
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and dotted(decorator.func).endswith(".route") and decorator.args:
             _resource(place, ast.Name(node.name), [text_of(one) for one in decorator.args], seen)
 
 
-def _rule(path: str, call: ast.Call, prefixes: Mapping[str, str], seen: Seen) -> None:
-    place = Place(path, call.lineno)
+def _rule(path: str, call: ast.Call, prefixes: Mapping[str, str], seen: SeenApplication) -> None:
+    place = SourcePlace(path, call.lineno)
     rule = text_of(call.args[0] if call.args else keyword(call, "rule"))
     view = keyword(call, "view_func") or (call.args[2] if len(call.args) > 2 else None)
     name = dotted(view) if view is not None else ""
@@ -140,16 +140,16 @@ def _rule(path: str, call: ast.Call, prefixes: Mapping[str, str], seen: Seen) ->
         seen.not_understood.append((place, "add_url_rule of a path or a view that is not seen here"))
         return
     methods = texts_of(keyword(call, "methods")) or ["GET"]
-    seen.routes.append(Served([one.upper() for one in methods], prefix + rule, function))
+    seen.routes.append(SeenRoute([one.upper() for one in methods], prefix + rule, function))
 
 
-def _resource(place: Place, view: ast.AST, paths: list[str], seen: Seen) -> None:
+def _resource(place: SourcePlace, view: ast.AST, paths: list[str], seen: SeenApplication) -> None:
     owner = dotted(view).rpartition(".")[2]
     methods = [one for one in seen.functions if one.owner == owner and one.name in METHODS]
     if not owner or not methods:
         seen.not_understood.append((place, f"the view {owner or '?'} has no method that is seen here"))
     for function in methods:
-        seen.routes += [Served([function.name.upper()], path, function) for path in paths if path]
+        seen.routes += [SeenRoute([function.name.upper()], path, function) for path in paths if path]
 
 
 def in_plan(path: str) -> str:

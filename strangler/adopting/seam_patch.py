@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.adopting.chain import Chain, Link, asks_only
+from strangler.adopting.chain import RouteChain, RouteLink, asks_only
 from strangler.adopting.edited import Edited
-from strangler.adopting.effects import Effect, effect_of
+from strangler.adopting.effects import SeenEffect, effect_of
 from strangler.adopting.names import keyword
 from strangler.adopting.seam_places import About, Suggestion, made_and_served, module_names
-from strangler.adopting.seen import Function, Model, Seen
+from strangler.adopting.seen import Function, Model, SeenApplication
 from strangler.adopting.shape import Shape
 from strangler.errors import Refused
 from strangler.source_files import module_of
@@ -26,16 +26,16 @@ class Wanted:
     """The function that becomes a step, and what is known of it. `middle`: the chain needs what it answers."""
 
     function: Function
-    chain: Chain
-    link: Link
+    chain: RouteChain
+    link: RouteLink
     model: Model
-    effect: Effect
+    effect: SeenEffect
     names: Shape
     middle: bool
-    others: Sequence[Chain] = field(default=())
+    others: Sequence[RouteChain] = field(default=())
 
 
-def suggest(function: Function, seen: Seen, shape: Shape, folder: Path) -> Suggestion | Refused:
+def suggest(function: Function, seen: SeenApplication, shape: Shape, folder: Path) -> Suggestion | Refused:
     """For that function; `Refused` says why there is none, and what to change first."""
     wanted = _wanted(function, seen, shape)
     if isinstance(wanted, Refused):
@@ -59,14 +59,14 @@ def suggest(function: Function, seen: Seen, shape: Shape, folder: Path) -> Sugge
     return suggestion
 
 
-def _paths(seen: Seen) -> set[str]:
+def _paths(seen: SeenApplication) -> set[str]:
     places = (
         [one.place for one in seen.functions] + [one.place for one in seen.models] + [one.place for one in seen.apps]
     )
     return {place.path for place in places}
 
 
-def _wanted(function: Function, seen: Seen, shape: Shape) -> Wanted | Refused:
+def _wanted(function: Function, seen: SeenApplication, shape: Shape) -> Wanted | Refused:
     reaching = [
         (chain, link)
         for chain in shape.chains

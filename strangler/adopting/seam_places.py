@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from strangler.adopting.chain import Chain
+from strangler.adopting.chain import RouteChain
 from strangler.adopting.edited import Edited
 from strangler.adopting.names import dotted
-from strangler.adopting.seen import Action, Function, Kind, Model, Seen
+from strangler.adopting.seen import Action, Function, Kind, Model, SeenApplication
 from strangler.adopting.shape import Shape
 from strangler.source_files import module_of
 
@@ -40,7 +40,7 @@ class About:
     imported: str
 
 
-def made_and_served(chain: Chain, about: About, seen: Seen, folder: Path) -> None:
+def made_and_served(chain: RouteChain, about: About, seen: SeenApplication, folder: Path) -> None:
     """The model's columns, the line that tells of a new row, and the toolkit's routes in the application."""
     _columns(about)
     _created(chain, about)
@@ -65,7 +65,7 @@ def _columns(about: About) -> None:
     )
 
 
-def _created(chain: Chain, about: About) -> None:
+def _created(chain: RouteChain, about: About) -> None:
     """Before the commit, behind the add; where both stand in a helper for any row, before the call of the helper."""
     shape = about.shape
     at = next(number for number, link in enumerate(chain.links) if link.action.kind is Kind.ADD and link.action.what)
@@ -137,7 +137,7 @@ def _statement(function: Function, line: int, *, ends: bool = False) -> int:
     return (best.end_lineno or best.lineno) if ends else best.lineno
 
 
-def _served(about: About, seen: Seen, folder: Path) -> None:
+def _served(about: About, seen: SeenApplication, folder: Path) -> None:
     model, app = about.model, about.shape.app
     makers = [one for one in seen.apps if one.factory] or ([app] if app is not None else [])
     sessions = _sessions(seen, folder)
@@ -193,7 +193,7 @@ def _is_main(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
 
 
-def _sessions(seen: Seen, folder: Path) -> tuple[str, str] | None:
+def _sessions(seen: SeenApplication, folder: Path) -> tuple[str, str] | None:
     """Flask-SQLAlchemy's object, a scoped session or a sessionmaker: its name and its module."""
     makers = ("flask_sqlalchemy.SQLAlchemy", "sqlalchemy.orm.scoped_session", "sqlalchemy.orm.sessionmaker")
     for maker in makers:

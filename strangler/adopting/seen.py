@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePlace:
     """A line of a file; the path is relative to the folder that was looked at."""
 
     path: str
@@ -42,7 +42,7 @@ class Action:
 
     kind: Kind
     what: str
-    place: Place
+    place: SourcePlace
     node: ast.Call | None = field(default=None, compare=False, repr=False)
     types: Sequence[str] = ()
     receiver: str = ""
@@ -54,7 +54,7 @@ class Function:
     """Of a module, or a method; `owner` is its class. `at_end`: what a context manager does when its block ends."""
 
     name: str
-    place: Place
+    place: SourcePlace
     node: ast.FunctionDef | ast.AsyncFunctionDef
     owner: str = ""
     actions: list[Action] = field(default_factory=list)
@@ -72,13 +72,13 @@ class Model:
 
     name: str
     table: str
-    place: Place
+    place: SourcePlace
     columns: Sequence[tuple[str, str]]
     has_to_dict: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class SeenRoute:
     """A route: methods and path as Flask has them, and the function behind it."""
 
     methods: Sequence[str]
@@ -91,7 +91,7 @@ class FlaskApp:
     """How `flask --app` finds it; `factory`: a function makes it; `arguments`: those that it cannot be made without."""
 
     reference: str
-    place: Place
+    place: SourcePlace
     factory: bool
     arguments: Sequence[str] = ()
 
@@ -101,29 +101,29 @@ class Variable:
     """Of the environment, and where it is read; `default` is a text that stands there for it."""
 
     name: str
-    place: Place
+    place: SourcePlace
     default: str = ""
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenApplication:
     """Of a whole folder. `globals`: what a module's variable was made by, such as `flask_mail.Mail`."""
 
     files: int = 0
     functions: list[Function] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
-    routes: list[Served] = field(default_factory=list)
+    routes: list[SeenRoute] = field(default_factory=list)
     apps: list[FlaskApp] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     globals: dict[str, str] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)  # of globals: the file
     constants: dict[str, ast.expr] = field(default_factory=dict)  # of modules, by name
     prefixes: dict[str, str] = field(default_factory=dict)  # of blueprints, where they are registered
-    imports: dict[str, Place] = field(default_factory=dict)
+    imports: dict[str, SourcePlace] = field(default_factory=dict)
     flask_names: set[str] = field(default_factory=set)  # that are imported from flask
-    urls: list[tuple[str, Place]] = field(default_factory=list)
-    settings: list[tuple[str, Place]] = field(default_factory=list)
-    not_understood: list[tuple[Place, str]] = field(default_factory=list)
+    urls: list[tuple[str, SourcePlace]] = field(default_factory=list)
+    settings: list[tuple[str, SourcePlace]] = field(default_factory=list)
+    not_understood: list[tuple[SourcePlace, str]] = field(default_factory=list)
 
     def function(self, name: str, owner: str = "", near: str = "") -> Function | None:
         """The one of that name: the owner's, else the only one, else that of the same file."""

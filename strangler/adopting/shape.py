@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from strangler.adopting.chain import Chain, Chosen, chain_of, choose
-from strangler.adopting.effects import Effect, effect_of
+from strangler.adopting.chain import Chosen, RouteChain, chain_of, choose
+from strangler.adopting.effects import SeenEffect, effect_of
 from strangler.adopting.flask_apps import in_plan
-from strangler.adopting.seen import FlaskApp, Place, Seen
+from strangler.adopting.seen import FlaskApp, SeenApplication, SourcePlace
 
 REQUIREMENTS = ("requirements*.txt", "requirements/*.txt", "pyproject.toml", "setup.cfg", "setup.py", "Pipfile")
 _DATABASE = re.compile(r"DATABASE|(^|_)DB(_|$)|POSTGRES|SQLALCHEMY|(^|_)DSN$", re.IGNORECASE)
@@ -26,17 +26,17 @@ class Shape:
     """
 
     app: FlaskApp | None
-    chains: Sequence[Chain]
+    chains: Sequence[RouteChain]
     chosen: Chosen | None
-    effect: Effect | None
+    effect: SeenEffect | None
     database: str = ""
     scheme: str = "postgresql"
-    driver_said: tuple[str, Place | None] = ("", None)
-    migrations: tuple[str, Place | None] = ("", None)
+    driver_said: tuple[str, SourcePlace | None] = ("", None)
+    migrations: tuple[str, SourcePlace | None] = ("", None)
     tables: Sequence[str] = ()
     health: str = ""
     caller: str = "anonymous"
-    changing: Sequence[tuple[str, Place]] = field(default=())
+    changing: Sequence[tuple[str, SourcePlace]] = field(default=())
 
     @property
     def subject(self) -> str:
@@ -56,7 +56,7 @@ class Shape:
         return f"{name}Made"
 
 
-def shape_of(seen: Seen, folder: Path) -> Shape:
+def shape_of(seen: SeenApplication, folder: Path) -> Shape:
     """Of the folder that was surveyed; what it takes for granted it says in `not_understood`."""
     chains = [chain_of(route, seen) for route in seen.routes if set(route.methods) - {"GET", "HEAD", "OPTIONS"}]
     chosen = choose(chains, seen)
@@ -71,7 +71,7 @@ def shape_of(seen: Seen, folder: Path) -> Shape:
     return shape
 
 
-def _app(seen: Seen) -> FlaskApp | None:
+def _app(seen: SeenApplication) -> FlaskApp | None:
     """A variable before a factory: it has its configuration; a factory that needs arguments last."""
     order = sorted(seen.apps, key=lambda one: (bool(one.arguments), one.factory))
     if not order:
@@ -89,7 +89,7 @@ def _app(seen: Seen) -> FlaskApp | None:
     return chosen
 
 
-def _driver(seen: Seen, folder: Path) -> tuple[tuple[str, Place | None], str]:
+def _driver(seen: SeenApplication, folder: Path) -> tuple[tuple[str, SourcePlace | None], str]:
     for text, place in seen.urls:
         dialect, _, driver = text.partition("://")[0].partition("+")
         if dialect not in ("postgresql", "postgres"):
@@ -101,7 +101,7 @@ def _driver(seen: Seen, folder: Path) -> tuple[tuple[str, Place | None], str]:
             text = path.read_text(errors="replace")
             if found := _DRIVER.search(text.replace('"', "\n").replace("'", "\n")):
                 line = next(number for number, one in enumerate(text.splitlines(), 1) if found[1] in one)
-                name, place = found[1].lower(), Place(path.relative_to(folder).as_posix(), line)
+                name, place = found[1].lower(), SourcePlace(path.relative_to(folder).as_posix(), line)
                 if name in ("psycopg2", "psycopg"):
                     return (name, place), f"postgresql+{name}"
                 seen.not_understood.append((place, f"driver {name}: the toolkit works with psycopg2 and psycopg 3"))
@@ -109,7 +109,9 @@ def _driver(seen: Seen, folder: Path) -> tuple[tuple[str, Place | None], str]:
     return ("", None), f"postgresql+{installed}"
 
 
-def _migrations(seen: Seen, folder: Path, app: FlaskApp | None) -> tuple[tuple[str, Place | None], Sequence[str]]:
+def _migrations(
+    seen: SeenApplication, folder: Path, app: FlaskApp | None
+) -> tuple[tuple[str, SourcePlace | None], Sequence[str]]:
     flask_migrate = seen.imports.get("flask_migrate")
     if flask_migrate is not None and app is not None:
         return ("Flask-Migrate", flask_migrate), ("flask", "--app", app.reference, "db", "upgrade")
@@ -118,17 +120,17 @@ def _migrations(seen: Seen, folder: Path, app: FlaskApp | None) -> tuple[tuple[s
     if found is not None:
         shown = found.relative_to(folder).as_posix()
         at = () if shown == "alembic.ini" else ("-c", shown)
-        return ("Alembic", Place(shown, 1)), ("alembic", *at, "upgrade", "head")
+        return ("Alembic", SourcePlace(shown, 1)), ("alembic", *at, "upgrade", "head")
     return ("", None), ()
 
 
-def _health(seen: Seen) -> str:
+def _health(seen: SeenApplication) -> str:
     """A route that only says that it lives; "" where any answer will do."""
     paths = {one.path for one in seen.routes if "GET" in one.methods}
     return next((one for one in ("/healthz", "/health", "/-/healthy", "/ping", "/status") if one in paths), "")
 
 
-def _caller(seen: Seen) -> str:
+def _caller(seen: SeenApplication) -> str:
     modules = set(seen.imports)
     if modules & {"flask_httpauth", "flask_jwt_extended", "jwt"}:
         return "header:Authorization"
@@ -137,7 +139,7 @@ def _caller(seen: Seen) -> str:
     return "anonymous"
 
 
-def _changing(shape: Shape) -> list[tuple[str, Place]]:
+def _changing(shape: Shape) -> list[tuple[str, SourcePlace]]:
     """Routes below the creating one that commit something about one subject, by its id."""
     if shape.chosen is None:
         return []

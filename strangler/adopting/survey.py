@@ -12,7 +12,7 @@ from pathlib import Path
 from strangler.adopting.actions import Reader
 from strangler.adopting.flask_apps import read_apps, read_blueprints, read_registered, read_routes
 from strangler.adopting.names import dotted, full, imports_of, is_session, text_of
-from strangler.adopting.seen import Function, Model, Place, Seen, Variable
+from strangler.adopting.seen import Function, Model, SeenApplication, SourcePlace, Variable
 from strangler.source_files import MOST_FILES, module_of, python_files
 
 LARGEST_FILE = 2 * 2**20
@@ -31,9 +31,9 @@ class Source:
     module: str
 
 
-def survey(folder: Path) -> Seen:
+def survey(folder: Path) -> SeenApplication:
     """All that is seen, and what was not understood, each with its place."""
-    seen = Seen()
+    seen = SeenApplication()
     sources = list(_sources(folder, seen))
     for source in sources:
         _variables(source, seen)
@@ -54,13 +54,13 @@ def survey(folder: Path) -> Seen:
     return seen
 
 
-def _sources(folder: Path, seen: Seen) -> Iterator[Source]:
+def _sources(folder: Path, seen: SeenApplication) -> Iterator[Source]:
     for path in python_files(folder):
         seen.files += 1
         shown = path.relative_to(folder).as_posix()
         if seen.files == MOST_FILES:
             seen.not_understood.append(
-                (Place(shown, 1), f"{MOST_FILES} files were read; those after this one were not")
+                (SourcePlace(shown, 1), f"{MOST_FILES} files were read; those after this one were not")
             )
         try:
             data = path.read_bytes()
@@ -71,16 +71,16 @@ def _sources(folder: Path, seen: Seen) -> Iterator[Source]:
                 tree = ast.parse(data, shown)
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None) or 1
-            seen.not_understood.append((Place(shown, line), f"not read: {type(error).__name__}: {error}"))
+            seen.not_understood.append((SourcePlace(shown, line), f"not read: {type(error).__name__}: {error}"))
             continue
         module = module_of(path).name
         package = module if path.stem == "__init__" else module.rpartition(".")[0]
         yield Source(shown, tree, imports_of(tree, package), module)
 
 
-def _variables(source: Source, seen: Seen) -> None:
+def _variables(source: Source, seen: SeenApplication) -> None:
     for node in ast.walk(source.tree):
-        place = Place(source.path, getattr(node, "lineno", 1))
+        place = SourcePlace(source.path, getattr(node, "lineno", 1))
         match node:
             case ast.Subscript(value=value, slice=key) if full(dotted(value), source.imports) == "os.environ":
                 _add_variable(seen, text_of(key), place, "")
@@ -100,26 +100,26 @@ def _variables(source: Source, seen: Seen) -> None:
                 pass
 
 
-def _imports(source: Source, seen: Seen) -> None:
+def _imports(source: Source, seen: SeenApplication) -> None:
     for node in ast.walk(source.tree):
         match node:
             case ast.Import(names=names):
                 for one in names:
-                    seen.imports.setdefault(one.name, Place(source.path, node.lineno))
+                    seen.imports.setdefault(one.name, SourcePlace(source.path, node.lineno))
             case ast.ImportFrom(module=str() as module, level=0, names=names):
-                seen.imports.setdefault(module, Place(source.path, node.lineno))
+                seen.imports.setdefault(module, SourcePlace(source.path, node.lineno))
                 if module == "flask":
                     seen.flask_names |= {one.name for one in names}
             case _:
                 pass
 
 
-def _add_variable(seen: Seen, name: str, place: Place, default: str) -> None:
+def _add_variable(seen: SeenApplication, name: str, place: SourcePlace, default: str) -> None:
     if name and name not in {one.name for one in seen.variables}:
         seen.variables.append(Variable(name, place, default))
 
 
-def _globals(source: Source, seen: Seen) -> None:
+def _globals(source: Source, seen: SeenApplication) -> None:
     for node in source.tree.body:
         if isinstance(node, ast.Assign):
             for target in node.targets:
@@ -130,7 +130,7 @@ def _globals(source: Source, seen: Seen) -> None:
                         seen.homes[target.id] = source.path
 
 
-def _session_makers(seen: Seen) -> set[str]:
+def _session_makers(seen: SeenApplication) -> set[str]:
     """Variables of modules that are sessions, or make them."""
     makers = ("sqlalchemy.orm.sessionmaker", "sqlalchemy.orm.scoped_session", "sqlalchemy.orm.Session")
     return {name for name, made in seen.globals.items() if made in makers or is_session(made, ())}
@@ -155,7 +155,7 @@ def _models(source: Source) -> Iterator[Model]:
         if (table or (of_flask and columns)) and not abstract:
             methods = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
             found = table or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower()
-            yield Model(node.name, found, Place(source.path, node.lineno), columns, "to_dict" in methods)
+            yield Model(node.name, found, SourcePlace(source.path, node.lineno), columns, "to_dict" in methods)
 
 
 def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None, str]:
@@ -174,13 +174,13 @@ def _column_type(call: ast.Call | None, annotation: str) -> str:
     return next((one for one in found if one in _COLUMN_TYPES), "")
 
 
-def _functions(source: Source, seen: Seen, models: set[str], sessions: set[str]) -> None:
+def _functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str]) -> None:
     def visit(body: list[ast.stmt], owner: str) -> None:
         for node in body:
             if isinstance(node, ast.ClassDef):
                 visit(node.body, node.name)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                place = Place(source.path, node.lineno)
+                place = SourcePlace(source.path, node.lineno)
                 reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
                 if owner in models:
                     reader.types["self"] = owner
@@ -197,7 +197,7 @@ def _functions(source: Source, seen: Seen, models: set[str], sessions: set[str])
     _outside_functions(source, seen, models, sessions)
 
 
-def _outside_functions(source: Source, seen: Seen, models: set[str], sessions: set[str]) -> None:
+def _outside_functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str]) -> None:
     """What a module does when it is imported."""
     reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
     for action in reader.actions(source.tree.body):
@@ -206,7 +206,7 @@ def _outside_functions(source: Source, seen: Seen, models: set[str], sessions: s
             seen.not_understood.append((action.place, why))
 
 
-def other_frameworks(seen: Seen) -> list[tuple[str, Place]]:
+def other_frameworks(seen: SeenApplication) -> list[tuple[str, SourcePlace]]:
     """Web frameworks that are not Flask."""
     found = [(name, place) for name, place in seen.imports.items() if name.startswith(_FRAMEWORKS)]
     return sorted(found)

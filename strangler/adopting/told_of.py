@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from strangler.adopting.chain import Chain, Link
-from strangler.adopting.seen import Kind, Place, Seen
+from strangler.adopting.chain import RouteChain, RouteLink
+from strangler.adopting.seen import Kind, SeenApplication, SourcePlace
 from strangler.adopting.shape import NO_DRIVER, Shape
 
 SHOWN = (Kind.ADD, Kind.DELETE, Kind.SQL, Kind.COMMIT, Kind.OUTGOING, Kind.TASK)
 MOST_ROUTES = 40
 
 
-def lines(seen: Seen, shape: Shape) -> Iterator[str]:
+def lines(seen: SeenApplication, shape: Shape) -> Iterator[str]:
     """For a person."""
     yield f"looked at {seen.files} Python file(s); nothing of the application was imported or run"
     if shape.app is not None:
@@ -37,7 +37,7 @@ def lines(seen: Seen, shape: Shape) -> Iterator[str]:
         yield from (f"  {place}: {why}" for place, why in _understood_last(seen))
 
 
-def _database(seen: Seen, shape: Shape) -> Iterator[str]:
+def _database(seen: SeenApplication, shape: Shape) -> Iterator[str]:
     driver, place = shape.driver_said
     said = f"driver {driver} ({place})" if driver else NO_DRIVER
     address = next((one for one in seen.variables if one.name == shape.database), None)
@@ -48,7 +48,7 @@ def _database(seen: Seen, shape: Shape) -> Iterator[str]:
     yield f"{used}: {len(seen.models)} model(s); {said}; {where}"
 
 
-def _chain(chain: Chain) -> Iterator[str]:
+def _chain(chain: RouteChain) -> Iterator[str]:
     route = chain.route
     yield f"{','.join(route.methods)} {route.path} ({route.function.place} {route.function.name})"
     for link in chain.links:
@@ -56,7 +56,7 @@ def _chain(chain: Chain) -> Iterator[str]:
             yield f"  {said(link)}"
 
 
-def said(link: Link) -> str:
+def said(link: RouteLink) -> str:
     """One thing that a route does."""
     action = link.action
     row = action.what or "a row of a model that is not seen here"
@@ -68,11 +68,11 @@ def said(link: Link) -> str:
     return f"{action.kind} {what}".rstrip() + f" ({action.place}{within}){when}"
 
 
-def _understood_last(seen: Seen) -> list[tuple[Place, str]]:
+def _understood_last(seen: SeenApplication) -> list[tuple[SourcePlace, str]]:
     return sorted(set(seen.not_understood), key=lambda one: (one[0].path, one[0].line, one[1]))
 
 
-def data(seen: Seen, shape: Shape) -> dict[str, Any]:
+def data(seen: SeenApplication, shape: Shape) -> dict[str, Any]:
     """The same as data; places are `file:line`."""
     address = next((str(one.place) for one in seen.variables if one.name == shape.database), None)
     return {

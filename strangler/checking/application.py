@@ -16,7 +16,7 @@ from strangler.source_files import module_of, python_files
 
 if TYPE_CHECKING:
     from strangler.seam.middle import Awaited
-    from strangler.seam.step import Step
+    from strangler.seam.step import SeamStep
     from strangler.sqlalchemy import Strangled
 
 SPEAKS = re.compile(r"\bStrangled\b|\bstrangled\.(step|awaited|after|refused|Mixin|map|init_app|created|changed)\b")
@@ -49,7 +49,7 @@ class Application:
         return None
 
 
-def seams(strangled: Strangled) -> Sequence[Step]:
+def seams(strangled: Strangled) -> Sequence[SeamStep]:
     """Its steps, those of the middle too."""
     return strangled._seams.steps
 

@@ -16,7 +16,7 @@ from strangler.service.declaration import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PlanFinding:
     """What is wrong, with its fix; `page` is the heading that says more."""
 
     about: str
@@ -24,7 +24,7 @@ class Finding:
     page: str
 
     @classmethod
-    def of(cls, about: str, problem: str) -> Finding:
+    def of(cls, about: str, problem: str) -> PlanFinding:
         return cls(about, problem, page_of(problem))
 
 
@@ -40,7 +40,7 @@ class Passed:
 class Examined:
     """Of one plan. `services`: those that load, by the name of their step or projection."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PlanFinding] = field(default_factory=list)
     not_looked: list[Passed] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)
     plan: Plan | None = None
@@ -48,7 +48,7 @@ class Examined:
     def find(self, about: str, problems: Iterable[str]) -> None:
         known = {finding.problem for finding in self.findings}
         new = dict.fromkeys(problem for problem in problems if problem not in known)
-        self.findings += [Finding.of(about, problem) for problem in new]
+        self.findings += [PlanFinding.of(about, problem) for problem in new]
 
 
 def examine(path: Path) -> Examined:

@@ -16,7 +16,7 @@ from strangler.service.declaration import Service
 from strangler.step.intents import Call, Intent, Json, Write, to_json
 
 if TYPE_CHECKING:
-    from strangler.seam.step import Step
+    from strangler.seam.step import SeamStep
 
 RECORDED = "give an event as it was told: --event FILE"
 TO_BEGIN = "`strangler seam suggest FILE` prints one"
@@ -33,7 +33,7 @@ class Given(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldEvent:
     """One event on which both sides were asked; `intents` are what they agreed to want."""
 
     step: str
@@ -62,7 +62,7 @@ class Holding:
     plan: Plan
     application: Application
     recorded: Sequence[Recorded] = ()
-    held: list[Held] = field(default_factory=list)
+    held: list[HeldEvent] = field(default_factory=list)
 
     def run(self, only: Sequence[str]) -> None:
         """Hold each step that has a service against its seams; `only`: these."""
@@ -98,14 +98,14 @@ class Holding:
             ],
         )
 
-    def _unplanned(self, found: Sequence[Step]) -> None:
+    def _unplanned(self, found: Sequence[SeamStep]) -> None:
         known = {step.name for step in self.plan.steps}
         strangers = sorted({step.name for step in found} - known)
         self.examined.find(
             "seams", [f"a seam is of step {name!r}, which the plan does not know; use one name" for name in strangers]
         )
 
-    def _step(self, name: str, service: Service, mine: Sequence[Step], tells: Sequence[str] | None) -> None:
+    def _step(self, name: str, service: Service, mine: Sequence[SeamStep], tells: Sequence[str] | None) -> None:
         if not mine:
             self._no_seam(name)
         else:
@@ -176,7 +176,7 @@ class Holding:
             subject = Given(payload)
         return Tried(kind, source, payload, wanted, subject, result)
 
-    def _hold(self, name: str, tried: Tried, mine: Sequence[Step]) -> None:
+    def _hold(self, name: str, tried: Tried, mine: Sequence[SeamStep]) -> None:
         calls = _plain(tried.wanted)
         if not calls and mine:
             self.examined.not_looked.append(
@@ -185,7 +185,7 @@ class Holding:
         for call in calls:
             seen, errors = _seen(mine, tried, call)
             if call in seen:
-                self.held.append(Held(name, tried.type, tried.source, [call]))
+                self.held.append(HeldEvent(name, tried.type, tried.source, [call]))
             elif seen:
                 self.examined.find(name, [_differ(name, tried, call, seen)])
             elif mine:
@@ -193,7 +193,7 @@ class Holding:
                 self.examined.not_looked.append(Passed(f"{name} on {tried.type}", why))
 
 
-def _types_differ(name: str, service: Service, mine: Sequence[Step], tells: Sequence[str] | None) -> Iterator[str]:
+def _types_differ(name: str, service: Service, mine: Sequence[SeamStep], tells: Sequence[str] | None) -> Iterator[str]:
     if tells is not None:
         if tells[0] not in (service.shadow_on or ()):
             yield (
@@ -223,7 +223,9 @@ def _beyond(name: str, service: Service, tried: Tried) -> Iterator[str]:
             yield f"decide of {name!r} asks {vendor!r} for operation {operation!r}, which it lacks; it has {known}"
 
 
-def _seen(mine: Sequence[Step], tried: Tried, call: Mapping[str, Json]) -> tuple[list[Mapping[str, Json]], list[str]]:
+def _seen(
+    mine: Sequence[SeamStep], tried: Tried, call: Mapping[str, Json]
+) -> tuple[list[Mapping[str, Json]], list[str]]:
     seen: list[Mapping[str, Json]] = []
     errors: list[str] = []
     for step in mine:

@@ -1,6 +1,6 @@
 """The choreography of an order: declared as a graph, proved as a graph, and proved again from the data."""
 
-from strangler.choreography.audit import Audit, audit
+from strangler.choreography.audit import ChoreographyAudit, audit
 from strangler.choreography.graph import (
     Choreography,
     Event,
@@ -12,23 +12,23 @@ from strangler.choreography.graph import (
     Remark,
     Seen,
 )
-from strangler.choreography.proof import Problem, prove
-from strangler.choreography.verdict import Standing, Verdict
+from strangler.choreography.proof import BrokenRule, prove
+from strangler.choreography.verdict import Standing, SubjectVerdict
 
 __all__ = [
-    "Audit",
+    "BrokenRule",
     "Choreography",
+    "ChoreographyAudit",
     "Event",
     "Final",
     "OrderState",
-    "Problem",
     "Promise",
     "Reaction",
     "Readers",
     "Remark",
     "Seen",
     "Standing",
-    "Verdict",
+    "SubjectVerdict",
     "audit",
     "prove",
 ]

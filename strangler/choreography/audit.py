@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from outbox.connection import PsycopgConnection
 from strangler.choreography.graph import Choreography, Readers, Seen
-from strangler.choreography.verdict import Standing, Verdict, judge, worst_first
+from strangler.choreography.verdict import Standing, SubjectVerdict, judge, worst_first
 from strangler.errors import BadPlan
 
 # One snapshot for all readers, so what a subject says and what its events say belong together.
@@ -18,7 +18,7 @@ MOST_REMARKS = 200  # remarks explain; nobody reads more
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class ChoreographyAudit:
     """How many subjects stand where, and those that need somebody, worst first. `proved`: none is overdue or denies.
 
     `took_s`: of those at their end, by which, the seconds from the first event where that is known.
@@ -26,7 +26,7 @@ class Audit:
 
     counts: Mapping[Standing, int]
     late: int
-    findings: Sequence[Verdict]
+    findings: Sequence[SubjectVerdict]
     took_s: Mapping[Standing, Sequence[float]]
 
     @property
@@ -34,7 +34,7 @@ class Audit:
         return not (self.counts[Standing.STUCK] or self.counts[Standing.CONTRADICTION])
 
 
-def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
+def audit(connection: PsycopgConnection, graph: Choreography) -> ChoreographyAudit:
     """Reads in a transaction of its own, which it ends. The connection must not be in one."""
     if graph.readers is None:
         raise BadPlan("the choreography has no readers, so no subject can be looked at; declare `readers` in the plan")
@@ -49,10 +49,10 @@ def audit(connection: PsycopgConnection, graph: Choreography) -> Audit:
         if one.took_s is not None:
             took_s[one.standing].append(one.took_s)
     late = sum(one.late for one in verdicts)
-    return Audit({standing: counts[standing] for standing in Standing}, late, explained, took_s)
+    return ChoreographyAudit({standing: counts[standing] for standing in Standing}, late, explained, took_s)
 
 
-def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Readers) -> Iterator[Verdict]:
+def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Readers) -> Iterator[SubjectVerdict]:
     orders = {order.subject_ref: order for order in readers.orders(connection)}
     parked: dict[str, dict[str, str]] = defaultdict(dict)
     for one in readers.parked(connection):
@@ -65,7 +65,9 @@ def _verdicts(connection: PsycopgConnection, graph: Choreography, readers: Reade
         yield judge(graph, Seen(subject_ref, {}), order, parked.get(subject_ref, {}), now)
 
 
-def _explained(connection: PsycopgConnection, readers: Readers, findings: Sequence[Verdict]) -> Sequence[Verdict]:
+def _explained(
+    connection: PsycopgConnection, readers: Readers, findings: Sequence[SubjectVerdict]
+) -> Sequence[SubjectVerdict]:
     """With what the contexts can say about the worst of them."""
     remarks: dict[str, list[str]] = defaultdict(list)
     for one in readers.remarks(connection, [finding.subject_ref for finding in findings[:MOST_REMARKS]]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outbox.catalogue import Described
 from outbox.metrics import Counters
-from strangler.choreography.audit import Audit
+from strangler.choreography.audit import ChoreographyAudit
 
 WORKFLOW = (
     Described("workflow_run_timestamp_seconds", "gauge", ("workflow",), "when subjects were looked at, since 1970"),
@@ -19,7 +19,7 @@ WORKFLOW = (
 )
 
 
-def counters_of(found: Audit, workflow: str, at_s: float) -> Counters:
+def counters_of(found: ChoreographyAudit, workflow: str, at_s: float) -> Counters:
     """`workflow`: what the plan's subject is called. `at_s`: when it was looked at."""
     counters = Counters({}, WORKFLOW)
     counters.set("workflow_run_timestamp_seconds", at_s, workflow=workflow)

@@ -22,7 +22,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SubjectVerdict:
     """`step`: for whom the subject waits, or where it is parked. `late`: it ended, but after its deadline.
 
     `took_s`: from its first event to its end, where it has both and was not started again.
@@ -50,35 +50,37 @@ class Open:
 
 def judge(
     graph: Choreography, seen: Seen, order: OrderState | None, parked: Mapping[str, str], now: datetime
-) -> Verdict:
+) -> SubjectVerdict:
     """`order` None: the application has no such subject; `parked`: why, by step.
 
     `now` is of the database, read in the snapshot that all of this was read in.
     """
     denied = _contradiction(graph, order, seen.events)
     if denied is not None:
-        return Verdict(seen.subject_ref, Standing.CONTRADICTION, said=denied)
+        return SubjectVerdict(seen.subject_ref, Standing.CONTRADICTION, said=denied)
     still_open = sorted(_open(graph, seen.events), key=lambda one: one.due_at)
     if not still_open:
         return _ended(graph, seen, order)
     for one in still_open:
         step = one.reaction.step
         if step in parked:
-            return Verdict(seen.subject_ref, Standing.QUARANTINED, step, f"{step} has parked it: {parked[step]}")
+            return SubjectVerdict(seen.subject_ref, Standing.QUARANTINED, step, f"{step} has parked it: {parked[step]}")
     first = still_open[0]
     reaction, waited_s = first.reaction, (now - first.since).total_seconds()
     said = f"waits for {reaction.step} since {reaction.on}, {waited_s:.0f} s of {reaction.within_s:g} s"
     standing = Standing.STUCK if now > first.due_at else Standing.UNDER_WAY
-    return Verdict(seen.subject_ref, standing, reaction.step, said)
+    return SubjectVerdict(seen.subject_ref, standing, reaction.step, said)
 
 
-def _ended(graph: Choreography, seen: Seen, order: OrderState | None) -> Verdict:
+def _ended(graph: Choreography, seen: Seen, order: OrderState | None) -> SubjectVerdict:
     final = next(iter(_finals(graph, seen.events).values()), order.final if order is not None else None)
     if final is None:
-        return Verdict(seen.subject_ref, Standing.STUCK, said="it has begun, and no event of it says what comes next")
+        return SubjectVerdict(
+            seen.subject_ref, Standing.STUCK, said="it has begun, and no event of it says what comes next"
+        )
     took_s = _took_s(graph, seen.events)
     late = took_s is not None and took_s > graph.within_s
-    return Verdict(seen.subject_ref, Standing(final.value), late=late, took_s=took_s)
+    return SubjectVerdict(seen.subject_ref, Standing(final.value), late=late, took_s=took_s)
 
 
 def _finals(graph: Choreography, events: Mapping[str, datetime]) -> Mapping[str, Final]:
@@ -119,7 +121,7 @@ def _took_s(graph: Choreography, events: Mapping[str, datetime]) -> float | None
     return (max(ends) - begun[0]).total_seconds() if begun and ends and not begins_again else None
 
 
-def worst_first(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+def worst_first(verdicts: Sequence[SubjectVerdict]) -> Sequence[SubjectVerdict]:
     """For people: what needs them comes first."""
     need = (Standing.CONTRADICTION, Standing.STUCK, Standing.QUARANTINED)
     return sorted(

@@ -15,7 +15,7 @@ from strangler.shared_state import (
     AuditedAuthority,
     AuthorityMoved,
     Holder,
-    Wanted,
+    WantedMove,
     authorities,
     authority_moves,
     move,
@@ -62,7 +62,9 @@ def run_move(invocation: Invocation) -> int:
     if shared is None:
         known = ", ".join(sorted(plan.shared)) or "none"
         raise BadInput(f"the plan declares no shared {args.resource!r}; declared: {known}")
-    wanted = Wanted(args.resource, shared, plan.steps_of(args.resource), Holder(args.to), invocation.actor, args.reason)
+    wanted = WantedMove(
+        args.resource, shared, plan.steps_of(args.resource), Holder(args.to), invocation.actor, args.reason
+    )
     with invocation.connect() as connection:
         moved = move(connection, wanted, dry_run=args.dry_run, fault_points=FaultPoints.from_environ(environ))
     if isinstance(moved, Refused):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from strangler.checking.application import Application, load_application
 from strangler.checking.findings import Examined, examine, vendors_lacking
-from strangler.checking.observed import Held, Holding
+from strangler.checking.observed import HeldEvent, Holding
 from strangler.checking.recorded import Recorded, read_recorded
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
@@ -36,7 +36,7 @@ def run(invocation: Invocation) -> int:
     arguments, path = invocation.args, invocation.settings.plan
     recorded = _events(arguments.event) if arguments.event else []
     examined = examine(path)
-    application, held = Application(), list[Held]()
+    application, held = Application(), list[HeldEvent]()
     if examined.plan is not None:
         for name in arguments.step or ():
             examined.plan.step(name)
@@ -82,7 +82,7 @@ def _events(name: str) -> list[Recorded]:
     return read_recorded(text, source)
 
 
-def _lines(examined: Examined, held: Sequence[Held], path: str) -> Iterator[str]:
+def _lines(examined: Examined, held: Sequence[HeldEvent], path: str) -> Iterator[str]:
     for finding in examined.findings:
         yield f"FINDING  {finding.about}: {finding.problem}"
         yield f"         see {finding.page}"

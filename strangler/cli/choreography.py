@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from outbox.written import destination, write_whole
-from strangler.choreography import Audit, Choreography, Problem, Standing, Verdict, audit, prove
+from strangler.choreography import BrokenRule, Choreography, ChoreographyAudit, Standing, SubjectVerdict, audit, prove
 from strangler.choreography.audit_metrics import counters_of
 from strangler.choreography.drawing import lines, mermaid
 from strangler.cli.common import Invocation
@@ -58,7 +58,7 @@ def check(invocation: Invocation) -> int:
     graph = _declared(plan)
     steps = {step.name: step.context.topics if step.context else None for step in plan.steps}
     problems = prove(graph, topics=plan.topics, steps=steps)
-    found: Audit | None = None
+    found: ChoreographyAudit | None = None
     if not problems and not invocation.args.graph_only:
         with invocation.connect() as connection:
             found = audit(connection, graph)
@@ -69,7 +69,7 @@ def check(invocation: Invocation) -> int:
     return 1 if problems or (found is not None and not found.proved) else 0
 
 
-def _tell(invocation: Invocation, plan: Plan, found: Audit | None) -> None:
+def _tell(invocation: Invocation, plan: Plan, found: ChoreographyAudit | None) -> None:
     if found is None:
         invocation.talk(f"{invocation.args.metrics} is left as it was: the subjects were not looked at")
         return
@@ -83,7 +83,7 @@ def _declared(plan: Plan) -> Choreography:
     return plan.choreography
 
 
-def _data(problems: Sequence[Problem], found: Audit | None) -> Json:
+def _data(problems: Sequence[BrokenRule], found: ChoreographyAudit | None) -> Json:
     data: dict[str, Json] = {"graph": {"proved": not problems, "problems": [asdict(one) for one in problems]}}
     if found is not None:
         data["subjects"] = {
@@ -95,14 +95,14 @@ def _data(problems: Sequence[Problem], found: Audit | None) -> Json:
     return data
 
 
-def _graph_lines(graph: Choreography, problems: Sequence[Problem]) -> Sequence[str]:
+def _graph_lines(graph: Choreography, problems: Sequence[BrokenRule]) -> Sequence[str]:
     if problems:
         return [f"the graph breaks {len(problems)} rules; the subjects were not looked at", *map(str, problems)]
     never = "".join(f"; {promise.broken!r} has no path" for promise in graph.promises)
     return [f"proved from the graph: every path of {len(graph.events)} events ends within {graph.within_s:g} s{never}"]
 
 
-def _audit_lines(found: Audit | None) -> Sequence[str]:
+def _audit_lines(found: ChoreographyAudit | None) -> Sequence[str]:
     if found is None:
         return []
     counts = ", ".join(
@@ -119,7 +119,7 @@ def _audit_lines(found: Audit | None) -> Sequence[str]:
     ]
 
 
-def _finding_line(one: Verdict) -> str:
+def _finding_line(one: SubjectVerdict) -> str:
     what = "ended late" if one.late else one.standing.value
     next_step = "; see `strangler quarantine`" if one.standing is Standing.QUARANTINED else ""
     return f"  {what} {one.subject_ref}: {one.said}{next_step}"

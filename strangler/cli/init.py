@@ -8,7 +8,7 @@ from pathlib import Path
 
 from outbox.written import write_whole
 from strangler.adopting.files import PLAN, chosen_names, contents
-from strangler.adopting.seen import Kind, Seen
+from strangler.adopting.seen import Kind, SeenApplication
 from strangler.adopting.shape import Shape, shape_of
 from strangler.adopting.survey import other_frameworks, survey
 from strangler.adopting.told_of import data, lines
@@ -64,7 +64,7 @@ def _where(shape: Shape) -> str:
     return str(shape.chosen.chain.route.function.place) if shape.chosen is not None else "FILE"
 
 
-def _note(seen: Seen, shape: Shape) -> None:
+def _note(seen: SeenApplication, shape: Shape) -> None:
     """What is taken for granted, or left to a person."""
     for chain in shape.chains:
         for link in chain.links:
@@ -83,7 +83,7 @@ def _note(seen: Seen, shape: Shape) -> None:
         seen.not_understood.append((shape.chosen.chain.route.function.place, why))
 
 
-def _refuse_without(seen: Seen, shape: Shape, said: Sequence[str], invocation: Invocation) -> None:
+def _refuse_without(seen: SeenApplication, shape: Shape, said: Sequence[str], invocation: Invocation) -> None:
     """Where there is nothing to write a plan for."""
     if shape.app is not None and shape.chosen is not None:
         return

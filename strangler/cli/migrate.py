@@ -10,7 +10,17 @@ from outbox.schema.report import as_data, as_lines, as_script
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput
 from strangler.plan import Plan
-from strangler.schema import Granted, Role, Target, grant, pending_of, roles_of, statements_of, targets_of, upgrade_all
+from strangler.schema import (
+    Granted,
+    PlacedPart,
+    Role,
+    grant,
+    pending_of,
+    roles_of,
+    statements_of,
+    targets_of,
+    upgrade_all,
+)
 from strangler.store import ensure_steps
 
 
@@ -73,7 +83,7 @@ def _role_lines(granted: Granted, *, dry_run: bool) -> Sequence[str]:
     return ["rights are missing, and would be granted" if dry_run else "rights were missing, and are granted"]
 
 
-def _targets(plan: Plan, service: str | None) -> Sequence[Target]:
+def _targets(plan: Plan, service: str | None) -> Sequence[PlacedPart]:
     if service is None:
         return targets_of(plan)
     context = plan.contexts().get(service)

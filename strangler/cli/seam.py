@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from strangler.adopting.seam_patch import functions_with_effects, suggest
-from strangler.adopting.seen import Function, Seen
+from strangler.adopting.seen import Function, SeenApplication
 from strangler.adopting.shape import Shape, shape_of
 from strangler.adopting.survey import survey
 from strangler.cli.common import Invocation, refuse
@@ -66,7 +66,7 @@ def _place(text: str, folder: Path) -> tuple[str, int | None]:
     return Path(shown).as_posix(), line
 
 
-def _function(seen: Seen, shape: Shape, path: str, line: int | None) -> Function:
+def _function(seen: SeenApplication, shape: Shape, path: str, line: int | None) -> Function:
     in_file = [one for one in seen.functions if one.place.path == path]
     if line is not None:
         around = [one for one in in_file if _first(one) <= line <= (one.node.end_lineno or one.place.line)]

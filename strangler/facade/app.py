@@ -13,10 +13,10 @@ from strangler.facade.database import Database
 from strangler.facade.facade_catalogue import OTHER_ROUTE, Bounded
 from strangler.facade.forward import Streamed, forward
 from strangler.facade.measures import Measures
-from strangler.facade.message import Answer, Headers, Outcome, Request
+from strangler.facade.message import Headers, Request, RequestOutcome, Response
 from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import NO_TUNNEL, NOT_HERE, request_refused
-from strangler.facade.targets import Match, NotOwned, Owned, Refused, Reserved, Targets
+from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
 from strangler.facade.upstream import Upstream
 
 HEALTH_PATH = "/-/healthz"
@@ -66,7 +66,7 @@ class Facade:
         self._ended()
         return [answer.body] if answer.body and request.method != "HEAD" else []
 
-    def _measured(self, request: Request) -> Answer:
+    def _measured(self, request: Request) -> Response:
         began, route, answer = time.monotonic(), OTHER_ROUTE, None
         try:
             match = self._match(request)
@@ -82,15 +82,15 @@ class Facade:
     def _match(self, request: Request) -> Match:
         """Whose request it is, by its method and its raw target."""
         match = self._targets.match(request.method, request.target)
-        return Refused(OVERRIDE_REFUSED) if self._is_overridden(request, match) else match
+        return AmbiguousTarget(OVERRIDE_REFUSED) if self._is_overridden(request, match) else match
 
-    def _answer(self, request: Request, match: Match) -> Answer:
+    def _answer(self, request: Request, match: Match) -> Response:
         if request.method == "CONNECT":
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
                 return self._owned.answer(request, match)
-            case Refused():
+            case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
                 return self._own(request.method, match.path)
@@ -112,13 +112,17 @@ class Facade:
         ]
         return any(_place(other) != _place(match) for other in others)
 
-    def _own(self, method: str, path: str) -> Answer:
+    def _own(self, method: str, path: str) -> Response:
         """200 while this process serves. Without a database it still forwards, so that is reported, not failed."""
         if path != HEALTH_PATH or method not in ("GET", "HEAD"):
             return NOT_HERE.to_answer()
         body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()
-        return Answer(
-            200, "OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body, Outcome.OWN
+        return Response(
+            200,
+            "OK",
+            [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+            body,
+            RequestOutcome.OWN,
         )
 
 

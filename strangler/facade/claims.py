@@ -23,7 +23,7 @@ from strangler.facade.claim_sql import (
     RELEASE,
 )
 from strangler.facade.headers import to_keep
-from strangler.facade.idempotency import Claim, FirstAnswer, Stored
+from strangler.facade.idempotency import FirstAnswer, RequestClaim, Stored
 from strangler.ownership import Ownership
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
@@ -38,7 +38,7 @@ class Held:
     `pinned_now`: and nobody else can have built on it yet.
     """
 
-    claim: Claim
+    claim: RequestClaim
     owners: str | None
     pinned_now: bool = False
     pinned: bool = False
@@ -51,7 +51,7 @@ class Stages:
         self.table: StageTable | None = None
 
 
-def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | Stored:
+def pin(connection: PsycopgConnection, claim: RequestClaim, stages: Stages) -> Held | Stored:
     """Claim the key and pin the subject's ownership, in one transaction, committed; or what was stored before.
 
     One round trip when the stages have not moved since this process last looked; two for a subject that the application
@@ -75,7 +75,7 @@ def pin(connection: PsycopgConnection, claim: Claim, stages: Stages) -> Held | S
     raise _vanished()
 
 
-def claim_command(connection: PsycopgConnection, claim: Claim) -> Held | Stored:
+def claim_command(connection: PsycopgConnection, claim: RequestClaim) -> Held | Stored:
     """Claim the key for a command of a subject that exists, committed; or what was stored before."""
     for _ in range(TRIES):
         with connection.pipeline():
@@ -94,7 +94,7 @@ def owners_of(connection: PsycopgConnection, subject_ref: str) -> str | None:
     return row[0] if row else None
 
 
-def find(connection: PsycopgConnection, claim: Claim) -> Stored | None:
+def find(connection: PsycopgConnection, claim: RequestClaim) -> Stored | None:
     """The claim with the same key in the same scope, else in another one in which it may be the same caller's."""
     row = connection.execute(FIND, _claimed(claim), prepare=True).fetchone()
     if row is None:
@@ -108,7 +108,7 @@ def find(connection: PsycopgConnection, claim: Claim) -> Stored | None:
     return Stored(key, bytes(fingerprint), subject_ref, lease_over, answer, same_caller)
 
 
-def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> bool:
+def finish(connection: PsycopgConnection, claim: RequestClaim, answer: FirstAnswer) -> bool:
     """Store the first answer, committed. False: there is one already, and that one counts."""
     if not claim.repeatable:
         connection.execute(FORGET, _name(claim), prepare=True)
@@ -118,7 +118,7 @@ def finish(connection: PsycopgConnection, claim: Claim, answer: FirstAnswer) -> 
     return connection.execute(FINISH, values, prepare=True).rowcount == 1
 
 
-def end_lease(connection: PsycopgConnection, claim: Claim) -> None:
+def end_lease(connection: PsycopgConnection, claim: RequestClaim) -> None:
     """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed."""
     connection.execute(END_LEASE if claim.repeatable else FORGET, _name(claim))
 
@@ -141,7 +141,7 @@ class _Pinned:
     ref: str | None
 
 
-def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) -> _Pinned | None:
+def _pin_cached(connection: PsycopgConnection, claim: RequestClaim, table: StageTable) -> _Pinned | None:
     """None: the stages have moved, and nothing was written."""
     owners = ownership_for(table, claim.subject_ref)
     # What a pipeline sends before its end is one transaction of its own, without BEGIN and COMMIT: 0.28 ms, not 0.43.
@@ -152,7 +152,7 @@ def _pin_cached(connection: PsycopgConnection, claim: Claim, table: StageTable) 
     return _pinned(cursor.fetchone(), claim, owners)
 
 
-def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _Pinned:
+def _pin_fresh(connection: PsycopgConnection, claim: RequestClaim, stages: Stages) -> _Pinned:
     with connection.transaction():
         share_stage_lock(connection)
         _lock_near(connection, claim)
@@ -165,11 +165,11 @@ def _pin_fresh(connection: PsycopgConnection, claim: Claim, stages: Stages) -> _
     return pinned
 
 
-def _pinning(claim: Claim) -> LiteralString:
+def _pinning(claim: RequestClaim) -> LiteralString:
     return PIN if claim.native is None else PIN_NATIVE
 
 
-def _pinned(row: tuple[Json, ...] | None, claim: Claim, owners: Ownership) -> _Pinned | None:
+def _pinned(row: tuple[Json, ...] | None, claim: RequestClaim, owners: Ownership) -> _Pinned | None:
     current, claimed, pinned, kept, *known = row or (0, 0, 0, None)
     if not current:
         return None
@@ -177,13 +177,13 @@ def _pinned(row: tuple[Json, ...] | None, claim: Claim, owners: Ownership) -> _P
     return _Pinned(bool(claimed), bool(pinned), owners.to_header() if pinned else kept, ref)
 
 
-def _ref_of(connection: PsycopgConnection, claim: Claim) -> str:
+def _ref_of(connection: PsycopgConnection, claim: RequestClaim) -> str:
     """The reference of the claim's subject now: the guessed one, where its id has none."""
     row = connection.execute(ALIAS, _native(claim)).fetchone()
     return row[0] if row else claim.subject_ref
 
 
-def _lock_near(connection: PsycopgConnection, claim: Claim) -> None:
+def _lock_near(connection: PsycopgConnection, claim: RequestClaim) -> None:
     if claim.near:
         connection.execute(NEAR_LOCK, {"tenant": claim.tenant, "fingerprint": claim.fingerprint}, prepare=True)
 
@@ -192,15 +192,15 @@ def _vanished() -> DependencyDown:
     return DependencyDown(f"the claim in the way vanished {TRIES} times while it was read; try again")
 
 
-def _name(claim: Claim) -> dict[str, object]:
+def _name(claim: RequestClaim) -> dict[str, object]:
     return {"tenant": claim.tenant, "key": claim.key}
 
 
-def _values(claim: Claim, owners: Ownership) -> dict[str, object]:
+def _values(claim: RequestClaim, owners: Ownership) -> dict[str, object]:
     return {**_claimed(claim), "epoch": owners.epoch, "owners": owners.to_header()}
 
 
-def _claimed(claim: Claim) -> dict[str, object]:
+def _claimed(claim: RequestClaim) -> dict[str, object]:
     return {
         **asdict(claim),
         **_native(claim),
@@ -209,6 +209,6 @@ def _claimed(claim: Claim) -> dict[str, object]:
     }
 
 
-def _native(claim: Claim) -> dict[str, object]:
+def _native(claim: RequestClaim) -> dict[str, object]:
     kind, native_id = claim.native or (None, None)
     return {"kind": kind, "native_id": native_id}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from outbox.catalogue import Described
-from strangler.facade.message import Outcome
+from strangler.facade.message import RequestOutcome
 from strangler.facade.problem import CAUSES
 from strangler.ownership import Owner
 
@@ -82,7 +82,7 @@ def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Se
     """Each label's values: all that a series can be made of, so that no request makes one."""
     return {
         "route": [*dict.fromkeys(routes), OTHER_ROUTE],
-        "outcome": [*Outcome],
+        "outcome": [*RequestOutcome],
         "status": ["1xx", "2xx", "3xx", "4xx", "5xx"],
         "cause": CAUSES,
         "state": [*ClaimState],

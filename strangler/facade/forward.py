@@ -10,8 +10,8 @@ from dataclasses import replace
 from strangler.facade.client_body import ClientBody, ClientGone
 from strangler.facade.exchange import Broke, Exchange, NotSent, TooSlow
 from strangler.facade.headers import request_framing, to_client, to_upstream
-from strangler.facade.message import Answer, Body, Framing, Outgoing, Request
-from strangler.facade.problem import UPSTREAM_BROKE, UPSTREAM_DOWN, UPSTREAM_SLOW, Effect, Problem
+from strangler.facade.message import Body, Framing, Outgoing, Request, Response
+from strangler.facade.problem import UPSTREAM_BROKE, UPSTREAM_DOWN, UPSTREAM_SLOW, Problem, RequestEffect
 from strangler.facade.targets import origin_form
 from strangler.facade.upstream import Upstream
 
@@ -39,7 +39,7 @@ class Streamed:
         self._exchange.close()
 
 
-def forward(request: Request, upstream: Upstream) -> Answer:
+def forward(request: Request, upstream: Upstream) -> Response:
     """The application's answer, or the problem that stood in the way."""
     try:
         exchange = upstream.exchange(
@@ -59,9 +59,9 @@ def outgoing(request: Request, upstream: Upstream, body: bytes | Body, framing: 
     return Outgoing(request.method, target, fields, body, framing)
 
 
-def passed_on(exchange: Exchange) -> Answer:
+def passed_on(exchange: Exchange) -> Response:
     """A response as it goes on."""
-    return Answer(exchange.status, exchange.reason, to_client(exchange.headers), Streamed(exchange))
+    return Response(exchange.status, exchange.reason, to_client(exchange.headers), Streamed(exchange))
 
 
 def failed(method: str, error: NotSent | Broke) -> Problem:
@@ -71,4 +71,4 @@ def failed(method: str, error: NotSent | Broke) -> Problem:
         return UPSTREAM_DOWN
     problem = UPSTREAM_SLOW if isinstance(error, TooSlow) else UPSTREAM_BROKE
     logger.warning(problem.kind.replace("-", "_"), extra={"reason": str(error)})
-    return replace(problem, effect=Effect.NONE) if method in SAFE else problem
+    return replace(problem, effect=RequestEffect.NONE) if method in SAFE else problem

@@ -22,7 +22,7 @@ _BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")  # what most clients send
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RequestClaim:
     """The right to carry a request out once. Until `lease_s` have passed, repeats are told that it is under way.
 
     `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's. A claim of the last

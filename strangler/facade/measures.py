@@ -15,7 +15,7 @@ from outbox.metrics import Counters
 from strangler.errors import BadOwnership
 from strangler.facade import problem
 from strangler.facade.facade_catalogue import FACADE, Bounded, ClaimState, Sent, label_values
-from strangler.facade.message import Answer, Outcome
+from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.shared_cells import SharedCells
 from strangler.ownership import Ownership
 
@@ -29,10 +29,10 @@ _CAUSES = {
     problem.UPSTREAM_DOWN.kind: ClaimState.RELEASED,
 }
 _OUTCOMES = {
-    Outcome.ANSWERED: ClaimState.WON,
-    Outcome.NOT_TAKEN: ClaimState.RELEASED,
-    Outcome.REPLAYED: ClaimState.REPLAYED,
-    Outcome.FOUND: ClaimState.FOUND,
+    RequestOutcome.ANSWERED: ClaimState.WON,
+    RequestOutcome.NOT_TAKEN: ClaimState.RELEASED,
+    RequestOutcome.REPLAYED: ClaimState.REPLAYED,
+    RequestOutcome.FOUND: ClaimState.FOUND,
 }
 
 
@@ -76,15 +76,15 @@ class Measures:
         self._lock = threading.Lock()
         self._strange: set[str] = set()
 
-    def requested(self, route: str, answer: Answer | None, seconds: float) -> None:
+    def requested(self, route: str, answer: Response | None, seconds: float) -> None:
         """A request that was answered, or that ended in an error of ours (None)."""
-        outcome, status = (Outcome.ERROR, 500) if answer is None else (answer.outcome, answer.status)
+        outcome, status = (RequestOutcome.ERROR, 500) if answer is None else (answer.outcome, answer.status)
         self._add(1, "facade_requests", route, outcome, f"{status // 100}xx")
         self._time(seconds, "facade_request_seconds", route, outcome)
         if answer is not None and answer.cause:
             self._add(1, "facade_refused", answer.cause)
 
-    def claimed(self, route: str, answer: Answer) -> None:
+    def claimed(self, route: str, answer: Response) -> None:
         """A request of an owned route that had a key to be claimed."""
         self._add(1, "facade_claims", route, claim_state(answer))
 
@@ -156,6 +156,6 @@ class SharedMeasures:
         return self._series.page(self._cells.total(), {"context": "facade"})
 
 
-def claim_state(answer: Answer) -> ClaimState:
+def claim_state(answer: Response) -> ClaimState:
     """How the request of this answer stood to its claim."""
     return _CAUSES.get(answer.cause) or _OUTCOMES.get(answer.outcome, ClaimState.UNKNOWN)

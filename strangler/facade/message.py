@@ -52,7 +52,7 @@ class Outgoing:
     framing: Framing = Framing()
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """What became of a request."""
 
     ANSWERED = "answered"  # by the application
@@ -66,7 +66,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """`headers` are end to end. A `body` that is not bytes is streamed, and closed by whoever streams it.
 
     `cause` is the kind of a problem of the facade's own.
@@ -76,7 +76,7 @@ class Answer:
     reason: str
     headers: Headers
     body: bytes | Iterable[bytes]
-    outcome: Outcome = Outcome.ANSWERED
+    outcome: RequestOutcome = RequestOutcome.ANSWERED
     cause: str = ""
 
     @property

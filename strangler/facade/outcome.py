@@ -19,8 +19,8 @@ from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent, TooSlow
 from strangler.facade.forward import failed
 from strangler.facade.headers import to_client, to_look_up
-from strangler.facade.idempotency import REPLAYED, Claim, FirstAnswer, Stored, creation_status
-from strangler.facade.message import Answer, Outcome, Outgoing, values
+from strangler.facade.idempotency import REPLAYED, FirstAnswer, RequestClaim, Stored, creation_status
+from strangler.facade.message import Outgoing, RequestOutcome, Response, values
 from strangler.facade.problem import OUTCOME_UNKNOWN
 from strangler.facade.targets import Owned
 from strangler.facade.upstream import Upstream
@@ -44,7 +44,7 @@ class Attempt:
         return bool(self.match.route.creates)
 
     @property
-    def claim(self) -> Claim:
+    def claim(self) -> RequestClaim:
         return self.held.claim
 
 
@@ -70,7 +70,7 @@ class Outcomes:
         self._database, self._upstream = database, upstream
         self._bounds = bounds
 
-    def settle(self, claim: Claim, answer: FirstAnswer) -> FirstAnswer:
+    def settle(self, claim: RequestClaim, answer: FirstAnswer) -> FirstAnswer:
         """Store the answer; the one that counts, which is another's if that came first."""
 
         def store(connection: PsycopgConnection) -> Stored | None:
@@ -87,29 +87,31 @@ class Outcomes:
         """The application has not taken the request on: its key is free again."""
         self._quietly("claim_not_released", lambda connection: claims.release(connection, held))
 
-    def replay(self, attempt: Attempt, first: FirstAnswer, outcome: Outcome = Outcome.REPLAYED) -> Answer:
+    def replay(
+        self, attempt: Attempt, first: FirstAnswer, outcome: RequestOutcome = RequestOutcome.REPLAYED
+    ) -> Response:
         """The first answer, byte for byte, and said to be a replay. One that was too large to keep is looked up."""
         if first.body is None:
             found = self._look_up(attempt) if attempt.creates else None
             if found is None:
                 return OUTCOME_UNKNOWN.to_answer()
             first = found
-        return Answer(first.status, first.reason, [*first.headers, REPLAYED], first.body or b"", outcome)
+        return Response(first.status, first.reason, [*first.headers, REPLAYED], first.body or b"", outcome)
 
-    def lost(self, attempt: Attempt, broke: Broke) -> Answer:
+    def lost(self, attempt: Attempt, broke: Broke) -> Response:
         """Our own attempt has ended without an answer that counts: whoever asks next need not wait for the lease."""
         logger.warning("answer_lost", extra={"reason": str(broke)})
         self._quietly("lease_not_ended", lambda connection: claims.end_lease(connection, attempt.claim))
         found = self._resolved(attempt)
         if found is not None:
-            return given(found, Outcome.FOUND)
+            return given(found, RequestOutcome.FOUND)
         unknown = OUTCOME_UNKNOWN if attempt.claim.repeatable else failed(attempt.sent.method, broke)
         return unknown.to_answer()
 
-    def resolve(self, attempt: Attempt) -> Answer:
+    def resolve(self, attempt: Attempt) -> Response:
         """A claim that nobody works on any more."""
         found = self._resolved(attempt)
-        return OUTCOME_UNKNOWN.to_answer() if found is None else self.replay(attempt, found, Outcome.FOUND)
+        return OUTCOME_UNKNOWN.to_answer() if found is None else self.replay(attempt, found, RequestOutcome.FOUND)
 
     def read(self, pieces: Iterator[bytes]) -> tuple[bytes, bool]:
         """The body, or what of it may be kept; whether that is all. `TooSlow` when it trickles."""
@@ -170,6 +172,6 @@ class Outcomes:
             logger.warning(event, extra={"reason": str(error)})
 
 
-def given(first: FirstAnswer, outcome: Outcome = Outcome.ANSWERED) -> Answer:
+def given(first: FirstAnswer, outcome: RequestOutcome = RequestOutcome.ANSWERED) -> Response:
     """The first answer, given for the first time."""
-    return Answer(first.status, first.reason, first.headers, first.body or b"", outcome)
+    return Response(first.status, first.reason, first.headers, first.body or b"", outcome)

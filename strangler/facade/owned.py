@@ -20,9 +20,9 @@ from strangler.facade.exchange import Broke, Exchange, NotSent
 from strangler.facade.forward import Streamed, failed, outgoing, passed_on
 from strangler.facade.headers import is_field_value, request_framing, to_client
 from strangler.facade.idempotency import (
-    Claim,
     FirstAnswer,
     Repeat,
+    RequestClaim,
     Stored,
     judge,
     mint_ref,
@@ -30,7 +30,7 @@ from strangler.facade.idempotency import (
     unknown_spelling,
 )
 from strangler.facade.measures import Measures
-from strangler.facade.message import Answer, Framing, Outcome, Outgoing, Request
+from strangler.facade.message import Framing, Outgoing, Request, RequestOutcome, Response
 from strangler.facade.outcome import Attempt, Outcomes, given
 from strangler.facade.problem import (
     CALLER_FAILED,
@@ -94,7 +94,7 @@ class OwnedWrites:
         self._measures = measures
         self._stages = Stages()
 
-    def answer(self, request: Request, match: Owned) -> Answer:
+    def answer(self, request: Request, match: Owned) -> Response:
         """The first answer, a replay of it, or a problem that says whether anything was done."""
         body = read_all(ClientBody(request.body), request_framing(request.headers), self._settings.body_limit_bytes)
         if isinstance(body, Problem):
@@ -106,7 +106,7 @@ class OwnedWrites:
         self._measures.claimed(match.route.target, answer)
         return answer
 
-    def _carried_out(self, request: Request, match: Owned, body: bytes, claim: Claim) -> Answer:
+    def _carried_out(self, request: Request, match: Owned, body: bytes, claim: RequestClaim) -> Response:
         try:
             held = self._database.run(lambda connection: self._claim(connection, claim, match))
         except DependencyDown as error:
@@ -120,14 +120,14 @@ class OwnedWrites:
         self._fault_points.reach("facade.claimed")
         return self._first(self._attempt(request, match, body, held))
 
-    def _claim_of(self, request: Request, match: Owned, body: bytes) -> Claim | Problem:
+    def _claim_of(self, request: Request, match: Owned, body: bytes) -> RequestClaim | Problem:
         found = key_of(request, match, body, self._callers(match), time.time())
         if isinstance(found, CallerFailed):
             logger.error("caller_failed", extra={"route": match.route.path, "error": found.error})
             return CALLER_FAILED
         if isinstance(found, Problem):
             return found
-        return Claim(
+        return RequestClaim(
             found.scope,
             found.key,
             found.fingerprint,
@@ -149,7 +149,7 @@ class OwnedWrites:
     def _callers(self, match: Owned) -> Callers:
         return self._settings.caller if match.route.caller is None else match.route.caller
 
-    def _claim(self, connection: PsycopgConnection, claim: Claim, match: Owned) -> Held | Stored:
+    def _claim(self, connection: PsycopgConnection, claim: RequestClaim, match: Owned) -> Held | Stored:
         if match.subject_ref is None:
             return claims.pin(connection, claim, self._stages)
         return claims.claim_command(connection, claim)
@@ -168,7 +168,7 @@ class OwnedWrites:
             own.insert(0, (self._settings.reference_header, subject_ref))
         return replace(sent, headers=[*sent.headers, *own])
 
-    def _repeated(self, stored: Stored, attempt: Attempt) -> Answer:
+    def _repeated(self, stored: Stored, attempt: Attempt) -> Response:
         found = judge(stored, attempt.claim.fingerprint)
         if isinstance(found, FirstAnswer):
             return self._outcomes.replay(attempt, found)
@@ -184,7 +184,7 @@ class OwnedWrites:
             case _:
                 assert_never(found)
 
-    def _first(self, attempt: Attempt) -> Answer:
+    def _first(self, attempt: Attempt) -> Response:
         try:
             exchange = self._upstream.exchange(attempt.sent)
         except NotSent as error:
@@ -198,10 +198,10 @@ class OwnedWrites:
             return self._outcomes.lost(attempt, Broke(f"status {exchange.status}"))
         if _not_taken(attempt, exchange):
             self._outcomes.release(attempt.held)
-            return replace(passed_on(exchange), outcome=Outcome.NOT_TAKEN)
+            return replace(passed_on(exchange), outcome=RequestOutcome.NOT_TAKEN)
         return self._kept(attempt, exchange)
 
-    def _kept(self, attempt: Attempt, exchange: Exchange) -> Answer:
+    def _kept(self, attempt: Attempt, exchange: Exchange) -> Response:
         """Stored before the client gets a byte of it; of an answer too large to keep, that it was given."""
         pieces = iter(exchange)
         try:
@@ -212,7 +212,7 @@ class OwnedWrites:
         own = FirstAnswer(exchange.status, exchange.reason, to_client(exchange.headers), head if ended else None)
         counts = self._outcomes.settle(attempt.claim, own)
         if counts is own and not ended:
-            return Answer(own.status, own.reason, own.headers, Streamed(exchange, chain([head], pieces)))
+            return Response(own.status, own.reason, own.headers, Streamed(exchange, chain([head], pieces)))
         exchange.close()
         return given(own) if counts is own else self._outcomes.replay(attempt, counts)
 

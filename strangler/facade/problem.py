@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from strangler.facade.message import Answer, Outcome, phrase
+from strangler.facade.message import RequestOutcome, Response, phrase
 from strangler.step.intents import Json
 
 MEDIA_TYPE = "application/problem+json"
@@ -15,7 +15,7 @@ REQUEST_REFUSED = "request-refused"
 NOT_OF_A_ROUTE = "other"  # the class of what is forwarded as it comes, for no route of the plan
 
 
-class Effect(StrEnum):
+class RequestEffect(StrEnum):
     """What the request has changed: nothing for sure, nobody can tell yet, or all that it asked for."""
 
     NONE = "none"
@@ -30,11 +30,11 @@ class Problem:
     status: int
     kind: str
     detail: str
-    effect: Effect = Effect.NONE
+    effect: RequestEffect = RequestEffect.NONE
     retry_after_s: int | None = None
     rejected: bool = False
 
-    def to_answer(self, work: str = NOT_OF_A_ROUTE) -> Answer:
+    def to_answer(self, work: str = NOT_OF_A_ROUTE) -> Response:
         """With the class of the refused work, the subject's name where a route of the plan was asked."""
         members: dict[str, Json] = {
             "type": f"urn:problem-type:strangler:{self.kind}",
@@ -49,8 +49,8 @@ class Problem:
             headers.append(("Retry-After", str(self.retry_after_s)))
         if self.rejected:
             headers.append((REJECTED_HEADER, work))
-        outcome = Outcome.UNKNOWN if self.effect is Effect.UNKNOWN else Outcome.REFUSED
-        return Answer(self.status, phrase(self.status), headers, body, outcome, self.kind)
+        outcome = RequestOutcome.UNKNOWN if self.effect is RequestEffect.UNKNOWN else RequestOutcome.REFUSED
+        return Response(self.status, phrase(self.status), headers, body, outcome, self.kind)
 
 
 def request_refused(why: str) -> Problem:
@@ -77,37 +77,53 @@ OTHER_REQUEST = Problem(
     422, "key-reused", "this Idempotency-Key came with another request before; use a new key for a new request"
 )
 IN_PROGRESS = Problem(
-    409, "in-progress", "the first request with this key is under way; ask again with the same key", Effect.UNKNOWN, 1
+    409,
+    "in-progress",
+    "the first request with this key is under way; ask again with the same key",
+    RequestEffect.UNKNOWN,
+    1,
 )
 CALLER_UNKNOWN = Problem(
     409,
     "caller-unknown",
     "this Idempotency-Key was used before, and its caller cannot be identified as you: check whether the request was "
     "carried out, then log in and use a new key; where clients never log in, the plan needs caller='anonymous'",
-    Effect.UNKNOWN,
+    RequestEffect.UNKNOWN,
 )
 CALLER_FAILED = Problem(
     503,
     "caller-failed",
     "the caller could not be identified, nothing was forwarded; try again with the same key",
-    Effect.NONE,
+    RequestEffect.NONE,
     5,
 )
 OUTCOME_UNKNOWN = Problem(
     503,
     "outcome-unknown",
     "nobody can tell yet if the request was carried out; ask again with the same key, it is never carried out twice",
-    Effect.UNKNOWN,
+    RequestEffect.UNKNOWN,
     5,
 )
 DATABASE_DOWN = Problem(
-    503, "database-down", "the claim cannot be stored, nothing was forwarded; try again", Effect.NONE, 2, rejected=True
+    503,
+    "database-down",
+    "the claim cannot be stored, nothing was forwarded; try again",
+    RequestEffect.NONE,
+    2,
+    rejected=True,
 )
 UPSTREAM_DOWN = Problem(
-    503, "upstream-down", "the application does not answer, nothing was sent; try again", Effect.NONE, 2, rejected=True
+    503,
+    "upstream-down",
+    "the application does not answer, nothing was sent; try again",
+    RequestEffect.NONE,
+    2,
+    rejected=True,
 )
-UPSTREAM_BROKE = Problem(502, "upstream-broke", "the application broke off before it had answered", Effect.UNKNOWN)
-UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in time", Effect.UNKNOWN)
+UPSTREAM_BROKE = Problem(
+    502, "upstream-broke", "the application broke off before it had answered", RequestEffect.UNKNOWN
+)
+UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in time", RequestEffect.UNKNOWN)
 NO_TUNNEL = Problem(501, "no-tunnel", "CONNECT is not forwarded; talk to the application by plain requests")
 NOT_HERE = Problem(404, "not-here", "nothing of the facade's own has this path; /-/healthz tells its state")
 

@@ -56,14 +56,14 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class AmbiguousTarget:
     """A target or method that the application and the facade could take for different requests."""
 
     why: str
 
 
 NOT_OWNED = NotOwned()
-Match: TypeAlias = NotOwned | Owned | Reserved | Refused
+Match: TypeAlias = NotOwned | Owned | Reserved | AmbiguousTarget
 
 
 class Targets:
@@ -79,10 +79,10 @@ class Targets:
     def match(self, method: str, target: str) -> Match:
         """Whose request it is; of several routes that match, the first one counts."""
         if _METHOD.fullmatch(method) is None:
-            return Refused(METHOD_REFUSED)
+            return AmbiguousTarget(METHOD_REFUSED)
         origin = origin_form(target)
         if origin is None or (origin == "*" and method != "OPTIONS"):
-            return Refused(TARGET_REFUSED)
+            return AmbiguousTarget(TARGET_REFUSED)
         path, query = _split(origin)
         routes = self._routes.get(method, ())
         return self._plain(routes, path, query) or self._read(routes, path, query)
@@ -101,7 +101,7 @@ class Targets:
     def _read(self, routes: Sequence[_Compiled], path: str, query: str) -> Match:
         read = readings(path)
         if read is None:
-            return Refused(TOO_MANY_READINGS)
+            return AmbiguousTarget(TOO_MANY_READINGS)
         reserved = next((reading.text for reading in read if self._is_reserved(reading.text)), None)
         if reserved is not None:
             return Reserved(reserved)
@@ -137,7 +137,9 @@ class _Hit:
     values: Mapping[str, str]
 
 
-def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Reading]) -> NotOwned | Owned | Refused:
+def _owned(
+    routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Reading]
+) -> NotOwned | Owned | AmbiguousTarget:
     """The values are those that a WSGI application sees, else the plain path's, else those of the other readings."""
     plain = _exact_hit(routes, path)
     wsgi = _loose_hit(routes, Reading(as_wsgi(path), 1))
@@ -148,17 +150,17 @@ def _owned(routes: Sequence[_Compiled], path: str, query: str, read: Sequence[Re
     shallow = [hit for decodings, hit in others if decodings <= 1]
     taken = [hit for hit in (wsgi, plain) if hit is not None][:1] or shallow or hits
     if any(hit.compiled is not hits[0].compiled for hit in hits) or any(hit != taken[0] for hit in taken):
-        return Refused(TWO_MEANINGS)
+        return AmbiguousTarget(TWO_MEANINGS)
     if plain is None and taken[0].compiled.route.spelling == "exact":
-        return Refused(SPELLING_REFUSED)
+        return AmbiguousTarget(SPELLING_REFUSED)
     return _taken(taken[0], query, certain=plain is not None and wsgi is not None)
 
 
-def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | Refused:
+def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | AmbiguousTarget:
     route, values = hit.compiled.route, hit.values
     subject_ref, native_id = (None, None) if route.creates else (values.get("ref"), values.get("id"))
     if _UNSAFE.search(subject_ref or native_id or ""):
-        return Refused(REFERENCE_REFUSED)
+        return AmbiguousTarget(REFERENCE_REFUSED)
     return Owned(route, subject_ref, hit.compiled.pattern.filled(values), query, certain, native_id)
 
 

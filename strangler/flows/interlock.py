@@ -31,7 +31,7 @@ FROM strangler.verdict WHERE step = %(step)s"""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ReconciledEvidence:
     """What reconciliation has said of a step. `age_s` of the last run that judged it; None: never."""
 
     age_s: float | None
@@ -48,15 +48,15 @@ class Permitted:
     clauses: tuple[str, ...]
 
 
-def read_evidence(connection: PsycopgConnection, step: str) -> Evidence:
+def read_evidence(connection: PsycopgConnection, step: str) -> ReconciledEvidence:
     """From the main database, where verdicts and runs are stored."""
     run = connection.execute(LAST_RUN, {"step": step}).fetchone()
     findings = sorted(verdict.value for verdict in FINDINGS)
     standing = connection.execute(STANDING, {"step": step, "findings": findings}).fetchone() or (0, 0, 0)
-    return Evidence(None if run is None else run[0], 0 if run is None else run[1], *standing)
+    return ReconciledEvidence(None if run is None else run[0], 0 if run is None else run[1], *standing)
 
 
-def may_shed(policy: Policy, evidence: Evidence | None, *, rebuildable: bool) -> Permitted | Refused:
+def may_shed(policy: Policy, evidence: ReconciledEvidence | None, *, rebuildable: bool) -> Permitted | Refused:
     """Decide from facts. `evidence` is None where nobody could be asked: then the answer is no."""
     clauses = policy.shedding()
     if not clauses:
@@ -88,7 +88,7 @@ def _missing(policy: Policy, *, rebuildable: bool) -> Refused | None:
     return None
 
 
-def _not_green(policy: Policy, evidence: Evidence | None) -> Refused | None:
+def _not_green(policy: Policy, evidence: ReconciledEvidence | None) -> Refused | None:
     again = f"run: strangler reconcile --step {policy.flow}"
     if evidence is None:
         return Refused("its reconciliation could not be asked", "name the database by --dsn or STRANGLER_DSN")
@@ -106,7 +106,7 @@ def _not_green(policy: Policy, evidence: Evidence | None) -> Refused | None:
     return None
 
 
-def _unconfirmed(policy: Policy, evidence: Evidence) -> Refused:
+def _unconfirmed(policy: Policy, evidence: ReconciledEvidence) -> Refused:
     return Refused(
         f"its reconciliation knows {evidence.acted} effect(s) by its own account alone, and nobody confirms one",
         f"give step {policy.flow} a Check(expected=...), or its vendor a ledger",

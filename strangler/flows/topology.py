@@ -22,7 +22,7 @@ class LaneKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ContextLane:
     """One lane of a context: what it is called and what bounds it."""
 
     kind: LaneKind
@@ -53,7 +53,7 @@ class Member:
     schema: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    lanes: tuple[Lane, ...]
+    lanes: tuple[ContextLane, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +114,22 @@ def _topic(name: str, partitions: int, placed: Sequence[Placed]) -> Topic:
 def _member(place: Placed, schema: str, topics: Mapping[str, int]) -> Member:
     policy = place.policy
     logs = [
-        Lane(LaneKind.LOG, f"topic {name}", f"{topics.get(name, 1)} partitions, {place.retention_s:.0f} s kept")
+        ContextLane(LaneKind.LOG, f"topic {name}", f"{topics.get(name, 1)} partitions, {place.retention_s:.0f} s kept")
         for name in place.reads
     ]
     lanes = (
-        Lane(
+        ContextLane(
             LaneKind.BUFFER,
             f"memory of {place.pool}",
             f"{policy.queue_bound} records or {policy.queue_bytes} bytes a partition: {policy.queue_reason}",
         ),
         *logs,
-        Lane(
+        ContextLane(
             LaneKind.WORK,
             f"table {schema}.effect",
             f"retries at most {policy.retry.budget_ratio:.0%} of deliveries, limited by {policy.throttling_unit}",
         ),
-        Lane(
+        ContextLane(
             LaneKind.QUARANTINE,
             f"table {schema}.quarantine",
             f"stops at {policy.quarantine.ratio:.0%} or {policy.quarantine.consecutive} in a row",

@@ -26,7 +26,7 @@ from outbox.connection import PsycopgConnection
 from outbox.fault_points import FaultPoints
 from strangler.errors import BadInput
 from strangler.hand_back import tables
-from strangler.hand_back.tables import Audit, Order
+from strangler.hand_back.tables import HandBackAudit, Order
 from strangler.plan import Plan
 from strangler.settings import Settings
 from strangler.step.claim import TombstoneResult, tombstone
@@ -37,7 +37,7 @@ TOO_OLD = 410  # by which legacy says so
 HTTP_TIMEOUT_S = (2.0, 30.0)  # connect, read: legacy calls a vendor within (d)
 
 
-class Outcome(StrEnum):
+class HandBackOutcome(StrEnum):
     """What became of a subject in one attempt."""
 
     HANDED_BACK = "handed_back"
@@ -93,42 +93,42 @@ class Legacy:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class HandBackWorker:
     """One thread's connections, both in autocommit."""
 
     main: PsycopgConnection
     context: PsycopgConnection
     legacy: Legacy
-    audit: Audit
+    audit: HandBackAudit
     fault_points: FaultPoints
 
-    def hand_back(self, order: Order) -> Outcome:
+    def hand_back(self, order: Order) -> HandBackOutcome:
         """All four parts; those that an earlier run has done change nothing."""
         try:
             return self._hand_back(order)
         except (requests.RequestException, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             return self._failed(error)
 
-    def _hand_back(self, order: Order) -> Outcome:
+    def _hand_back(self, order: Order) -> HandBackOutcome:
         ref, step = order.subject_ref, self.audit.step
         if not self.legacy.has(ref) or tables.has_parts(
             self.main, ref
         ):  # asked for a request, it may show its first part
-            return Outcome.NOT_COMMITTED
+            return HandBackOutcome.NOT_COMMITTED
         with self.context.transaction():
             placed = tombstone(self.context, subject_ref=ref, step=step, epoch=order.epoch)
         if placed is TombstoneResult.STARTED:
-            return Outcome.STARTED
+            return HandBackOutcome.STARTED
         self.fault_points.reach("hand_back.tombstoned")
         with self.main.transaction():
             tables.give_to_legacy(self.main, ref, self.audit)
         self.fault_points.reach("hand_back.recorded")
-        ended = Outcome.HANDED_BACK if self.legacy.run(step, ref) else Outcome.TOO_OLD
+        ended = HandBackOutcome.HANDED_BACK if self.legacy.run(step, ref) else HandBackOutcome.TOO_OLD
         self.fault_points.reach("hand_back.run")
-        state = "done" if ended is Outcome.HANDED_BACK else "too_old"
-        return ended if tables.finish(self.main, ref, step, state) else Outcome.ELSEWHERE
+        state = "done" if ended is HandBackOutcome.HANDED_BACK else "too_old"
+        return ended if tables.finish(self.main, ref, step, state) else HandBackOutcome.ELSEWHERE
 
-    def _failed(self, error: Exception) -> Outcome:
+    def _failed(self, error: Exception) -> HandBackOutcome:
         said = str(error)[:200] if isinstance(error, requests.HTTPError) else type(error).__name__
         logger.warning("hand_back_attempt_failed", extra={"step": self.audit.step, "error": said})
-        return Outcome.FAILED
+        return HandBackOutcome.FAILED

@@ -17,9 +17,9 @@ from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.errors import RefusedError
 from strangler.hand_back import tables
-from strangler.hand_back.order import Legacy, Outcome, Worker
+from strangler.hand_back.order import HandBackOutcome, HandBackWorker, Legacy
 from strangler.hand_back.rounds import Rounds
-from strangler.hand_back.tables import Audit, Order
+from strangler.hand_back.tables import HandBackAudit, Order
 from strangler.ownership import Owner
 from strangler.plan import Plan
 from strangler.stages import Stage, StageTable
@@ -75,7 +75,7 @@ def hand_back(
     STRANGLER_INTERNAL_TOKEN. Ends about `timeout_s` after its start at the latest.
     """
     told(actor, reason)
-    audit, deadline = Audit(step, actor, reason), time.monotonic() + timeout_s
+    audit, deadline = HandBackAudit(step, actor, reason), time.monotonic() + timeout_s
     with ExitStack() as resources:
         workers = [
             resources.enter_context(_worker(plan, environ, audit, fault_points or FaultPoints()))
@@ -91,7 +91,7 @@ def hand_back(
         rounds.retry()
     row, counts = table.row(step), rounds.counts()
     result = HandBack(
-        step, row.stage if row else Stage.LEGACY, **{outcome.value: counts[outcome] for outcome in Outcome}
+        step, row.stage if row else Stage.LEGACY, **{outcome.value: counts[outcome] for outcome in HandBackOutcome}
     )
     logger.info("hand_back_ended", extra=asdict(result))
     return result
@@ -120,11 +120,13 @@ def _found(main: PsycopgConnection, context: PsycopgConnection, table: StageTabl
 
 
 @contextmanager
-def _worker(plan: Plan, environ: Mapping[str, str], audit: Audit, fault_points: FaultPoints) -> Iterator[Worker]:
+def _worker(
+    plan: Plan, environ: Mapping[str, str], audit: HandBackAudit, fault_points: FaultPoints
+) -> Iterator[HandBackWorker]:
     with requests.Session() as session:
         legacy, addresses = Legacy.at(environ, plan, session), Addresses(environ, LIMITS, judging=False)
         with addresses.legacy() as main, addresses.context(_context(plan, audit.step)) as context:
-            yield Worker(main, context, legacy, audit, fault_points)
+            yield HandBackWorker(main, context, legacy, audit, fault_points)
 
 
 def _context(plan: Plan, step: str) -> Context:

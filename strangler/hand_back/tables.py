@@ -63,7 +63,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class HandBackAudit:
     """Which step is handed back, by whom and why."""
 
     step: str
@@ -94,7 +94,7 @@ def claimed(context: PsycopgConnection, step: str, subject_refs: Sequence[str]) 
     return dict(context.execute(CLAIMED, {"step": step, "subject_refs": list(subject_refs)}).fetchall())
 
 
-def give_to_legacy(connection: PsycopgConnection, subject_ref: str, audit: Audit) -> None:
+def give_to_legacy(connection: PsycopgConnection, subject_ref: str, audit: HandBackAudit) -> None:
     """Owner and audit row, in the caller's transaction; again without effect."""
     (text,) = connection.execute(LOCK_OWNERS, {"subject_ref": subject_ref}).fetchone() or ("",)
     pinned = Ownership.from_header(text)

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from strangler.errors import DependencyDown
-from strangler.local.tables import Tables, Wanted, make, wanted
+from strangler.local.tables import Tables, WantedTables, make, wanted
 from strangler.local.waiting import wait_until
 
 DROP_WITHIN_S = 10.0
@@ -98,7 +98,7 @@ class Databases:
 
     def __init__(self, admin_dsn: str) -> None:
         self._admin_dsn = admin_dsn
-        self._templates: dict[Wanted, str] = {}
+        self._templates: dict[WantedTables, str] = {}
 
     def ensure(self, name: str) -> str:
         """The DSN of a database that exists afterwards; nothing in it is changed."""
@@ -134,7 +134,7 @@ class Databases:
             self.drop(template)
         self._templates.clear()
 
-    def _template(self, made_of: Wanted) -> str:
+    def _template(self, made_of: WantedTables) -> str:
         if made_of not in self._templates:
             # A new name per run: one left behind by a run that was killed may be of older tables.
             name = self._templates[made_of] = f"strangler_template_{secrets.token_hex(4)}"

@@ -12,7 +12,7 @@ import psycopg
 
 from strangler.errors import StranglerError
 from strangler.plan import Plan, Process
-from strangler.schema import Target, targets_named, targets_of, upgrade_all
+from strangler.schema import PlacedPart, targets_named, targets_of, upgrade_all
 
 # Of a plan; or parts by name: `outbox`, `strangler`, and any other name is a context's schema.
 Tables: TypeAlias = Plan | tuple[str, ...]
@@ -21,22 +21,22 @@ OWN_WITHIN_S = 120.0
 SAID_CHARACTERS = 2000
 
 
-class Wanted(NamedTuple):
+class WantedTables(NamedTuple):
     """The toolkit's parts, the application's command, and the processes of which it is one."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[PlacedPart, ...]
     own: tuple[str, ...]
     processes: tuple[Process, ...] = ()
 
 
-def wanted(tables: Tables) -> Wanted:
+def wanted(tables: Tables) -> WantedTables:
     """As a value that can be compared, which plans cannot."""
     if isinstance(tables, Plan):
-        return Wanted(targets_of(tables), tables.own_tables, tables.processes)
-    return Wanted(targets_named(*tables), ())
+        return WantedTables(targets_of(tables), tables.own_tables, tables.processes)
+    return WantedTables(targets_named(*tables), ())
 
 
-def make(dsn: str, tables: Wanted, environ: Mapping[str, str] = {}) -> None:
+def make(dsn: str, tables: WantedTables, environ: Mapping[str, str] = {}) -> None:
     """Idempotent; several starters take turns. `StranglerError` when the application's own command fails, which gets
     `environ` beside ours.
     """

@@ -17,7 +17,7 @@ NOTHING_WAITS = 0.5  # below one event: lanes that have nothing of their own fol
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LogReading:
     """A context's log at one moment. `end` and `done` are sums of offsets over its partitions, so only their
     differences mean something; `done` is the mean over a partition's lanes, as keys spread over them evenly.
     """
@@ -83,8 +83,8 @@ class Pressure:
 
 def pressure_of(
     context: str,
-    first: Look,
-    last: Look,
+    first: LogReading,
+    last: LogReading,
     queued: Queued,
     *,
     now_ms: int,

@@ -18,7 +18,7 @@ from outbox.kafka.python_reader import PythonReader
 from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.plan import Facets, Plan, Step
-from strangler.pressure.figures import Look, Pressure, Queued, pressure_of
+from strangler.pressure.figures import LogReading, Pressure, Queued, pressure_of
 from strangler.pressure.hot import Facet, hot
 
 QUEUED = """
@@ -144,11 +144,11 @@ def _watched(plan: Plan, addresses: Addresses, opened: ExitStack, admin: Admin, 
         yield Watched(name, context, steps.get(name), connection, lag, topics)
 
 
-def _log(looked: Looked) -> Look:
+def _log(looked: Looked) -> LogReading:
     ends = {TopicPartition(one.topic, one.partition): one.end_offset for one in looked.lag.partitions}
     there = [one for one in looked.positions if ends.get(one.partition) is not None]
     done = sum(sum(one.lanes) / len(one.lanes) for one in there)
-    return Look(looked.lag.at, sum(end for end in ends.values() if end is not None), done)
+    return LogReading(looked.lag.at, sum(end for end in ends.values() if end is not None), done)
 
 
 def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:

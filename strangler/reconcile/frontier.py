@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition, TopicState
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from strangler.step.intents import Json
 
 
@@ -34,10 +34,10 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class LaneFrontier:
     """Where one lane stands. `why` says why it is unknown."""
 
-    state: State
+    state: Visibility
     why: str = ""
 
 
@@ -46,34 +46,34 @@ class StepFrontier:
     """How far one step's consumers have come. `why_unknown` holds for all subjects, `lanes` for each key's own."""
 
     topics: Mapping[str, int] = field(default_factory=dict)
-    lanes: Mapping[TopicPartition, Sequence[Lane]] = field(default_factory=dict)
+    lanes: Mapping[TopicPartition, Sequence[LaneFrontier]] = field(default_factory=dict)
     why_unknown: str = ""
 
-    def of_key(self, key: str) -> Lane:
+    def of_key(self, key: str) -> LaneFrontier:
         """The state of an order by the Kafka key of its events: passed if its lane of every topic has."""
         if self.why_unknown:
-            return Lane(State.UNKNOWN, self.why_unknown)
+            return LaneFrontier(Visibility.UNKNOWN, self.why_unknown)
         found = [self._lane(topic, partitions, key.encode()) for topic, partitions in self.topics.items()]
-        for state in (State.UNKNOWN, State.BEHIND):
+        for state in (Visibility.UNKNOWN, Visibility.BEHIND):
             for lane in found:
                 if lane.state is state:
                     return lane
-        return Lane(State.PASSED)
+        return LaneFrontier(Visibility.PASSED)
 
     def decided(self) -> bool:
         """Whether there is nothing left that waiting could change."""
         states = {lane.state for lanes in self.lanes.values() for lane in lanes}
-        return bool(self.why_unknown) or State.BEHIND not in states
+        return bool(self.why_unknown) or Visibility.BEHIND not in states
 
     def to_json(self) -> dict[str, Json]:
-        counts = {state.value: 0 for state in State}
+        counts = {state.value: 0 for state in Visibility}
         for lanes in self.lanes.values():
             for lane in lanes:
                 counts[lane.state.value] += 1
         whys = sorted({lane.why for lanes in self.lanes.values() for lane in lanes if lane.why})
         return {"lanes": counts, "why_unknown": self.why_unknown or "; ".join(whys[:3])}
 
-    def _lane(self, topic: str, partitions: int, key: bytes) -> Lane:
+    def _lane(self, topic: str, partitions: int, key: bytes) -> LaneFrontier:
         lanes = self.lanes[TopicPartition(topic, partition_of(key, partitions))]
         return lanes[lane_of(key, len(lanes))]
 
@@ -104,22 +104,28 @@ def step_frontier(
 
 def _lanes(
     partition: TopicPartition, end: int | None, limit: int | None, incarnation: str, marks: Sequence[Mark]
-) -> list[Lane]:
+) -> list[LaneFrontier]:
     name = f"{partition.topic}-{partition.partition}"
     if end is None or limit is None:
-        return [Lane(State.UNKNOWN, f"Kafka does not tell the end of {name}")]
+        return [LaneFrontier(Visibility.UNKNOWN, f"Kafka does not tell the end of {name}")]
     counts = {mark.lanes for mark in marks}
     if len(counts) > 1:
-        return [Lane(State.UNKNOWN, f"{name} is stored with {sorted(counts)} lanes; its keys' lanes are ambiguous")]
+        return [
+            LaneFrontier(
+                Visibility.UNKNOWN, f"{name} is stored with {sorted(counts)} lanes; its keys' lanes are ambiguous"
+            )
+        ]
     by_lane = {mark.lane: mark for mark in marks}
     return [_lane(name, end, limit, incarnation, by_lane.get(lane)) for lane in range(max(counts, default=1))]
 
 
-def _lane(name: str, end: int, limit: int, incarnation: str, mark: Mark | None) -> Lane:
+def _lane(name: str, end: int, limit: int, incarnation: str, mark: Mark | None) -> LaneFrontier:
     if mark is None:
-        return Lane(State.BEHIND)
+        return LaneFrontier(Visibility.BEHIND)
     if mark.incarnation != incarnation:
-        return Lane(State.UNKNOWN, f"{name} was deleted and made again since the group read it")
+        return LaneFrontier(Visibility.UNKNOWN, f"{name} was deleted and made again since the group read it")
     if mark.next_offset > limit:
-        return Lane(State.UNKNOWN, f"{name} lane {mark.lane} is stored at {mark.next_offset}, beyond the end {limit}")
-    return Lane(State.PASSED if mark.next_offset >= end else State.BEHIND)
+        return LaneFrontier(
+            Visibility.UNKNOWN, f"{name} lane {mark.lane} is stored at {mark.next_offset}, beyond the end {limit}"
+        )
+    return LaneFrontier(Visibility.PASSED if mark.next_offset >= end else Visibility.BEHIND)

@@ -9,7 +9,7 @@ from strangler.reconcile.expectation import concerns_vendor
 from strangler.reconcile.findings import judgement, of_fact, of_pair, repeated, under_way
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason, given_up
-from strangler.reconcile.subject_evidence import State, SubjectEvidence
+from strangler.reconcile.subject_evidence import SubjectEvidence, Visibility
 from strangler.step.digests import digest
 from strangler.step.intents import INTENTS_PER_EVENT, Json, Write, first_number, to_json
 
@@ -36,7 +36,7 @@ def absent(case: SubjectEvidence, number: int, reason: Reason) -> tuple[Verdict,
         return Verdict.SHED, given_up(case.new.shed[number])
     if case.new.parked:
         return Verdict.LATE, Reason.PARKED
-    return (Verdict.MISSING, reason) if case.state is State.PASSED else (Verdict.LATE, Reason.BEHIND)
+    return (Verdict.MISSING, reason) if case.state is Visibility.PASSED else (Verdict.LATE, Reason.BEHIND)
 
 
 def _events(case: SubjectEvidence) -> Iterator[Judgement]:

@@ -10,7 +10,7 @@ from strangler.reconcile.findings import GRAVEST_FIRST, judgement, number_of, of
 from strangler.reconcile.judge_account import absent, contradictions, judge_account
 from strangler.reconcile.pairing import Pair, Pairing, identity_of, pair
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import State, SubjectEvidence
+from strangler.reconcile.subject_evidence import SubjectEvidence, Visibility
 from strangler.step.intents import INTENTS_PER_EVENT, first_number
 
 
@@ -44,7 +44,7 @@ def _against_rows(case: SubjectEvidence, sides: Sides) -> Iterator[Judgement]:
         yield of_fact(case, fact, verdict, reason, side="expected")
     yield from repeated(case, pairing.repeated, Reason.REPEATED)
     for fact in pairing.extra:
-        if case.rules.stateful and fact.version < case.version and case.state is not State.PASSED:
+        if case.rules.stateful and fact.version < case.version and case.state is not Visibility.PASSED:
             yield of_fact(case, fact, Verdict.LATE, Reason.BEHIND, side="actual")
         else:
             yield of_fact(case, fact, Verdict.EXTRA, Reason.UNWANTED, side="actual")

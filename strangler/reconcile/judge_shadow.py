@@ -11,7 +11,7 @@ from strangler.reconcile.judge_legacy import against_ledger, intruders, nobody_a
 from strangler.reconcile.judge_unended import explained, unended
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import Acted, CallState, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, CallState, SubjectEvidence, Visibility
 from strangler.step.intents import first_number
 
 
@@ -58,7 +58,7 @@ def _without_decision(case: SubjectEvidence, done: Acted) -> Iterator[Judgement]
     """Every event below the frontier leaves a record, also when the step wants nothing."""
     if case.new.parked:
         verdict, reason = Verdict.LATE, Reason.PARKED
-    elif case.state is State.PASSED:
+    elif case.state is Visibility.PASSED:
         verdict, reason = Verdict.MISSING, Reason.NOT_RECORDED
     else:
         verdict, reason = Verdict.LATE, Reason.BEHIND

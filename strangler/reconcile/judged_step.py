@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from outbox.connection import PsycopgConnection
 from strangler.contexts import Context
 from strangler.errors import BadInput
-from strangler.facts import Evidence, Fact, LedgerReader
+from strangler.facts import DeclaredEvidence, Fact, LedgerReader
 from strangler.plan import Check, Step
 from strangler.reconcile.pairing import ByPlace
 from strangler.reconcile.subject_evidence import Rules
@@ -65,7 +65,7 @@ class JudgedStep:
 
     def without_witness(self) -> Iterator[str]:
         """What nobody confirms, in words: of it the judge can say ACTED at best."""
-        evidence = self.context.evidence or Evidence(frozenset())
+        evidence = self.context.evidence or DeclaredEvidence(frozenset())
         if self.check.expected is None:
             yield "whether what it decides is right: the check has no `expected`"
         if self.check.ledger is None and self.context.evidence is None:

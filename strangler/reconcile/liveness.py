@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
-from strangler.reconcile.subject_evidence import Change
+from strangler.reconcile.subject_evidence import RecordedChange
 
 CLASS = 0x5354  # of the advisory locks that the processes hold; their numbers begin at 1
 
@@ -43,9 +43,9 @@ def read_living(connection: PsycopgConnection) -> Living:
 
 def read_changes(
     connection: PsycopgConnection, living: Living, refs: list[str] | None = None
-) -> dict[str, list[Change]]:
+) -> dict[str, list[RecordedChange]]:
     """What has happened to subjects, and whether who did it may still act; by subject."""
-    found: dict[str, list[Change]] = {}
+    found: dict[str, list[RecordedChange]] = {}
     for subject_ref, version, type_, process, pinned in connection.execute(CHANGES, {"refs": refs}):
-        found.setdefault(subject_ref, []).append(Change(version, type_, living.has(process), pinned))
+        found.setdefault(subject_ref, []).append(RecordedChange(version, type_, living.has(process), pinned))
     return found

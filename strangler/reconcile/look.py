@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.frontier import Lane, StepFrontier
+from strangler.reconcile.frontier import LaneFrontier, StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.snapshots import ByOrder, LegacySnapshot, NewSnapshot
-from strangler.reconcile.subject_evidence import State, SubjectEvidence
+from strangler.reconcile.subject_evidence import SubjectEvidence, Visibility
 
 BROKEN = StepFrontier(why_unknown="not read")
 
@@ -46,7 +46,7 @@ class Look:
         side = legacy.side(self.step.name, subject_ref)
         before = self.legacy.orders.get(subject_ref)
         same = before is not None and side.order is not None and before.version == side.order.version
-        state = self._lane(subject_ref).state if same else State.BEHIND
+        state = self._lane(subject_ref).state if same else Visibility.BEHIND
         new_side = new.side(subject_ref, side.order.key if side.order else "")
         return SubjectEvidence(
             self.step.rules, subject_ref, side, new_side, state, self._ledger(subject_ref), settled=True
@@ -59,9 +59,9 @@ class Look:
         new: list[Mapping[str, object]] = [self.new.claims, self.new.actual, self.ledger or {}]
         return sorted({subject_ref for source in [*legacy, *new] for subject_ref in source})
 
-    def _lane(self, subject_ref: str) -> Lane:
+    def _lane(self, subject_ref: str) -> LaneFrontier:
         order = self.legacy.orders.get(subject_ref)
-        return Lane(State.BEHIND) if order is None else self.frontier.of_key(order.key)
+        return LaneFrontier(Visibility.BEHIND) if order is None else self.frontier.of_key(order.key)
 
     def _ledger(self, subject_ref: str) -> Sequence[Fact] | None:
         """A step with a vendor keeps its rules also where the ledger could not be read."""

@@ -19,7 +19,7 @@ REASONS = frozenset(reason.value for reason in Reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class VerdictChange:
     """What an audit found otherwise than an earlier run; `after` is "" where the finding is gone."""
 
     step: str
@@ -49,7 +49,7 @@ class Report:
     reasons: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     standing: dict[str, Counter[str]] = field(default_factory=dict)
     second_looks: dict[str, Counter[str]] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[VerdictChange] = field(default_factory=list)
     frontier: Mapping[str, Json] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     looked_at: Counter[str] = field(default_factory=Counter)
@@ -169,5 +169,5 @@ def _every(counts: Counter[str]) -> dict[str, int]:
     return {verdict.value: counts[verdict] for verdict in Verdict}
 
 
-def _plain(one: Judgement | Change) -> dict[str, Json]:
+def _plain(one: Judgement | VerdictChange) -> dict[str, Json]:
     return {name: getattr(one, name) for name in one.__slots__}

@@ -15,7 +15,7 @@ from strangler.plan import Plan
 from strangler.reconcile import readers
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.liveness import Living, read_changes, read_living
-from strangler.reconcile.subject_evidence import Acted, Change, LegacySide, NewSide, OpenCall
+from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, OpenCall, RecordedChange
 from strangler.witness import within
 
 ByOrder = Mapping[str, Sequence[Fact]]
@@ -39,7 +39,7 @@ class LegacySnapshot:
     orders: Mapping[str, SubjectFacts]
     steps: Mapping[str, LegacyStep]
     in_flight: frozenset[str]
-    changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[RecordedChange]] = field(default_factory=dict)
 
     def side(self, step: str, subject_ref: str) -> LegacySide:
         of_step = self.steps[step]

@@ -12,7 +12,7 @@ from strangler.reconcile.pairing import Identity
 from strangler.step.intents import first_number
 
 
-class State(StrEnum):
+class Visibility(StrEnum):
     """Whether the new side must have seen what the legacy snapshot has."""
 
     PASSED = "passed"
@@ -29,7 +29,7 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordedChange:
     """A version of a subject as its own transaction told it. `alive`: the process that made it may still act; None:
     nobody knows which it was. `pinned`: the subject's owners were; before that all of it was legacy's.
     """
@@ -97,7 +97,7 @@ class LegacySide:
     handed_back: str = ""
     in_flight: bool = False  # the facade still waits for an answer about this order
     open_calls: Sequence[OpenCall] = ()
-    changes: Sequence[Change] = ()
+    changes: Sequence[RecordedChange] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class SubjectEvidence:
     subject_ref: str
     legacy: LegacySide
     new: NewSide
-    state: State
+    state: Visibility
     ledger: Sequence[Fact] | None = None
     why_unknown: str = ""
     settled: bool = False
@@ -144,7 +144,7 @@ class SubjectEvidence:
         return 0 if self.legacy.order is None else self.legacy.order.version
 
     @property
-    def due(self) -> Sequence[Change]:
+    def due(self) -> Sequence[RecordedChange]:
         """The changes that ask the step for something."""
         types = self.rules.due
         return [] if types is None else [change for change in self.legacy.changes if change.type in types]

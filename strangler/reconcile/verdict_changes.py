@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from strangler.facts import FINAL, FINDINGS, Judgement, Verdict
-from strangler.reconcile.report import MAX_CHANGES, Change, Report
+from strangler.reconcile.report import MAX_CHANGES, Report, VerdictChange
 
 Key = tuple[str, int]
 # They tell of something that is there now, and may have come after the verdict.
@@ -61,7 +61,7 @@ class VerdictChanges:
                     and self._absent(step, subject_ref, number)
                 ):
                     self.gone.append((step, subject_ref, number))
-                    self._change(Change(step, subject_ref, number, verdict.value, ""))
+                    self._change(VerdictChange(step, subject_ref, number, verdict.value, ""))
                 else:
                     self._report.standing[step][verdict] += 1
 
@@ -69,7 +69,7 @@ class VerdictChanges:
         self.final.append(one)
         before = self._stored[one.step].get((one.subject_ref, one.number))
         if before is not None and before is not one.verdict:
-            self._change(Change(one.step, one.subject_ref, one.number, before.value, one.verdict.value))
+            self._change(VerdictChange(one.step, one.subject_ref, one.number, before.value, one.verdict.value))
 
     def _may_go(self, verdict: Verdict) -> bool:
         return self._everything or verdict is Verdict.MISSING
@@ -77,6 +77,6 @@ class VerdictChanges:
     def _absent(self, step: str, subject_ref: str, number: int) -> bool:
         return (step, subject_ref, number) not in self._seen
 
-    def _change(self, change: Change) -> None:
+    def _change(self, change: VerdictChange) -> None:
         if len(self._report.changes) < MAX_CHANGES:
             self._report.changes.append(change)

@@ -5,15 +5,15 @@ is the same as a command.
 """
 
 from strangler.schema.granting import Granted, grant, statements_of
-from strangler.schema.parts import Migrated, Target, targets_named, targets_of
+from strangler.schema.parts import Migrated, PlacedPart, targets_named, targets_of
 from strangler.schema.roles import Role, role_name, roles_of
 from strangler.schema.upgrade import behind_of, migrate, pending_of, upgrade_all
 
 __all__ = [
     "Granted",
     "Migrated",
+    "PlacedPart",
     "Role",
-    "Target",
     "behind_of",
     "grant",
     "migrate",

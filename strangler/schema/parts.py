@@ -14,7 +14,7 @@ STRANGLER = Part("strangler", VERSIONS, only_schema="strangler")
 CONTEXT = Part("context", VERSIONS)
 
 
-class Target(NamedTuple):
+class PlacedPart(NamedTuple):
     """A part in a schema."""
 
     part: Part
@@ -25,26 +25,26 @@ class Target(NamedTuple):
 Migrated: TypeAlias = Plan | Declared | Context
 
 
-def targets_of(migrated: Migrated) -> tuple[Target, ...]:
+def targets_of(migrated: Migrated) -> tuple[PlacedPart, ...]:
     """In the order in which they are made.
 
     A service needs an outbox beside it for the events that it emits. The resumer makes no claims, it only reads.
     """
     if not isinstance(migrated, Plan | Context) and not migrated.acts:
-        return (Target(CONSUMER, migrated.context("").schema),)
+        return (PlacedPart(CONSUMER, migrated.context("").schema),)
     if not isinstance(migrated, Plan):
         context = migrated if isinstance(migrated, Context) else migrated.context("")  # its topics do not matter here
-        return (Target(OUTBOX, "outbox"), *_in_schema(context.schema))
+        return (PlacedPart(OUTBOX, "outbox"), *_in_schema(context.schema))
     own = [target for context in migrated.contexts().values() for target in _in_schema(context.schema)]
-    resumer = [Target(CONSUMER, context.schema) for context in migrated.resumer_context().values()]
-    return (Target(OUTBOX, "outbox"), Target(STRANGLER, "strangler"), *own, *resumer)
+    resumer = [PlacedPart(CONSUMER, context.schema) for context in migrated.resumer_context().values()]
+    return (PlacedPart(OUTBOX, "outbox"), PlacedPart(STRANGLER, "strangler"), *own, *resumer)
 
 
-def targets_named(*names: str) -> tuple[Target, ...]:
+def targets_named(*names: str) -> tuple[PlacedPart, ...]:
     """`outbox` and `strangler` are those parts; any other name is the schema of a context."""
-    known = {"outbox": (Target(OUTBOX, "outbox"),), "strangler": (Target(STRANGLER, "strangler"),)}
+    known = {"outbox": (PlacedPart(OUTBOX, "outbox"),), "strangler": (PlacedPart(STRANGLER, "strangler"),)}
     return tuple(target for name in names for target in known.get(name, ()) or _in_schema(name))
 
 
-def _in_schema(schema: str) -> tuple[Target, ...]:
-    return Target(CONSUMER, schema), Target(CONTEXT, schema)
+def _in_schema(schema: str) -> tuple[PlacedPart, ...]:
+    return PlacedPart(CONSUMER, schema), PlacedPart(CONTEXT, schema)

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from outbox.schema import Change, behind, fresh, pending, upgrade
-from strangler.schema.parts import Migrated, Target, targets_of
+from strangler.schema.parts import Migrated, PlacedPart, targets_of
 
 if TYPE_CHECKING:
     from outbox.speaking import AnyConnection
 
 
-def pending_of(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Change]:
+def pending_of(connection: AnyConnection, targets: Iterable[PlacedPart]) -> Sequence[Change]:
     """What `upgrade_all` would do now; reads only."""
     return [pending(connection, part, schema) for part, schema in targets]
 
 
-def behind_of(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Target]:
+def behind_of(connection: AnyConnection, targets: Iterable[PlacedPart]) -> Sequence[PlacedPart]:
     """Those that lack a revision; reads versions only, so that a role without more rights can find nothing to do."""
     return [target for target in targets if behind(connection, *target)]
 
 
-def upgrade_all(connection: AnyConnection, targets: Iterable[Target]) -> Sequence[Change]:
+def upgrade_all(connection: AnyConnection, targets: Iterable[PlacedPart]) -> Sequence[Change]:
     """Do what is pending; one change for each target, in their order. Commits nothing."""
     return [upgrade(connection, part, schema) for part, schema in targets]
 

@@ -15,7 +15,7 @@ from outbox.fault_points import FaultPoints
 from strangler.ownership import Ownership
 from strangler.seam.mapped import Identity
 from strangler.seam.observation import Observation
-from strangler.seam.record import SeamCall, State, record
+from strangler.seam.record import SeamCall, SeamState, record
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -43,7 +43,7 @@ class Joined:
 
 
 @dataclass(slots=True, eq=False)
-class Change:
+class SubjectChange:
     """One change of a subject in a unit of work. `calls`: by step, how many have begun. `inside`: the transaction of
     the session in which it stands, None once that has ended. `payload`: its event's, None where it goes on.
     `deferred`: another unit made it, and left to this one the steps that a worker calls. `joined`: the calls in its
@@ -62,7 +62,7 @@ class Change:
     deferred: bool = False
     calls: Counter[str] = field(default_factory=Counter)
     joined: list[Joined] = field(default_factory=list)
-    on_commit: Callable[[Change], None] | None = None
+    on_commit: Callable[[SubjectChange], None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -78,21 +78,21 @@ class Change:
         self.calls[step] += 1
         return self.calls[step]
 
-    def join(self, call: SeamCall, state: State, seen: Observation) -> None:
+    def join(self, call: SeamCall, state: SeamState, seen: Observation) -> None:
         """A call may have ended the transaction that it began in; then nothing is left to join."""
         if self.inside is None:
             return
         session = self.inside.session
         if seen.inputs is not None:
             inside = session.get_nested_transaction() or session.get_transaction()
-            self.joined.append(Joined(call, seen.inputs, state is State.FAILED, inside))
+            self.joined.append(Joined(call, seen.inputs, state is SeamState.FAILED, inside))
         record(session, call, state, seen)
 
     def say_what_was_taken_back(self, session: Session) -> None:
         """A savepoint takes back the record, and not what the call has done in the world outside."""
         for one in self.joined:
             if one.inside is None:
-                record(session, one.call, State.FAILED, Observation(one.inputs, TAKEN_BACK, None))
+                record(session, one.call, SeamState.FAILED, Observation(one.inputs, TAKEN_BACK, None))
         self.joined.clear()
 
 
@@ -101,13 +101,13 @@ class Changes:
 
     def __init__(self, session: Session, fault_points: FaultPoints) -> None:
         self._fault_points = fault_points
-        self._open: list[Change] = []
+        self._open: list[SubjectChange] = []
         self._released: SessionTransaction | None = None
         event.listen(session, "before_commit", self._before_commit)
         event.listen(session, "after_commit", self._after_commit)
         event.listen(session, "after_transaction_end", self._after_end)
 
-    def add(self, change: Change) -> None:
+    def add(self, change: SubjectChange) -> None:
         self._open.append(change)
 
     def _before_commit(self, session: Session) -> None:
@@ -145,7 +145,7 @@ class Sessions:
         self._fault_points = fault_points
         self._found: weakref.WeakKeyDictionary[Session, Changes] = weakref.WeakKeyDictionary()
 
-    def add(self, session: Session, change: Change) -> None:
+    def add(self, session: Session, change: SubjectChange) -> None:
         if session not in self._found:
             self._found[session] = Changes(session, self._fault_points)
         self._found[session].add(change)

@@ -12,7 +12,7 @@ from strangler.ownership import Owner
 from strangler.seam.adapted import Adapted
 from strangler.seam.mapped import Columns, Model
 from strangler.seam.pinned import read_owners
-from strangler.seam.step import Seams, Step, Target
+from strangler.seam.step import CallTarget, Seams, SeamStep
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -66,12 +66,12 @@ def hand_back(
     engine = session.get_bind(model.__mapper__).engine
     for version, type_, payload in due:
         one = next(one for one in steps if type_ in one.on)
-        seams.call(_again(one, bytes(payload)), Target(ref, version, read_owners(owners), engine), subject, (), {})
+        seams.call(_again(one, bytes(payload)), CallTarget(ref, version, read_owners(owners), engine), subject, (), {})
     session.commit()
     return HandedBack(200, "handed back", [*awaited, *(version for version, _, _ in due)])
 
 
-def _again(step: Step, payload: bytes) -> Step:
+def _again(step: SeamStep, payload: bytes) -> SeamStep:
     """The step for a stored event: by `redo` where there is one, else for the subject as it is now."""
     if step.redo is None:
         return step

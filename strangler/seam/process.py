@@ -33,7 +33,7 @@ UNKNOWN = 0  # no process has it
 TRIES = 100  # numbers of processes that are still there, after the sequence has begun again
 
 
-class Process:
+class SeamProcess:
     """This process beside one engine of the application."""
 
     def __init__(self, application: Engine) -> None:
@@ -92,10 +92,10 @@ class Processes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: weakref.WeakKeyDictionary[Engine, Process] = weakref.WeakKeyDictionary()
-        self._inherited: list[Process] = []  # never finalised: their sockets are a parent's
+        self._found: weakref.WeakKeyDictionary[Engine, SeamProcess] = weakref.WeakKeyDictionary()
+        self._inherited: list[SeamProcess] = []  # never finalised: their sockets are a parent's
 
-    def of(self, engine: Engine) -> Process:
+    def of(self, engine: Engine) -> SeamProcess:
         """One for all that `execution_options` makes of an engine: each request may ask for another."""
         while (behind := getattr(engine, "_proxied", None)) is not None:
             engine = behind
@@ -103,7 +103,7 @@ class Processes:
             found = self._found.get(engine)
             if found is None or found.pid != os.getpid():
                 self._inherited += [] if found is None else [found]
-                found = self._found[engine] = Process(engine)
+                found = self._found[engine] = SeamProcess(engine)
             return found
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ def _socket(connection: Connection) -> int:
     return int(driver.fileno())
 
 
-_HERE: weakref.WeakSet[Process] = weakref.WeakSet()  # a hook at the fork cannot be taken back, so there is one
+_HERE: weakref.WeakSet[SeamProcess] = weakref.WeakSet()  # a hook at the fork cannot be taken back, so there is one
 
 
 def _after_fork() -> None:

@@ -23,7 +23,7 @@ RECORD = "SELECT strangler.record_seam(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %
 REFUSED = "refused "
 
 
-class State(StrEnum):
+class SeamState(StrEnum):
     """How far a call behind a seam has come; `none`: the unit of work ended without one."""
 
     BEGUN = "begun"
@@ -62,7 +62,7 @@ NOTHING_SEEN = Observation(None, None, None)
 
 
 def record(
-    connection: AnyConnection, call: SeamCall, state: State, seen: Observation = NOTHING_SEEN, *, joins: bool = True
+    connection: AnyConnection, call: SeamCall, state: SeamState, seen: Observation = NOTHING_SEEN, *, joins: bool = True
 ) -> int | None:
     """The call's number, None where nothing could be written: that is logged, and the transaction is as usable as
     before. `joins`: into a transaction of the caller's, which must be there.
@@ -70,12 +70,14 @@ def record(
     try:
         return _recorded(connection, call, state, seen, joins=joins)
     except Exception as error:  # noqa: BLE001 - a driver's, or of what is no connection: the answer stands
-        if state is not State.FAILED or sqlstate(error) != ABORTED:  # a failed statement takes its step's record along
+        if (
+            state is not SeamState.FAILED or sqlstate(error) != ABORTED
+        ):  # a failed statement takes its step's record along
             _lost(call, state, sqlstate(error), type(error).__name__)
         return None
 
 
-def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observation = NOTHING_SEEN) -> int | None:
+def record_beside(engine: Engine, call: SeamCall, state: SeamState, seen: Observation = NOTHING_SEEN) -> int | None:
     """The same by a connection of our own, committed at once. One that the server has closed meanwhile is replaced."""
     for again in (True, False):
         try:
@@ -88,7 +90,9 @@ def record_beside(engine: Engine, call: SeamCall, state: State, seen: Observatio
     return None
 
 
-def _recorded(connection: AnyConnection, call: SeamCall, state: State, seen: Observation, *, joins: bool) -> int | None:
+def _recorded(
+    connection: AnyConnection, call: SeamCall, state: SeamState, seen: Observation, *, joins: bool
+) -> int | None:
     values = (call.subject_ref, call.step, call.version, call.number, str(state), str(call.owner), call.epoch)
     more = (call.process, seen.inputs, seen.outcome, seen.intents)
     ((answer,),) = execute(connection, RECORD, (*values, *more), joins=joins, flushes=False)
@@ -98,7 +102,7 @@ def _recorded(connection: AnyConnection, call: SeamCall, state: State, seen: Obs
     return None if answer is None else int(answer)
 
 
-def _lost(call: SeamCall, state: State, said: str | None, error: str) -> None:
+def _lost(call: SeamCall, state: SeamState, said: str | None, error: str) -> None:
     """No traceback: the statement's parameters are the customer's. The judge finds the subject without its record."""
     extra = {"step": call.step, "version": call.version, "state": state.value, "sqlstate": said, "error": error}
     logger.error("seam_record_failed", extra=extra)

@@ -16,10 +16,10 @@ from outbox.fault_points import FaultPoints
 from outbox.speaking import sqlstate
 from strangler.ownership import Owner, Ownership
 from strangler.seam.adapted import Adapted, with_version
-from strangler.seam.changes import Change
+from strangler.seam.changes import SubjectChange
 from strangler.seam.observation import Observation, answered, asked, failed
-from strangler.seam.process import Process
-from strangler.seam.record import NOTHING_SEEN, SeamCall, State, record_beside
+from strangler.seam.process import SeamProcess
+from strangler.seam.record import NOTHING_SEEN, SeamCall, SeamState, record_beside
 from strangler.step.intents import Intent, effect_key, first_number
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ UNIT_FAILED = Observation(None, '{"error":"the unit of work ended in an error be
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SeamStep:
     """One function of the application that is a step, or a part of one: several may have its name.
 
     `on`: types of the changes after which it is called. `redo(subject, payload, key=...)` runs it for a stored event.
@@ -55,26 +55,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CallTarget:
     """What a call is for. `change`: where this unit of work made it."""
 
     ref: str
     version: int
     ownership: Ownership
     engine: Engine
-    change: Change | None = None
+    change: SubjectChange | None = None
 
 
 class Seams:
     """Every seam of the application. `target(subject)` finds what a call is for, None: nobody ever told of it."""
 
     def __init__(
-        self, target: Callable[[Any], Target | None], process: Callable[[Engine], Process], fault_points: FaultPoints
+        self,
+        target: Callable[[Any], CallTarget | None],
+        process: Callable[[Engine], SeamProcess],
+        fault_points: FaultPoints,
     ) -> None:
         self._target, self._process, self._fault_points = target, process, fault_points
-        self.steps: list[Step] = []
+        self.steps: list[SeamStep] = []
 
-    def wrap(self, step: Step, function: FunctionT) -> FunctionT:
+    def wrap(self, step: SeamStep, function: FunctionT) -> FunctionT:
         """The function as the application calls it from now on: without `key`, and with what the seam does."""
         adapted = Adapted.of(function, step.subject)  # once: as dear as a third of a record
         step = replace(step, function=adapted, names=adapted.names, observe=with_version(step.observe))
@@ -92,7 +95,9 @@ class Seams:
 
         return run  # type: ignore[return-value]  # its `key` is given here
 
-    def call(self, step: Step, target: Target, subject: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def call(
+        self, step: SeamStep, target: CallTarget, subject: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Call it, and write down what came of it. Its errors reach the caller, those of writing never do, and those of
         observing where they have ended the session's transaction: its commit would be a rollback, without a word.
         """
@@ -106,7 +111,7 @@ class Seams:
         try:
             result = step.function(subject, *args, key=key, **kwargs)
         except BaseException as error:
-            write(begun, State.FAILED, failed(error, inputs))
+            write(begun, SeamState.FAILED, failed(error, inputs))
             raise
         self._fault_points.reach("seam.called")
         session = object_session(subject)
@@ -122,15 +127,15 @@ class Seams:
 
         seen, unseen = answered(step.name, result, look, inputs)
         if unseen is not None and _has_ended(session, subject, unseen):
-            write(begun, State.FAILED, failed(unseen, inputs))
+            write(begun, SeamState.FAILED, failed(unseen, inputs))
             raise unseen
-        write(begun, State.DONE, seen)
+        write(begun, SeamState.DONE, seen)
         self._fault_points.reach("seam.recorded")
         return result
 
     def _begin(
-        self, step: Step, target: Target, inputs: str
-    ) -> tuple[SeamCall, Callable[[SeamCall, State, Observation], object]]:
+        self, step: SeamStep, target: CallTarget, inputs: str
+    ) -> tuple[SeamCall, Callable[[SeamCall, SeamState, Observation], object]]:
         """The call with its number, and how its end is written: into the change's own transaction while that is open;
         else, beginning and end, by a connection of our own.
         """
@@ -144,24 +149,24 @@ class Seams:
         process = self._process(target.engine)
         call = SeamCall.of(*about, process=process.number())
         write = functools.partial(record_beside, process.engine)
-        number = write(call, State.BEGUN, Observation(inputs, None, None))
+        number = write(call, SeamState.BEGUN, Observation(inputs, None, None))
         return replace(call, number=number or nth), write
 
-    def settle(self, change: Change, *, failed: bool) -> None:
+    def settle(self, change: SubjectChange, *, failed: bool) -> None:
         """The unit has ended: say of each step that could have followed the change and was not called that nothing is
         due, or that it failed together with the unit.
         """
-        state, seen = (State.FAILED, UNIT_FAILED) if failed else (State.NONE, NOTHING_SEEN)
+        state, seen = (SeamState.FAILED, UNIT_FAILED) if failed else (SeamState.NONE, NOTHING_SEEN)
         for call in self._not_called(change):
             record_beside(self._process(change.engine).engine, call, state, seen)
 
-    def settle_inside(self, change: Change) -> None:
+    def settle_inside(self, change: SubjectChange) -> None:
         """The same, that nothing is due, in the transaction of the change; the unit's end need not say it again."""
         for call in self._not_called(change):
-            change.join(call, State.NONE, NOTHING_SEEN)
+            change.join(call, SeamState.NONE, NOTHING_SEEN)
             change.calls[call.step] = 0
 
-    def _not_called(self, change: Change) -> list[SeamCall]:
+    def _not_called(self, change: SubjectChange) -> list[SeamCall]:
         names = {step.name for step in self.steps if change.type in step.on and step.deferred is change.deferred}
         if change.deferred and len(names) > 1:  # each is another task's, which says it itself
             return []

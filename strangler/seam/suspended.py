@@ -15,12 +15,12 @@ from outbox.speaking import execute
 from strangler.continuation import table
 from strangler.errors import BadInput
 from strangler.ownership import Ownership
-from strangler.seam.changes import Change
+from strangler.seam.changes import SubjectChange
 from strangler.seam.mapped import Columns, Model, identity
 from strangler.seam.observation import Observation, asked
 from strangler.seam.pinned import read_owners
 from strangler.seam.process import Processes
-from strangler.seam.record import SeamCall, State, record
+from strangler.seam.record import SeamCall, SeamState, record
 from strangler.seam.step import Seams
 from strangler.seam.telling import Context, no_context
 from strangler.seam.unit import Unit
@@ -50,7 +50,7 @@ class Suspended:
     processes: Processes
     seams: Seams
     unit: Callable[[Model], Unit | None]
-    keep: Callable[[Model, Change], None]
+    keep: Callable[[Model, SubjectChange], None]
     context: Context = no_context
 
     def reference_of(self, subject: Model) -> str:
@@ -132,7 +132,7 @@ class Suspended:
         """Record that these steps of legacy's have nothing to do for the subject; not of one that was called."""
         ref, version = self.reference_of(subject), self.version_of(subject)
         for name in names:
-            record(session, SeamCall.of(ref, version, name, self.ownership_of(subject)), State.NONE)
+            record(session, SeamCall.of(ref, version, name, self.ownership_of(subject)), SeamState.NONE)
 
     def calls_of(self, subject: Model) -> Mapping[str, int]:
         """By step, how many calls there were for the change at hand."""
@@ -148,7 +148,7 @@ class Suspended:
         for step, count in calls.items():
             for number in range(change.calls[step] + 1, count + 1):
                 call = replace(SeamCall.of(change.ref, change.version, step, change.ownership), number=number)
-                record(session, call, State.FAILED, Observation(inputs, ROLLED_BACK, None))
+                record(session, call, SeamState.FAILED, Observation(inputs, ROLLED_BACK, None))
             change.calls[step] = max(count, change.calls[step])
 
     def waits(self, subject: Model) -> None:
@@ -163,7 +163,7 @@ class Suspended:
         engine = session.get_bind(inspect(type(subject))).engine
         ((type_, made),) = execute(session, TAKEN, (ref, at, self.processes.of(engine).number()))
         inside = session.get_transaction()
-        change = Change(identity(subject), ref, at, type_ or "", self.ownership_of(subject), engine, inside)
+        change = SubjectChange(identity(subject), ref, at, type_ or "", self.ownership_of(subject), engine, inside)
         change.calls.update(json.loads(made or "{}"))
         self.keep(subject, change)
 
@@ -173,6 +173,6 @@ class Suspended:
         for change in [] if unit is None else unit.open(identity(subject)):
             self.seams.settle_inside(change)
 
-    def _change(self, subject: Any) -> Change | None:
+    def _change(self, subject: Any) -> SubjectChange | None:
         unit = self.unit(subject)
         return None if unit is None else unit.latest(identity(subject))

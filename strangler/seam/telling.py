@@ -15,10 +15,10 @@ from outbox.speaking import constraint, execute, sqlstate
 from outbox.structured import Item
 from strangler.errors import BadInput, StranglerError
 from strangler.ownership import ALL_LEGACY
-from strangler.seam.changes import Change
+from strangler.seam.changes import SubjectChange
 from strangler.seam.mapped import Columns, Model, identity, session_of
 from strangler.seam.pinned import Pinned, read_owners
-from strangler.seam.process import Process
+from strangler.seam.process import SeamProcess
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -68,10 +68,10 @@ class Telling:
     """`subject`: its name in the plan, and the topic of its events."""
 
     subject: str
-    process: Callable[[Engine], Process]
+    process: Callable[[Engine], SeamProcess]
     context: Context = no_context
 
-    def created(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
+    def created(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> SubjectChange:
         """Version 1. The subject is flushed: one that is there already is the database's error, as ever."""
         session = session_of(subject)
         version = getattr(subject, columns.version)
@@ -98,7 +98,7 @@ class Telling:
         execute(session, CREATED, (*told, *alias))
         return change
 
-    def told(self, subject: Model, columns: Columns, version: int | None) -> Change | None:
+    def told(self, subject: Model, columns: Columns, version: int | None) -> SubjectChange | None:
         """A change that another unit has committed, by default the newest; None where nobody told of it. One of before
         the subject's pinning is legacy's, whoever owns it by now.
         """
@@ -111,9 +111,9 @@ class Telling:
         ownership = read_owners(getattr(subject, columns.ownership)) if epoch else ALL_LEGACY
         engine = session.get_bind(inspect(type(subject))).engine
         values = (identity(subject), str(ref), int(at), str(type_), ownership, engine)
-        return Change(*values, inside=None, committed=True, deferred=True)
+        return SubjectChange(*values, inside=None, committed=True, deferred=True)
 
-    def changed(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> Change:
+    def changed(self, subject: Model, columns: Columns, pinned: Pinned, news: News) -> SubjectChange:
         """The next version, under the row's lock; one that nobody has told of before is pinned."""
         session = session_of(subject)
         session.flush()
@@ -130,7 +130,7 @@ class Telling:
 
     def _told(
         self, session: Session, subject: Model, at: _Numbered, news: News, traceparent: str | None
-    ) -> tuple[Change, Event]:
+    ) -> tuple[SubjectChange, Event]:
         payload, ownership = news.payload, read_owners(at.owners)
         event = Event(
             aggregate_type=self.subject,
@@ -144,10 +144,12 @@ class Telling:
         append(session, event)
         engine = session.get_bind(inspect(type(subject))).engine
         inside = session.get_nested_transaction() or session.get_transaction()
-        change = Change(identity(subject), at.ref, at.version, news.type, ownership, engine, inside, event.payload)
+        change = SubjectChange(
+            identity(subject), at.ref, at.version, news.type, ownership, engine, inside, event.payload
+        )
         return change, event
 
-    def _number(self, change: Change) -> int:
+    def _number(self, change: SubjectChange) -> int:
         return self.process(change.engine).number()
 
 

@@ -15,7 +15,7 @@ from strangler.errors import BadInput
 from strangler.seam.chain import Chain
 from strangler.seam.mapped import Model, session_of
 from strangler.seam.middle import After, Awaited, reason_of
-from strangler.seam.step import FunctionT, Seams, Step
+from strangler.seam.step import FunctionT, Seams, SeamStep
 from strangler.seam.suspended import Suspended
 from strangler.step.intents import Intent, Json
 
@@ -67,7 +67,7 @@ class WithMiddle:
         """
 
         def decorate(function: FunctionT) -> FunctionT:
-            watched = self._seams.wrap(Step(name, frozenset(), observe, function), function)
+            watched = self._seams.wrap(SeamStep(name, frozenset(), observe, function), function)
             self._chain.middle.add(Awaited(name, tells, tuple(refusals), watched, explain))
             return watched
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from strangler.facts import KIND, TARGET, Evidence, Fact
+from strangler.facts import KIND, TARGET, DeclaredEvidence, Fact
 from strangler.service.http_vendor import HttpVendor
 from strangler.service.rows import Rows
 from strangler.service.vendors import Declared
@@ -21,14 +21,14 @@ def evidence_of(
     vendors: Mapping[str, Declared],
     *,
     concludes: bool = False,
-) -> Evidence:
+) -> DeclaredEvidence:
     """What follows from a declaration."""
     rows = writes if isinstance(writes, Rows) else None
     told = {name for name, vendor in vendors.items() if _all_tell(vendor)}
     blind = [f"what {name} was really asked: its vendor has no ledger here" for name in sorted(vendors.keys() - told)]
     if writes is not None and rows is None:
         blind.append("the rows that its own code writes: the check has no `actual`")
-    return Evidence(
+    return DeclaredEvidence(
         on=frozenset(on),
         stateful=rows is not None,
         rows=rows.facts if rows else None,

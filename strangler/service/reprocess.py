@@ -15,7 +15,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.lost import lost
 from outbox.consumer.lag.read import LagReader
-from outbox.consumer.partitions.standing import Cause
+from outbox.consumer.partitions.standing import StandingCause
 from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
@@ -36,7 +36,12 @@ ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection
 SHED: LiteralString = "SELECT FROM claim WHERE step = %(step)s AND kind = 'shed' LIMIT 1"
 
 GIVE_WAY_AT = 0.5  # of the service's deadline
-FOR_A_PERSON = {Cause.POSITION_LOST, Cause.UNREADABLE, Cause.SOURCE_BROKEN, Cause.TOPIC_MISSING}
+FOR_A_PERSON = {
+    StandingCause.POSITION_LOST,
+    StandingCause.UNREADABLE,
+    StandingCause.SOURCE_BROKEN,
+    StandingCause.TOPIC_MISSING,
+}
 
 Progress = Callable[[Replayed], None]
 Starts = Callable[[Passed, Reader], Mapping[TopicPartition, int]]

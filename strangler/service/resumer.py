@@ -15,7 +15,7 @@ from strangler.continuation.outcomes import StoreOutcomes
 from strangler.continuation.runner import Runner
 from strangler.errors import BadPlan
 from strangler.routes import EXTENSION
-from strangler.service.runner import Consuming, Worker, consume
+from strangler.service.runner import BackgroundWorker, Consuming, consume
 from strangler.service.settings import RunSettings
 
 
@@ -30,7 +30,7 @@ class Resumer:
     name: str
     topics: tuple[str, ...]
     handler: Callable[[FaultPoints], Handler]
-    worker: Callable[[RunSettings], Worker]
+    worker: Callable[[RunSettings], BackgroundWorker]
     group: str = ""
     schema: str = ""
 
@@ -90,7 +90,7 @@ def resumer_of(reference: str) -> Resumer:
     if not tells:
         raise BadPlan(f"application {reference!r} waits for no step; decorate one with @strangled.awaited")
 
-    def runner(settings: RunSettings) -> Worker:
+    def runner(settings: RunSettings) -> BackgroundWorker:
         return Runner(connect=lambda: settings.connect(RESUME, autocommit=True), rest=application.go_on)
 
     return Resumer(RESUME, tuple(tells), handler=partial(StoreOutcomes, tells), worker=runner)

@@ -31,7 +31,7 @@ class Question(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RetryAnswer:
     """`missing`: what would make it a yes; empty where it is one."""
 
     question: Question
@@ -45,7 +45,7 @@ class Retried:
 
     flow: str
     what: str
-    answers: tuple[Answer, ...]
+    answers: tuple[RetryAnswer, ...]
 
     @property
     def missing(self) -> Sequence[str]:
@@ -105,13 +105,13 @@ def _events(place: Placed, placed: Sequence[Placed]) -> Retried:
     sharing = sorted(one.name for one in beside if one.policy.throttling_unit == unit)
     own = f"limited by {policy.throttling_unit!r}"
     answers = (
-        Answer(Question.TRANSIENT, "bad data and poison are parked at once, a mistake after its attempts"),
+        RetryAnswer(Question.TRANSIENT, "bad data and poison are parked at once, a mistake after its attempts"),
         _budget(place),
         _back_off(place),
         _repeated(place),
-        Answer(Question.OTHERS, f"{own}, as no other flow is; a breaker rests, then probes alone")
+        RetryAnswer(Question.OTHERS, f"{own}, as no other flow is; a breaker rests, then probes alone")
         if not sharing
-        else Answer(
+        else RetryAnswer(
             Question.OTHERS,
             f"{own}, as {', '.join(sharing)} is, and each has a budget of its own",
             "a throttling_unit that says what it shares with nobody, or lower retry.budget_ratio and "
@@ -121,33 +121,33 @@ def _events(place: Placed, placed: Sequence[Placed]) -> Retried:
     return Retried(place.name, "events", answers)
 
 
-def _budget(place: Placed) -> Answer:
+def _budget(place: Placed) -> RetryAnswer:
     retry, rate = place.policy.retry, place.policy.rate_per_s
     said = f"{retry.budget_ratio:.0%} of the group's deliveries and {retry.budget_floor_per_s:g} a second"
     if retry.budget_floor_per_s < rate:
-        return Answer(Question.BUDGET, f"{said}, of all members together")
-    return Answer(
+        return RetryAnswer(Question.BUDGET, f"{said}, of all members together")
+    return RetryAnswer(
         Question.BUDGET,
         f"{said}: no less than the {rate:g} events of a healthy second, so it holds nothing back",
         f"a retry.budget_floor_per_s below rate_per_s, say {rate * retry.budget_ratio:g}",
     )
 
 
-def _back_off(place: Placed) -> Answer:
+def _back_off(place: Placed) -> RetryAnswer:
     retry = place.policy.retry
     said = f"full jitter up to {retry.base_s:g} s, doubled to {retry.cap_s:g} s; {retry.attempts} in place"
     if retry.cap_s > retry.base_s:
-        return Answer(Question.BACK_OFF, said)
-    return Answer(Question.BACK_OFF, f"{said}: it never grows", "a retry.cap_s above retry.base_s")
+        return RetryAnswer(Question.BACK_OFF, said)
+    return RetryAnswer(Question.BACK_OFF, f"{said}: it never grows", "a retry.cap_s above retry.base_s")
 
 
-def _repeated(place: Placed) -> Answer:
+def _repeated(place: Placed) -> RetryAnswer:
     policy = place.policy
     if in_words(policy.duplicate_guard):
-        return Answer(Question.IDEMPOTENT, f"by {policy.duplicate_guard}")
+        return RetryAnswer(Question.IDEMPOTENT, f"by {policy.duplicate_guard}")
     if policy.duplicate_impact is DuplicateImpact.HARMLESS:
-        return Answer(Question.IDEMPOTENT, "its duplicates are declared harmless")
-    return Answer(Question.IDEMPOTENT, "its duplicates are harmful", "a duplicate_guard, such as the claim")
+        return RetryAnswer(Question.IDEMPOTENT, "its duplicates are declared harmless")
+    return RetryAnswer(Question.IDEMPOTENT, "its duplicates are harmful", "a duplicate_guard, such as the claim")
 
 
 def _calls(
@@ -159,29 +159,33 @@ def _calls(
         shared.append("legacy's calls while it owns some subjects, which no budget counts")
     refused = "a mail is tried again only where the server took none" if isinstance(vendor, SmtpVendor) else "a refusal"
     answers = (
-        Answer(Question.TRANSIENT, f"a timeout, 408, 409, 425, 429 and 5xx; never {refused}")
+        RetryAnswer(Question.TRANSIENT, f"a timeout, 408, 409, 425, 429 and 5xx; never {refused}")
         if isinstance(vendor, HttpVendor)
-        else Answer(Question.TRANSIENT, f"a 4xx, or no connection; {refused}"),
-        Answer(Question.BUDGET, f"the flow's own: {retry.budget_ratio:.0%} and {retry.budget_floor_per_s:g} a second"),
-        Answer(Question.BACK_OFF, "full jitter, its Retry-After first; a breaker, and a pace that its answers teach"),
+        else RetryAnswer(Question.TRANSIENT, f"a 4xx, or no connection; {refused}"),
+        RetryAnswer(
+            Question.BUDGET, f"the flow's own: {retry.budget_ratio:.0%} and {retry.budget_floor_per_s:g} a second"
+        ),
+        RetryAnswer(
+            Question.BACK_OFF, "full jitter, its Retry-After first; a breaker, and a pace that its answers teach"
+        ),
         _asked_again(vendor),
-        Answer(Question.OTHERS, "nobody else calls it")
+        RetryAnswer(Question.OTHERS, "nobody else calls it")
         if not shared
-        else Answer(Question.OTHERS, f"not {' and '.join(shared)}", "one budget for all who call it"),
+        else RetryAnswer(Question.OTHERS, f"not {' and '.join(shared)}", "one budget for all who call it"),
     )
     return Retried(place.name, f"calls of {name}", answers)
 
 
-def _asked_again(vendor: HttpVendor | SmtpVendor) -> Answer:
+def _asked_again(vendor: HttpVendor | SmtpVendor) -> RetryAnswer:
     if isinstance(vendor, SmtpVendor):
-        return Answer(Question.IDEMPOTENT, "handed over at most once; what is unsettled is an operator's")
+        return RetryAnswer(Question.IDEMPOTENT, "handed over at most once; what is unsettled is an operator's")
     if vendor.key_lifetime_s == 0:
         known = "it knows no keys, so it is asked once"
     else:
         known = f"by its key, for {vendor.key_lifetime_s:g} s"
     if vendor.look_up:
-        return Answer(Question.IDEMPOTENT, f"{known}; then it is looked up")
-    return Answer(
+        return RetryAnswer(Question.IDEMPOTENT, f"{known}; then it is looked up")
+    return RetryAnswer(
         Question.IDEMPOTENT,
         f"{known}; what is unknown then waits for an operator",
         "a look_up, if the vendor has one",

@@ -20,16 +20,16 @@ from outbox.consumer import (
     Handler,
     Metric,
     Observe,
-    Progress,
     RuntimeSettings,
     Shedding,
+    VersionProgress,
     rarely_collected,
 )
 from outbox.consumer.first_contact import first_contact
 from outbox.consumer.gauges import measured
 from outbox.installation import Installation
 from outbox.kafka.port import Admin
-from outbox.kafka.port import Consumer as Member
+from outbox.kafka.port import GroupMember as Member
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
@@ -47,7 +47,7 @@ ENDED_WITHIN_S = 30.0  # a vendor's call under way ends by its own timeout, whic
 STILL_CALLS = "a call under way has not ended, the process ends with it; killed now, it is asked again by its key"
 
 
-class Worker(Protocol):
+class BackgroundWorker(Protocol):
     """What works in a thread beside a consumer: `run` blocks until `stop`, `wake` says that there may be more to do."""
 
     def run(self) -> None: ...
@@ -70,13 +70,15 @@ class Consuming:
     handler: Handler
     settings: RuntimeSettings
     expiry: Expiry | None = None
-    progress: Progress | None = None
+    progress: VersionProgress | None = None
     shedding: Shedding = field(default_factory=Shedding)
     wakes: frozenset[Disposition] = frozenset(Disposition)
 
 
 def consume(
-    consuming: Consuming, settings: RunSettings, make_worker: Callable[[Observe], Worker | None] = lambda _: None
+    consuming: Consuming,
+    settings: RunSettings,
+    make_worker: Callable[[Observe], BackgroundWorker | None] = lambda _: None,
 ) -> None:
     """Consume until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
 
@@ -109,7 +111,7 @@ def consume(
 class Signals:
     """The runtime's counts as signals: partitions are there, and something was committed. Called from many threads."""
 
-    def __init__(self, consuming: Consuming, worker: Worker | None, counters: Counters) -> None:
+    def __init__(self, consuming: Consuming, worker: BackgroundWorker | None, counters: Counters) -> None:
         self._name, self._wakes = consuming.name, consuming.wakes
         self._worker, self._counters = worker, counters
         self._ready, self._lock = False, threading.Lock()
@@ -209,7 +211,7 @@ class _Ending:
     From a signal handler, too. Once: a second signal meets no lock that the first one's handling holds.
     """
 
-    def __init__(self, runtime: ConsumerRuntime, worker: Worker | None) -> None:
+    def __init__(self, runtime: ConsumerRuntime, worker: BackgroundWorker | None) -> None:
         self._runtime, self._worker = runtime, worker
         self._asked = False
 
@@ -223,7 +225,7 @@ class _Ending:
 
 
 @contextmanager
-def _beside(worker: Worker | None, ending: _Ending) -> Iterator[None]:
+def _beside(worker: BackgroundWorker | None, ending: _Ending) -> Iterator[None]:
     """The worker beside the runtime, in a thread."""
     if worker is None:
         yield
@@ -242,7 +244,7 @@ def _beside(worker: Worker | None, ending: _Ending) -> Iterator[None]:
         raise died[0]
 
 
-def _work(worker: Worker, ending: _Ending, died: list[BaseException]) -> None:
+def _work(worker: BackgroundWorker, ending: _Ending, died: list[BaseException]) -> None:
     """A worker that dies takes the process along: its work must not pile up behind a healthy look."""
     try:
         worker.run()

@@ -8,9 +8,9 @@ from outbox.consumer import (
     BudgetRule,
     Disposition,
     Observe,
-    Progress,
     RetryBudget,
     RuntimeSettings,
+    VersionProgress,
 )
 from outbox.errors import ConfigurationError
 from outbox.policy import require
@@ -69,13 +69,13 @@ def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSett
     )
 
 
-def progress_of(service: Service) -> Progress | None:
+def progress_of(service: Service) -> VersionProgress | None:
     """How far a step has come with each subject; None where nothing is waited for."""
     if service.policy.versions is None:
         return None
     if service.decide is None:
         raise ConfigurationError(f"{service.name} waits for versions and is no step: nobody knows how far it has come")
-    return Progress(handled_by(service.name, service.concerns), MAX_VERSION)
+    return VersionProgress(handled_by(service.name, service.concerns), MAX_VERSION)
 
 
 def sender_of(

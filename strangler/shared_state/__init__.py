@@ -1,6 +1,6 @@
 """Authority over what subjects share: one writer of record for each resource, moved by a separate audited step."""
 
-from strangler.shared_state.move import AuthorityMoved, Wanted, move
+from strangler.shared_state.move import AuthorityMoved, WantedMove, move
 from strangler.shared_state.shared import Holder, Shared, other
 from strangler.shared_state.table import (
     AuditedAuthority,
@@ -17,7 +17,7 @@ __all__ = [
     "AuthorityMoved",
     "Holder",
     "Shared",
-    "Wanted",
+    "WantedMove",
     "authorities",
     "authority_moves",
     "ensure_authorities",

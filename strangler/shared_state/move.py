@@ -49,7 +49,7 @@ class AuthorityMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedMove:
     """What is asked for, by whom; `steps` need the resource."""
 
     resource: str
@@ -62,7 +62,7 @@ class Wanted:
 
 def move(
     connection: PsycopgConnection,
-    wanted: Wanted,
+    wanted: WantedMove,
     *,
     dry_run: bool = False,
     fault_points: FaultPoints | None = None,
@@ -106,7 +106,7 @@ def _reached(points: FaultPoints, name: str, clock: Callable[[], float]) -> floa
     return clock()
 
 
-def _held(connection: PsycopgConnection, wanted: Wanted, *, dry_run: bool) -> Authority:
+def _held(connection: PsycopgConnection, wanted: WantedMove, *, dry_run: bool) -> Authority:
     if not dry_run:
         ensure_authorities(connection, [wanted.resource])
     found = authorities(connection).get(wanted.resource)
@@ -114,7 +114,7 @@ def _held(connection: PsycopgConnection, wanted: Wanted, *, dry_run: bool) -> Au
     return found or Authority(wanted.resource, Holder.LEGACY, 1, now)
 
 
-def _refused(connection: PsycopgConnection, wanted: Wanted, held: Authority) -> Refused | None:
+def _refused(connection: PsycopgConnection, wanted: WantedMove, held: Authority) -> Refused | None:
     if held.holder is wanted.to:
         return Refused(f"{wanted.resource} is with {wanted.to} already", SEE)
     retired = retired_steps(connection, wanted.steps) if wanted.to is Holder.LEGACY else ()
@@ -125,7 +125,7 @@ def _refused(connection: PsycopgConnection, wanted: Wanted, held: Authority) -> 
     return None
 
 
-def _copied(connection: PsycopgConnection, wanted: Wanted) -> list[dict[str, Json]]:
+def _copied(connection: PsycopgConnection, wanted: WantedMove) -> list[dict[str, Json]]:
     """Without a lock; each round is a transaction of its own and brings the copy up to its frontier."""
     rounds: list[dict[str, Json]] = []
     while len(rounds) < MOST_ROUNDS and (not rounds or rounds[-1]["rows"] > NEAR_ROWS):
@@ -134,7 +134,7 @@ def _copied(connection: PsycopgConnection, wanted: Wanted) -> list[dict[str, Jso
     return rounds
 
 
-def _round(connection: PsycopgConnection, wanted: Wanted) -> dict[str, Json]:
+def _round(connection: PsycopgConnection, wanted: WantedMove) -> dict[str, Json]:
     """The frontier says where the copy was taken; under the fence nobody writes, so there it is exact."""
     limit_waits(connection)
     (frontier,) = connection.execute(FRONTIER).fetchone() or ("",)
@@ -143,7 +143,7 @@ def _round(connection: PsycopgConnection, wanted: Wanted) -> dict[str, Json]:
 
 def _switched(
     connection: PsycopgConnection,
-    wanted: Wanted,
+    wanted: WantedMove,
     held: Authority,
     rounds: Sequence[Mapping[str, Json]],
     at: Callable[[str], float],
@@ -163,7 +163,7 @@ def _switched(
     return _moved(wanted, held, epoch, evidence)
 
 
-def _compared(connection: PsycopgConnection, wanted: Wanted) -> tuple[Refused | None, Mapping[str, Json]]:
+def _compared(connection: PsycopgConnection, wanted: WantedMove) -> tuple[Refused | None, Mapping[str, Json]]:
     """A second copy must find nothing to do, and both sides must count the same."""
     behind = connection.execute(wanted.shared.copy_to[wanted.to]).rowcount
     sums = {side.value: tally(connection, wanted.shared, side) for side in Holder}
@@ -176,7 +176,7 @@ def _compared(connection: PsycopgConnection, wanted: Wanted) -> tuple[Refused | 
     ), sums
 
 
-def _moved(wanted: Wanted, held: Authority, epoch: int | None, evidence: Mapping[str, Json]) -> AuthorityMoved:
+def _moved(wanted: WantedMove, held: Authority, epoch: int | None, evidence: Mapping[str, Json]) -> AuthorityMoved:
     back = other(wanted.to)
     undo = f"strangler authority move {wanted.resource} --to {back} --reason ..."
     return AuthorityMoved(wanted.resource, held.holder, wanted.to, epoch, evidence, undo)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from outbox.kafka.port import Consumer, GroupTiming, Producer, Record, TopicPartition
+from outbox.kafka.port import GroupMember, GroupTiming, Producer, Record, TopicPartition
 from tests.support.waiting import wait_until
 
 WITHIN_S = 30.0
@@ -19,7 +19,7 @@ class Kafka:
 
     topic: str
     producer: Producer
-    make_consumer: Callable[[str], Consumer]
+    make_consumer: Callable[[str], GroupMember]
     open: ExitStack = field(default_factory=ExitStack)
 
     def send(self, *values: bytes, key: bytes = b"a") -> None:
@@ -36,7 +36,7 @@ class Kafka:
 class Member:
     """A consumer that notes what it is told and given."""
 
-    consumer: Consumer
+    consumer: GroupMember
     topic: str
     seek_to: int | None = None
     held_still: bool = False

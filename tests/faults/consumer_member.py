@@ -23,7 +23,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, ConsumerRuntime, Disposition, RuntimeSettings
 from outbox.event import ReceivedEvent
 from outbox.fault_points import FaultPoints
-from outbox.kafka.port import Consumer, GroupTiming, TopicPartition
+from outbox.kafka.port import GroupMember, GroupTiming, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_consumer import PythonConsumer
 from outbox.kafka.python_reader import PythonReader
@@ -87,7 +87,7 @@ def main(orders: Connection, log: Path, environ: Mapping[str, str]) -> None:
         runtime.run()
 
 
-def listen(orders: Connection, consumer: Consumer, topic: str) -> None:
+def listen(orders: Connection, consumer: GroupMember, topic: str) -> None:
     """Further orders."""
     try:
         while True:

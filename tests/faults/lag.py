@@ -18,7 +18,7 @@ from pathlib import Path
 
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
-from outbox.consumer.partitions.standing import Cause
+from outbox.consumer.partitions.standing import StandingCause
 from outbox.event import Event, SourcePosition, uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
@@ -148,7 +148,7 @@ class Town:
         for member in list(self._ground.members):
             (self._ground.kill if self._rng.random() < 0.5 else self._ground.leave)(member)
         lags = self._flow("dead", 10.0)
-        if Cause.NO_MEMBER not in {one.cause for one in lags[-1].standing} or lags[-1].members:
+        if StandingCause.NO_MEMBER not in {one.cause for one in lags[-1].standing} or lags[-1].members:
             self._report.unnamed.append(f"dead: {lags[-1].standing}")
         self._ground.start()
         self._ground.start()

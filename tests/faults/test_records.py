@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from strangler.local.stack import Stack
 from tests.faults.record_case import CHUNKS, Case, Plant, case_of
 from tests.faults.record_process import forks
@@ -126,7 +126,7 @@ BROKEN = said("source_broken", at=3.0, detail="it falls")
 def test_a_stop_is_named_by_a_fresh_line_with_place_and_reason_and_by_its_metric(
     lines: list[Said], counts: Mapping[str, int], who: list[str]
 ) -> None:
-    evidence = Evidence(lines, standing=[Standing(Cause.LANE_STANDS, 6.0, "order", 1, lane=3)])
+    evidence = Evidence(lines, standing=[Standing(StandingCause.LANE_STANDS, 6.0, "order", 1, lane=3)])
     evidence.counts.update(counts)
     assert silent(STOP, evidence) == who
 
@@ -134,11 +134,11 @@ def test_a_stop_is_named_by_a_fresh_line_with_place_and_reason_and_by_its_metric
 @pytest.mark.parametrize(
     ("standing", "tells"),
     [
-        ([Standing(Cause.LANE_STANDS, 6.0, "order", 1, lane=3)], True),
-        ([Standing(Cause.SOURCE_BROKEN, 6.0, "order", 1)], True),
-        ([Standing(Cause.BREAKER_OPEN, 6.0)], True),
-        ([Standing(Cause.LANE_STANDS, 6.0, "order", 1, lane=2)], False),
-        ([Standing(Cause.LANE_STANDS, 6.0, "order", 0, lane=3)], False),
+        ([Standing(StandingCause.LANE_STANDS, 6.0, "order", 1, lane=3)], True),
+        ([Standing(StandingCause.SOURCE_BROKEN, 6.0, "order", 1)], True),
+        ([Standing(StandingCause.BREAKER_OPEN, 6.0)], True),
+        ([Standing(StandingCause.LANE_STANDS, 6.0, "order", 1, lane=2)], False),
+        ([Standing(StandingCause.LANE_STANDS, 6.0, "order", 0, lane=3)], False),
         ([], False),
     ],
 )

@@ -19,14 +19,14 @@ from outbox.consumer import (
     Expiry,
     Handler,
     InParallel,
-    Progress,
     RuntimeSettings,
     Shedding,
+    VersionProgress,
 )
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.fault_points import FaultPoints
 from outbox.kafka.codec import to_headers
-from outbox.kafka.port import Admin, Consumer, Producer, Reader
+from outbox.kafka.port import Admin, GroupMember, Producer, Reader
 from outbox.policy import Retry
 
 WITHIN_S = 30.0
@@ -56,7 +56,7 @@ class Running:
     """A runtime on its thread."""
 
     runtime: ConsumerRuntime
-    consumer: Consumer
+    consumer: GroupMember
     counts: Counter[tuple[str, str]]
     thread: threading.Thread = field(init=False)
     error: BaseException | None = None
@@ -93,7 +93,7 @@ class Rig:
     group: str
     admin: Admin
     producer: Producer
-    make_consumer: Callable[[str], Consumer]
+    make_consumer: Callable[[str], GroupMember]
     make_reader: Callable[[], Reader]
     sent: list[tuple[str, int]] = field(default_factory=list)
     open: ExitStack = field(default_factory=ExitStack)
@@ -141,7 +141,7 @@ class Rig:
         fault_points: FaultPoints | None = None,
         group: str | None = None,
         expiry: Expiry | None = None,
-        progress: Progress | None = None,
+        progress: VersionProgress | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
         sources: frozenset[str] | None = None,
     ) -> Running:

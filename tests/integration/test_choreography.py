@@ -17,7 +17,7 @@ from legacy_app.plan.choreography import choreography
 from outbox import Event, append
 from outbox.connection import PsycopgConnection
 from outbox.event import uuid7
-from strangler.choreography import Audit, Standing, Verdict, audit
+from strangler.choreography import ChoreographyAudit, Standing, SubjectVerdict, audit
 from strangler.cli import main
 from strangler.errors import BadPlan
 from strangler.local.stack import Stack
@@ -75,11 +75,11 @@ def stored(connection: PsycopgConnection, ref: str, status: str) -> None:
     connection.execute(ADD_ORDER, {"ref": ref, "status": status})
 
 
-def found(connection: PsycopgConnection) -> Audit:
+def found(connection: PsycopgConnection) -> ChoreographyAudit:
     return audit(connection, choreography)
 
 
-def only(connection: PsycopgConnection) -> Verdict:
+def only(connection: PsycopgConnection) -> SubjectVerdict:
     (finding,) = found(connection).findings
     return finding
 
@@ -154,7 +154,7 @@ def test_a_parked_order_is_at_an_end_that_a_person_has_to_change(
     told(connection, "poison", "OrderReceived", "FraudCleared", ago_s=500.0)
     connection.execute(PARK, {"key": b"poison"})
 
-    assert only(connection) == Verdict(
+    assert only(connection) == SubjectVerdict(
         "poison", Standing.QUARANTINED, "inventory", "inventory has parked it: KeyError: lines"
     )
     assert check(database)[0] == 0

@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from outbox.connection import PsycopgConnection
 from outbox.consumer import Bound, Disposition, Metric, Patience
 from outbox.event import ReceivedEvent
-from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.port import GroupMember, TopicPartition
 from outbox.kafka.python_network import Network
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, write_effects
 from tests.integration.kafka_rig import TIMING, rig_on_kafka
@@ -81,7 +81,9 @@ def test_idle_lanes_pass_the_markers_of_transactions(rig: Rig, bootstrap: str) -
 
 
 @pytest.mark.parametrize("fault", [paused_behind_our_back, never_fetched_again])
-def test_a_partition_the_client_forgot_is_healed(rig: Rig, fault: Callable[[Consumer, TopicPartition], None]) -> None:
+def test_a_partition_the_client_forgot_is_healed(
+    rig: Rig, fault: Callable[[GroupMember, TopicPartition], None]
+) -> None:
     running = rig.runtime(settings=replace(QUICK, patience=Patience(probe_s=0.5, stall_s=2.0)))
     rig.send_many(keys=10, each=2)
     wait_until(rig.all_applied, rig.effects)

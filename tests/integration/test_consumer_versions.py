@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Done, Handler, InParallel, Progress
+from outbox.consumer import Done, Handler, InParallel, VersionProgress
 from outbox.consumer.handler import Disposition
 from outbox.consumer.quarantine import quarantine_admin
 from outbox.consumer.quarantine.quarantine_admin import Entry
@@ -41,7 +41,7 @@ def handled(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> M
 
 
 def start(rig: Rig, handler: Handler | InParallel = write_effects, wait_s: float = 60.0) -> Running:
-    return rig.runtime(handler, settings=replace(QUICK, versions=Versions(wait_s)), progress=Progress(handled))
+    return rig.runtime(handler, settings=replace(QUICK, versions=Versions(wait_s)), progress=VersionProgress(handled))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import Refused
-from strangler.flows.interlock import Evidence, Permitted, ask, read_evidence
+from strangler.flows.interlock import Permitted, ReconciledEvidence, ask, read_evidence
 from tests.unit.policies import LOSSY
 
 RUN = """
@@ -45,7 +45,7 @@ def refusal(connection: PsycopgConnection) -> str:
 
 
 def test_the_interlock_opens_with_a_green_run_and_closes_with_a_finding(connection: PsycopgConnection) -> None:
-    assert read_evidence(connection, "advice") == Evidence(None, 0, 0, 0)
+    assert read_evidence(connection, "advice") == ReconciledEvidence(None, 0, 0, 0)
     assert "compared nothing yet" in refusal(connection)
 
     ran(connection, "advice")

@@ -23,7 +23,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer import Disposition, Poison
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
-from outbox.consumer.partitions.standing import Cause
+from outbox.consumer.partitions.standing import StandingCause
 from outbox.event import Event, ReceivedEvent, SourcePosition, uuid7
 from outbox.kafka import compression
 from outbox.kafka.codec import to_headers
@@ -83,7 +83,7 @@ class Gate:
         return write_effects(connection, events)
 
 
-def causes(lag: GroupLag) -> set[tuple[Cause, int | None]]:
+def causes(lag: GroupLag) -> set[tuple[StandingCause, int | None]]:
     return {(one.cause, one.partition) for one in lag.standing}
 
 
@@ -114,7 +114,7 @@ def test_a_dead_group_stays_visible_with_its_age_and_is_said_to_have_no_member(r
     running.stop()
     assert look().members == 0
     send(rig, "order-1", 2, age_s=60.0)
-    wait_until(lambda: Cause.NO_MEMBER in {one.cause for one in look().standing}, look)
+    wait_until(lambda: StandingCause.NO_MEMBER in {one.cause for one in look().standing}, look)
     found = look()
     assert found.records == 1
     assert found.oldest_s == pytest.approx(65.0, abs=15.0)
@@ -165,7 +165,7 @@ def test_a_topic_that_the_group_has_left_is_named_and_has_no_lag(rig: Rig, look:
 def test_a_topic_that_is_missing_stands_at_once(rig: Rig, look: Look) -> None:
     typo = f"{rig.topic}x"
     found = look(rig.topic, typo)
-    assert [(one.cause, one.topic) for one in found.standing] == [(Cause.TOPIC_MISSING, typo)]
+    assert [(one.cause, one.topic) for one in found.standing] == [(StandingCause.TOPIC_MISSING, typo)]
 
 
 def test_a_lost_position_stands_at_its_offset_and_all_that_the_log_holds_waits(rig: Rig, look: Look) -> None:
@@ -176,12 +176,12 @@ def test_a_lost_position_stands_at_its_offset_and_all_that_the_log_holds_waits(r
     ((number,),) = rig.sql("SELECT DISTINCT partition FROM position WHERE next_offset = 1")
     rig.sql("UPDATE position SET next_offset = 99 WHERE partition = %s", number)
     found = look()
-    (standing,) = [one for one in found.standing if one.cause is Cause.POSITION_LOST]
+    (standing,) = [one for one in found.standing if one.cause is StandingCause.POSITION_LOST]
     assert (standing.partition, standing.offset) == (number, 99)
     assert found.records == 1
     again = rig.runtime()
     wait_until(lambda: look().members == 1, look)
-    assert (Cause.POSITION_LOST, number) in causes(look())
+    assert (StandingCause.POSITION_LOST, number) in causes(look())
     again.stop()
 
 
@@ -196,8 +196,8 @@ def test_a_lane_whose_handler_fails_on_and_on_stands_at_its_offset(rig: Rig, loo
 
     rig.runtime(fail)
     send(rig, "order-1", 1)
-    wait_until(lambda: Cause.LANE_STANDS in {one.cause for one in look().standing}, look)
-    (standing,) = [one for one in look().standing if one.cause is Cause.LANE_STANDS]
+    wait_until(lambda: StandingCause.LANE_STANDS in {one.cause for one in look().standing}, look)
+    (standing,) = [one for one in look().standing if one.cause is StandingCause.LANE_STANDS]
     assert (standing.topic, standing.offset) == (rig.topic, 0)
     assert standing.detail.startswith("tried ")
     failing.clear()
@@ -213,10 +213,10 @@ def test_a_batch_that_cannot_be_read_stands_at_its_offset(
         producer.send(rig.topic, key=b"order-1", value=b"{}" + b" " * 500, headers=headers)
     monkeypatch.setattr(compression, "DECODERS", {})
     from_outside = look()
-    assert [(one.cause, one.offset) for one in from_outside.standing] == [(Cause.UNREADABLE, 0)]
+    assert [(one.cause, one.offset) for one in from_outside.standing] == [(StandingCause.UNREADABLE, 0)]
     rig.runtime(settings=replace(QUICK, broken_s=0.5))
     wait_until(lambda: look().members == 1, look)
-    assert [(one.cause, one.offset) for one in look().standing] == [(Cause.UNREADABLE, 0)]
+    assert [(one.cause, one.offset) for one in look().standing] == [(StandingCause.UNREADABLE, 0)]
 
 
 def test_the_verb_needs_no_plan_and_exits_1_when_something_stands(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from outbox.consumer import lane_of
-from outbox.consumer.partitions.standing import Cause
+from outbox.consumer.partitions.standing import StandingCause
 from outbox.event import Event
 from outbox.kafka.codec import to_headers
 from outbox.kafka.python_admin import PythonAdmin
@@ -133,9 +133,9 @@ def test_a_group_that_never_came_has_everything_before_it(shop: Shop) -> None:
     assert read_pressure(PLAN, shop.environ, window_s=0.05)[0].backlog == 3
 
 
-def standing(shop: Shop) -> list[tuple[str | None, int | None, int | None, Cause]]:
+def standing(shop: Shop) -> list[tuple[str | None, int | None, int | None, StandingCause]]:
     (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
-    lost = [one for one in found.standing if one.cause is not Cause.NO_MEMBER]
+    lost = [one for one in found.standing if one.cause is not StandingCause.NO_MEMBER]
     return [(one.topic, one.partition, one.offset, one.cause) for one in lost]
 
 
@@ -145,12 +145,12 @@ def test_a_partition_whose_position_left_the_log_is_named(shop: Shop) -> None:
     assert standing(shop) == []
     shop.stand(4, 9, 4)
     (found,) = read_pressure(PLAN, shop.environ, window_s=0.05)
-    assert standing(shop) == [(shop.topic, 0, 4, Cause.POSITION_LOST)]
+    assert standing(shop) == [(shop.topic, 0, 4, StandingCause.POSITION_LOST)]
     assert "position_lost: its lanes stand at 4 to 9, the log holds 0 to 4" in found.sentence
     shop.stand(4, 4, 4)
     with psycopg.connect(shop.dsn) as connection:
         connection.execute("UPDATE search.position SET incarnation = 'of yesterday'")
-    assert standing(shop) == [(shop.topic, 0, 4, Cause.POSITION_LOST)]
+    assert standing(shop) == [(shop.topic, 0, 4, StandingCause.POSITION_LOST)]
 
 
 def test_effects_and_quarantine_are_part_of_it(shop: Shop) -> None:

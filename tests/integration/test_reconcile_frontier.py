@@ -13,9 +13,9 @@ from strangler.local.process import Running
 from strangler.local.stack import Stack
 from strangler.ownership import Owner
 from strangler.reconcile.await_frontier import Group, reach_lanes
-from strangler.reconcile.frontier import Lane
+from strangler.reconcile.frontier import LaneFrontier
 from strangler.reconcile.run import reconcile
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from strangler.reconcile.waiting import Deadline
 from tests.integration.reconcile_plan import INDEXING, MAILING, plan
 from tests.integration.reconcile_town import Town, counted, found, place_of
@@ -184,5 +184,5 @@ def test_a_kafka_or_a_context_that_does_not_answer_leaves_its_steps_unknown(town
         no_kafka = reach_lanes(groups, nowhere, Deadline.after(1))
     with_kafka = reach_lanes(groups, lambda: PythonAdmin(town.environ["KAFKA_BOOTSTRAP"]), Deadline.after(5))
 
-    assert no_kafka[MAILING].of_key("order-1") == Lane(State.UNKNOWN, "no Kafka at 127.0.0.1:9")
+    assert no_kafka[MAILING].of_key("order-1") == LaneFrontier(Visibility.UNKNOWN, "no Kafka at 127.0.0.1:9")
     assert "cannot be read" in with_kafka[MAILING].why_unknown  # its connection is closed by now

@@ -12,7 +12,7 @@ from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.positions import Overtaken
 from outbox.consumer.partitions.run import Run
-from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
+from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Watchdog, WatchedPosition
 from outbox.consumer.triage import Doubtful, Triage, triage
 from outbox.errors import Fenced
 from outbox.kafka.port import TopicPartition
@@ -107,7 +107,7 @@ class Member:
     def look(self) -> None:
         """The watchdog's turn, and its remedies."""
         open_ones = {one: fence for one, fence in self.board.flowing().items() if one in self.positions}
-        flowing = {one: Standing(self.positions[one], fence) for one, fence in open_ones.items()}
+        flowing = {one: WatchedPosition(self.positions[one], fence) for one, fence in open_ones.items()}
         suspects = self.watchdog.look(self._clock(), flowing)
         stalls = self.watchdog.judge({one: self._database.logs[one].end for one in suspects})
         for stall in stalls:

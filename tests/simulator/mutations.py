@@ -14,7 +14,7 @@ from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.lanes import PartitionLanes
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
-from outbox.consumer.partitions.watchdog import Patience, Standing, Watchdog
+from outbox.consumer.partitions.watchdog import Patience, Watchdog, WatchedPosition
 from outbox.kafka.port import Record, TopicPartition
 from tests.simulator.member import BOUND
 
@@ -50,7 +50,7 @@ def positions_pass_what_waits() -> Iterator[None]:
 def frozen_partition_is_not_missed() -> Iterator[None]:
     """kafka-python #3131, Quix Streams #1124: a partition is assigned and silently never fetched again."""
 
-    def blind(self: Watchdog, now: float, flowing: Mapping[TopicPartition, Standing]) -> Set[TopicPartition]:
+    def blind(self: Watchdog, now: float, flowing: Mapping[TopicPartition, WatchedPosition]) -> Set[TopicPartition]:
         return set()
 
     with patch.object(Watchdog, "look", blind):

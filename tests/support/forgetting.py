@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from kafka import TopicPartition as ClientPartition
 
-from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.port import GroupMember, TopicPartition
 from outbox.kafka.python_consumer import PythonConsumer
 
 
-def paused_behind_our_back(consumer: Consumer, partition: TopicPartition) -> None:
+def paused_behind_our_back(consumer: GroupMember, partition: TopicPartition) -> None:
     """As a client that lost the order to go on: taking the partition anew helps."""
     assert isinstance(consumer, PythonConsumer)
     consumer._client.pause(ClientPartition(*partition))
 
 
-def never_fetched_again(consumer: Consumer, partition: TopicPartition) -> None:
+def never_fetched_again(consumer: GroupMember, partition: TopicPartition) -> None:
     """As a client whose books are wrong for good: only a new one helps."""
     assert isinstance(consumer, PythonConsumer)
     fetcher = consumer._client._fetcher

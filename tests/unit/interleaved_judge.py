@@ -9,12 +9,12 @@ from outbox.kafka.port import TopicPartition
 from strangler.contexts import Context
 from strangler.facts import FINAL, Fact, Judgement, Verdict
 from strangler.plan import Check
-from strangler.reconcile.frontier import Lane, StepFrontier
+from strangler.reconcile.frontier import LaneFrontier, StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
 from strangler.reconcile.snapshots import LegacySnapshot, NewSnapshot
 from strangler.reconcile.step_comparison import Backwards, StepComparison
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.interleaved_world import STEP, World
 from tests.unit.judging import DOCUMENT, MAIL, REF
 
@@ -29,7 +29,7 @@ class Reading:
     legs: list[Callable[[], None]] = field(default_factory=list)
     legacies: list[LegacySnapshot] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
+    states: list[Visibility] = field(default_factory=list)
     news: list[NewSnapshot] = field(default_factory=list)
     books: list[Mapping[str, list[Fact]] | None] = field(default_factory=list)
     open_transaction: int = 0
@@ -56,7 +56,7 @@ class Reading:
         rules = replace(MAIL if mails else DOCUMENT)
         check = Check(expected=lambda _: [], ledger=(lambda _: []) if mails else None)
         step = JudgedStep(STEP[mails], Context("c", "g", ("order",)), check, rules)
-        lanes = {TopicPartition("t", 0): [Lane(self.states[2 * number])]}
+        lanes = {TopicPartition("t", 0): [LaneFrontier(self.states[2 * number])]}
         new = self.news[2 * number]
         return Look(step, self.legacies[number], StepFrontier({"t": 1}, lanes), new, self.books[number])
 
@@ -68,7 +68,7 @@ class Reading:
         self.ends.append(len(self.world.log))
 
     def _new(self) -> None:
-        self.states.append(State.PASSED if self.world.passed >= self.ends[-1] else State.BEHIND)
+        self.states.append(Visibility.PASSED if self.world.passed >= self.ends[-1] else Visibility.BEHIND)
         self.news.append(self.world.new())
 
     def _book(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from strangler.facts import KIND, TARGET, Fact, SubjectFacts
 from strangler.ownership import Owner, Ownership
 from strangler.reconcile.compare import judge
-from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, Rules, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, LegacySide, NewSide, Rules, SubjectEvidence, Visibility
 from strangler.step.intents import Json
 
 REF = "order-1"
@@ -55,7 +55,7 @@ def case(
     parked: bool = False,
     shed: Mapping[int, str] | None = None,
     ledger: Sequence[Fact] | None = None,
-    state: State = State.PASSED,
+    state: Visibility = Visibility.PASSED,
     why_unknown: str = "",
     settled: bool = False,
 ) -> SubjectEvidence:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from strangler.facts import KIND, TARGET, Fact
 from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
-from strangler.reconcile.subject_evidence import Acted, Rules, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, Rules, SubjectEvidence, Visibility
 from strangler.step.intents import Json
 from tests.unit.judging import REF, case
 
@@ -90,14 +90,16 @@ def fraud(*actual: Fact, ledger: Sequence[Fact] | None = None, oracle: Sequence[
 
 
 def pay(
-    *actual: Fact, ledger: Sequence[Fact], oracle: Sequence[Fact] | None = None, state: State = State.PASSED
+    *actual: Fact, ledger: Sequence[Fact], oracle: Sequence[Fact] | None = None, state: Visibility = Visibility.PASSED
 ) -> SubjectEvidence:
     """An order of the new side at payment: accepted, unless said otherwise."""
     wanted = paid() if oracle is None else oracle
     return case(Owner.NEW, rules=PAYMENT, oracle=wanted, actual=actual, ledger=ledger, state=state)
 
 
-def stock(*actual: Fact, oracle: Sequence[Fact], version: int = 1, state: State = State.PASSED) -> SubjectEvidence:
+def stock(
+    *actual: Fact, oracle: Sequence[Fact], version: int = 1, state: Visibility = Visibility.PASSED
+) -> SubjectEvidence:
     """An order of the new side at inventory."""
     return case(Owner.NEW, rules=INVENTORY, version=version, oracle=oracle, actual=actual, state=state)
 

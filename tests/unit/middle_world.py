@@ -12,7 +12,7 @@ from itertools import product
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.subject_evidence import Acted, Rules, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, Rules, SubjectEvidence, Visibility
 from tests.unit.judging import case, pending
 from tests.unit.middle import (
     FRAUD,
@@ -93,7 +93,7 @@ class World:
             claims=self.claims,
             actual=[*self.effects, *self.rows],
             ledger=self.ledger if self.vendor else None,
-            state=State.PASSED if self.reach is Reach.ALL else State.BEHIND,
+            state=Visibility.PASSED if self.reach is Reach.ALL else Visibility.BEHIND,
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from strangler.facts import Fact
 from strangler.ownership import Owner
-from strangler.reconcile.subject_evidence import Acted, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, SubjectEvidence, Visibility
 from tests.unit.judging import DOCUMENT, MAIL, REF, acted, case, document, mail
 
 
@@ -63,7 +63,7 @@ class World:
             actual=list(self.effects.values()) if self.mails else ([self.row] if self.row else []),
             ledger=[*self.ledger.values(), *self.strays] if self.mails else None,
             shed=self.shed,
-            state=State.PASSED if self.passed else State.BEHIND,
+            state=Visibility.PASSED if self.passed else Visibility.BEHIND,
         )
 
     def _legacy(self, version: int) -> None:

@@ -17,7 +17,7 @@ from outbox.consumer.gauges import of_member, saturated
 from outbox.consumer.lag.figures import GroupLag, PartitionLag, TenantLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.consumer.report import Report
 from outbox.consumer.runtime import Busy, Saturation
 from outbox.kafka.port import Record, TopicPartition
@@ -55,11 +55,11 @@ LAG_OF = GroupLag(
     tenants=(TenantLag("shop", "card", 3, 4.0),),
     complete=True,
     standing=(
-        Standing(Cause.LANE_STANDS, 6.0, *PLACE, lane=1, offset=7),
-        Standing(Cause.LANE_STANDS, 9.0, *PLACE, lane=2, offset=8),
-        Standing(Cause.LANE_STANDS, 8.0, *PLACE, lane=3, offset=9),
-        Standing(Cause.BREAKER_OPEN, 5.0),
-        Standing(Cause.BREAKER_OPEN, 7.0),
+        Standing(StandingCause.LANE_STANDS, 6.0, *PLACE, lane=1, offset=7),
+        Standing(StandingCause.LANE_STANDS, 9.0, *PLACE, lane=2, offset=8),
+        Standing(StandingCause.LANE_STANDS, 8.0, *PLACE, lane=3, offset=9),
+        Standing(StandingCause.BREAKER_OPEN, 5.0),
+        Standing(StandingCause.BREAKER_OPEN, 7.0),
     ),
     left=(),
 )

@@ -12,14 +12,14 @@ import pytest
 from legacy_app.plan.choreography import choreography as shop
 from legacy_app.plan.plan import plan
 from new_services.order.status import ACCEPTANCE_S
-from strangler.choreography import Choreography, Event, Final, Problem, Promise, Reaction, prove
+from strangler.choreography import BrokenRule, Choreography, Event, Final, Promise, Reaction, prove
 from strangler.choreography.runs import runs
 from tests.support.services import SERVICES
 
 STEPS = {step.name: step.context.topics if step.context else None for step in plan.steps}
 
 
-def problems(graph: Choreography) -> Sequence[Problem]:
+def problems(graph: Choreography) -> Sequence[BrokenRule]:
     return prove(graph, topics=plan.topics, steps=STEPS)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from legacy_app.plan.choreography import choreography as shop
-from strangler.choreography import Final, OrderState, Seen, Standing, Verdict
+from strangler.choreography import Final, OrderState, Seen, Standing, SubjectVerdict
 from strangler.choreography.verdict import judge, worst_first
 
 BEGAN = datetime(2011, 12, 9, 12, tzinfo=UTC)
@@ -21,7 +21,7 @@ REJECTED = OrderState("o", Final.COMPENSATED)
 
 def verdict(
     order: OrderState | None, now_s: float, events: Mapping[str, float], parked: Mapping[str, str] | None = None
-) -> Verdict:
+) -> SubjectVerdict:
     times = {type_: BEGAN + timedelta(seconds=after) for type_, after in events.items()}
     return judge(shop, Seen("o", times), order, parked or {}, BEGAN + timedelta(seconds=now_s))
 
@@ -41,7 +41,7 @@ PAID = {"OrderReceived": 0.0, "FraudCleared": 1.0, "StockReserved": 2.0, "Paymen
     ],
 )
 def test_an_order_at_its_end_stays_there(order: OrderState, events: dict[str, float], standing: Standing) -> None:
-    assert verdict(order, 9e6, events) == Verdict("o", standing)
+    assert verdict(order, 9e6, events) == SubjectVerdict("o", standing)
 
 
 def test_an_order_waits_for_the_step_that_is_next_and_is_stuck_after_its_deadline() -> None:
@@ -72,7 +72,7 @@ def test_what_is_overdue_first_is_named_of_two() -> None:
 
 def test_a_parked_event_of_the_step_that_is_waited_for_is_quarantine() -> None:
     found = verdict(UNDER_WAY, 9e6, CLEARED, {"inventory": "KeyError: lines"})
-    assert found == Verdict("o", Standing.QUARANTINED, "inventory", "inventory has parked it: KeyError: lines")
+    assert found == SubjectVerdict("o", Standing.QUARANTINED, "inventory", "inventory has parked it: KeyError: lines")
 
     elsewhere = verdict(UNDER_WAY, 9e6, CLEARED, {"search": "bad"})
     assert elsewhere.standing is Standing.STUCK
@@ -116,8 +116,8 @@ def test_an_end_after_the_orders_own_deadline_is_late_but_an_end() -> None:
 
 def test_people_read_first_what_denies_the_graph_then_what_is_stuck() -> None:
     standings = [*Standing]
-    verdicts = [Verdict(f"o{index}", standing) for index, standing in enumerate(standings)]
-    verdicts.append(Verdict("slow", Standing.DONE, late=True))
+    verdicts = [SubjectVerdict(f"o{index}", standing) for index, standing in enumerate(standings)]
+    verdicts.append(SubjectVerdict("slow", Standing.DONE, late=True))
     shown = [(one.standing, one.subject_ref) for one in worst_first(verdicts)]
     assert [standing for standing, _ in shown] == [
         Standing.CONTRADICTION,
@@ -166,7 +166,9 @@ def test_ten_thousand_orders_end_or_are_named_with_the_step_they_wait_for(seed: 
         shuffled = dict(rng.sample(sorted(made.events.items()), len(made.events)))
         order = order_of(shuffled)
 
-        def found_at(now: datetime, shuffled: dict[str, datetime] = shuffled, order: OrderState = order) -> Verdict:
+        def found_at(
+            now: datetime, shuffled: dict[str, datetime] = shuffled, order: OrderState = order
+        ) -> SubjectVerdict:
             return judge(shop, Seen("o", shuffled), order, {}, now)
 
         if not made.waiting:

@@ -13,7 +13,7 @@ from outbox.consumer.partitions.lanes import lane_of
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.presence import lanes_standing
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
-from outbox.consumer.partitions.standing import Cause
+from outbox.consumer.partitions.standing import StandingCause
 from outbox.kafka.port import Record, TopicPartition
 from tests.support.clock import Clock
 
@@ -76,8 +76,8 @@ def test_a_lane_stands_once_also_while_it_is_tried_again(board: LaneScheduler, c
     clock.now += 5.0
     found = {one.lane: (one.cause, one.for_s, one.detail) for one in lanes_standing(board)}
     assert found == {
-        failing.lane: (Cause.LANE_STANDS, 6.0, "tried 1 times, at work for 5 s"),
-        slow.lane: (Cause.LANE_STANDS, 6.0, "at work"),
+        failing.lane: (StandingCause.LANE_STANDS, 6.0, "tried 1 times, at work for 5 s"),
+        slow.lane: (StandingCause.LANE_STANDS, 6.0, "at work"),
     }
     assert len(lanes_standing(board)) == 2
     assert [lane for _, lane, *_ in board.standing()] == [failing.lane], "what is only at work is not retried"

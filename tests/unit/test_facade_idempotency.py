@@ -22,7 +22,7 @@ from strangler.facade.idempotency import (
     not_taken,
     parse_key,
 )
-from strangler.facade.problem import Effect, Problem
+from strangler.facade.problem import Problem, RequestEffect
 
 ANSWER = FirstAnswer(201, "Created", (), b"{}")
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
@@ -115,7 +115,7 @@ def test_a_problem_says_what_happened_and_whether_anything_was_done(given_proble
     members = json.loads(answer.body)
     fields = dict(answer.headers)
     assert members["status"] == answer.status == HTTPStatus(answer.status)
-    assert members["effect"] in set(Effect)
+    assert members["effect"] in set(RequestEffect)
     assert members["type"] == f"urn:problem-type:strangler:{given_problem.kind}"
     assert (fields["Content-Type"], fields["Content-Length"]) == ("application/problem+json", str(len(answer.body)))
     assert ("Retry-After" in fields) == (answer.status == 503 or given_problem.kind == "in-progress")

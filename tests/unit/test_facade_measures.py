@@ -12,7 +12,7 @@ from strangler.facade import problem
 from strangler.facade.exchange import NotSent, TooSlow
 from strangler.facade.facade_catalogue import FACADE, Bounded, Sent, label_values
 from strangler.facade.measures import Series, SharedMeasures, claim_state
-from strangler.facade.message import Answer, Outcome
+from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import Problem
 
 ROUTE = "POST /orders"
@@ -38,7 +38,7 @@ def test_workers_are_added_up_and_a_dead_one_takes_no_count_along() -> None:
 
     def work() -> None:
         mine = measures.of_worker()
-        mine.requested(ROUTE, Answer(201, "", [], b""), 0.3)
+        mine.requested(ROUTE, Response(201, "", [], b""), 0.3)
         mine.pinned("epoch=3, payment=new")
         mine.limit(Bounded.THREADS, 8)
         mine.use(Bounded.THREADS, 1)
@@ -86,7 +86,7 @@ def test_what_the_catalogue_does_not_know_is_said_once_and_changes_nothing(caplo
     before = measures.page()
     mine = measures.of_worker()
     for path in ("/a", "/b"):
-        mine.requested(f"GET {path}", Answer(200, "", [], b""), 0.1)
+        mine.requested(f"GET {path}", Response(200, "", [], b""), 0.1)
     assert measures.page() == before
     assert [record.message for record in caplog.records] == ["metric_unknown", "metric_unknown"]  # a count, a time
 
@@ -99,10 +99,10 @@ def test_every_problem_is_a_cause() -> None:
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
-        (Answer(500, "", [], b""), "won"),
-        (Answer(429, "", [], b"", Outcome.NOT_TAKEN), "released"),
-        (Answer(201, "", [], b"", Outcome.REPLAYED), "replayed"),
-        (Answer(201, "", [], b"", Outcome.FOUND), "found"),
+        (Response(500, "", [], b""), "won"),
+        (Response(429, "", [], b"", RequestOutcome.NOT_TAKEN), "released"),
+        (Response(201, "", [], b"", RequestOutcome.REPLAYED), "replayed"),
+        (Response(201, "", [], b"", RequestOutcome.FOUND), "found"),
         (problem.IN_PROGRESS.to_answer(), "in_flight"),
         (problem.OUTCOME_UNKNOWN.to_answer(), "unknown"),
         (problem.UPSTREAM_SLOW.to_answer(), "unknown"),
@@ -112,7 +112,7 @@ def test_every_problem_is_a_cause() -> None:
         (problem.UPSTREAM_DOWN.to_answer(), "released"),
     ],
 )
-def test_a_claims_state_is_told_by_its_answer(answer: Answer, state: str) -> None:
+def test_a_claims_state_is_told_by_its_answer(answer: Response, state: str) -> None:
     assert claim_state(answer) == state
 
 

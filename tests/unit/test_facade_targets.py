@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strangler.facade.idempotency import unknown_spelling
 from strangler.facade.readings import LIMIT, readings
-from strangler.facade.targets import Match, NotOwned, Owned, Refused, Reserved, Targets, origin_form
+from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets, origin_form
 from strangler.routes import Route
 
 ORDERS = Route("POST /orders", creates="order")
@@ -87,7 +87,7 @@ def test_all_else_is_not(method: str, target: str) -> None:
     ],
 )
 def test_what_servers_read_differently_is_refused_for_every_route(method: str, target: str) -> None:
-    assert isinstance(TARGETS.match(method, target), Refused)
+    assert isinstance(TARGETS.match(method, target), AmbiguousTarget)
 
 
 @pytest.mark.parametrize(
@@ -124,24 +124,24 @@ def test_a_slash_in_a_reference_is_owned_and_not_certain(target: str) -> None:
     "target", ["/orders/a%00/cancellations", "/orders/a%0D%0AX:1/cancellations", "/orders/%7F/cancellations"]
 )
 def test_a_control_character_in_a_reference_is_refused(target: str) -> None:
-    assert isinstance(TARGETS.match("POST", target), Refused)
+    assert isinstance(TARGETS.match("POST", target), AmbiguousTarget)
 
 
 @pytest.mark.parametrize("target", ["/shops/../orders", "/shops/a%2F..%2F..%2Forders", "/shops/orders/R%2Forders"])
 def test_what_may_be_either_of_two_owned_requests_is_refused(target: str) -> None:
     shops = Route("POST /shops/{shop:path}/orders", creates="order")
     both = Targets([ORDERS, shops, Route("POST /shops/orders/{ref}")])
-    assert isinstance(both.match("POST", target), Refused)
+    assert isinstance(both.match("POST", target), AmbiguousTarget)
 
 
 def test_several_readings_with_different_references_are_refused() -> None:
-    assert isinstance(TARGETS.match("POST", "/x/../orders/a;b/cancellations"), Refused)
+    assert isinstance(TARGETS.match("POST", "/x/../orders/a;b/cancellations"), AmbiguousTarget)
 
 
 @pytest.mark.parametrize("target", ["//orders", "/orders/", "/orders;a", "/ORDERS"])
 def test_a_route_of_one_spelling_refuses_the_others(target: str) -> None:
     only = Route("POST /orders", creates="order", spelling="exact", case_insensitive=True)
-    assert isinstance(Targets([only]).match("POST", target), Refused)
+    assert isinstance(Targets([only]).match("POST", target), AmbiguousTarget)
     assert owned("/%6Frders?x", only).certain
 
 
@@ -224,7 +224,7 @@ def test_a_long_hostile_path_has_few_readings(path: str) -> None:
 def test_a_path_of_too_many_readings_is_refused() -> None:
     path = "/;%2F%3B//%252e%255Ca%25252F%2F\\.//%2e/orders"
     assert readings(path) is None
-    assert isinstance(TARGETS.match("GET", path), Refused)
+    assert isinstance(TARGETS.match("GET", path), AmbiguousTarget)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outbox.consumer.lag.figures import GroupLag, PartitionLag
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.consumer.reprocessing.give_way import LOOK_EVERY_S, PAUSE_S, GiveWay, Waits
 from strangler.service.reprocess import waiting_s
 from tests.support.clock import Clock
@@ -65,6 +65,6 @@ def lag(*standing: Standing, members: int = 1) -> GroupLag:
 
 def test_what_only_a_person_can_end_and_a_group_without_members_hold_nothing_up() -> None:
     assert waiting_s(lag()) == 30.0
-    assert waiting_s(lag(Standing(Cause.LANE_STANDS, 30.0, "order", 0, lane=1))) == 30.0
-    assert waiting_s(lag(Standing(Cause.POSITION_LOST, 30.0, "order", 0))) == 9.0
+    assert waiting_s(lag(Standing(StandingCause.LANE_STANDS, 30.0, "order", 0, lane=1))) == 30.0
+    assert waiting_s(lag(Standing(StandingCause.POSITION_LOST, 30.0, "order", 0))) == 9.0
     assert waiting_s(lag(members=0)) is None

@@ -11,7 +11,7 @@ import pytest
 
 from strangler import HttpVendor
 from strangler.errors import BadInput, DependencyDown
-from strangler.facts import KIND, TARGET, Evidence, Fact
+from strangler.facts import KIND, TARGET, DeclaredEvidence, Fact
 from strangler.service import http_ledger
 from strangler.service.evidence import evidence_of
 from strangler.service.http_ledger import read_ledger
@@ -26,7 +26,7 @@ def saying(pages: Mapping[str, Any]) -> Any:
     return lambda seen: answer(200, json.dumps(pages[seen.target]).encode())
 
 
-def evidence(vendors: Mapping[str, Declared]) -> Evidence:
+def evidence(vendors: Mapping[str, Declared]) -> DeclaredEvidence:
     return evidence_of("mailing", ("Placed",), None, vendors)
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from outbox.policy import Expired, OverBudget, Policy, Retry
 from strangler.errors import Refused
-from strangler.flows.interlock import Evidence, Permitted, may_shed, rebuild_exists
+from strangler.flows.interlock import Permitted, ReconciledEvidence, may_shed, rebuild_exists
 from tests.unit.policies import BULK, LOSSY, STANDARD
 
-GREEN = Evidence(age_s=10.0, unknown=0, findings=0, matches=40)
+GREEN = ReconciledEvidence(age_s=10.0, unknown=0, findings=0, matches=40)
 
 
 def test_a_lossy_flow_sheds_by_its_clauses_while_all_is_green() -> None:
@@ -30,7 +30,7 @@ def test_a_lossy_flow_sheds_by_its_clauses_while_all_is_green() -> None:
     ],
 )
 def test_without_a_fresh_green_reconciliation_it_is_refused(
-    evidence: Evidence | None, reason: str, next_step: str
+    evidence: ReconciledEvidence | None, reason: str, next_step: str
 ) -> None:
     answer = may_shed(LOSSY, evidence, rebuildable=True)
 

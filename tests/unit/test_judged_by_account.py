@@ -11,7 +11,7 @@ from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.pairing import ByPlace
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import Acted, Change, Rules, State, SubjectEvidence
+from strangler.reconcile.subject_evidence import Acted, RecordedChange, Rules, SubjectEvidence, Visibility
 from strangler.step.digests import digest
 from strangler.step.intents import Json
 from tests.unit.judging import REF, case, pending
@@ -45,7 +45,7 @@ def given(
     wanted: Mapping[int, Sequence[str]],
     *actual: Fact,
     rules: Rules = OF_MAILS,
-    changes: Sequence[Change] = (Change(1, "Placed"),),
+    changes: Sequence[RecordedChange] = (RecordedChange(1, "Placed"),),
     emitted: frozenset[str] = frozenset(),
     kept: Kept | None = None,
     **more: Json,
@@ -98,11 +98,11 @@ def test_a_call_that_is_not_what_was_claimed_is_a_mismatch() -> None:
 
 
 def test_an_event_that_asks_for_something_and_has_no_claim_is_missing_once_it_was_passed() -> None:
-    both = (Change(1, "Placed"), Change(2, "Cancelled"), Change(3, "Renamed"))
+    both = (RecordedChange(1, "Placed"), RecordedChange(2, "Cancelled"), RecordedChange(3, "Renamed"))
     found = given({100: []}, changes=both)
 
     assert said(found)[200] == ("missing", Reason.NO_CLAIM)
-    assert said(replace(found, state=State.BEHIND))[200] == ("late", Reason.BEHIND)
+    assert said(replace(found, state=Visibility.BEHIND))[200] == ("late", Reason.BEHIND)
     assert 300 not in said(found)
 
 

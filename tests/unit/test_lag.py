@@ -9,9 +9,17 @@ import pytest
 
 from outbox.consumer import lane_of
 from outbox.consumer.append_time import appended_ms, id_ms
-from outbox.consumer.lag.figures import Parked, PartitionLag, age_s, lasting, partition_lag, seen_standing, tenants_of
+from outbox.consumer.lag.figures import (
+    ParkedEvents,
+    PartitionLag,
+    age_s,
+    lasting,
+    partition_lag,
+    seen_standing,
+    tenants_of,
+)
 from outbox.consumer.lag.scan import AT_ONCE, SAMPLE, Scan
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.event import Event, uuid7
 from outbox.kafka.codec import to_headers
 from outbox.kafka.headers import RawHeaders
@@ -122,7 +130,7 @@ def test_the_oldest_event_is_waiting_or_parked() -> None:
     log = Log([record(3, appended=9_000), record(4, appended=8_000)])  # committed in another order than appended
     scan = Scan.of((3,) * LANES)
     scan.look((3,) * LANES, 5, log.read)
-    lag = partition_lag(PLACE, now_ms=10_000, lanes=(3,) * LANES, end=5, scan=scan, parked=Parked(2, 1_000))
+    lag = partition_lag(PLACE, now_ms=10_000, lanes=(3,) * LANES, end=5, scan=scan, parked=ParkedEvents(2, 1_000))
     assert (lag.records, lag.waiting_s, lag.parked, lag.parked_s, lag.oldest_s) == (2, 2.0, 2, 9.0, 9.0)
     done = partition_lag(PLACE, now_ms=10_000, lanes=(5,), end=5, scan=None)
     assert (done.records, done.exact, done.oldest_s) == (0, True, None)
@@ -152,17 +160,24 @@ def lag_of(moved_s: float | None) -> PartitionLag:
     ("arrived_s", "moved_s", "held", "unseen_s", "said", "cause"),
     [
         (None, 99.0, False, 99.0, [], None),  # nothing waits: a group at rest
-        (30.0, 40.0, False, 20.0, [], Cause.NO_MEMBER),
-        (30.0, None, False, None, [], Cause.NO_MEMBER),  # nobody was ever there
+        (30.0, 40.0, False, 20.0, [], StandingCause.NO_MEMBER),
+        (30.0, None, False, None, [], StandingCause.NO_MEMBER),  # nobody was ever there
         (30.0, 40.0, False, 1.0, [], None),  # a rebalance
-        (30.0, 40.0, True, 0.1, [], Cause.NOT_MOVING),
+        (30.0, 40.0, True, 0.1, [], StandingCause.NOT_MOVING),
         (30.0, 1.0, True, 0.1, [], None),  # it works
         (1.0, 99.0, True, 0.1, [], None),  # it has just arrived
-        (30.0, 40.0, True, 0.1, [Standing(Cause.BREAKER_OPEN, 9.0)], None),  # its member said why
-        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, *PLACE)], None),
-        (30.0, 40.0, True, 0.1, [Standing(Cause.TOPIC_MISSING, 9.0, PLACE.topic)], None),
-        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, PLACE.topic, 1)], Cause.NOT_MOVING),  # of another
-        (30.0, 40.0, True, 0.1, [Standing(Cause.LANE_STANDS, 9.0, "payment", 0)], Cause.NOT_MOVING),
+        (30.0, 40.0, True, 0.1, [Standing(StandingCause.BREAKER_OPEN, 9.0)], None),  # its member said why
+        (30.0, 40.0, True, 0.1, [Standing(StandingCause.LANE_STANDS, 9.0, *PLACE)], None),
+        (30.0, 40.0, True, 0.1, [Standing(StandingCause.TOPIC_MISSING, 9.0, PLACE.topic)], None),
+        (
+            30.0,
+            40.0,
+            True,
+            0.1,
+            [Standing(StandingCause.LANE_STANDS, 9.0, PLACE.topic, 1)],
+            StandingCause.NOT_MOVING,
+        ),  # of another
+        (30.0, 40.0, True, 0.1, [Standing(StandingCause.LANE_STANDS, 9.0, "payment", 0)], StandingCause.NOT_MOVING),
     ],
 )
 def test_who_does_not_move_is_named(  # noqa: PLR0917 - a case each
@@ -171,7 +186,7 @@ def test_who_does_not_move_is_named(  # noqa: PLR0917 - a case each
     held: bool,
     unseen_s: float | None,
     said: list[Standing],
-    cause: Cause | None,
+    cause: StandingCause | None,
 ) -> None:
     lag = lag_of(moved_s)
     found = seen_standing(lag, arrived_s=arrived_s, held=held, unseen_s=unseen_s, said=said)
@@ -180,5 +195,9 @@ def test_who_does_not_move_is_named(  # noqa: PLR0917 - a case each
 
 
 def test_a_retry_is_no_standstill_but_a_lost_position_is_one_at_once() -> None:
-    said = [Standing(Cause.LANE_STANDS, 0.5), Standing(Cause.LANE_STANDS, 8.0), Standing(Cause.POSITION_LOST, 0.0)]
+    said = [
+        Standing(StandingCause.LANE_STANDS, 0.5),
+        Standing(StandingCause.LANE_STANDS, 8.0),
+        Standing(StandingCause.POSITION_LOST, 0.0),
+    ]
     assert lasting(said) == said[1:]

@@ -23,11 +23,11 @@ from outbox.policy import (
     contradictions_among,
 )
 from outbox.policy.page import MEANING
-from strangler.flows.interlock import Evidence, Permitted, may_shed
+from strangler.flows.interlock import Permitted, ReconciledEvidence, may_shed
 from strangler.service.shedding import expiry_of
 from tests.unit.policies import BULK, CRITICAL, LOSSY, STANDARD, place
 
-GREEN = Evidence(age_s=1.0, unknown=0, findings=0, matches=1)
+GREEN = ReconciledEvidence(age_s=1.0, unknown=0, findings=0, matches=1)
 PARKING = replace(STANDARD, retry=Retry(over_budget=OverBudget.QUARANTINE))
 Aspect = Callable[[Policy], object]
 

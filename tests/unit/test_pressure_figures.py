@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from strangler.pressure.figures import Look, Pressure, Queued, pressure_of, spoken_s
+from strangler.pressure.figures import LogReading, Pressure, Queued, pressure_of, spoken_s
 from strangler.pressure.hot import hot
 
 NOW_MS = 1_000_000
 
 
-def seen(first: Look, last: Look, queued: Queued = Queued(), promise_s: float | None = None) -> Pressure:  # noqa: B008
+def seen(first: LogReading, last: LogReading, queued: Queued = Queued(), promise_s: float | None = None) -> Pressure:  # noqa: B008
     return pressure_of(
         "inventory",
         first,
@@ -23,14 +23,14 @@ def seen(first: Look, last: Look, queued: Queued = Queued(), promise_s: float | 
 
 
 def test_a_context_at_rest_has_no_pressure() -> None:
-    rest = seen(Look(0, 500, 500), Look(2, 500, 500), promise_s=60)
+    rest = seen(LogReading(0, 500, 500), LogReading(2, 500, 500), promise_s=60)
 
     assert (rest.backlog, rest.oldest_s, rest.drain_s, rest.breach_s) == (0, 0.0, 0.0, None)
     assert rest.sentence == "no orders wait for their stock"
 
 
 def test_a_backlog_that_drains_says_when_and_how_long_the_promise_holds() -> None:
-    busy = seen(Look(0, 1000, 500), Look(2, 1020, 580, NOW_MS - 38_000), promise_s=60)
+    busy = seen(LogReading(0, 1000, 500), LogReading(2, 1020, 580, NOW_MS - 38_000), promise_s=60)
 
     assert (busy.arrival_per_s, busy.service_per_s, busy.backlog) == (10.0, 40.0, 440)
     assert (busy.oldest_s, busy.drain_s, busy.breach_s) == (38.0, 14.7, 22.0)
@@ -40,12 +40,12 @@ def test_a_backlog_that_drains_says_when_and_how_long_the_promise_holds() -> Non
 
 
 def test_a_backlog_that_grows_has_no_drain_estimate() -> None:
-    assert seen(Look(0, 0, 0), Look(1, 100, 20, NOW_MS)).drain_s is None
-    assert "more comes in than goes out" in seen(Look(0, 0, 0), Look(1, 100, 20, NOW_MS)).sentence
+    assert seen(LogReading(0, 0, 0), LogReading(1, 100, 20, NOW_MS)).drain_s is None
+    assert "more comes in than goes out" in seen(LogReading(0, 0, 0), LogReading(1, 100, 20, NOW_MS)).sentence
 
 
 def test_connections_that_run_out_are_said() -> None:
-    at = Look(0, 10, 10)
+    at = LogReading(0, 10, 10)
     few = pressure_of("search", at, at, Queued(), now_ms=NOW_MS, saturation={"connections": 0.79})
     many = pressure_of("search", at, at, Queued(), now_ms=NOW_MS, saturation={"connections": 0.8})
     assert few.sentence == "no events wait in search"
@@ -53,7 +53,7 @@ def test_connections_that_run_out_are_said() -> None:
 
 
 def test_a_broken_promise_is_said_to_be_broken() -> None:
-    late = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 90_000), promise_s=60)
+    late = seen(LogReading(0, 10, 0), LogReading(1, 10, 5, NOW_MS - 90_000), promise_s=60)
 
     assert late.breach_s == -30.0
     assert "broken 30 s ago" in late.sentence
@@ -61,7 +61,7 @@ def test_a_broken_promise_is_said_to_be_broken() -> None:
 
 def test_effects_that_wait_are_pressure_too_and_a_limiting_vendor_is_named() -> None:
     queued = Queued(waiting=10, oldest_s=7.0, unknown=6, limited=5)
-    found = seen(Look(0, 5, 5), Look(1, 5, 5), queued, promise_s=5)
+    found = seen(LogReading(0, 5, 5), LogReading(1, 5, 5), queued, promise_s=5)
 
     assert (found.oldest_s, found.saturation, found.breach_s) == (7.0, {"vendor": 0.5}, -2.0)
     assert "5 held back by the vendor's limit" in found.sentence
@@ -69,7 +69,7 @@ def test_effects_that_wait_are_pressure_too_and_a_limiting_vendor_is_named() -> 
 
 
 def test_a_record_without_a_time_is_not_called_old() -> None:
-    assert seen(Look(0, 10, 0), Look(1, 10, 0)).oldest_s == 0.0
+    assert seen(LogReading(0, 10, 0), LogReading(1, 10, 0)).oldest_s == 0.0
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(9.96, "10 s"), (119, "119 s"), (121, "2 min"), (7_300, "2 h")])
@@ -95,9 +95,9 @@ def test_nothing_is_hot_where_all_are_alike_or_few() -> None:
 
 
 def test_a_group_that_lags_near_its_topics_retention_is_warned_of() -> None:
-    fine = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 70_000, kept_s=100.0))
-    near = seen(Look(0, 10, 0), Look(1, 10, 5, NOW_MS - 80_000, kept_s=100.0))
-    idle = seen(Look(0, 10, 10), Look(1, 10, 10, kept_s=100.0))
+    fine = seen(LogReading(0, 10, 0), LogReading(1, 10, 5, NOW_MS - 70_000, kept_s=100.0))
+    near = seen(LogReading(0, 10, 0), LogReading(1, 10, 5, NOW_MS - 80_000, kept_s=100.0))
+    idle = seen(LogReading(0, 10, 10), LogReading(1, 10, 10, kept_s=100.0))
 
     assert (fine.headroom_s, fine.losing) == (30.0, False)
     assert (near.headroom_s, near.losing) == (20.0, True)

@@ -14,14 +14,14 @@ from strangler.ownership import Owner, Ownership
 from strangler.plan import Check
 from strangler.reconcile.canonical import canonical
 from strangler.reconcile.compare import judge
-from strangler.reconcile.frontier import Lane, StepFrontier
+from strangler.reconcile.frontier import LaneFrontier, StepFrontier
 from strangler.reconcile.judged_step import JudgedStep
 from strangler.reconcile.look import Look
 from strangler.reconcile.pairing import pair
 from strangler.reconcile.second_look import answered
 from strangler.reconcile.snapshots import LegacySnapshot, LegacyStep, NewSnapshot
 from strangler.reconcile.step_comparison import StepComparison
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.judging import MAIL, REF
 from tests.unit.reconcile_world import OF_EVENTS, OF_ROWS, Fault, World
 
@@ -65,7 +65,7 @@ def test_lag_alone_is_never_a_finding(world: World) -> None:
 def test_without_a_frontier_nothing_is_ever_called_missing(world: World, faults: list[Fault]) -> None:
     for version, fault in enumerate(faults[: world.version], 1):
         fault(world, version)
-    unreached = replace(world.case(), state=State.UNKNOWN, why_unknown="no relay")
+    unreached = replace(world.case(), state=Visibility.UNKNOWN, why_unknown="no relay")
 
     assert {one.verdict for one in judge(unreached)} <= {Verdict.UNKNOWN}
 
@@ -96,7 +96,7 @@ def town(passed: int, early: set[int], *, mails: bool) -> StepComparison:
     step = JudgedStep(MAIL.step, Context("c", "g", ("order",)), replace(check, ledger=ledger), rules)
     orders = {ref: SubjectFacts(ref, 1, Ownership(3, {MAIL.step: Owner.NEW}), ref) for ref in refs}
     legacy = LegacySnapshot(orders, {MAIL.step: LegacyStep(facts, {}, {})}, frozenset())
-    lanes = [Lane(State.PASSED if passed >> lane & 1 else State.BEHIND) for lane in range(LANES)]
+    lanes = [LaneFrontier(Visibility.PASSED if passed >> lane & 1 else Visibility.BEHIND) for lane in range(LANES)]
     frontier = StepFrontier({"t": 1}, {TopicPartition("t", 0): lanes})
     actual = {ref: facts[ref] for ref in done}
     new = NewSnapshot({ref: {100: "applied"} for ref in done}, {}, actual, frozenset())

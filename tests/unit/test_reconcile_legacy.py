@@ -6,7 +6,7 @@ from strangler.facts import KIND, TARGET, UNOBSERVED, Fact
 from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import Acted, State
+from strangler.reconcile.subject_evidence import Acted, Visibility
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail, only, verdicts
 
 LEGACY, SHADOW = Owner.LEGACY, Owner.SHADOW
@@ -17,13 +17,13 @@ def test_a_mail_that_legacy_asked_for_and_the_vendor_accepted_matches() -> None:
 
 
 def test_a_mail_that_legacy_asked_for_and_the_vendor_never_accepted_is_missing() -> None:
-    given = case(LEGACY, seam=[acted(1, mail())], ledger=[], state=State.BEHIND)
+    given = case(LEGACY, seam=[acted(1, mail())], ledger=[], state=Visibility.BEHIND)
 
     assert only(given) == ("missing", Reason.LEGACY_NOT_IN_LEDGER, ())
 
 
 def test_legacy_is_judged_without_a_frontier() -> None:
-    assert verdicts(case(LEGACY, seam=[acted(1, mail())], ledger=[mail()], state=State.UNKNOWN)) == {100: "match"}
+    assert verdicts(case(LEGACY, seam=[acted(1, mail())], ledger=[mail()], state=Visibility.UNKNOWN)) == {100: "match"}
 
 
 def test_a_mail_of_a_cancellation_that_was_rolled_back_is_an_orphan() -> None:
@@ -149,7 +149,7 @@ def test_the_intents_own_words_count_too() -> None:
 def test_a_shadow_without_a_decision_is_missing_or_late_by_the_frontier() -> None:
     for done in (acted(1, mail()), acted(1)):
         assert only(case(SHADOW, seam=[done])) == ("missing", Reason.NOT_RECORDED, ())
-        assert only(case(SHADOW, seam=[done], state=State.BEHIND)) == ("late", Reason.BEHIND, ())
+        assert only(case(SHADOW, seam=[done], state=Visibility.BEHIND)) == ("late", Reason.BEHIND, ())
         assert only(case(SHADOW, seam=[done], parked=True)) == ("late", Reason.PARKED, ())
 
 
@@ -237,7 +237,7 @@ def test_a_request_under_way_may_still_bring_its_order() -> None:
 
 
 def test_the_gravest_verdict_of_a_number_wins_and_the_others_stay_as_evidence() -> None:
-    given = case(SHADOW, seam=[acted(1, mail())], ledger=[mail()], claims={100: "applied"}, state=State.BEHIND)
+    given = case(SHADOW, seam=[acted(1, mail())], ledger=[mail()], claims={100: "applied"}, state=Visibility.BEHIND)
     (found,) = judge(given)
 
     assert found.verdict == "extra"

@@ -6,7 +6,7 @@ from strangler.facts import TARGET, Fact
 from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.judging import REF, case, only, pending, verdicts
 from tests.unit.middle import (
     FRAUD,
@@ -78,7 +78,7 @@ def test_a_charge_of_another_amount_is_a_mismatch() -> None:
 
 
 def test_a_charge_that_nobody_claimed_was_made_by_somebody_else() -> None:
-    given = case(NEW, rules=PAYMENT, oracle=paid(), ledger=[charged()], claims={}, state=State.BEHIND)
+    given = case(NEW, rules=PAYMENT, oracle=paid(), ledger=[charged()], claims={}, state=Visibility.BEHIND)
 
     assert said(given) == {100: ("extra", Reason.UNCLAIMED), 101: ("late", Reason.BEHIND)}
 
@@ -87,7 +87,7 @@ def test_a_refused_effect_is_no_effect_and_an_accepted_order_misses_it() -> None
     given = pay(refused(charge()), ledger=[])
 
     assert said(given)[100] == ("missing", Reason.REFUSED)
-    assert said(replace(given, state=State.BEHIND))[100] == ("missing", Reason.REFUSED)
+    assert said(replace(given, state=Visibility.BEHIND))[100] == ("missing", Reason.REFUSED)
 
 
 def test_a_row_that_nobody_wanted_is_extra_beside_a_ledger_too() -> None:

@@ -7,7 +7,7 @@ import pytest
 from strangler.facts import Verdict
 from strangler.reconcile.compare import judge
 from strangler.reconcile.second_look import answered
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.middle_faults import FAULTS, Fault
 from tests.unit.middle_world import World, worlds
 
@@ -61,5 +61,5 @@ def test_without_a_frontier_nothing_is_said() -> None:
     for fault in FAULTS:
         for world in worlds():
             if fault(world):
-                unreached = replace(world.case(), state=State.UNKNOWN, why_unknown="no relay")
+                unreached = replace(world.case(), state=Visibility.UNKNOWN, why_unknown="no relay")
                 assert {one.verdict for one in judge(unreached)} <= {Verdict.UNKNOWN}

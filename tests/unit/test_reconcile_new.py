@@ -5,7 +5,7 @@ from dataclasses import replace
 from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason, given_up
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.judging import DOCUMENT, acted, case, document, mail, only, pending, verdicts
 
 NEW = Owner.NEW
@@ -28,14 +28,14 @@ def test_a_mail_done_by_our_own_account_that_the_vendor_never_accepted_is_missin
 
 
 def test_it_is_missing_wherever_the_consumer_stands() -> None:
-    given = case(NEW, oracle=[mail()], actual=[mail()], ledger=[], state=State.BEHIND)
+    given = case(NEW, oracle=[mail()], actual=[mail()], ledger=[], state=Visibility.BEHIND)
 
     assert only(given)[0] == "missing"
 
 
 def test_a_mail_that_was_never_planned_is_missing_once_the_event_was_passed() -> None:
     assert only(case(NEW, oracle=[mail()], ledger=[])) == ("missing", Reason.NEVER_PLANNED, ())
-    assert only(case(NEW, oracle=[mail()], ledger=[], state=State.BEHIND)) == ("late", Reason.BEHIND, ())
+    assert only(case(NEW, oracle=[mail()], ledger=[], state=Visibility.BEHIND)) == ("late", Reason.BEHIND, ())
 
 
 def test_an_event_in_quarantine_is_late_and_says_so() -> None:
@@ -125,7 +125,7 @@ def test_a_tombstone_before_legacy_has_run_is_late() -> None:
 
 def test_a_missing_row_is_missing_or_late_by_the_frontier() -> None:
     assert only(case(NEW, rules=DOCUMENT, oracle=[document(1)])) == ("missing", Reason.NOT_APPLIED, ())
-    behind = case(NEW, rules=DOCUMENT, oracle=[document(1)], state=State.BEHIND)
+    behind = case(NEW, rules=DOCUMENT, oracle=[document(1)], state=Visibility.BEHIND)
     assert only(behind) == ("late", Reason.BEHIND, ())
 
 
@@ -133,7 +133,7 @@ def test_an_older_row_is_missing_or_late_by_the_frontier() -> None:
     older = case(NEW, rules=DOCUMENT, version=2, oracle=[document(2)], actual=[document(1)])
 
     assert only(older) == ("missing", Reason.OLD_VERSION, ())
-    assert only(replace(older, state=State.BEHIND)) == ("late", Reason.BEHIND, ())
+    assert only(replace(older, state=Visibility.BEHIND)) == ("late", Reason.BEHIND, ())
 
 
 def test_a_row_newer_than_the_snapshot_is_late_until_legacy_is_read_again() -> None:
@@ -147,15 +147,15 @@ def test_a_wrong_row_of_the_right_version_is_a_mismatch_wherever_the_consumer_st
     wrong = case(NEW, rules=DOCUMENT, oracle=[document(1)], actual=[document(1, text="mug")])
 
     assert only(wrong) == ("mismatch", Reason.OTHER_FIELDS, ("text",))
-    assert only(replace(wrong, state=State.BEHIND))[0] == "mismatch"
+    assert only(replace(wrong, state=Visibility.BEHIND))[0] == "mismatch"
 
 
 def test_a_row_that_the_oracle_does_not_want_is_extra_unless_a_newer_version_is_on_its_way() -> None:
     left = case(NEW, rules=DOCUMENT, version=2, oracle=[], actual=[document(1)])
 
     assert only(left) == ("extra", Reason.UNWANTED, ())
-    assert only(replace(left, state=State.BEHIND)) == ("late", Reason.BEHIND, ())
-    assert only(case(NEW, rules=DOCUMENT, actual=[document(1)], state=State.BEHIND))[0] == "extra"
+    assert only(replace(left, state=Visibility.BEHIND)) == ("late", Reason.BEHIND, ())
+    assert only(case(NEW, rules=DOCUMENT, actual=[document(1)], state=Visibility.BEHIND))[0] == "extra"
 
 
 def test_two_rows_for_one_are_a_duplicate() -> None:
@@ -172,7 +172,7 @@ def test_a_row_still_to_be_written_by_its_own_account_is_late() -> None:
 
 def test_nothing_is_said_of_an_order_without_a_reached_frontier() -> None:
     given = case(
-        NEW, oracle=[mail()], ledger=[mail(template="x", number=7)], state=State.UNKNOWN, why_unknown="no relay"
+        NEW, oracle=[mail()], ledger=[mail(template="x", number=7)], state=Visibility.UNKNOWN, why_unknown="no relay"
     )
 
     assert {(one.verdict.value, one.reason) for one in judge(given)} == {("unknown", "no relay")}

@@ -9,7 +9,7 @@ from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
 from strangler.reconcile.second_look import answered, second_look_needed
-from strangler.reconcile.subject_evidence import State
+from strangler.reconcile.subject_evidence import Visibility
 from tests.unit.judging import DOCUMENT, REF, acted, case, document, mail
 
 LEGACY, NEW = Owner.LEGACY, Owner.NEW
@@ -52,8 +52,8 @@ def test_what_came_before_the_second_frontier_matches() -> None:
 @pytest.mark.parametrize(
     ("again", "verdict"),
     [
-        (replace(LOST, state=State.BEHIND), ("late", Reason.BEHIND)),
-        (replace(LOST, state=State.UNKNOWN, why_unknown="no relay"), ("unknown", "no relay")),
+        (replace(LOST, state=Visibility.BEHIND), ("late", Reason.BEHIND)),
+        (replace(LOST, state=Visibility.UNKNOWN, why_unknown="no relay"), ("unknown", "no relay")),
         (replace(LOST, new=replace(LOST.new, parked=True)), ("late", Reason.PARKED)),
         (replace(LOST, legacy=replace(LOST.legacy, handed_back="tombstoned")), ("late", Reason.HANDING_BACK)),
     ],

@@ -8,7 +8,7 @@ from strangler.facts import Fact
 from strangler.ownership import Owner
 from strangler.reconcile.compare import judge
 from strangler.reconcile.reasons import Reason
-from strangler.reconcile.subject_evidence import Rules, State
+from strangler.reconcile.subject_evidence import Rules, Visibility
 from tests.unit.judging import case, pending, verdicts
 from tests.unit.middle import (
     FRAUD,
@@ -39,7 +39,7 @@ CLEARED = [score(), decision()]
 # Pending orders
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", Visibility)
 @pytest.mark.parametrize(
     ("rules", "wanted", "ledger"),
     [(FRAUD, CLEARED, []), (PAYMENT, paid(), []), (INVENTORY, [reservation()], None)],
@@ -47,7 +47,7 @@ CLEARED = [score(), decision()]
 )
 @pytest.mark.parametrize("owner", Owner)
 def test_what_a_pending_order_does_not_have_is_late_whoever_owns_it(
-    owner: Owner, rules: Rules, wanted: list[Fact], ledger: list[Fact] | None, state: State
+    owner: Owner, rules: Rules, wanted: list[Fact], ledger: list[Fact] | None, state: Visibility
 ) -> None:
     given = case(owner, rules=rules, oracle=maybe(wanted), ledger=ledger, state=state, claims={})
 
@@ -94,7 +94,7 @@ def test_an_order_rejected_at_its_payment_that_nobody_refused_is_missing_its_ref
     given = pay(ledger=[], oracle=undone(refused=True))
 
     assert said(given) == {100: ("missing", Reason.NEVER_REFUSED)}
-    assert said(replace(given, state=State.BEHIND)) == {100: ("late", Reason.BEHIND)}
+    assert said(replace(given, state=Visibility.BEHIND)) == {100: ("late", Reason.BEHIND)}
     assert verdicts(pay(refused(charge(1)), ledger=[], oracle=undone(refused=True))) == {100: "mismatch"}
 
 
@@ -104,12 +104,12 @@ def test_a_rejected_order_that_was_charged_must_be_refunded(at_payment: bool) ->
     done = pay(charge(), payment(state="refunded"), refund(), ledger=[charged(), refund()], oracle=wanted)
     planned = pay(charge(), payment(), pending(refund()), ledger=[charged()], oracle=wanted)
     forgotten = pay(charge(), payment(), ledger=[charged()], oracle=wanted)
-    lost = pay(charge(), payment(), refund(), ledger=[charged()], oracle=wanted, state=State.BEHIND)
+    lost = pay(charge(), payment(), refund(), ledger=[charged()], oracle=wanted, state=Visibility.BEHIND)
 
     assert verdicts(done) == {100: "match", 101: "match", 150: "match"}
     assert said(planned)[150] == ("late", Reason.PENDING)
     assert said(forgotten)[150] == ("missing", Reason.NEVER_PLANNED)
-    assert said(replace(forgotten, state=State.BEHIND))[150] == ("late", Reason.BEHIND)
+    assert said(replace(forgotten, state=Visibility.BEHIND))[150] == ("late", Reason.BEHIND)
     assert said(lost)[150] == ("missing", Reason.NOT_IN_LEDGER)
 
 
@@ -118,7 +118,7 @@ def test_a_charge_on_its_way_to_a_rejected_order_is_late_and_so_is_its_refund() 
 
     assert said(given)[100] == ("late", Reason.PENDING)
     assert verdicts(given)[150] == "missing"
-    assert verdicts(replace(given, state=State.BEHIND))[150] == "late"
+    assert verdicts(replace(given, state=Visibility.BEHIND))[150] == "late"
 
 
 def test_a_refund_of_an_order_that_stands_is_extra() -> None:
@@ -158,14 +158,14 @@ def test_stock_of_a_rejected_order_must_be_released() -> None:
     assert verdicts(stock(released, oracle=wanted, version=2)) == {200: "match"}
     kept = stock(reservation(), oracle=wanted, version=2)
     assert said(kept) == {200: ("missing", Reason.OLD_VERSION)}
-    assert said(replace(kept, state=State.BEHIND)) == {200: ("late", Reason.BEHIND)}
+    assert said(replace(kept, state=Visibility.BEHIND)) == {200: ("late", Reason.BEHIND)}
 
 
 def test_stock_that_is_kept_for_an_order_that_was_refused_earlier_is_extra() -> None:
     given = stock(reservation(), oracle=[], version=2)
 
     assert said(given) == {100: ("extra", Reason.UNWANTED)}
-    assert said(replace(given, state=State.BEHIND)) == {100: ("late", Reason.BEHIND)}
+    assert said(replace(given, state=Visibility.BEHIND)) == {100: ("late", Reason.BEHIND)}
 
 
 def test_a_release_that_the_snapshot_does_not_know_of_is_late_until_legacy_is_read_again() -> None:

@@ -16,9 +16,9 @@ from strangler.reconcile.reasons import Reason
 from strangler.reconcile.subject_evidence import (
     Acted,
     CallState,
-    Change,
     LegacySide,
     OpenCall,
+    RecordedChange,
     Rules,
     SubjectEvidence,
 )
@@ -56,7 +56,7 @@ def seen(
         given_case.legacy.order,
         seam=[Acted(1, done)] if done else [],
         open_calls=rest,
-        changes=[Change(1, type_, alive)],
+        changes=[RecordedChange(1, type_, alive)],
         handed_back=handed_back,
     )
     return replace(given_case, legacy=legacy)

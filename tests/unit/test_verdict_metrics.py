@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strangler.choreography import Audit, Standing
+from strangler.choreography import ChoreographyAudit, Standing
 from strangler.choreography.audit_metrics import WORKFLOW, counters_of
 from strangler.facts import Verdict
 from strangler.reconcile.report import Report
@@ -24,7 +24,7 @@ def test_a_reconciliation_speaks_by_the_catalogue() -> None:
 
 def test_an_audit_of_workflows_speaks_by_the_catalogue() -> None:
     counts = dict.fromkeys(Standing, 0) | {Standing.DONE: 2}
-    page = counters_of(Audit(counts, 1, [], {Standing.DONE: [4.0, 70.0]}), "order", 7.0).page()
+    page = counters_of(ChoreographyAudit(counts, 1, [], {Standing.DONE: [4.0, 70.0]}), "order", 7.0).page()
     assert {line.split()[2]: line.split()[3] for line in page.splitlines() if line.startswith("# TYPE")} == {
         one.name: one.kind for one in WORKFLOW
     }

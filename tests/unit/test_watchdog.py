@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Standing, Watchdog
+from outbox.consumer.partitions.watchdog import Patience, Remedy, Stall, Watchdog, WatchedPosition
 from outbox.kafka.port import TopicPartition
 
 HOME, OTHER = TopicPartition("order", 0), TopicPartition("order", 1)
@@ -32,7 +32,7 @@ class World:
         return found
 
     def look(self) -> list[Stall]:
-        at = {one: Standing(position, self.fence) for one, position in self.positions.items()}
+        at = {one: WatchedPosition(position, self.fence) for one, position in self.positions.items()}
         suspects = self.watchdog.look(self.now, at)
         self.asked += bool(suspects)
         return list(self.watchdog.judge({one: self.ends[one] for one in suspects}))

@@ -21,7 +21,7 @@ from strangler.local.stack import Stack
 from strangler.local.system import System
 from strangler.plan import Plan, load_plan
 from strangler.reconcile.run import reconcile
-from strangler.shared_state import Holder, Wanted, move
+from strangler.shared_state import Holder, WantedMove, move
 from tests.faults.installations import go_live
 from tests.support.waiting import wait_until
 from tests.walk.hops import LABEL, RECONCILE, Calls, read
@@ -75,7 +75,7 @@ def take_over(system: System, plan: Plan) -> None:
     go_live(system, plan)
     with psycopg.connect(system.environ["STRANGLER_DSN"], autocommit=True) as connection:
         for name, shared in plan.shared.items():
-            moved = move(connection, Wanted(name, shared, plan.steps_of(name), Holder.NEW, "walk", "all of it"))
+            moved = move(connection, WantedMove(name, shared, plan.steps_of(name), Holder.NEW, "walk", "all of it"))
             assert not isinstance(moved, Refused), moved
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from outbox.consumer.lag.scan import Scan, Waiting
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.kafka.port import TopicPartition
 
 STANDS_AFTER_S = 5.0  # what is shorter is a hiccup: a retry, a takeover
@@ -15,7 +15,7 @@ SILENT_AFTER_S = 10.0  # nothing moved for so long though a member holds it and 
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
+class ParkedEvents:
     """Events of a partition in quarantine; `oldest_ms`: when the first of them was appended."""
 
     count: int = 0
@@ -110,7 +110,7 @@ def partition_lag(
     lanes: Sequence[int],
     end: int | None,
     scan: Scan | None,
-    parked: Parked = Parked(),
+    parked: ParkedEvents = ParkedEvents(),
     moved_ms: float | None = None,
 ) -> PartitionLag:
     """`lanes`: next offsets, none where no member ever had it; `scan`: None where nothing waits or nothing can be
@@ -159,11 +159,11 @@ def seen_standing(
         return None
     if not held:
         for_s = arrived_s if unseen_s is None else min(arrived_s, unseen_s)
-        return _of(lag, Cause.NO_MEMBER, for_s) if for_s >= STANDS_AFTER_S or unseen_s is None else None
+        return _of(lag, StandingCause.NO_MEMBER, for_s) if for_s >= STANDS_AFTER_S or unseen_s is None else None
     idle_s = arrived_s if lag.moved_s is None else min(lag.moved_s, arrived_s)
     if idle_s < SILENT_AFTER_S or any(_covers(one, lag) for one in said):
         return None
-    return _of(lag, Cause.NOT_MOVING, idle_s)
+    return _of(lag, StandingCause.NOT_MOVING, idle_s)
 
 
 def lasting(said: Iterable[Standing]) -> list[Standing]:
@@ -172,7 +172,9 @@ def lasting(said: Iterable[Standing]) -> list[Standing]:
 
 
 # No retry ends these.
-AT_ONCE_SAID = frozenset({Cause.POSITION_LOST, Cause.UNREADABLE, Cause.SOURCE_BROKEN, Cause.TOPIC_MISSING})
+AT_ONCE_SAID = frozenset(
+    {StandingCause.POSITION_LOST, StandingCause.UNREADABLE, StandingCause.SOURCE_BROKEN, StandingCause.TOPIC_MISSING}
+)
 
 
 def age_s(now_ms: float, times_ms: Iterable[float]) -> float | None:
@@ -182,7 +184,9 @@ def age_s(now_ms: float, times_ms: Iterable[float]) -> float | None:
 
 
 def missing(topic: str, for_s: float) -> Standing:
-    return Standing(Cause.TOPIC_MISSING, for_s, topic, detail="the broker does not know it; make it, or mend its name")
+    return Standing(
+        StandingCause.TOPIC_MISSING, for_s, topic, detail="the broker does not know it; make it, or mend its name"
+    )
 
 
 def _covers(said: Standing, lag: PartitionLag) -> bool:
@@ -190,7 +194,7 @@ def _covers(said: Standing, lag: PartitionLag) -> bool:
     return said.topic in {lag.topic, None} and said.partition in {lag.partition, None}
 
 
-def _of(lag: PartitionLag, cause: Cause, for_s: float) -> Standing:
+def _of(lag: PartitionLag, cause: StandingCause, for_s: float) -> Standing:
     return Standing(cause, for_s, lag.topic, lag.partition, offset=lag.next_offset)
 
 

@@ -10,7 +10,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.append_time import appended_ms, id_ms
 from outbox.consumer.lag.figures import (
     GroupLag,
-    Parked,
+    ParkedEvents,
     PartitionLag,
     age_s,
     lasting,
@@ -22,7 +22,7 @@ from outbox.consumer.lag.figures import (
 from outbox.consumer.lag.scan import FacetsOf, Scan, Waiting, no_facets
 from outbox.consumer.lag.stored import ParkedPlace, Stored, StoredParked, StoredPosition, stored
 from outbox.consumer.partitions.in_log import why_lost
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.consumer.quarantine.kept_headers import decoded
 from outbox.errors import PositionLost, Unreadable
 from outbox.kafka.port import Admin, Reader, TopicPartition, TopicState
@@ -203,7 +203,9 @@ class _Look:
             scan.look(lanes, end, lambda offset, limit: self._reader.read(partition, offset, limit))
         except Unreadable as error:
             if not scan.waiting:  # else it does not stand there yet
-                self._stands(Standing(Cause.UNREADABLE, 0.0, *partition, offset=error.offset, detail=str(error)))
+                self._stands(
+                    Standing(StandingCause.UNREADABLE, 0.0, *partition, offset=error.offset, detail=str(error))
+                )
         except PositionLost:
             self._kept.forget(partition)  # the log's start moved on meanwhile: the next look says it
         return scan, end
@@ -216,7 +218,7 @@ class _Look:
 
     def _lost(self, at: StoredPosition, why: str) -> None:
         for_s = max(0.0, self._found.at - at.moved_at)
-        self._stands(Standing(Cause.POSITION_LOST, for_s, *at.partition, offset=min(at.lanes), detail=why))
+        self._stands(Standing(StandingCause.POSITION_LOST, for_s, *at.partition, offset=min(at.lanes), detail=why))
 
     def _placed(self, said: Standing) -> Standing:
         """With the lowest offset of its partition, where no event is to blame."""
@@ -229,6 +231,6 @@ class _Look:
         if (found.cause, found.topic, found.partition) not in said:
             self._standing.append(found)
 
-    def _parked(self, parked: Sequence[StoredParked], incarnation: str) -> Parked:
+    def _parked(self, parked: Sequence[StoredParked], incarnation: str) -> ParkedEvents:
         told = [self._kept.parked_ms(one, in_log=one.incarnation == incarnation) for one in parked]
-        return Parked(sum(one.count for one in parked), min(told, default=None))
+        return ParkedEvents(sum(one.count for one in parked), min(told, default=None))

@@ -63,7 +63,7 @@ class Gap(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class VersionProgress:
     """What knows how far a handler has come: `handled(connection, events)` answers what is done of each aggregate of
     the events; one that it leaves out is not waited for. It is asked only about events behind their first version.
 
@@ -82,10 +82,10 @@ class VersionOrder:
 
     group: str
     said: Versions
-    progress: Progress
+    progress: VersionProgress
 
     @classmethod
-    def of(cls, said: Versions | None, group: str, progress: Progress | None) -> VersionOrder | None:
+    def of(cls, said: Versions | None, group: str, progress: VersionProgress | None) -> VersionOrder | None:
         """None where nothing is waited for. `ConfigurationError` where it is, and nobody knows for what."""
         if said is None:
             return None

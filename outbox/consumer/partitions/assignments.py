@@ -9,13 +9,13 @@ from outbox.consumer.partitions.lane_scheduler import Clock, LaneScheduler
 from outbox.consumer.partitions.position_thread import Answer, PositionThread, Request
 from outbox.consumer.partitions.positions import check_range
 from outbox.consumer.partitions.run import Assigned
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.consumer.partitions.starting import begins
 from outbox.consumer.report import Report
 from outbox.consumer.settings import Metric, RuntimeSettings
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError, PositionLost, Unreadable
 from outbox.fault_points import FaultPoints
-from outbox.kafka.port import Admin, Consumer, TopicPartition
+from outbox.kafka.port import Admin, GroupMember, TopicPartition
 
 
 class Assignments:
@@ -26,7 +26,7 @@ class Assignments:
     def __init__(
         self,
         *,
-        consumer: Consumer,
+        consumer: GroupMember,
         admin: Admin,
         keeper: PositionThread,
         board: LaneScheduler,
@@ -45,7 +45,7 @@ class Assignments:
         self._due: dict[TopicPartition, float] = {}
         self._asked: dict[TopicPartition, Request] = {}
         self._lost: dict[TopicPartition, str] = {}
-        self._stands: dict[TopicPartition, tuple[Cause, float, int | None, str]] = {}
+        self._stands: dict[TopicPartition, tuple[StandingCause, float, int | None, str]] = {}
 
     def lost(self) -> Mapping[TopicPartition, str]:
         """Partitions that stand still until a person decides, and why."""
@@ -189,18 +189,18 @@ class Assignments:
     def _stand(self, partition: TopicPartition, error: OutboxError, metric: Metric, event: str) -> None:
         """It stands still, and looks again now and then whether it can go on."""
         self._lost[partition] = str(error)
-        self._note(partition, Cause(event), error)
+        self._note(partition, StandingCause(event), error)
         self._report.count(metric, topic=partition.topic)
         self._report.trouble(event, error, partition)
         self._postpone(partition, self._settings.broken_s)
 
     def _wait(self, partitions: Sequence[TopicPartition], error: Exception) -> None:
         for partition in partitions:
-            self._note(partition, Cause.ASSIGNMENT_WAITS, error)
+            self._note(partition, StandingCause.ASSIGNMENT_WAITS, error)
             self._report.trouble("assignment_waits", error, partition)
             self._postpone(partition, self._settings.reassign_s)
 
-    def _note(self, partition: TopicPartition, cause: Cause, error: Exception) -> None:
+    def _note(self, partition: TopicPartition, cause: StandingCause, error: Exception) -> None:
         """It stands since the first time that it was said."""
         before = self._stands.get(partition)
         since = before[1] if before is not None and before[0] is cause else self._clock()

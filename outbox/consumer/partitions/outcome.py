@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from outbox.consumer.handler import Disposition
 from outbox.consumer.partitions.run import Run
-from outbox.consumer.triage import Cause
+from outbox.consumer.triage import ParkingCause
 from outbox.event import SourcePosition
 
 
@@ -31,6 +31,6 @@ class Outcome:
     dispositions: Mapping[Disposition, int]
     parked_keys: frozenset[bytes]
     freed_keys: frozenset[bytes]
-    parked: Mapping[Cause, int] = field(default_factory=dict)
+    parked: Mapping[ParkingCause, int] = field(default_factory=dict)
     failed: Failed | None = None
     calls: int = 1

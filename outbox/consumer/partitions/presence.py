@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
-from outbox.consumer.partitions.standing import Cause, Standing
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.consumer.report import Report
 from outbox.kafka.port import TopicPartition
 
@@ -38,7 +38,7 @@ def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) 
     found = [*assignments.standing(), *lanes_standing(board)]
     open_s = report.breaker_open_s()
     if open_s is not None:
-        found.append(Standing(Cause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))
+        found.append(Standing(StandingCause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))
     return found
 
 
@@ -50,10 +50,12 @@ def lanes_standing(board: LaneScheduler) -> list[Standing]:
         detail = f"tried {attempts} times" if attempts else "put off"
         _, again_s = at_work.pop((partition, lane), (offset, 0.0))
         detail += f", at work for {again_s:.0f} s" if again_s > AT_WORK_S else ""
-        found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail=detail))
+        found.append(Standing(StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail=detail))
     for (partition, lane), (offset, for_s) in at_work.items():
         if for_s > AT_WORK_S:
-            found.append(Standing(Cause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work"))
+            found.append(
+                Standing(StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work")
+            )
     return found
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from outbox.consumer.partitions.assignments import Assignments
 from outbox.consumer.partitions.lane_scheduler import LaneScheduler
 from outbox.consumer.partitions.long_runs import LongRuns
-from outbox.consumer.partitions.watchdog import Remedy, Standing, Watchdog
+from outbox.consumer.partitions.watchdog import Remedy, Watchdog, WatchedPosition
 from outbox.consumer.report import Report
 from outbox.consumer.settings import RuntimeSettings
 from outbox.errors import DependencyDown
-from outbox.kafka.port import Consumer
+from outbox.kafka.port import GroupMember
 
 LOOK_EVERY_S = 0.5
 
@@ -22,7 +22,7 @@ class Healing:
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: GroupMember,
         board: LaneScheduler,
         assignments: Assignments,
         settings: RuntimeSettings,
@@ -40,7 +40,9 @@ class Healing:
             return
         self._looked_at = now
         self._long_runs.look(now)
-        flowing = {one: Standing(self._consumer.position(one), fence) for one, fence in self._board.flowing().items()}
+        flowing = {
+            one: WatchedPosition(self._consumer.position(one), fence) for one, fence in self._board.flowing().items()
+        }
         suspects = self._watchdog.look(now, flowing)
         if not suspects:
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Cause(StrEnum):
+class StandingCause(StrEnum):
     """Why nothing moves. The first six a member says, the others are seen from outside."""
 
     POSITION_LOST = "position_lost"
@@ -27,7 +27,7 @@ class Standing:
     None where no event is to blame, `lane` is None where all lanes stand. `detail` never holds a payload or a key.
     """
 
-    cause: Cause
+    cause: StandingCause
     for_s: float
     topic: str | None = None
     partition: int | None = None
@@ -38,7 +38,7 @@ class Standing:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Standing:
         """As `asdict` made it; `ValueError` or `TypeError` for what did not."""
-        return cls(**{**data, "cause": Cause(str(data["cause"]))})  # type: ignore[arg-type] # a member wrote it
+        return cls(**{**data, "cause": StandingCause(str(data["cause"]))})  # type: ignore[arg-type] # a member wrote it
 
     @property
     def sentence(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
 from outbox.errors import ConfigurationError
-from outbox.kafka.port import Consumer, TopicPartition
+from outbox.kafka.port import GroupMember, TopicPartition
 
 Word: TypeAlias = Literal["earliest", "latest"]
 Start: TypeAlias = Word | datetime
@@ -23,7 +23,7 @@ def checked(start: Start) -> Start:
     return start
 
 
-def begins(start: Start, consumer: Consumer, topic: str, partitions: int) -> Mapping[TopicPartition, int] | None:
+def begins(start: Start, consumer: GroupMember, topic: str, partitions: int) -> Mapping[TopicPartition, int] | None:
     """Where a new group stands in each partition of the topic; None where it is at the first record of each.
 
     All of them at once: one that is added to the topic later is read from its first record. `DependencyDown`.

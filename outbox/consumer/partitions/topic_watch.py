@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from outbox.consumer.report import Report
-from outbox.kafka.port import Consumer
+from outbox.kafka.port import GroupMember
 
 LOOK_EVERY_S = 1.0
 
@@ -16,7 +16,7 @@ class TopicWatch:
     Twice in a row, since a client that has just subscribed may hold an answer to an earlier question.
     """
 
-    def __init__(self, consumer: Consumer, report: Report, again_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, consumer: GroupMember, report: Report, again_s: float, clock: Callable[[], float]) -> None:
         self._consumer, self._report, self._again_s, self._clock = consumer, report, again_s, clock
         self._since: dict[str, float] = {}
         self._said_at: dict[str, float] = {}

@@ -48,7 +48,7 @@ class Patience:
         return min(self.cap_s, self.stall_s * 2.0 ** max(0, min(remedies, 32) - 1))
 
 
-class Standing(NamedTuple):
+class WatchedPosition(NamedTuple):
     """Where the consumer stands in a partition, under which assignment."""
 
     position: int
@@ -73,7 +73,7 @@ class Stall:
 
 @dataclass(slots=True)
 class _Watched:
-    at: Standing
+    at: WatchedPosition
     still_s: float = 0.0
     probed_s: float = 0.0
     end_before: int | None = None
@@ -89,7 +89,7 @@ class Watchdog:
         self._stuck: dict[TopicPartition, tuple[int, int]] = {}  # stuck at, remedies tried
         self._looked_at: float | None = None
 
-    def look(self, now: float, flowing: Mapping[TopicPartition, Standing]) -> Set[TopicPartition]:
+    def look(self, now: float, flowing: Mapping[TopicPartition, WatchedPosition]) -> Set[TopicPartition]:
         """`flowing`: every open partition that no bound holds back. Returns those to `judge` now."""
         step_s = 0.0 if self._looked_at is None else min(self._patience.step_s, now - self._looked_at)
         self._looked_at = now
@@ -116,7 +116,7 @@ class Watchdog:
         """The broker did not answer: nothing seen so far proves anything."""
         self._watched.clear()
 
-    def _seen(self, partition: TopicPartition, at: Standing, step_s: float) -> _Watched:
+    def _seen(self, partition: TopicPartition, at: WatchedPosition, step_s: float) -> _Watched:
         seen = self._watched.get(partition)
         if seen is None or seen.at != at:  # also under a new fence: it was just begun anew
             if at.position > self._stuck.get(partition, (at.position, 0))[0]:

@@ -10,7 +10,7 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.error_text import place_of
 from outbox.consumer.partitions.run import Assigned
 from outbox.consumer.retry.rule import Trouble, classify
-from outbox.consumer.triage import BEHIND, Parked
+from outbox.consumer.triage import BEHIND, ParkedRecord
 from outbox.event import ReceivedEvent
 
 LARGEST_VERSION = 2**63 - 1  # of a bigint
@@ -39,7 +39,7 @@ WHERE (SELECT true FROM quarantine AS open WHERE open.group_name = %(group)s AND
        ORDER BY sha256(open.key) LIMIT 1)"""
 
 
-def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: Sequence[Parked]) -> None:
+def park(connection: PsycopgConnection, group: str, assigned: Assigned, parked: Sequence[ParkedRecord]) -> None:
     """Store where the parked records are and why."""
     rows = [
         {

@@ -129,7 +129,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class KeyProgress:
     """Of an event's key: open events, those of them asked for, and why the oldest one is parked."""
 
     open: int
@@ -207,9 +207,9 @@ def discard(connection: PsycopgConnection, entry: Entry, told: Told) -> None:
     _change(connection, _DISCARD, entry, told, verb="discard")
 
 
-def progress(connection: PsycopgConnection, entry: Entry) -> Progress:
+def progress(connection: PsycopgConnection, entry: Entry) -> KeyProgress:
     row = connection.execute(_OPEN, entry.names()).fetchone()
-    return Progress(*row) if row else Progress(0, 0, None)
+    return KeyProgress(*row) if row else KeyProgress(0, 0, None)
 
 
 def _change(

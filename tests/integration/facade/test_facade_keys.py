@@ -12,7 +12,7 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.facade import claims
 from strangler.facade.claims import Held
-from strangler.facade.idempotency import Claim, Stored
+from strangler.facade.idempotency import RequestClaim, Stored
 from strangler.local.process import Running
 from tests.integration.facade.client import Answer, ask
 from tests.integration.facade.shop import Shop
@@ -127,7 +127,7 @@ def test_equal_orders_on_both_sides_of_a_windows_edge_are_one(
     """The claim of the earlier one is not committed yet when the later one looks."""
     names = [f"{key}.{window}" for window in (7, 8)]
     one, other = (
-        Claim("anonymous", names[side], b"same", f"{key}-{side}", 30, 60, near=[names[1 - side]], within_s=60)
+        RequestClaim("anonymous", names[side], b"same", f"{key}-{side}", 30, 60, near=[names[1 - side]], within_s=60)
         for side in (0, 1)
     )
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -12,7 +12,7 @@ from psycopg.errors import InvalidParameterValue
 from outbox.connection import PsycopgConnection
 from strangler.facade import claims
 from strangler.facade.claims import Held, Stages
-from strangler.facade.idempotency import Claim
+from strangler.facade.idempotency import RequestClaim
 from strangler.local.process import Running
 from strangler.ownership import Ownership
 from tests.integration.facade.client import Answer, ask
@@ -83,7 +83,7 @@ def test_a_command_that_loses_the_race_for_an_id_takes_the_reference_that_won(
     connection: PsycopgConnection, dsn: str, native: str, known: bool
 ) -> None:
     """The application commits its alias while the command waits for it, or another command has the same guess."""
-    claim = Claim("anonymous", native, b"", f"order:{native}", 30, 60, native=("order", native))
+    claim = RequestClaim("anonymous", native, b"", f"order:{native}", 30, 60, native=("order", native))
     with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as other, psycopg.connect(dsn, autocommit=True) as own:
         other.execute(PIN_ALIAS, (native, f"R-{native}" if known else None))
         pinned = pool.submit(claims.pin, own, claim, Stages())

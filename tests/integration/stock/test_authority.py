@@ -17,7 +17,7 @@ from strangler.errors import BadInput, BadPlan, Refused, StranglerError
 from strangler.shared_state import (
     AuthorityMoved,
     Holder,
-    Wanted,
+    WantedMove,
     authorities,
     authority_moves,
     ensure_authorities,
@@ -27,7 +27,7 @@ from tests.integration.stock.rig import deliver, give_back, held, on_hand, reser
 from tests.support.waiting import wait_until
 
 HOLDS = "SELECT sku, pieces FROM inventory.stock_hold WHERE order_ref = %s AND number = 100"
-TO_NEW = Wanted("stock", stock, ("inventory",), Holder.NEW, "ann", "inventory is live")
+TO_NEW = WantedMove("stock", stock, ("inventory",), Holder.NEW, "ann", "inventory is live")
 TO_LEGACY = replace(TO_NEW, to=Holder.LEGACY, reason="and back")
 
 
@@ -37,13 +37,13 @@ def connection(database: str) -> Iterator[PsycopgConnection]:
         yield opened
 
 
-def moved(connection: PsycopgConnection, wanted: Wanted) -> AuthorityMoved:
+def moved(connection: PsycopgConnection, wanted: WantedMove) -> AuthorityMoved:
     outcome = move(connection, wanted)
     assert isinstance(outcome, AuthorityMoved), outcome
     return outcome
 
 
-def refusal(connection: PsycopgConnection, wanted: Wanted) -> str:
+def refusal(connection: PsycopgConnection, wanted: WantedMove) -> str:
     outcome = move(connection, wanted)
     assert isinstance(outcome, Refused), outcome
     assert outcome.next_step

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from legacy_app.plan.authority import stock
-from strangler.shared_state import AuthorityMoved, Holder, Wanted, authorities, authority_moves, move
+from strangler.shared_state import AuthorityMoved, Holder, WantedMove, authorities, authority_moves, move
 from tests.integration.stock.rig import deliver, held, on_hand, reserve
 
 ROOT = Path(__file__).resolve().parents[3]
-TO_NEW = Wanted("stock", stock, ("inventory",), Holder.NEW, "ann", "again")
+TO_NEW = WantedMove("stock", stock, ("inventory",), Holder.NEW, "ann", "again")
 MOVE = ("-m", "strangler", "authority", "move", "stock", "--to", "new", "--reason", "killed on the way")
 
 

@@ -13,7 +13,7 @@ from legacy_app.plan.authority import velocity
 from legacy_app.rehearsal.accounts.velocity_account import VelocityAccount, account_for_velocity
 from new_services.fraud.tiers import MOST_MINOR, MOST_ORDERS, Velocity
 from outbox.connection import PsycopgConnection
-from strangler.shared_state import AuthorityMoved, Holder, Wanted, move
+from strangler.shared_state import AuthorityMoved, Holder, WantedMove, move
 from tests.integration.stock.rig import until_blocked
 
 COUNT: LiteralString = "SELECT counted, recent_orders, recent_minor FROM fraud.count_order(%s, %s, %s)"
@@ -26,7 +26,7 @@ ORDER: LiteralString = """
 INSERT INTO legacy.orders (order_ref, client_ref, channel, customer_id, country, placed_at, status, total_minor)
 VALUES (%s, '', 'web', '17', '', '', 'placed', 0)"""
 LINE: LiteralString = "INSERT INTO legacy.order_line VALUES (%s, 0, 'A', '', 2, 0, 50)"
-TO_NEW = Wanted("velocity", velocity, ("fraud",), Holder.NEW, "ann", "fraud is live")
+TO_NEW = WantedMove("velocity", velocity, ("fraud",), Holder.NEW, "ann", "fraud is live")
 
 
 @pytest.fixture
