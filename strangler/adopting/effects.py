@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from strangler.adopting.chain import RouteLink
-from strangler.adopting.names import MAIL, dotted, keyword, text_of
+from strangler.adopting.names import dotted, is_mail, keyword, text_of
 from strangler.adopting.seen import SeenApplication
 
 NOBODY = "http://127.0.0.1:9"
@@ -43,7 +43,7 @@ def effect_of(link: RouteLink, seen: SeenApplication) -> SeenEffect:
     """Read off the call as far as its source says it."""
     name, node = link.action.what, link.action.node
     step = step_name(link)
-    if name.startswith(MAIL) or node is None:
+    if is_mail(name) or node is None:
         body = _in_holders_words(_mail(link.within.node), link)
         return SeenEffect(step, link, True, "SMTP_URL", address="smtp://127.0.0.1:25", body=body)
     last = name.rpartition(".")[2]
@@ -191,8 +191,8 @@ def _message(node: ast.Call) -> dict[str, str]:
 def of_event(source: str, subject: str, columns: Sequence[str], payload: str) -> str:
     """An expression over the subject's attributes as one over the event's payload; "" where it needs more than that.
 
-    >>> of_event("f'Desk {b.day}'", "b", ["day"], "booking")
-    "f'Desk {booking['day']}'"
+    >>> of_event("b.day", "b", ["day"], "booking")
+    "booking['day']"
     """
 
     class Turned(ast.NodeTransformer):

@@ -33,6 +33,8 @@ MAKERS_OF_OTHERS = ("flask_mail.Mail", "boto3.resource", "redis.Redis", "smtplib
 NOT_CALLS = ("exceptions", "auth", "adapters", "Timeout", "HTTPError", "RequestException", "codes")
 TASKS = ("delay", "apply_async", "enqueue", "send_task")
 MAIL = ("smtplib.", "flask_mail.", "flask_mailman.")
+# An extension's object that is found on the application: `current_app.mail.send`.
+MAILERS = (".mail.send", ".mail.send_message", ".mailer.send", ".mailer.send_message")
 
 
 def imports_of(tree: ast.Module, package: str) -> Mapping[str, str]:
@@ -79,7 +81,14 @@ def is_outgoing(name: str) -> bool:
         return False
     if name.startswith("smtplib."):
         return name.endswith((".send_message", ".sendmail"))
-    return any(name == one or (name.startswith(one) and one.endswith(".")) for one in OUTGOING)
+    return name.endswith(MAILERS) or any(
+        name == one or (name.startswith(one) and one.endswith(".")) for one in OUTGOING
+    )
+
+
+def is_mail(name: str) -> bool:
+    """Whether a full name hands a mail over."""
+    return name.startswith(MAIL) or name.endswith(MAILERS)
 
 
 def is_maker(name: str) -> bool:

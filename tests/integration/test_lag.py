@@ -245,7 +245,7 @@ def test_a_schema_that_holds_no_consumer_is_said(rig: Rig, bootstrap: str, capsy
         connection.execute("CREATE SCHEMA empty")
     environ = {"STRANGLER_DSN": rig.dsn, "KAFKA_BOOTSTRAP": bootstrap}
     assert cli.main(["lag", "--group", "nobody", "--schema", "empty", "--topic", "order"], environ) == 2
-    assert "there is no table position here" in capsys.readouterr().err
+    assert 'relation "position" does not exist; run: outbox migrate' in capsys.readouterr().err
 
 
 def test_the_watch_serves_the_lag_of_a_group_that_is_dead(rig: Rig, bootstrap: str) -> None:

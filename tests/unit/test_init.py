@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from strangler.adopting.names import is_mail, is_outgoing
 from strangler.cli import main
 from tests.support.hall import FILES, build
 
@@ -226,3 +227,18 @@ def patched(folder: Path, patch: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr + patch
     for path in folder.rglob("*.py"):
         ast.parse(path.read_text(), str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "leaves"),
+    [
+        ("flask.current_app.mail.send", True),
+        ("shop.app.mailer.send_message", True),
+        ("flask_mail.Mail.send", True),
+        ("flask_mail.Mail", False),
+        ("shop.mail.sent", False),
+        ("generator.send", False),
+    ],
+)
+def test_a_mail_leaves_the_process_by_whatever_holds_its_sender(name: str, leaves: bool) -> None:
+    assert (is_outgoing(name), is_outgoing(name) and is_mail(name)) == (leaves, leaves)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from outbox.errors import ConfigurationError
 from strangler.cli.stages import basis_points
 from strangler.errors import BadInput
 from strangler.settings import Settings, known_names
@@ -45,9 +46,10 @@ def test_secrets_are_shown_nowhere() -> None:
     )
     assert "hunter2" not in repr(settings)
 
-    with pytest.raises(BadInput) as refused:
-        Settings.from_environ({"STRANGLER_DSN": "host=h password=hunter2"})
-    assert "hunter2" not in str(refused.value)
+    for broken in ("mysql://u:hunter2@h/d", "host=h password=hunter2 nonsense", "postgresql://u:hunter2@h:port/d"):
+        with pytest.raises(ConfigurationError) as refused:
+            Settings.from_environ({"STRANGLER_DSN": broken})
+        assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Standing:
     def sentence(self) -> str:
         """For people.
 
-        >>> Standing(Cause.NO_MEMBER, 12.3, "outbox.event.order", 0, offset=17).sentence
+        >>> Standing(StandingCause.NO_MEMBER, 12.3, "outbox.event.order", 0, offset=17).sentence
         'outbox.event.order/0 stands at offset 17 for 12 s: no_member'
         """
         place = self.topic or "the group"
