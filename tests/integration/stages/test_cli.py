@@ -135,7 +135,7 @@ def test_a_dry_run_changes_nothing(environ: Environ, argv: list[str]) -> None:
         (["rollback", "search", "--reason", "x"], 1, "nothing behind it"),
         (["history", "--limit", "0"], 2, "give 1 or more"),
         (["status", "--plan", "no/such/plan.py"], 2, "no plan file at no/such/plan.py"),
-        (["status", "--dsn", "host=here"], 2, "postgresql://"),
+        (["status", "--dsn", "mysql://here"], 2, "postgresql://"),
         (["status", "--dsn", "postgresql://127.0.0.1:1/none"], 3, "check that it runs"),
         (["status", "--stack", "no/such/stack.json"], 2, "no running stack at no/such/stack.json"),
         (["stauts"], 2, "invalid choice: 'stauts'"),
@@ -210,8 +210,8 @@ def test_a_stack_of_another_database_gives_nothing_away(environ: Environ, tmp_pa
 def test_an_empty_database_is_migrated_once(stack_database: str) -> None:
     environ = {"STRANGLER_DSN": stack_database, "STRANGLER_PLAN": str(PLAN_FILE)}
     before = strangler("status", environ=environ)
-    assert before.returncode == 3
-    assert "run `strangler migrate`" in before.stderr
+    assert before.returncode == 2
+    assert "run: strangler migrate" in before.stderr
 
     pending = data("migrate", "--dry-run", environ=environ)
     applied = data("migrate", environ=environ)
