@@ -21,6 +21,7 @@ from strangler.errors import DependencyDown
 from strangler.local import ports
 from strangler.local.stack import Stack
 from tests.support.bookings_plan import PLAN
+from tests.support.logs import logging_put_back
 
 # An example's time says nothing of the code where other processes run beside it.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -77,6 +78,13 @@ def in_memory() -> Path | None:
     available = re.search(r"^MemAvailable: +(\d+) kB$", memory.read_text(), re.MULTILINE)
     free = min(shutil.disk_usage(shared).free, int(available[1]) * 1024 if available else 0)
     return shared if free > PLENTY_BYTES else None
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test configures of `logging`, or a command that it calls, changes no other test of its process."""
+    with logging_put_back():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Tests have one wait, one clock and one HTTP stub, those of tests/support: a second one is named here."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,3 +118,9 @@ def test_what_is_excused_is_there() -> None:
     found = {f"{path.name} {each.name}" for path in MODULES for each in functions(ast.parse(path.read_text()))}
     assert found >= LOADS
     assert ITS_OWN_TEST in MODULES
+
+
+def test_a_test_reads_the_lines_of_the_logger_that_it_means() -> None:
+    """What else is said depends on what ran before in its process."""
+    everything = re.compile(r"caplog\.(records|messages|record_tuples)\b")
+    assert [path.name for path in MODULES if everything.search(path.read_text())] == []

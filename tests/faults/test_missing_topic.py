@@ -10,6 +10,7 @@ import pytest
 from outbox.consumer import Metric
 from tests.integration.consumer_rig import Rig
 from tests.integration.kafka_rig import rig_on_kafka
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 
@@ -35,4 +36,6 @@ def test_a_misspelled_topic_is_named_within_seconds_and_taken_up_when_it_comes(
         rig.topic = typo
         rig.send("order-9", 1)
         wait_until(rig.all_applied, rig.effects)
-        wait_until(lambda: {"topic_missing", "topic_found"} <= {one.message for one in caplog.records})
+        wait_until(
+            lambda: {"topic_missing", "topic_found"} <= {one.message for one in lines_of(caplog, "outbox.consumer")}
+        )

@@ -23,6 +23,7 @@ from outbox.kafka.partition import partition_of
 from strangler.local.databases import with_database
 from strangler.local.postgres import SERVER, find_package
 from strangler.local.stack import Stack
+from tests.support.logs import lines_of
 from tests.support.relay_rig import RelayRig, order_event
 from tests.support.replica import replica_of
 from tests.support.waiting import wait_until
@@ -172,7 +173,9 @@ def test_a_promoted_replica_goes_on_by_itself_or_once_it_is_accepted(
                     noted(promoted, 1, 2, 3, 4, 5)  # from the topic
                     placed(promoted, 6)
                     wait_until(lambda: counts[Metric.SOURCE_BROKEN] > 0, lambda: counts)
-                    assert any("positions accept" in getattr(one, "detail", "") for one in caplog.records)
+                    assert any(
+                        "positions accept" in getattr(one, "detail", "") for one in lines_of(caplog, "outbox.consumer")
+                    )
                     accept(promoted)
                 else:
                     placed(promoted, 6)

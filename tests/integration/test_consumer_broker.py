@@ -18,6 +18,7 @@ from outbox.kafka.port import Record, TopicPartition
 from tests.integration.consumer_faults import TOPIC, rig_in_memory
 from tests.integration.consumer_rig import QUICK, Rig, Running
 from tests.support.kafka.memory import MemoryBroker, MemoryConsumer
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 
@@ -98,8 +99,8 @@ def test_a_topic_that_is_not_there_is_said_within_seconds_and_again_and_waited_f
         broker.create("test.ordr", 1)
         rig.send("order-0", 1)
         wait_until(rig.all_applied, rig.effects)
-        wait_until(lambda: any(one.message == "topic_found" for one in caplog.records))
-    said = [one.__dict__ for one in caplog.records if one.message == "topic_missing"]
+        wait_until(lambda: any(one.message == "topic_found" for one in lines_of(caplog, "outbox.consumer")))
+    said = [one.__dict__ for one in lines_of(caplog, "outbox.consumer") if one.message == "topic_missing"]
     assert {(one["topic"], one["levelname"]) for one in said} == {("test.ordr", "ERROR")}
     assert "waiting for its topic" in said[0]["detail"]
     count = running.count(Metric.TOPIC_MISSING)

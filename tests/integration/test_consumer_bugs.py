@@ -18,6 +18,7 @@ from outbox.consumer import Disposition, InParallel, Metric, Poison
 from outbox.consumer.retry.rule import Clause
 from outbox.event import ReceivedEvent
 from tests.integration.consumer_rig import QUICK, Rig, write_effects
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 BAD = "order-1"
@@ -71,9 +72,9 @@ def test_a_bug_ends_on_its_event_and_is_said_with_its_place(
     reasons = [one for (one,) in rig.sql('SELECT reason FROM quarantine ORDER BY "offset"')]
     assert reasons[0].startswith(reason)
     wait_until(lambda: running.count(Metric.PARKED, "bug") == 1, running.counts.most_common)
-    lines = [vars(one) for one in caplog.records if one.message in ("run_retried", "run_given_up")]
+    lines = [vars(one) for one in lines_of(caplog, "outbox") if one.message in ("run_retried", "run_given_up")]
     assert [line["message"] for line in lines] == ["run_retried"] * (len(lines) - 1) + ["run_given_up"]
-    assert not [one for one in caplog.records if one.message == "lane_stands"]
+    assert not [one for one in lines_of(caplog, "outbox") if one.message == "lane_stands"]
     assert all(said in line["detail"] and line["place"].startswith("test_consumer_bugs.py:") for line in lines)
     assert ["traceback" in line for line in lines] == [True] + [False] * (len(lines) - 1), "once per kind"
 
@@ -105,9 +106,9 @@ def test_an_errors_words_show_nothing_of_a_customer(
     rig.send(BAD, 1, payload=json.dumps({"email": SECRET, "card": "4111111111111111"}).encode())
     with caplog.at_level(logging.DEBUG):
         rig.runtime(failing(act))
-        wait_until(lambda: len(rig.parked()) == 1, lambda: [vars(one) for one in caplog.records][-1])
+        wait_until(lambda: len(rig.parked()) == 1, lambda: [vars(one) for one in lines_of(caplog, "outbox")][-1])
     ((reason,),) = rig.sql("SELECT reason FROM quarantine")
-    for told in (reason, *(str(vars(one)) for one in caplog.records if one.name.startswith("outbox"))):
+    for told in (reason, *(str(vars(one)) for one in lines_of(caplog, "outbox"))):
         assert not [part for part in ("jane", "doe", "example.com", "4111") if part in told]
 
 
@@ -166,7 +167,7 @@ def test_a_handler_that_ends_the_transaction_is_refused_by_name_and_its_lane_say
         running = rig.runtime(handler)
         wait_until(lambda: running.count(Metric.PUT_OFF, Clause.ATTEMPTS) >= 2, running.counts.most_common)
     assert rig.parked() == rig.effects() == []
-    line = vars(next(one for one in caplog.records if one.message == "lane_stands"))
+    line = vars(next(one for one in lines_of(caplog, "outbox") if one.message == "lane_stands"))
     assert said in line["detail"]
     assert (line["first_offset"], line["topic"]) == (0, rig.topic)
 

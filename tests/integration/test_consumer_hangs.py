@@ -15,6 +15,7 @@ from outbox.consumer import Disposition, InParallel, Metric, RuntimeSettings
 from outbox.errors import ConfigurationError
 from outbox.event import ReceivedEvent
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, write_effects
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 ENDS_WITHIN_S = 10.0  # as long as whoever stops a process mostly waits before killing it
@@ -47,7 +48,7 @@ def test_a_handler_that_hangs_is_told_of_and_does_not_keep_the_process(
         running = rig.runtime(InParallel(work, hands=2) if parallel else hanging, settings=SETTINGS)
         rig.send("order-1", 1)
         wait_until(lambda: running.count(Metric.SLOW) >= 2, running.counts.most_common)
-    told = [vars(record) for record in caplog.records if record.getMessage() == "run_at_work"]
+    told = [vars(record) for record in lines_of(caplog, "outbox.consumer") if record.getMessage() == "run_at_work"]
     assert {(one["topic"], one["first_offset"]) for one in told} == {(rig.topic, 0)}
     assert [one["for_s"] >= SETTINGS.slow_s * times for times, one in enumerate(told, 1)] == [True] * len(told)
     wait_until(lambda: standing(rig) == [("lane_stands", 0, "at work")], lambda: standing(rig))

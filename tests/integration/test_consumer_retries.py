@@ -17,6 +17,7 @@ from outbox.consumer import BreakerRule, BudgetRule, Disposition, Metric, Overlo
 from outbox.consumer.retry.rule import Clause
 from outbox.event import ReceivedEvent
 from tests.integration.consumer_rig import QUICK, RETRY, Rig, connect_to, write_effects
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 NEVER = BreakerRule(least=10_000, in_a_row=10_000)
@@ -150,5 +151,9 @@ def test_a_schema_without_the_table_budgets_alone_and_says_what_makes_it(
     with connect_to(rig.dsn) as connection:
         assert [budget.reserve(connection, 1) for _ in range(3)] == [True, True, False]
         assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
-    said = [vars(record)["next_step"] for record in caplog.records if record.message == "retry_budget_missing"]
+    said = [
+        vars(record)["next_step"]
+        for record in lines_of(caplog, "outbox.consumer")
+        if record.message == "retry_budget_missing"
+    ]
     assert said == ["run `outbox migrate --consumer SCHEMA`, or `strangler migrate` where there is a plan"]

@@ -17,6 +17,7 @@ from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_faults import TOPIC
 from tests.integration.consumer_rig import QUICK, WITHIN_S, Rig, Running, write_effects
 from tests.support.kafka.memory import MemoryConsumer, Thaw
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 SETTINGS = replace(QUICK, patience=Patience(probe_s=0.5, stall_s=1.5, cap_s=3.0))
@@ -42,7 +43,7 @@ def test_a_frozen_partition_is_healed_by_the_gentlest_remedy_that_helps(
         wait_until(rig.all_applied, lambda: (len(rig.effects()), running.counts))
     wait_until(rig.caught_up, rig.positions)
     rig.assert_once_and_in_order()
-    evidence = [record for record in caplog.records if record.getMessage() == "partition_stalled"]
+    evidence = [record for record in lines_of(caplog, "outbox.consumer") if record.getMessage() == "partition_stalled"]
     assert [vars(record)["remedy"] for record in evidence] == remedies
     assert all(vars(record)["log_end"] > vars(record)["position"] for record in evidence)
     assert [label for (name, label), _ in running.counts.items() if name == Metric.STALLED] == remedies

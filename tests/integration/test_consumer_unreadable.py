@@ -18,6 +18,7 @@ from outbox.kafka.port import TopicPartition
 from tests.integration.consumer_rig import QUICK, Rig
 from tests.integration.kafka_rig import rig_on_kafka
 from tests.support.kafka.compressing import CODECS, compressing
+from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
 
 # A watchdog as impatient as this would take a partition that only stands for a stuck one.
@@ -69,7 +70,7 @@ def test_a_batch_that_cannot_be_read_stops_its_partition_alone(
         assert (
             f"at offset {AT}: the batch of {AT} to {AT}: ValueError: it is compressed by codec {CODECS['zstd']}" in why
         )
-        assert {one.message for one in caplog.records} == {"partition_unreadable"}
+        assert {one.message for one in lines_of(caplog, "outbox.consumer")} == {"partition_unreadable"}
         asked_at = time.monotonic()
         running.stop()
         assert time.monotonic() - asked_at < 10.0

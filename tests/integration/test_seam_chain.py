@@ -14,6 +14,7 @@ from strangler.continuation import table
 from strangler.continuation.table import StepOutcome
 from strangler.errors import BadInput
 from strangler.sqlalchemy import Strangled
+from tests.support.logs import lines_of
 from tests.support.three_steps import STEPS, Basket, Shop, SoldOut
 from tests.support.waiting import wait_until
 
@@ -222,7 +223,7 @@ def test_what_fails_after_the_wait_is_left_to_the_next_who_tries(
         until_waits(resumer, "a", "payment")
         store(resumer, done("a", "payment"))
         assert request.result() == (202, "new")
-    (failed,) = [one for one in caplog.records if one.message == "rest_failed"]
+    (failed,) = [one for one in lines_of(caplog, "strangler") if one.message == "rest_failed"]
     assert (failed.error, failed.at.partition(":")[0]) == ("OSError", "three_steps.py")  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="no mail today"):
         patient.go_on("a")

@@ -14,6 +14,7 @@ from strangler.seam.observation import Observation
 from strangler.seam.record import SeamCall, SeamState, record
 from tests.integration.contexts import rows
 from tests.support.callers import CALLERS, Opened
+from tests.support.logs import lines_of
 from tests.support.round_trips import counting_round_trips
 
 CALL = SeamCall("o1", 1, "mail", Owner.LEGACY, 3)
@@ -54,7 +55,7 @@ def test_what_cannot_be_written_leaves_the_transaction_usable(
     holder.close()
     assert rows(toolkit, "TABLE kept") == [(1,)]
     assert rows(toolkit, ALL) == [(1, "done")]
-    states = [(one.message, one.__dict__["sqlstate"]) for one in caplog.records]
+    states = [(one.message, one.__dict__["sqlstate"]) for one in lines_of(caplog, "strangler.seam")]
     assert states == [("seam_record_failed", state) for state in ("22P02", "22P05", None, None, "23514", "57014")]
 
 
@@ -66,7 +67,7 @@ def test_a_call_that_no_seam_could_have_made_is_refused(
         assert record(caller, replace(CALL, **bad), SeamState.DONE, SEEN) is None
         with pytest.raises(psycopg.errors.CheckViolation):
             caller.execute("INSERT INTO strangler.seam_record VALUES ('o1', 'mail', 1, 1, 'over')")
-    assert [one.__dict__["sqlstate"] for one in caplog.records] == ["23514"]
+    assert [one.__dict__["sqlstate"] for one in lines_of(caplog, "strangler.seam")] == ["23514"]
 
 
 def test_a_lock_that_somebody_holds_is_waited_for_two_seconds(toolkit: str) -> None:
@@ -159,4 +160,4 @@ def test_a_record_that_must_join_is_refused_by_a_connection_that_commits_by_itse
     with psycopg.connect(toolkit, autocommit=True) as connection:
         assert record(connection, CALL, SeamState.DONE, SEEN) is None
         assert record(connection, CALL, SeamState.DONE, SEEN, joins=False) == 1
-    assert [one.__dict__["error"] for one in caplog.records] == ["NoTransaction"]
+    assert [one.__dict__["error"] for one in lines_of(caplog, "strangler.seam")] == ["NoTransaction"]

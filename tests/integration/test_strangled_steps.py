@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 from tests.integration.booking_desk import NEW, Desk
 from tests.integration.contexts import rows
 from tests.support.callers import DRIVERS, engine_of
+from tests.support.logs import lines_of
 from tests.support.round_trips import counting_round_trips
 
 CALLS = "SELECT version, call, state, owner FROM strangler.seam_record ORDER BY version, call"
@@ -209,7 +210,7 @@ def test_a_statement_that_fails_takes_its_steps_record_along(
         with pytest.raises(DataError):
             desk.mail(booking)
         session.rollback()
-    assert (rows(bookings, CALLS), caplog.messages) == ([], [])
+    assert (rows(bookings, CALLS), lines_of(caplog, "strangler.seam")) == ([], [])
 
 
 def test_a_server_that_came_again_is_told(desk: Desk, bookings: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -223,7 +224,9 @@ def test_a_server_that_came_again_is_told(desk: Desk, bookings: str, caplog: pyt
         desk.move(session, booking)
         desk.mail(booking)
     assert rows(bookings, CALLS) == [(1, 1, "done", "shadow"), (2, 1, "done", "shadow")]
-    assert caplog.messages == ["seam_process_lost"], "what was written at last is not reported as lost"
+    assert [one.message for one in lines_of(caplog, "strangler.seam")] == ["seam_process_lost"], (
+        "what was written at last is not reported as lost"
+    )
     query = """SELECT count(DISTINCT process), bool_and(process IN (SELECT objid::bigint FROM pg_locks
         WHERE locktype = 'advisory' AND classid = 21332)) FROM strangler.subject_change"""
     assert rows(bookings, query) == [(1, True)], "the process still lives"

@@ -14,6 +14,7 @@ from strangler.facade.facade_catalogue import FACADE, Bounded, Sent, label_value
 from strangler.facade.measures import Series, SharedMeasures, claim_state
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import Problem
+from tests.support.logs import lines_of
 
 ROUTE = "POST /orders"
 
@@ -88,7 +89,10 @@ def test_what_the_catalogue_does_not_know_is_said_once_and_changes_nothing(caplo
     for path in ("/a", "/b"):
         mine.requested(f"GET {path}", Response(200, "", [], b""), 0.1)
     assert measures.page() == before
-    assert [record.message for record in caplog.records] == ["metric_unknown", "metric_unknown"]  # a count, a time
+    assert [one.message for one in lines_of(caplog, "strangler.facade")] == [
+        "metric_unknown",
+        "metric_unknown",
+    ]  # a count, a time
 
 
 def test_every_problem_is_a_cause() -> None:
