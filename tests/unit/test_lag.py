@@ -120,6 +120,21 @@ def test_markers_and_what_a_transaction_took_back_do_not_wait() -> None:
     assert scan.records(9) == (0, True)
 
 
+@pytest.mark.parametrize("beyond", [1, AT_ONCE])
+def test_what_came_after_the_end_was_asked_for_is_counted_once_and_only_then(beyond: int) -> None:
+    log, lanes = Log([record(offset) for offset in range(3)]), (0,) * LANES
+    scan, end = Scan.of(lanes), log.end
+    log.records += [record(end + number) for number in range(beyond)]
+    for _ in range(2):
+        scan.look(lanes, end, log.read)
+        assert scan.records(end) == (end, True)
+    while scan.reached < log.end and len(scan.waiting) < SAMPLE:
+        scan.look(lanes, log.end, log.read)
+    offsets = [one.offset for one in scan.waiting]
+    assert offsets == sorted(set(offsets)), "each once"
+    assert scan.records(end + 1) == (end + 1, True)
+
+
 def test_a_position_that_was_set_back_begins_anew() -> None:
     assert Scan.of((5, 5)).follows((5, 9))
     assert not Scan.of((5, 5)).follows((5, 4))

@@ -70,13 +70,16 @@ class Scan:
         while self.reached < end and len(self.waiting) < SAMPLE and self.reached < stop:
             records = read(self.reached, AT_ONCE)
             self.waiting.extend(one for record in records if (one := self._waiting(record)) is not None)
-            # Without a record there are only markers, or what a transaction took back.
-            self.reached = records[-1].offset + 1 if len(records) == AT_ONCE else end
+            # The log may have grown beyond `end`. Without a record there are only markers, or what was taken back.
+            after = records[-1].offset + 1 if records else end
+            self.reached = after if len(records) == AT_ONCE else max(end, after)
 
     def records(self, end: int) -> tuple[int, bool]:
-        """How many wait, and whether that is exact: beyond what was looked at keys are taken to spread evenly."""
+        """How many wait below `end`, and whether that is exact: beyond what was looked at keys are taken to spread
+        evenly.
+        """
         if self.reached >= end:
-            return len(self.waiting), True
+            return sum(one.offset < end for one in self.waiting), True
         beyond = sum(max(0, end - max(self.reached, offset)) for offset in self.lanes) / len(self.lanes)
         return len(self.waiting) + round(beyond), False
 
