@@ -12,9 +12,9 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TextIO, TypeVar, cast
 
 import psycopg
 
@@ -38,10 +38,22 @@ __all__ = [
 FINE, FINDING, USAGE, DOWN, INTERRUPTED = 0, 1, 2, 3, 130
 EXITS = "exit: 0 fine, 1 a finding or a refusal, 2 usage, settings or rights, 3 a dependency is down"
 NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
-# Of writing to what has no name here: other files that are written are named.
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+GONE = ("08", "57P")  # sqlstates of a connection that broke, or of a server that stops or starts
+IN_THE_WAY = ("55P03", "57014", "40")  # a lock or a statement took too long, a deadlock, a conflict
 DISTRIBUTION = "strangler-toolkit"
 MAY = "give the DSN of a role that may, by --dsn or STRANGLER_DSN"
+
+
+T = TypeVar("T")
+
+
+class StdoutLost(Exception):
+    """What is printed cannot be written; what else a command writes is not meant."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"stdout cannot be written: {cause.strerror}; what was done before stands")
+        self.reader_gone = isinstance(cause, BrokenPipeError)  # as `| head` does
 
 
 def guarded(
@@ -59,18 +71,20 @@ def guarded(
     """
     _take_any_text()
     try:
-        code = _ended(run)
-        _flush()
+        with _own_errors_of_stdout():
+            return _ended(run)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except StdoutLost as lost:
+        if lost.reader_gone:
+            return FINDING
+        text, code = str(lost), USAGE
     except Exception as error:
-        if (lost := _stdout_is_lost(error)) is not None:
-            return _without_stdout(name, lost)
         said = _explained(error, (OutboxError, *errors), f"{role()} may not: {{}}; {may}", migrate)
         if said is None:
             raise
         text, code = said
-        print(f"{name}: {printable(text)}", file=sys.stderr)
+    print(f"{name}: {printable(text)}", file=sys.stderr)
     return code
 
 
@@ -121,24 +135,34 @@ def _explained(
     if isinstance(error, psycopg.Error):
         return _of_postgres(error, first, may_not, migrate)
     if isinstance(error, OSError):
-        place = error.filename
-        if place is not None:
-            return f"{place}: {error.strerror}; check the place and its rights", USAGE
-        if isinstance(error, FileNotFoundError):  # only the working folder has no name
-            return "the working folder is gone; change to one that is there", USAGE
-        return f"{first}; check that what it talks to runs", DOWN
+        return _of_system(error, first)
+    if isinstance(error, UnicodeEncodeError) and (odd := _not_text()):
+        return f"{odd} is no UTF-8, so it cannot be sent; give it in UTF-8", USAGE
     return None
 
 
+def _of_system(error: OSError, first: str) -> tuple[str, int]:
+    place = "" if error.filename is None else f"{error.filename}: "
+    if error.errno in DISK:
+        return f"{place}{error.strerror}; check the disk", USAGE
+    if place:
+        return f"{place}{error.strerror}; check the place and its rights", USAGE
+    if isinstance(error, FileNotFoundError):  # only the working folder has no name
+        return "the working folder is gone; change to one that is there", USAGE
+    return f"{first}; check that what it talks to runs", DOWN
+
+
 def _of_postgres(error: psycopg.Error, first: str, may_not: str, migrate: str) -> tuple[str, int]:
-    code = USAGE
+    code, state = USAGE, error.sqlstate
     match error:
         case psycopg.errors.InsufficientPrivilege():
             said = may_not.format(first)
         case psycopg.errors.ReadOnlySqlTransaction():
             said = f"PostgreSQL only reads there: {first}; it is a replica, so give the primary's DSN"
-        case psycopg.OperationalError():
+        case psycopg.OperationalError() if state is None or state.startswith(GONE):
             said, code = f"PostgreSQL: {first}; check that it runs, and --dsn or STRANGLER_DSN", DOWN
+        case psycopg.OperationalError() if state is not None and state.startswith(IN_THE_WAY):
+            said, code = f"PostgreSQL: {first}; see pg_stat_activity for what is in the way, and try again", FINDING
         case _ if isinstance(error, NOT_MIGRATED):
             said = f"the database is not migrated: {first}; run: {migrate}"
         case psycopg.ProgrammingError() if error.sqlstate is None:  # its text may hold half a password
@@ -155,29 +179,61 @@ def _take_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _stdout_is_lost(error: Exception) -> OSError | None:
-    """Why, where what was printed cannot be written. What python would write at its exit goes nowhere then.
-
-    What did not fit into the buffer is gone with the error: then a flush finds nothing wrong.
-    """
-    lost = error if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE else None
+@contextlib.contextmanager
+def _own_errors_of_stdout() -> Iterator[None]:
+    """Its own failure is raised as `StdoutLost`, in the block or at its end."""
+    if (stream := sys.stdout) is None:
+        yield
+        return
+    watched = _Stdout(stream)
     try:
-        _flush()
-    except OSError as again:
-        lost = again
-    if lost is not None:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return lost
+        with contextlib.redirect_stdout(cast("TextIO", watched)):
+            yield
+    except BaseException:  # it says more than that what was printed before is lost, too
+        with contextlib.suppress(StdoutLost):
+            watched.flush()
+        raise
+    watched.flush()
 
 
-def _without_stdout(name: str, error: OSError) -> int:
-    if isinstance(error, BrokenPipeError):  # the reader has gone, as `| head` does
-        return FINDING
-    print(f"{name}: stdout cannot be written: {error.strerror}; what was done before stands", file=sys.stderr)
-    return USAGE
+class _Stdout:
+    """A stream that tells its own failure from that of another file."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lost = stream, False
+
+    def write(self, text: str) -> int:
+        return self._done(self._stream.write, text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        self._done(self._stream.writelines, lines)
+
+    def flush(self) -> None:
+        if not self._lost:  # what did not fit into the buffer is gone: a second flush finds nothing wrong
+            self._done(self._stream.flush)
+
+    def _done(self, act: Callable[..., T], *given: object) -> T:
+        try:
+            return act(*given)
+        except OSError as error:
+            self._lost = True
+            with contextlib.suppress(OSError, ValueError):  # what python writes at its exit goes nowhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise StdoutLost(error) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _not_text() -> str:
+    """Which argument or setting holds bytes that are no text; never the value behind a flag, which may be a DSN."""
+    flag = ""
+    for one in sys.argv[1:]:
+        if _odd(one):
+            return f"what follows {flag}" if flag else one.partition("=")[0]
+        flag = one if one.startswith("--") and "=" not in one else ""
+    return next((name for name, value in os.environ.items() if _odd(name + value)), "")
+
+
+def _odd(text: str) -> bool:
+    return any("\ud800" <= one <= "\udfff" for one in text)

@@ -116,7 +116,7 @@ def well_formed(dsn: str, named: str) -> str:
         raise ConfigurationError(f"{named} is SQLAlchemy's, with a driver; write postgresql:// without the + and it")
     try:
         found = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         found = {"port": "unreadable"}
     # A raw / or @ in a password would make the rest of it a port or a host, which errors quote too.
     if re.fullmatch(r"[0-9,]*", str(found.get("port", ""))) is None or "@" in str(found.get("host", ""))[1:]:

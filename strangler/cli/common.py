@@ -61,7 +61,7 @@ class Invocation(Call):
         judge = self.environ.get(JUDGE_DSN) if getattr(self.args, "verb", None) == "reconcile" else None
         try:
             user = conninfo_to_dict(judge or self.environ.get("STRANGLER_DSN", "")).get("user")
-        except psycopg.ProgrammingError:
+        except (psycopg.ProgrammingError, UnicodeError):
             user = None
         return f"the role {user!r}" if user else "the connection's role"
 
@@ -135,7 +135,7 @@ def _of_same_database(stack: Mapping[str, str], dsn: str | None) -> Mapping[str,
 def _place(dsn: str) -> tuple[object, ...]:
     try:
         found = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         return (dsn,)
     return tuple(found.get(part) for part in ("host", "hostaddr", "port", "dbname"))
 

@@ -169,7 +169,7 @@ def _jars() -> Finding:
 
 def _said(*argv: str) -> str:
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return f"{argv[0]} not found"
     return (done.stdout + done.stderr).strip() or "no output"

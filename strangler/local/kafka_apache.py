@@ -138,7 +138,7 @@ def _format(classpath: str, config: Path, options: Sequence[str]) -> None:
 
 def _run(argv: list[str], within_s: float) -> None:
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=within_s, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=within_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DependencyDown(f"{argv[0]} did not do its work: {error}; try: strangler doctor --kafka apache") from error
     if done.returncode != 0:

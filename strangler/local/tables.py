@@ -63,6 +63,7 @@ def run_own(command: tuple[str, ...], dsn: str, own: Mapping[str, str]) -> None:
             env=environ,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=OWN_WITHIN_S,
             check=False,
             stdin=subprocess.DEVNULL,
