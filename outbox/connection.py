@@ -27,17 +27,24 @@ def connect(
 ) -> PsycopgConnection:
     """To this database, whose every statement and wait for a lock ends by `limits`; psycopg's errors.
 
-    With a `schema` its tables need no schema name, and no others are seen. `name`: whose connection it is, for
+    With a `schema` as `look_into` says; no others are seen. `name`: whose connection it is, for
     PostgreSQL's own views.
     """
-    ours = limits if schema is None else f"{limits} -c search_path={_escaped(quoted(schema))}"
-    return psycopg.connect(
+    connection = psycopg.connect(
         dsn,
-        options=with_options(dsn, ours),
+        options=with_options(dsn, limits),
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=name,
         autocommit=autocommit,
     )
+    if schema is not None:
+        try:
+            look_into(connection, schema)
+            connection.commit()  # a rollback would take the path back
+        except BaseException:
+            connection.close()
+            raise
+    return connection
 
 
 def look_into(connection: PsycopgConnection, schema: str) -> None:
@@ -58,11 +65,6 @@ def quoted(name: str) -> str:
     '"my-""odd"'
     """
     return sql.Identifier(name).as_string(None)
-
-
-def _escaped(value: str) -> str:
-    """As libpq takes one value among `options`."""
-    return value.replace("\\", r"\\").replace(" ", r"\ ")
 
 
 def with_options(dsn: str, ours: str) -> str:

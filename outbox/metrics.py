@@ -18,6 +18,7 @@ from typing import Protocol
 from outbox.catalogue import BUCKETS_S, Described, Sample
 from outbox.errors import ConfigurationError
 
+HIGHEST_PORT = 65_535
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 VARIABLE = "OUTBOX_METRICS_ADDRESS"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -174,7 +175,7 @@ def address_of(environ: Mapping[str, str]) -> tuple[str, int] | None:
     if not text:
         return None
     match = _ADDRESS.fullmatch(text)
-    if match is None or not 0 < int(match[2]) < 65_536:
+    if match is None or not 0 < int(match[2]) <= HIGHEST_PORT:
         raise ConfigurationError(f"{VARIABLE} is {text!r}; give host:port, such as 127.0.0.1:9400")
     return match[1], int(match[2])
 
@@ -202,6 +203,8 @@ def served(page: Page, address: tuple[str, int] | None) -> Iterator[None]:
 
 def listen(address: tuple[str, int]) -> socket.socket:
     """A socket at this address, for `serve` in this process or in those that it forks. `ConfigurationError`."""
+    if not 0 <= address[1] <= HIGHEST_PORT:
+        raise ConfigurationError(f"{VARIABLE} names port {address[1]}; give one from 0 to {HIGHEST_PORT}")
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -139,7 +139,8 @@ def topic_partitions_of(environ: Mapping[str, str]) -> int:
 
 def described() -> str:
     """For help texts: one line per variable."""
-    return "\n".join(f"  {setting.name:<27} {setting.meaning} ({setting.otherwise})" for setting in SETTINGS)
+    every = (*SETTINGS, *OTHERS)
+    return "\n".join(f"  {setting.name:<27} {setting.meaning} ({setting.otherwise})" for setting in every)
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -149,14 +150,6 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             raise ConfigurationError(f"unknown setting {name}; {hint}")
-
-
-def _required(environ: Mapping[str, str], name: str, pattern: str, shape: str) -> str:
-    value = environ.get(name, "")
-    if re.fullmatch(pattern, value) is None:
-        # Not the value: a DSN holds a password.
-        raise ConfigurationError(f"{name} is {'not of its form' if value else 'not set'}; set it to {shape}")
-    return value
 
 
 def _text(environ: Mapping[str, str], name: str, pattern: str) -> str:

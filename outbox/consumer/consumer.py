@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import psycopg
 
-from outbox.connection import CONNECT_TIMEOUT_S, PsycopgConnection, connect, quoted
+from outbox.connection import CONNECT_TIMEOUT_S, PsycopgConnection, connect, look_into, quoted
 from outbox.consumer.first_contact import first_contact
 from outbox.consumer.gauges import measured
 from outbox.consumer.handler import Handler, InParallel, answering
@@ -196,6 +196,7 @@ class Consumer:
 
     def _require_tables(self, connection: PsycopgConnection) -> None:
         """Without them every partition would wait for them, without end and without a word."""
+        look_into(connection, self._schema)
         if connection.execute(HAS_TABLES, [self._schema, CONSUMER.version_table]).fetchone() is None:
             raise ConfigurationError(
                 f"schema {self._schema!r} has no tables of a consumer; call migrate() before run(), "

@@ -18,8 +18,9 @@ from psycopg.pq import TransactionStatus
 from outbox.connection import PsycopgConnection
 
 _QUOTED = re.compile(
-    r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL
+    r"""\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*""", re.DOTALL
 )
+_COMMENT = re.compile(r"/\*|\*/")
 _WORDS = re.compile(r"\b(?:commit|end|abort|prepare|rollback)\b", re.IGNORECASE)
 _ENDS = re.compile(
     r"(?:^|;)\s*(commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b",
@@ -66,8 +67,26 @@ def ending(statement: str) -> str | None:
 def _found(statement: str) -> str | None:
     if _WORDS.search(statement) is None:  # mostly
         return None
-    found = _ENDS.search(_without_bodies(_QUOTED.sub(" ", statement)))
+    found = _ENDS.search(_without_bodies(_bare(statement)))
     return None if found is None else found[1].upper()
+
+
+def _bare(statement: str) -> str:
+    """What is neither quoted nor a comment; comments in comments count."""
+    parts, at = [], 0
+    while (found := _QUOTED.search(statement, at)) is not None:
+        parts.append(statement[at : found.start()])
+        at = found.end() if found[0] != "/*" else _behind_comment(statement, found.end())
+    return " ".join([*parts, statement[at:]])
+
+
+def _behind_comment(statement: str, at: int) -> int:
+    depth = 1
+    for one in _COMMENT.finditer(statement, at):
+        depth += 1 if one[0] == "/*" else -1
+        if not depth:
+            return one.end()
+    return len(statement)
 
 
 def _without_bodies(bare: str) -> str:

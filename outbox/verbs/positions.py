@@ -56,11 +56,12 @@ def show(call: Call) -> int:
         for schema in schemas.readable:
             look_into(connection, schema)
             found += [(schema, stand) for stand in stands(connection) if wanted is None or stand.topic in wanted]
-    findings = _findings(call, found, wanted or sorted({stand.topic for _, stand in found}))
+    topics = wanted or sorted({stand.topic for _, stand in found})
+    findings = _findings(call, found, topics)
     lines = list(_lines(found, findings)) or ["no consumer has stored a position yet"]
     lines += [f"MISSING topic {name}: {why}" for name, why in findings.items() if name in (wanted or ())]
     lanes = [{"schema": schema, **asdict(one), "finding": findings.get(one.place)} for schema, one in found]
-    missing = [name for name in wanted or () if name in findings]
+    missing = [name for name in topics if name in findings]
     call.emit({"lanes": lanes, "missing_topics": missing}, lines)
     return told_unseen(call, schemas) or (1 if findings else 0)
 

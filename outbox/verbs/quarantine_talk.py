@@ -8,6 +8,7 @@ from typing import Any
 from outbox.consumer.quarantine.kept_headers import Headers, decoded, readable, shown_name
 from outbox.consumer.quarantine.quarantine_admin import Entry
 from outbox.kafka.port import Record
+from outbox.printable import one_line
 
 SHOWN_BYTES = 4_000
 SHOWN_SUCCESSORS = 20
@@ -30,8 +31,10 @@ def document(schema: str, entry: Entry) -> dict[str, Any]:
 
 def listed_lines(found: Sequence[tuple[str, Entry]]) -> list[str]:
     lines = [
-        f"{schema}:{entry.place}  {entry.state}  since {entry.parked_at:%Y-%m-%d %H:%M:%S}  "
-        f"key {'-' if entry.key is None else text_of(entry.key)}  {entry.reason}"
+        one_line(
+            f"{schema}:{entry.place}  {entry.state}  since {entry.parked_at:%Y-%m-%d %H:%M:%S}  "
+            f"key {'-' if entry.key is None else text_of(entry.key)}  {entry.reason}"
+        )
         for schema, entry in found
     ]
     return lines or ["nothing is parked"]
@@ -63,13 +66,14 @@ def inspected_lines(seen: Mapping[str, Any]) -> list[str]:
         "kept": "kept here, beyond the log's retention",
         "gone": "GONE: not in the log, not kept",
     }
-    lines = [f"{name}: {seen[name]}" for name in ("place", "state", "group", "key", "reason", "parked_at")]
+    lines = [one_line(f"{name}: {seen[name]}") for name in ("place", "state", "group", "key", "reason", "parked_at")]
     lines.append(f"waiting behind it: {seen['waiting_behind']} at {seen['successors']}")
     lines.append(f"payload, {where[seen['payload_from']]}: {seen['payload']}")
-    lines += [f"header {name}: {value}" for name, value in seen["headers"].items()]
+    lines += [one_line(f"header {name}: {value}") for name, value in seen["headers"].items()]
     if seen["fixed"]:
         lines.append(f"replacement: {seen['replacement']}")
-    return lines + [f"replacement of header {name}: {value}" for name, value in seen["replacement_headers"].items()]
+    given = seen["replacement_headers"].items()
+    return lines + [one_line(f"replacement of header {name}: {value}") for name, value in given]
 
 
 def _texts(headers: Headers) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from outbox import flags
 from strangler.cli.common import Invocation, columns
-from strangler.local.databases import PARTS, url_of
+from strangler.local.databases import PARTS, database_of, url_of
 from strangler.local.doctor import examine, examine_topics
 from strangler.local.left_slot import slot_left
 from strangler.local.stack import Stack
 from strangler.local.stack_file import Place, StackFile
-from strangler.local.system import TOPIC_PREFIX, System
+from strangler.local.system import TOPIC_PREFIX, System, slot_of
 from strangler.local.waiting import wait_until
 from strangler.plan import Plan
 
@@ -74,16 +74,17 @@ def doctor(invocation: Invocation) -> int:
 
 
 def _run(invocation: Invocation, stack: Stack, plan: Plan) -> None:
-    system = System.start(
-        stack,
-        plan,
-        database=stack.dsn,
-        topic_prefix=invocation.environ.get("OUTBOX_TOPIC_PREFIX", TOPIC_PREFIX),
-        facade_workers=invocation.args.facade_workers,
-        say=invocation.talk,
-        plan_path=invocation.settings.plan,
-    )
+    system: System | None = None
     try:
+        system = System.start(
+            stack,
+            plan,
+            database=stack.dsn,
+            topic_prefix=invocation.environ.get("OUTBOX_TOPIC_PREFIX", TOPIC_PREFIX),
+            facade_workers=invocation.args.facade_workers,
+            say=invocation.talk,
+            plan_path=invocation.settings.plan,
+        )
         places = (*_servers(stack), *system.places())
         where = StackFile(os.getpid(), system.environ, places).write(stack.folder)
         invocation.emit({"file": str(where), "places": [asdict(place) for place in places]}, _table(places, where))
@@ -91,8 +92,10 @@ def _run(invocation: Invocation, stack: Stack, plan: Plan) -> None:
         _watch(invocation, system)
     finally:
         StackFile.remove(stack.folder)
-        system.stop()
-        left = slot_left(stack.dsn, system.environ["OUTBOX_SLOT"]) if stack.postgres is None else None
+        if system is not None:
+            system.stop()
+        # Also where a start failed half way: the relay may have made it.
+        left = slot_left(stack.dsn, slot_of(database_of(stack.dsn))) if stack.postgres is None else None
         if left is not None:
             invocation.talk(left)
 

@@ -11,11 +11,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from outbox.connection import connect
 from strangler.errors import DependencyDown
 from strangler.local.tables import Tables, WantedTables, make, wanted
 from strangler.local.waiting import wait_until
 
 DROP_WITHIN_S = 10.0
+LIMITS = "-c statement_timeout=120s"  # a database is copied by one statement
 PARTS = ("host", "port", "user", "dbname")
 URLS = ("postgresql://", "postgres://")
 
@@ -102,7 +104,7 @@ class Databases:
 
     def ensure(self, name: str) -> str:
         """The DSN of a database that exists afterwards; nothing in it is changed."""
-        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+        with connect(self._admin_dsn, LIMITS, autocommit=True) as connection:
             if connection.execute(EXISTS, (name,)).fetchone() is None:
                 connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier("template1")))
         return with_database(self._admin_dsn, name)
@@ -113,16 +115,16 @@ class Databases:
         It is copied from a template, which is made on first use.
         """
         template = self._template(wanted(tables))
-        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+        with connect(self._admin_dsn, LIMITS, autocommit=True) as connection:
             connection.execute(CREATE.format(name=sql.Identifier(name), template=sql.Identifier(template)))
         return with_database(self._admin_dsn, name)
 
     def drop(self, name: str) -> None:
         """Drop it, its connections, its replication slots, and the roles that were made for it."""
-        with psycopg.connect(self._admin_dsn, autocommit=True) as connection:
+        with connect(self._admin_dsn, LIMITS, autocommit=True) as connection:
             if connection.execute(EXISTS, (name,)).fetchone() is None:
                 return
-            with psycopg.connect(with_database(self._admin_dsn, name), autocommit=True) as inside:
+            with connect(with_database(self._admin_dsn, name), LIMITS, autocommit=True) as inside:
                 if not wait_until(lambda: _slots_dropped(inside, name), within_s=DROP_WITHIN_S):
                     raise DependencyDown(f"database {name} has replication slots in use; stop their readers")
             connection.execute(DROP.format(name=sql.Identifier(name)))

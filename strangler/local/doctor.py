@@ -33,8 +33,6 @@ WAY_OUT = (
     "set OUTBOX_TOPIC_PREFIX and OUTBOX_GROUP_PREFIX for this one; "
     "if that source is this database before it moved, name it in OUTBOX_SOURCES"
 )
-MAY_MAKE = """
-SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace('outbox') IS NOT NULL"""
 INSTALL = "pip install 'strangler-toolkit[local]'"
 
 

@@ -12,14 +12,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Self
 
-import psycopg
-
+from outbox.connection import connect
+from outbox.errors import ConfigurationError
 from outbox.installation import SOURCES
 from outbox.kafka.foreign import way_out
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka_settings import BOOTSTRAP, VARIABLES, KafkaSettings
+from outbox.metrics import HIGHEST_PORT, address_of
 from outbox.metrics import VARIABLE as METRICS
-from outbox.metrics import address_of
 from strangler.errors import RefusedError
 from strangler.local.databases import database_of
 from strangler.local.process import Answers, Running, stop_all
@@ -239,7 +239,13 @@ def metrics_addresses(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, st
     if address is None:
         return {}
     host, port = address
-    return {name: f"{host}:{port + number}" for number, name in enumerate((*plan.runs(), RELAY.name, FACADE.name))}
+    names = (*plan.runs(), RELAY.name, FACADE.name)
+    if port + len(names) - 1 > HIGHEST_PORT:
+        raise ConfigurationError(
+            f"{METRICS} is {host}:{port}, and {len(names)} processes serve at a port each from there on; "
+            f"give a port of at most {HIGHEST_PORT + 1 - len(names)}"
+        )
+    return {name: f"{host}:{port + number}" for number, name in enumerate(names)}
 
 
 def plan_of(environ: Mapping[str, str]) -> dict[str, str]:
@@ -256,7 +262,7 @@ def prepare(plan: Plan, environ: dict[str, str]) -> None:
     for topic, source in foreign_topics(dsn, topics, environ).items():
         raise RefusedError(way_out(topic, source))
     make(dsn, wanted(plan), plan_of(environ))
-    with psycopg.connect(dsn) as connection:
+    with connect(dsn) as connection:
         ensure_steps(connection, plan)
     with closing(PythonAdmin(KafkaSettings.from_environ(environ))) as admin:
         admin.ensure_topics(topics)

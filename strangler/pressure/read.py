@@ -145,10 +145,12 @@ def _watched(plan: Plan, addresses: Addresses, opened: ExitStack, admin: Admin, 
 
 
 def _log(looked: Looked) -> LogReading:
-    ends = {TopicPartition(one.topic, one.partition): one.end_offset for one in looked.lag.partitions}
-    there = [one for one in looked.positions if ends.get(one.partition) is not None]
-    done = sum(sum(one.lanes) / len(one.lanes) for one in there)
-    return LogReading(looked.lag.at, sum(end for end in ends.values() if end is not None), done)
+    """A position beyond its partition's end, as of a topic made again, passes for no other partition's backlog."""
+    known = ((TopicPartition(one.topic, one.partition), one.end_offset) for one in looked.lag.partitions)
+    ends = {partition: end for partition, end in known if end is not None}
+    there = [(one.lanes, ends[one.partition]) for one in looked.positions if one.partition in ends]
+    done = sum(sum(min(lane, end) for lane in lanes) / len(lanes) for lanes, end in there)
+    return LogReading(looked.lag.at, sum(ends.values()), done)
 
 
 def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 
-from outbox.connection import PsycopgConnection
+from outbox import Consumer
+from outbox.cli import _parser as outbox_parser
+from outbox.connection import PsycopgConnection, connect
+from outbox.errors import ConfigurationError
+from outbox.lag_cli import lag
 from outbox.relay.wal import connect_replication
+from outbox.verbs.call import Call
 from strangler.addresses import Addresses
+from strangler.contexts import Context
+from strangler.local.databases import with_user
 from strangler.service import RunSettings
 
 pytestmark = pytest.mark.no_kafka
@@ -30,3 +39,45 @@ def test_what_a_dsn_says_of_its_sessions_holds(database: str, name: str) -> None
         assert connection.execute("SHOW jit").fetchone() == ("off",)
         limits = connection.execute("SHOW statement_timeout").fetchone()
     assert limits == {"judge": ("2min",), "service": ("30s",), "relay": ("0",)}[name]
+
+
+@pytest.fixture
+def closed(database: str) -> Iterator[str]:
+    """The DSN of a role that may connect and look into no schema but one with an odd name, which is empty."""
+    name = f"closed_{secrets.token_hex(4)}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'".encode())
+        connection.execute(f'CREATE SCHEMA "my \\""odd" AUTHORIZATION {name}'.encode())
+        yield with_user(database, name, "x")
+        connection.execute(f"DROP OWNED BY {name}".encode())
+        connection.execute(f"DROP ROLE {name}".encode())
+
+
+def asked_by_the_lag(dsn: str) -> None:
+    environ = {"STRANGLER_DSN": dsn, "KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    lag(Call(outbox_parser().parse_args(["lag", "--group", "search", "--topic", "order"]), environ))
+
+
+REFUSED: dict[str, Callable[[str], object]] = {
+    "judge": lambda dsn: Addresses({"STRANGLER_DSN": dsn}).context(Context("search", "search", ())),
+    "service": lambda dsn: RunSettings.from_environ({"STRANGLER_DSN": dsn, "KAFKA_BOOTSTRAP": "127.0.0.1:1"}).connect(
+        "search"
+    ),
+    "consumer": lambda dsn: Consumer(
+        topics=["a"], group="search", handler=lambda _connection, _events: None, dsn=dsn, bootstrap="127.0.0.1:1"
+    ).run(),
+    "lag": asked_by_the_lag,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_role_that_may_not_look_into_a_schema_is_told_so(closed: str, name: str) -> None:
+    """PostgreSQL would say that its tables are not there."""
+    with pytest.raises(ConfigurationError, match="may not look into schema 'search'; give the DSN of one that may"):
+        REFUSED[name](closed)
+
+
+def test_a_schema_of_any_name_is_looked_into_beyond_a_rollback(closed: str) -> None:
+    with closing(connect(closed, schema='my \\"odd')) as connection:
+        connection.rollback()
+        assert connection.execute("SELECT current_schema()").fetchone() == ('my \\"odd',)

@@ -71,3 +71,18 @@ def test_any_role_may_ask_for_the_source(rig: Rig) -> None:
 def test_nothing_stored_is_said(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["positions", "show", "--context", SCHEMA, "--dsn", rig.dsn]) == 0
     assert "no consumer has stored a position yet" in capsys.readouterr().out
+
+
+def test_topics_that_are_missing_are_named_in_the_document_too(
+    rig: Rig, bootstrap: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.send("order-0", 1)
+    running = rig.runtime()
+    wait_until(rig.all_applied, rig.effects)
+    running.stop()
+    gone = f"{rig.topic}-gone"
+    rig.sql(f"UPDATE position SET topic = '{gone}'")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)
+    for chosen in ([], ["--topic", gone]):
+        assert main(["positions", "show", *chosen, "--json", "--dsn", rig.dsn]) == 1
+        assert json.loads(capsys.readouterr().out)["missing_topics"] == [gone]

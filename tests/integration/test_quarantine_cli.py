@@ -173,3 +173,18 @@ def test_without_kafka_the_payload_is_said_to_be_there(rig: Rig, cli: Any, monke
         connection.execute("UPDATE search.quarantine SET kept_value = 'x', kept_headers = '[]'")
         connection.commit()
     assert cli("inspect", place)[1]["payload_from"] == "kept"
+
+
+def test_a_list_has_a_line_for_each_whatever_stands_in_it(
+    rig: Rig, cli: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parked(rig, ("order-1", 2))
+    place = cli("list", "--heads")[1][0]["place"]
+    forged = f"bad\n{place}  parked  since 2020-01-01\u2028\x85\x0b\r\u061cnone"
+    rig.sql("UPDATE quarantine SET key = convert_to(%s, 'UTF8'), reason = %s", forged, forged)
+    assert main(["quarantine", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) == len(cli("list")[1]) > 1
+    assert r"bad\nsearch:" in printed
+    assert main(["quarantine", "inspect", place]) == 0
+    assert len([line for line in capsys.readouterr().out.splitlines() if line.startswith(place)]) == 0

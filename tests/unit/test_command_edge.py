@@ -20,6 +20,7 @@ from outbox.cli import _parser as outbox_parser
 from outbox.cli import main as outbox
 from outbox.command import guarded, printable
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
+from outbox.printable import one_line
 from strangler.cli import main as strangler
 from strangler.cli import parser as strangler_parser
 from strangler.errors import BadInput
@@ -286,3 +287,7 @@ def test_an_interrupted_verb_ends_with_130() -> None:
             _, said = process.communicate(timeout=30)
             connection.close()
     assert (process.returncode, said) == (130, "")
+
+
+def test_a_line_of_a_list_stays_one() -> None:
+    assert one_line("a\nb\u2028c\r\x85\u061cd\te") == r"a\nb\u2028c\r\x85\u061cd" + "\te"

@@ -11,7 +11,7 @@ import requests
 from legacy_app.plan.plan import plan
 from outbox.catalogue import BUCKETS_S, Described, Sample
 from outbox.errors import ConfigurationError
-from outbox.metrics import Counters, address_of, served
+from outbox.metrics import Counters, address_of, listen, served
 from strangler.local.ports import Ports
 from strangler.local.system import metrics_addresses
 from tests.support.exposition import series_of
@@ -154,3 +154,16 @@ def test_each_context_of_a_local_stack_has_an_address_of_its_own() -> None:
 def test_nothing_is_served_where_nothing_is_set() -> None:
     assert address_of({}) is None
     assert address_of({"OUTBOX_METRICS_ADDRESS": "127.0.0.1:9400"}) == ("127.0.0.1", 9400)
+
+
+@pytest.mark.parametrize("port", [65_535, 65_534])
+def test_addresses_that_would_run_out_of_ports_are_refused_by_the_settings_name(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"OUTBOX_METRICS_ADDRESS is 127.0.0.1:{port}, .* at most 65"):
+        metrics_addresses(plan, {"OUTBOX_METRICS_ADDRESS": f"127.0.0.1:{port}"})
+    assert len(metrics_addresses(plan, {"OUTBOX_METRICS_ADDRESS": "127.0.0.1:65500"})) > 2
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 1 << 40])
+def test_a_port_that_is_none_is_refused_where_it_is_listened_at(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"OUTBOX_METRICS_ADDRESS names port {port}; give one from 0 to 65535"):
+        listen(("127.0.0.1", port))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -20,41 +19,31 @@ class Slow:
     def __init__(self) -> None:
         self.begun = 0
         self.end: Future[int] = Future()
-        self.entered = threading.Event()
 
     def __call__(self) -> int:
         self.begun += 1
-        self.entered.set()
-        return self.end.result(30.0)
+        return self.end.result(60.0)
 
 
-class Asking:
-    """Many who ask at once; `waiting` of them are there."""
-
-    def __init__(self, look: OneLook[int]) -> None:
-        self._look, self._lock, self.there = look, threading.Lock(), 0
-
-    def __call__(self) -> int:
-        with self._lock:
-            self.there += 1
-        return self._look()
+def waiting(look: OneLook[int]) -> int:
+    """How many wait for the look that is under way."""
+    asked = look._under_way
+    return 0 if asked is None else len(asked._condition._waiters)  # type: ignore[attr-defined] # threading's own
 
 
 @pytest.mark.parametrize("failure", [None, ConnectionError("down"), TimeoutError("of its own")])
 def test_all_who_ask_meanwhile_share_one_look_and_its_failure(failure: Exception | None) -> None:
     slow = Slow()
-    asking = Asking(OneLook(slow, limit_s=30.0))
+    look = OneLook(slow, limit_s=60.0)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = [pool.submit(asking) for _ in range(AT_ONCE)]
-        wait_until(lambda: slow.entered.is_set() and asking.there == AT_ONCE)
+        asked = [pool.submit(look) for _ in range(AT_ONCE)]
+        wait_until(lambda: waiting(look) == AT_ONCE, lambda: waiting(look))
         if failure is None:
             slow.end.set_result(7)
         else:
             slow.end.set_exception(failure)
-        found = [one.exception(30.0) or one.result() for one in asked]
-    assert set(found) <= {failure or 7}
-    # Who had entered and not yet asked when it ended asks anew.
-    assert slow.begun < AT_ONCE
+        found = [one.exception(60.0) or one.result() for one in asked]
+    assert (set(found), slow.begun) == ({failure or 7}, 1)
 
 
 def test_a_look_that_takes_too_long_is_waited_for_once_and_left_at_once_after_that() -> None:

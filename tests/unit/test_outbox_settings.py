@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outbox.errors import ConfigurationError
-from outbox.settings import SETTINGS, RelaySettings, described
+from outbox.settings import OTHERS, SETTINGS, RelaySettings, described
 
 GIVEN = {"STRANGLER_DSN": "postgresql://app:s3cret@127.0.0.1/shop", "KAFKA_BOOTSTRAP": "127.0.0.1:9092"}
 
@@ -60,3 +60,8 @@ def test_the_password_is_not_shown() -> None:
 
 def test_the_help_names_every_setting() -> None:
     assert all(setting.name in described() for setting in SETTINGS)
+
+
+def test_each_setting_that_is_known_is_described() -> None:
+    said = [line.split()[0] for line in described().splitlines()]
+    assert said == [one.name for one in (*SETTINGS, *OTHERS)]

@@ -31,3 +31,22 @@ BODY = "CREATE FUNCTION twice(n int) RETURNS int BEGIN ATOMIC SELECT n; SELECT C
 )
 def test_a_functions_body_ends_no_transaction_and_hides_no_end_of_one(statement: str, word: str | None) -> None:
     assert ending(statement) == word
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("/* /* */ ; COMMIT */ SELECT 1", None),
+        ("/* /* */ */ COMMIT", "COMMIT"),
+        ("/* a /* b */ c /* d */ */ SELECT 1; /* ; COMMIT */ ROLLBACK", "ROLLBACK"),
+        ("SELECT 1 /* ; COMMIT", None),  # which PostgreSQL refuses
+        ("SELECT '/*'; COMMIT -- */", "COMMIT"),
+        ("SELECT 1 -- /*\n; COMMIT", "COMMIT"),
+        (r"SELECT E'\'; COMMIT'", None),
+        (r"SELECT e'\\'; COMMIT", "COMMIT"),
+        (r"SELECT 'C:\'; COMMIT; SELECT '\'", "COMMIT"),
+        (r"SELECT DATE'\'; COMMIT; SELECT DATE'\'", "COMMIT"),  # the E of a name makes no such string
+    ],
+)
+def test_what_is_quoted_or_a_comment_ends_nothing(statement: str, word: str | None) -> None:
+    assert ending(statement) == word

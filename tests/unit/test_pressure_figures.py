@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from outbox.consumer.lag.figures import GroupLag, partition_lag
+from outbox.consumer.lag.read import Looked
+from outbox.consumer.lag.stored import StoredPosition
+from outbox.kafka.port import TopicPartition
 from strangler.pressure.figures import LogReading, Pressure, Queued, pressure_of, spoken_s
 from strangler.pressure.hot import hot
+from strangler.pressure.read import _log
 
 NOW_MS = 1_000_000
 
@@ -103,3 +108,16 @@ def test_a_group_that_lags_near_its_topics_retention_is_warned_of() -> None:
     assert (near.headroom_s, near.losing) == (20.0, True)
     assert "the topic drops the oldest in 20 s" in near.sentence
     assert (idle.headroom_s, idle.losing) == (None, False)
+
+
+def test_a_position_beyond_its_partitions_end_hides_no_backlog_of_another() -> None:
+    """As of a topic that was made again, where its members have not been yet."""
+    ends = [((900, 900), 10), ((2, 4), 10), ((7, 7), None)]
+    there = [(TopicPartition("outbox.event.order", number), *one) for number, one in enumerate(ends)]
+    partitions = [partition_lag(place, now_ms=NOW_MS, lanes=lanes, end=end, scan=None) for place, lanes, end in there]
+    lag = GroupLag("g", 5.0, 1, 0.0, tuple(partitions), (), complete=True, standing=(), left=())
+    positions = [StoredPosition(place, lanes, ("a", "a"), 1.0) for place, lanes, _ in there]
+
+    reading = _log(Looked(lag, positions, {}, 0))
+
+    assert (reading.end, reading.done, reading.backlog) == (20, 13, 7)
