@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from new_services import plant
 from outbox.command import CommandParser, guarded
+from outbox.flags import seed
 from strangler import StranglerError
 from strangler.planting import STUCK
 
@@ -23,7 +24,7 @@ def _run(argv: Sequence[str] | None) -> int:
     planting = verbs.add_parser("plant", help="plant a fault and print what a judge must find")
     planting.add_argument("kind", choices=[*plant.KINDS, STUCK])
     planting.add_argument("--order-ref", help="instead of a random order; stuck_event needs it")
-    planting.add_argument("--seed", type=int, help="for the same choice again")
+    planting.add_argument("--seed", type=seed, help="for the same choice again")
     planting.add_argument("--json", action="store_true", help="print the fault as a JSON object")
     given = parser.parse_args(argv)
     return plant.main(given.kind, os.environ, order_ref=given.order_ref, seed=given.seed, as_json=given.json)

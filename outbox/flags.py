@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Callable
 
+__all__ = ["count", "port", "seconds", "seed", "whole"]
+
 MOST = 10**18  # fits PostgreSQL's bigint
 LONGEST_S = 3_600.0
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)

@@ -19,6 +19,7 @@ from legacy_app.rehearsal.rehearse import rehearse
 from legacy_app.rehearsal.replay.selection import Window, select, shortfall
 from legacy_app.rehearsal.script import PLAN_FILE
 from outbox.command import destination, printable, write_whole
+from outbox.flags import count
 from strangler import load_plan
 from strangler.errors import BadInput
 from strangler.local import Stack, remove_stack
@@ -31,7 +32,7 @@ EPILOG = "exit: 0 as expected, 1 not as expected, 2 usage, 3 a dependency is dow
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = verbs.add_parser("demo", help="strangle the chain live, end to end, and reconcile it", epilog=EPILOG)
-    parser.add_argument("--orders", type=int, default=300, help="orders to replay (default 300)")
+    parser.add_argument("--orders", type=count, default=300, help="orders to replay (default 300)")
     parser.add_argument("--orders-file", type=Path, help="a .csv or .csv.gz with the columns of Online Retail")
     parser.add_argument("--kafka", default=None, help="embedded (default), apache, or host:port of yours")
     parser.add_argument("--report", type=destination, metavar="FILE", help="write the report as JSON to this file")

@@ -21,22 +21,27 @@ from legacy_app.rehearsal.replay.crowd import Crowd
 from legacy_app.rehearsal.replay.selection import Window, select, shortfall
 from legacy_app.rehearsal.replay.summary import Tally
 from outbox.command import destination
+from outbox.flags import count, seconds, seed, whole
 from strangler.errors import BadInput, DependencyDown
+
+MOST_CLIENTS = 10_000  # a thread each
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = verbs.add_parser("replay", help="send real orders as an impatient client")
     parser.add_argument("--url", help="where orders are placed (default: FACADE_URL, else LEGACY_URL)")
-    parser.add_argument("--orders", type=int, default=100, metavar="N", help="how many (default 100)")
-    parser.add_argument("--offset", type=int, default=0, metavar="K", help="skip the file's first K orders")
+    parser.add_argument("--orders", type=count, default=100, metavar="N", help="how many (default 100)")
+    parser.add_argument("--offset", type=whole(0), default=0, metavar="K", help="skip the file's first K orders")
     parser.add_argument("--orders-file", type=Path, default=SAMPLE, metavar="FILE", help=".csv or .csv.gz")
-    parser.add_argument("--clients", type=int, default=8, metavar="N", help="at the same time (default 8)")
-    parser.add_argument("--timeout-s", type=float, default=1.0, metavar="S", help="of each try (default 1)")
-    parser.add_argument("--attempts", type=int, default=4, metavar="N", help="tries of each order (default 4)")
+    parser.add_argument(
+        "--clients", type=whole(1, MOST_CLIENTS), default=8, metavar="N", help="at the same time (default 8)"
+    )
+    parser.add_argument("--timeout-s", type=seconds(0.001), default=1.0, metavar="S", help="of each try (default 1)")
+    parser.add_argument("--attempts", type=count, default=4, metavar="N", help="tries of each order (default 4)")
     parser.add_argument("--cancellations", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--ref-suffix", default="", metavar="TEXT", help="makes the same orders new ones")
-    parser.add_argument("--seed", type=int, default=0, help="of the pauses between tries")
+    parser.add_argument("--seed", type=seed, default=0, help="of the pauses between tries")
     parser.add_argument("--out", type=destination, metavar="FILE", help="one line of JSON for each order")
     parser.add_argument("--dry-run", action="store_true", help="read the file and say what would be sent")
     parser.add_argument("--progress-json", action="store_true", help="a line of JSON on stderr every second")
@@ -46,7 +51,6 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Ctrl-C or SIGTERM ends it cleanly, with the summary so far and exit 1. Exit 1 too where there is no order."""
-    _check(args)
     window = Window(args.orders, args.offset, args.cancellations, args.ref_suffix)
     commands, intake = select(args.orders_file, window)
     orders = [command for command in commands if isinstance(command, PlaceOrder)]
@@ -91,12 +95,6 @@ class Progress:
         done = tally.offered + tally.cancellations_offered + tally.cancellations_without_order
         said = f"{done} of {self._commands}: {tally.accepted} orders accepted, {tally.timeouts} time-outs"
         print(f"\r{said:<78}", end="\n" if done == self._commands else "", file=sys.stderr, flush=True)
-
-
-def _check(args: argparse.Namespace) -> None:
-    for name, least in (("orders", 1), ("offset", 0), ("clients", 1), ("attempts", 1), ("timeout_s", 0.001)):
-        if not getattr(args, name) >= least:
-            raise BadInput(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be at least {least}")
 
 
 def _url(given: str | None) -> str:

@@ -12,6 +12,7 @@ from flask import Flask
 
 from legacy_app.monolith.app import create_app
 from legacy_app.vendors.app import create_vendors
+from outbox.flags import whole
 from strangler.errors import BadInput
 from strangler.http_server import serve
 
@@ -21,9 +22,15 @@ VENDOR_THREADS = 64
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both verbs."""
     monolith = verbs.add_parser("serve", help="serve the monolith (PORT, STRANGLER_DSN, VENDORS_URL)")
-    monolith.add_argument("--workers", type=int, default=8, metavar="N", help="one request each at a time (default 8)")
     monolith.add_argument(
-        "--timeout-s", type=int, default=2, metavar="S", help="a worker busy for longer is killed (default 2)"
+        "--workers", type=whole(1, 1_000), default=8, metavar="N", help="one request each at a time (default 8)"
+    )
+    monolith.add_argument(
+        "--timeout-s",
+        type=whole(1, 3_600),
+        default=2,
+        metavar="S",
+        help="a worker busy for longer is killed (default 2)",
     )
     monolith.set_defaults(run=run_monolith)
     vendors = verbs.add_parser("vendors", help="serve the vendors (PORT, VENDORS_ADMIN_TOKEN, VENDORS_FOLDER)")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from legacy_app.cli import main as legacy
+from new_services.__main__ import main as services
 from outbox import flags
 from outbox.cli import main as outbox
 from strangler.cli import main as strangler
 from strangler.cli.stages import basis_points
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("outbox", "strangler", "legacy_app", "new_services")
 BARE = {"int", "float", "complex", "Decimal"}
 AUDIT = ("--actor", "ann", "--reason", "a drill")
 
@@ -28,7 +31,7 @@ def bare(code: str) -> Iterator[int]:
 
 
 def test_no_verb_takes_a_bare_number() -> None:
-    paths = [path for library in ("outbox", "strangler") for path in sorted((ROOT / library).rglob("*.py"))]
+    paths = [path for library in PACKAGES for path in sorted((ROOT / library).rglob("*.py"))]
     assert [f"{path.relative_to(ROOT)}:{line}" for path in paths for line in bare(path.read_text())] == []
 
 
@@ -91,3 +94,22 @@ def test_each_verb_refuses_it_by_the_flags_name(argv: list[str], capsys: pytest.
     if argv[0] in {"quarantine", "positions"}:
         assert outbox(argv) == 2
         assert f"argument {argv[-2]}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("run", "argv"),
+    [
+        (legacy, ["replay", "--orders", "0"]),
+        (legacy, ["replay", "--timeout-s", "nan"]),
+        (legacy, ["replay", "--clients", "1e3"]),
+        (legacy, ["nightly", "--hold-s", "601"]),
+        (legacy, ["serve", "--workers", "0"]),
+        (legacy, ["demo", "--orders", "-1"]),
+        (services, ["plant", "dropped_mail", "--seed", "nan"]),
+    ],
+)
+def test_so_do_the_samples_verbs(
+    run: Callable[[Sequence[str]], int], argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv) == 2
+    assert f"argument {argv[-2]}: {argv[-1]!r} is no such" in capsys.readouterr().err

@@ -15,6 +15,7 @@ PUBLIC = frozenset(
         "outbox.audit",
         "outbox.command",
         "outbox.errors",
+        "outbox.flags",
         "outbox.policy",
         "outbox.starting",
         "outbox.testing",

@@ -82,8 +82,8 @@ def test_ctrl_c_ends_with_the_summary_so_far(shop: Shop) -> None:
     ("argv", "code", "says"),
     [
         (["--orders-file", "/nowhere.csv"], 2, "cannot be read"),
-        (["--orders", "0"], 2, "--orders is 0"),
-        (["--timeout-s", "nan"], 2, "--timeout-s is nan"),
+        (["--orders", "0"], 2, "argument --orders: '0' is no such number"),
+        (["--timeout-s", "nan"], 2, "argument --timeout-s: 'nan' is no such time"),
         (["--url", "http://127.0.0.1:1"], 3, "nothing answers"),
         (["--url", "ftp://x"], 2, "is not an address"),
     ],
