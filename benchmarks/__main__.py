@@ -20,6 +20,8 @@ from benchmarks import (
     relay_drain,
     seam_overhead,
 )
+from benchmarks.peers.environments import NoPeer
+from benchmarks.peers.run import leave_out
 from benchmarks.question import Answer, Question
 from strangler.local import Stack
 
@@ -37,19 +39,31 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> int:
     arguments = read_arguments(sys.argv[1:])
+    try:
+        leave_out(arguments.without)
+        measure(arguments)
+    except NoPeer as error:
+        print(f"python -m benchmarks: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="strangler-bench-") as folder,
         Stack.start(Path(folder), kafka=arguments.kafka, say=lambda text: print(text, file=sys.stderr)) as stack,
     ):
         for name in arguments.names or QUESTIONS:
             publish(QUESTIONS[name](stack), kafka=arguments.kafka)
-    return 0
 
 
 def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUESTIONS)}; all by default")
     parser.add_argument("--kafka", default=os.environ.get("KAFKA", "apache"), help="apache (default) or embedded")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="PEER", help="leave a framework out; else a missing one fails"
+    )
     arguments = parser.parse_args(argv)
     unknown = set(arguments.names) - QUESTIONS.keys()
     if unknown:

@@ -9,13 +9,21 @@ from collections.abc import Sequence
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from benchmarks.consuming import WITHIN_S, Feed, consume, median_of_rounds, rarely_collected
+from benchmarks.consuming import (
+    FETCH_WAIT_MS,
+    POLL_RECORDS,
+    WITHIN_S,
+    Feed,
+    consume,
+    median_of_rounds,
+    rarely_collected,
+)
 from benchmarks.question import Answer
 from outbox import Disposition, PsycopgConnection, ReceivedEvent
 from strangler.local import Stack
 
 EVENTS = 200_000
-FETCH_WAIT_MS, POLL_RECORDS = 100, 2_000  # what the runtime gives its own client
+JOIN_WAIT_MS = 10_000  # a short poll would throw a join away for good (kafka-python 3.0.12)
 KEYS = 1_000
 
 
@@ -55,7 +63,7 @@ def bare_poll(feed: Feed) -> float:
     try:
         with rarely_collected():
             while seen < feed.events and time.monotonic() < until:
-                fetched = consumer.poll(timeout_ms=FETCH_WAIT_MS)
+                fetched = consumer.poll(timeout_ms=FETCH_WAIT_MS if first else JOIN_WAIT_MS)
                 if fetched and not first:
                     first = time.monotonic()
                 seen += sum(map(len, fetched.values()))

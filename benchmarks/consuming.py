@@ -22,6 +22,7 @@ from strangler.local import Stack
 
 ASSIGNED, DISPOSITION = "consumer_assigned", "consumer_disposition"  # counts that a consumer tells
 PARTITIONS = 4
+FETCH_WAIT_MS, POLL_RECORDS = 100, 2_000  # what the runtime gives its own client
 ROUNDS = 3
 WITHIN_S = 300.0
 SCHEMA = "search"  # any context's: it has the tables `position` and `quarantine`

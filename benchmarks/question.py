@@ -11,7 +11,7 @@ from strangler.local import Stack
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A peer whose framework is not installed, and what to do about it."""
+    """A peer that the command line leaves out, and how to measure it."""
 
     next_step: str
 
@@ -20,7 +20,7 @@ class LeftOut:
 class Answer:
     """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` names it.
 
-    A peer that could not be measured is in the document too, under `left_out`, with its next step.
+    A peer that was left out is in the document too, under `left_out`, with its next step.
     """
 
     name: str

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
+from benchmarks.peers import environments, run
+from benchmarks.peers.environments import Framework, NoPeer, python_of, python_since
 from benchmarks.peers.run import peer
 from benchmarks.question import Answer, LeftOut
 
-NEXT_STEP = "pip install '.[bench]', or set BENCH_PYTHON_FASTSTREAM"
+NEXT_STEP = "run it without `--without faststream`"
 
 
-def test_a_peer_that_is_not_installed_is_in_the_document_with_the_next_step() -> None:
+def test_a_peer_that_is_left_out_is_in_the_document_with_the_next_step() -> None:
     answer = Answer("noop", "events/s", 30.0, {"framework": LeftOut(NEXT_STEP), "loop": 20.0})
     assert answer.to_json() == {
         "name": "noop",
@@ -27,12 +29,40 @@ def test_a_peer_that_is_not_installed_is_in_the_document_with_the_next_step() ->
     }
 
 
-def test_a_framework_that_is_not_there_leaves_its_peer_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_only_what_the_command_line_leaves_out_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "left_out", {"faststream"})
+    assert peer("faststream_batch") == LeftOut(NEXT_STEP)
+
+
+@pytest.mark.parametrize(
+    ("framework", "reason"),
+    [
+        (Framework((), (4, 0)), r"peer odd needs Python 4\.0 or newer, none is on PATH; install it, or --without odd"),
+        (Framework(("no such requirement",), (3, 11)), r"peer odd: .* failed: .*; mend that, or --without odd"),
+    ],
+)
+def test_a_peer_that_cannot_be_had_is_a_failure_with_its_next_step(
+    framework: Framework, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = tmp_path / "python"  # it has what Python comes with
-    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
-    bare.chmod(0o755)
-    monkeypatch.setenv("BENCH_PYTHON_FASTSTREAM", str(bare))
-    assert peer("faststream") == LeftOut(NEXT_STEP)
-    assert "peer faststream is left out" in capsys.readouterr().err
+    monkeypatch.setitem(environments.FRAMEWORKS, "odd", framework)
+    with pytest.raises(NoPeer, match=reason):
+        python_of("odd", tmp_path)
+    assert not (tmp_path / "odd" / "made.json").exists()
+
+
+def test_an_unknown_peer_ends_the_command_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--without", "nobody"])
+    assert command.main() == 3
+    assert "no peer nobody; known: faststream, pyrallel" in capsys.readouterr().err
+
+
+def test_pythons_that_do_not_run_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shim = tmp_path / "python3.29"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert python_since((3, 29)) is None
+    assert python_since((3, 11)) is not None
