@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent / ".environments"
+HERE = Path(sys.prefix) / "peers"  # in .venv: what looks at the tree does not look there
 ASK_VERSION = "import sys; print(sys.version_info[0], sys.version_info[1])"
 
 
