@@ -62,7 +62,8 @@ SLOT = (
         "outbox_relay_slot_safe_bytes",
         "gauge",
         (),
-        "WAL that may still be written before the slot is lost (`max_slot_wal_keep_size`); not there without a limit",
+        "WAL that may still be written before the slot is lost (`max_slot_wal_keep_size`), 0 when it is; not there "
+        "without a limit",
     ),
     Described(
         "outbox_relay_slot_read_age_seconds", "gauge", (), "since the slot was last read: grows while it cannot be"

@@ -41,29 +41,31 @@ class RelaySession:
     wall_clock: Callable[[], float] = time.time
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            if self.publisher.is_full:
-                stop.wait(BUSY_WAIT_S)
-            else:
-                self._read_turn()
-            self._collect()
-            self._measure_if_due()
-            self._tell_if_due()
-            self.upkeep()
-        self.publisher.finish(FINISH_WITHIN_S)
-        self._count()
-        self._tell()
-        self._measure()
+        try:
+            while not stop.is_set():
+                if self.publisher.is_full:
+                    stop.wait(BUSY_WAIT_S)
+                else:
+                    self._read_turn()
+                self._collect()
+                self._measure_if_due()
+                self._tell_if_due()
+                self.upkeep()
+            self.publisher.finish(FINISH_WITHIN_S)
+            self._count()
+            self._tell()
+        finally:
+            self._measure(0, 0)  # what was not acknowledged is sent again by the next session
 
     def _measure_if_due(self) -> None:
         """Also while nothing is acknowledged: then it is that somebody looks."""
         if self.clock() - self._measured_at >= MEASURE_EVERY_S:
-            self._measure()
+            self._measured_at = self.clock()
+            self._measure(self.publisher.in_flight, self.publisher.in_flight_bytes)
 
-    def _measure(self) -> None:
-        self._measured_at = self.clock()
-        self.observe("outbox_relay_in_flight_records", self.publisher.in_flight)
-        self.observe("outbox_relay_in_flight_bytes", self.publisher.in_flight_bytes)
+    def _measure(self, records: int, size_bytes: int) -> None:
+        self.observe("outbox_relay_in_flight_records", records)
+        self.observe("outbox_relay_in_flight_bytes", size_bytes)
 
     def _collect(self) -> None:
         self.publisher.collect()
@@ -74,9 +76,10 @@ class RelaySession:
         if acknowledged > self._counted:
             self.observe("outbox_relay_records_total", acknowledged - self._counted)
             self._counted = acknowledged
-            now_s = self.wall_clock()
-            for committed_at_us in self.publisher.arrived():
-                self.observe("outbox_relay_delay_seconds", max(0.0, now_s - committed_at_us / 1e6))
+        # Also without: a commit may be read after its last event is acknowledged.
+        now_s = self.wall_clock()
+        for committed_at_us in self.publisher.arrived():
+            self.observe("outbox_relay_delay_seconds", max(0.0, now_s - committed_at_us / 1e6))
 
     def _read_turn(self) -> None:
         frame = self.stream.receive(self._wait_s())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import psycopg
 
-from outbox.relay.gauges import SlotGauges
+from outbox.relay.gauges import FRESH_S, SlotGauges
 from outbox.relay.slot import SlotState
+from tests.support.waiting import wait_until
 
 STATE = SlotState("outbox", "pgoutput", "shop", is_here=True, active=True, wal_status="reserved", confirmed_lsn=1,
                   lag_bytes=7, kept_bytes=9, safe_bytes=None)  # fmt: skip
@@ -38,19 +40,41 @@ def test_what_was_never_read_is_not_told_and_what_cannot_be_read_ages() -> None:
     assert told(gauges) == {AGE: 0.0, EXISTS: 0}
 
 
-def test_who_asks_while_another_looks_is_not_kept_waiting() -> None:
-    looking, go_on = threading.Event(), threading.Event()
+def test_a_lost_slot_has_no_safe_bytes_left_and_what_is_unknown_is_not_told() -> None:
+    lost = replace(STATE, wal_status="lost", lag_bytes=None, kept_bytes=None)
+    assert told(SlotGauges(lambda: lost)) == {AGE: 0.0, EXISTS: 1, "outbox_relay_slot_safe_bytes": 0}
+    limited = replace(STATE, safe_bytes=11)
+    assert told(SlotGauges(lambda: limited))["outbox_relay_slot_safe_bytes"] == 11
+
+
+def test_a_look_serves_the_scrapes_that_come_soon_after_it() -> None:
+    now, looks = [0.0], 0
 
     def read() -> SlotState | None:
-        looking.set()
-        assert go_on.wait(30)
+        nonlocal looks
+        looks += 1
         return STATE
 
-    gauges = SlotGauges(read)
-    first = threading.Thread(target=lambda: told(gauges))
-    first.start()
-    assert looking.wait(30)
-    assert told(gauges).keys() == {AGE}
+    gauges = SlotGauges(read, lambda: now[0])
+    for at in (0.0, 0.1, FRESH_S):
+        now[0] = at
+        assert told(gauges)[AGE] == 0.0
+    assert looks == 1
+    now[0] = 2 * FRESH_S + 0.1
+    assert (told(gauges)[AGE], looks) == (0.0, 2)
+
+
+def test_a_look_that_does_not_end_keeps_no_scrape_and_is_the_only_one() -> None:
+    go_on, looks = threading.Event(), []
+
+    def read() -> SlotState | None:
+        looks.append(1)
+        assert go_on.wait(60)
+        return STATE
+
+    gauges = SlotGauges(read, look_s=0.05)
+    for _ in range(3):
+        assert told(gauges).keys() == {AGE}
+    assert len(looks) == 1
     go_on.set()
-    first.join(30)
-    assert told(gauges)[EXISTS] == 1
+    wait_until(lambda: told(gauges).get(EXISTS) == 1)
