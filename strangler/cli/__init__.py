@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from outbox.command import guarded
-from strangler.cli.common import Invocation, VerbParser, invocation_of
+from strangler.cli.common import VALUED_FLAGS, Invocation, VerbParser, invocation_of
 from strangler.errors import StranglerError
 
-VERBS = (
-    "check",
-    "init",
-    "seam",
-    "stages",
-    "authority",
-    "choreography",
-    "migrate",
-    "run",
-    "reprocess",
-    "review",
-    "effects",
-    "local",
-    "facade",
-    "reconcile",
-    "plant",
-    "pressure",
-    "policy",
-    "topology",
-    "consumers",
-)
+# By the module that has them: of a call only that one is imported, which is most of the time that a verb takes to start.
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "check": ("check",),
+    "init": ("init",),
+    "seam": ("seam",),
+    "stages": ("status", "history", "advance", "rollback", "hand-back"),
+    "authority": ("authority",),
+    "choreography": ("choreography",),
+    "migrate": ("migrate",),
+    "run": ("run",),
+    "reprocess": ("replay", "rebuild", "backfill"),
+    "review": ("review",),
+    "effects": ("effects",),
+    "local": ("up", "doctor"),
+    "facade": ("facade",),
+    "reconcile": ("reconcile",),
+    "plant": ("plant",),
+    "pressure": ("pressure",),
+    "policy": ("policy",),
+    "topology": ("topology",),
+    "consumers": ("positions", "quarantine"),
+}
 
 MAY = (
     "give the DSN of a role that may (--dsn or STRANGLER_DSN; the owner's for what changes stages or tables), "
@@ -43,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     invoked: list[Invocation] = []
 
     def run() -> int:
-        args = parser().parse_args(argv)
+        given = sys.argv[1:] if argv is None else argv
+        args = parser(modules_of(given)).parse_args(given)
         invoked.append(invocation_of(args, os.environ))
         return int(args.run(invoked[0]))
 
@@ -53,10 +56,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded("strangler", run, errors=(StranglerError,), role=role, may=MAY, migrate="strangler migrate")
 
 
-def parser() -> VerbParser:
-    """All verbs. Their modules are imported here, so that `import strangler.cli` stays cheap."""
+def parser(modules: Iterable[str] = tuple(VERBS)) -> VerbParser:
+    """With the verbs of these modules, all by default."""
     top = VerbParser(prog="strangler", description="Strangle a synchronous chain step by step, and prove it.")
     subparsers = top.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
-    for name in VERBS:
+    for name in modules:
         import_module(f"strangler.cli.{name}").register(subparsers)
     return top
+
+
+def modules_of(argv: Sequence[str]) -> Sequence[str]:
+    """The module of the verb that is called; all of them where none is, for the help or the error that says so."""
+    words = iter(argv)
+    for word in words:
+        if word in VALUED_FLAGS:
+            next(words, None)
+        elif not word.startswith("-"):
+            return [module for module, verbs in VERBS.items() if word in verbs] or tuple(VERBS)
+    return tuple(VERBS)

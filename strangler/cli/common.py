@@ -24,9 +24,10 @@ from strangler.plan import Plan, load_plan
 from strangler.settings import JUDGE_DSN, Settings
 from strangler.step.intents import Json
 
-__all__ = ["Invocation", "VerbParser", "audited", "columns", "invocation_of", "look_into", "refuse"]
+__all__ = ["VALUED_FLAGS", "Invocation", "VerbParser", "audited", "columns", "invocation_of", "look_into", "refuse"]
 
 STACK = Path(".strangler") / NAME
+VALUED_FLAGS = frozenset({"--plan", "--dsn", "--stack"})  # shared, and a word of their own follows
 
 
 class VerbParser(CommandParser):
