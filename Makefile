@@ -22,10 +22,11 @@ demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS=
 	$(BIN)/python -m legacy_app demo $(DEMO_ARGS)
 
 test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(TESTS) $(TEST_ARGS); together=$$?; \
-	case $$together in 0|5) ;; *) exit $$together ;; esac; \
-	$(BIN)/pytest -m alone $(TESTS) $(TEST_ARGS); alone=$$?; \
-	if [ $$alone -eq 5 ]; then exit $$together; else exit $$alone; fi # 5: none of them is among these
+	@ended=5; part() { $(BIN)/pytest "$$@" $(TESTS) $(TEST_ARGS) && ended=0 || { of=$$?; [ $$of -eq 5 ] || exit $$of; }; }; \
+	part --numprocesses $(WORKERS) --dist worksteal -m "not alone and not tour"; \
+	part --numprocesses 2 --dist worksteal -m tour; \
+	part -m alone; \
+	exit $$ended # 5: none of them is among these
 
 check: setup ## lint, types, import contracts, docs
 	$(BIN)/ruff check .

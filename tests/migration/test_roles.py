@@ -238,7 +238,7 @@ def test_the_command_makes_roles_once_or_says_how(
         drop(empty, names)
 
 
-@pytest.mark.alone
+@pytest.mark.tour
 def test_each_process_runs_as_its_own_role(stack: Stack, database: str, topic_prefix: str) -> None:
     name = database_of(database)
     system = System.start(

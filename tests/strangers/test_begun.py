@@ -45,7 +45,7 @@ def buy(tour: Tour, *seats: str) -> None:
         assert (answer.status_code, answer.json()["seat"]) == (201, seat), answer.text
 
 
-@pytest.mark.alone
+@pytest.mark.tour
 @pytest.mark.timeout(300)
 def test_init_check_up_and_a_step_live_and_back(stack: Stack) -> None:
     verb = (sys.executable, "-m", "strangler")

@@ -30,7 +30,7 @@ def test_the_tutorial_makes_the_table_as_the_test_does() -> None:
     assert f'    python -c "{TABLES}"\n' in TUTORIAL.read_text()
 
 
-@pytest.mark.alone
+@pytest.mark.tour
 @pytest.mark.timeout(240)
 def test_the_tutorial_is_typed_as_it_stands_and_nobody_misses_a_mail(stack: Stack, tmp_path: Path) -> None:
     for file in (*EXAMPLE.glob("*.py"), *EXAMPLE.parent.glob("*.py")):

@@ -22,7 +22,7 @@ from tests.strangers.tour import Tour, up_in
 from tests.support.smtp_server import SmtpServer, smtp_server
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.tour, pytest.mark.timeout(400)]
 OURS = HERE / "ihatemoney"
 VERSION = "7.2.1"
 DRIVER = Libraries(None, "psycopg2")

@@ -12,7 +12,7 @@ from tests.strangers.conftest import Libraries
 from tests.strangers.tour import Tour, touring
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.tour, pytest.mark.timeout(240)]
 PAID = "SELECT count(*), count(charge_id), count(receipt) FROM shop_orders WHERE status = 'paid'"
 UNDECIDED = "SELECT count(*) FROM shop_orders WHERE status = 'new'"
 

@@ -13,7 +13,7 @@ from tests.strangers.conftest import Libraries
 from tests.strangers.tour import Tour, touring
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.tour, pytest.mark.timeout(240)]
 FROM_BEFORE = """
 INSERT INTO bookings (email, desk, day, total_cents, status)
 VALUES ('old@example.invalid', 'door', '2011-05-01', 2450, 'booked')"""
