@@ -57,14 +57,16 @@ class Facade:
         self._measures.use(Bounded.THREADS, 1)
         try:
             answer = self._measured(request)
-            start_response(answer.status_line, list(answer.headers))
         except BaseException:
             self._ended()
             raise
-        if not isinstance(answer.body, bytes):
-            return _Closing(answer.body, self._ended)
-        self._ended()
-        return [answer.body] if answer.body and request.method != "HEAD" else []
+        sent = _Sent(answer.body, self._ended, empty=request.method == "HEAD")
+        try:
+            start_response(answer.status_line, list(answer.headers))
+        except BaseException:  # a server refuses fields that it could not write; it closes nothing that it never got
+            sent.close()
+            raise
+        return sent
 
     def _measured(self, request: Request) -> Response:
         began, route, answer = time.monotonic(), OTHER_ROUTE, None
@@ -126,13 +128,15 @@ class Facade:
         )
 
 
-class _Closing:
-    """A body on its way to the client; `ended` hears that it has gone, or its client."""
+class _Sent:
+    """An answer's body on its way to the client; `ended` hears that it has gone, or its client."""
 
-    def __init__(self, body: Iterable[bytes], ended: Callable[[], None]) -> None:
-        self._body, self._ended = body, ended
+    def __init__(self, body: bytes | Iterable[bytes], ended: Callable[[], None], *, empty: bool) -> None:
+        self._body, self._ended, self._empty = body, ended, empty
 
     def __iter__(self) -> Iterator[bytes]:
+        if isinstance(self._body, bytes):
+            return iter([self._body] if self._body and not self._empty else [])
         return iter(self._body)
 
     def close(self) -> None:

@@ -30,7 +30,6 @@ class Database:
 
     def __init__(self, dsn: str, measures: Measures, *, size: int = 8, wait_s: float = 3.0) -> None:
         self._dsn = dsn
-        measures.limit(Bounded.DATABASE, size)
         in_use = partial(measures.use, Bounded.DATABASE)
         self._pool = Pool(self._open, _usable, _close, size=size, wait_s=wait_s, on_use=in_use)
 

@@ -45,7 +45,7 @@ class Bounded(StrEnum):
     DATABASE = "database"
 
 
-FACADE = (
+COUNTED = (
     Described(
         "facade_requests",
         "counter",
@@ -74,8 +74,9 @@ FACADE = (
         ("what",),
         "`threads` with a request, connections to the application (`upstream`) and to the `database`; of all workers",
     ),
-    Described("facade_limit", "gauge", ("what",), "as many there may be"),
 )
+LIMIT = Described("facade_limit", "gauge", ("what",), "as many there may be")  # settings, which nothing has to count
+FACADE = (*COUNTED, LIMIT)
 
 
 def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Sequence[str]]:

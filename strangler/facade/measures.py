@@ -6,20 +6,23 @@ import logging
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import product
 from time import monotonic
+from typing import Protocol
 
 from outbox.catalogue import BUCKETS_S, Described
 from outbox.metrics import Counters
 from strangler.errors import BadOwnership
 from strangler.facade import problem
-from strangler.facade.facade_catalogue import FACADE, Bounded, ClaimState, Sent, label_values
+from strangler.facade.facade_catalogue import COUNTED, FACADE, LIMIT, Bounded, ClaimState, Sent, label_values
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.shared_cells import SharedCells
 from strangler.ownership import Ownership
 
 logger = logging.getLogger(__name__)
+
+MOST_NAMED = 100  # unknown series that a worker names in its log; a log must not grow with requests
 
 _CAUSES = {
     problem.IN_PROGRESS.kind: ClaimState.IN_FLIGHT,
@@ -51,9 +54,8 @@ class Series:
                     self.gauges.append(self.width)
                 self.width += len(BUCKETS_S) + 2 if one.kind == "histogram" else 1
 
-    def page(self, cells: Sequence[float], labels: Mapping[str, str]) -> str:
-        """Prometheus' text format: gauges, and whatever has been counted."""
-        counters = Counters(labels, self.described)
+    def fill(self, counters: Counters, cells: Sequence[float]) -> None:
+        """Gauges, and whatever has been counted."""
         kinds = {one.name: one for one in self.described}
         for (name, *values), place in self.places.items():
             one = kinds[name]
@@ -65,31 +67,66 @@ class Series:
                 counters(name, int(cells[place]), **found)
             elif one.kind == "histogram" and any(buckets):
                 counters.merge(name, [int(count) for count in buckets], cells[place + len(BUCKETS_S) + 1], **found)
-        return counters.page()
 
 
-class Measures:
-    """One worker's. Safe from every thread; nothing here raises, for no measure may change an answer."""
+class Measures(Protocol):
+    """What a worker tells. Safe from every thread; nothing here raises, for no measure may change an answer."""
+
+    def requested(self, route: str, answer: Response | None, seconds: float) -> None:
+        """A request that was answered, or that ended in an error of ours (None)."""
+
+    def claimed(self, route: str, answer: Response) -> None:
+        """A request of an owned route that had a key to be claimed."""
+
+    def pinned(self, owners: str | None) -> None:
+        """A subject was pinned; `owners` as its header says it."""
+
+    def exchange(self, failures: Mapping[type[BaseException], Sent]) -> AbstractContextManager[None]:
+        """Times one; the first of `failures` that fits says what became of it."""
+
+    def use(self, what: Bounded, change: int) -> None:
+        """So many more, or fewer, are in use."""
+
+
+class Unmeasured:
+    """Where no page is served: nothing is counted."""
+
+    def requested(self, route: str, answer: Response | None, seconds: float) -> None:
+        pass
+
+    def claimed(self, route: str, answer: Response) -> None:
+        pass
+
+    def pinned(self, owners: str | None) -> None:
+        pass
+
+    def exchange(self, failures: Mapping[type[BaseException], Sent]) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+    def use(self, what: Bounded, change: int) -> None:
+        pass
+
+
+class WorkerMeasures:
+    """One worker's row of the page."""
 
     def __init__(self, series: Series, cells: memoryview[float], steps: Iterable[str] = ()) -> None:
         self._series, self._cells, self._steps = series, cells, tuple(steps)
         self._lock = threading.Lock()
-        self._strange: set[str] = set()
+        self._strange: set[tuple[str, ...]] = set()
 
     def requested(self, route: str, answer: Response | None, seconds: float) -> None:
-        """A request that was answered, or that ended in an error of ours (None)."""
         outcome, status = (RequestOutcome.ERROR, 500) if answer is None else (answer.outcome, answer.status)
-        self._add(1, "facade_requests", route, outcome, f"{status // 100}xx")
+        status_class = min(status // 100, 5)  # RFC 9110 section 15: what is above counts as a failure of the server's
+        self._add(1, "facade_requests", route, outcome, f"{status_class}xx")
         self._time(seconds, "facade_request_seconds", route, outcome)
         if answer is not None and answer.cause:
             self._add(1, "facade_refused", answer.cause)
 
     def claimed(self, route: str, answer: Response) -> None:
-        """A request of an owned route that had a key to be claimed."""
         self._add(1, "facade_claims", route, claim_state(answer))
 
     def pinned(self, owners: str | None) -> None:
-        """A subject was pinned; `owners` as its header says it."""
         try:
             given = Ownership.from_header(owners)
         except BadOwnership:
@@ -100,7 +137,6 @@ class Measures:
 
     @contextmanager
     def exchange(self, failures: Mapping[type[BaseException], Sent]) -> Iterator[None]:
-        """Times one; the first of `failures` that fits says what became of it."""
         began = monotonic()
         sent = Sent.ANSWERED
         try:
@@ -112,11 +148,7 @@ class Measures:
             self._time(monotonic() - began, "facade_upstream_seconds", sent)
 
     def use(self, what: Bounded, change: int) -> None:
-        """So many more, or fewer, are in use."""
         self._add(change, "facade_in_use", what)
-
-    def limit(self, what: Bounded, most: int) -> None:
-        self._add(most, "facade_limit", what)
 
     def _add(self, value: float, *series: str) -> None:
         place = self._place(series)
@@ -132,28 +164,39 @@ class Measures:
                 self._cells[place + len(BUCKETS_S) + 1] += seconds
 
     def _place(self, series: tuple[str, ...]) -> int | None:
-        """None, said once, for what the catalogue does not know."""
+        """None, named once, for what the catalogue does not know."""
         place = self._series.places.get(series)
-        if place is None and series[0] not in self._strange:
-            self._strange.add(series[0])
+        if place is None and series not in self._strange and len(self._strange) < MOST_NAMED:
+            self._strange.add(series)
             logger.error("metric_unknown", extra={"metric": " ".join(series)})
         return place
 
 
 class SharedMeasures:
-    """Made before the workers are forked; each makes its own `Measures`, and each can show the page of all."""
+    """Made before the workers are forked; each makes its own, and each can show the page of all.
 
-    def __init__(self, routes: Iterable[str], steps: Iterable[str], workers: int) -> None:
+    `limits` are one worker's.
+    """
+
+    def __init__(
+        self, routes: Iterable[str], steps: Iterable[str], workers: int, limits: Mapping[Bounded, int]
+    ) -> None:
         self._steps = tuple(steps)
-        self._series = Series(FACADE, label_values(routes, self._steps))
+        self._limits = {what: workers * most for what, most in limits.items()}
+        self._series = Series(COUNTED, label_values(routes, self._steps))
         self._cells = SharedCells(self._series.width, workers)
 
-    def of_worker(self) -> Measures:
+    def of_worker(self) -> WorkerMeasures:
         """Called after the fork."""
-        return Measures(self._series, self._cells.take_row(self._series.gauges), self._steps)
+        return WorkerMeasures(self._series, self._cells.take_row(self._series.gauges), self._steps)
 
     def page(self) -> str:
-        return self._series.page(self._cells.total(), {"context": "facade"})
+        """Prometheus' text format."""
+        counters = Counters({"context": "facade"}, FACADE)
+        self._series.fill(counters, self._cells.total())
+        for what, most in self._limits.items():
+            counters.set(LIMIT.name, most, what=what)
+        return counters.page()
 
 
 def claim_state(answer: Response) -> ClaimState:

@@ -17,6 +17,7 @@ from strangler.facade.claims import Held, Stages
 from strangler.facade.client_body import ClientBody, read_all
 from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, Exchange, NotSent
+from strangler.facade.facade_catalogue import ClaimState
 from strangler.facade.forward import Streamed, failed, outgoing, passed_on
 from strangler.facade.headers import is_field_value, request_framing, to_client
 from strangler.facade.idempotency import (
@@ -29,7 +30,7 @@ from strangler.facade.idempotency import (
     not_taken,
     unknown_spelling,
 )
-from strangler.facade.measures import Measures
+from strangler.facade.measures import Measures, claim_state
 from strangler.facade.message import Framing, Outgoing, Request, RequestOutcome, Response
 from strangler.facade.outcome import Attempt, Outcomes, given
 from strangler.facade.problem import (
@@ -115,10 +116,11 @@ class OwnedWrites:
         if isinstance(held, Stored):
             claim = replace(claim, key=held.key, subject_ref=held.subject_ref)
             return self._repeated(held, self._attempt(request, match, body, Held(claim, None)))
-        if held.pinned:
-            self._measures.pinned(held.owners)
         self._fault_points.reach("facade.claimed")
-        return self._first(self._attempt(request, match, body, held))
+        answer = self._first(self._attempt(request, match, body, held))
+        if held.pinned and not (held.pinned_now and claim_state(answer) is ClaimState.RELEASED):
+            self._measures.pinned(held.owners)
+        return answer
 
     def _claim_of(self, request: Request, match: Owned, body: bytes) -> RequestClaim | Problem:
         found = key_of(request, match, body, self._callers(match), time.time())

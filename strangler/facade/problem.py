@@ -128,28 +128,4 @@ NO_TUNNEL = Problem(501, "no-tunnel", "CONNECT is not forwarded; talk to the app
 NOT_HERE = Problem(404, "not-here", "nothing of the facade's own has this path; /-/healthz tells its state")
 
 # Every kind that there is: what a metric is labelled with.
-CAUSES = (
-    REQUEST_REFUSED,
-    *(
-        one.kind
-        for one in (
-            KEY_MISSING,
-            KEY_MALFORMED,
-            FORM_UNREADABLE,
-            BODY_INCOMPLETE,
-            BODY_SLOW,
-            BODY_TOO_LARGE,
-            OTHER_REQUEST,
-            IN_PROGRESS,
-            CALLER_UNKNOWN,
-            CALLER_FAILED,
-            OUTCOME_UNKNOWN,
-            DATABASE_DOWN,
-            UPSTREAM_DOWN,
-            UPSTREAM_BROKE,
-            UPSTREAM_SLOW,
-            NO_TUNNEL,
-            NOT_HERE,
-        )
-    ),
-)
+CAUSES = (REQUEST_REFUSED, *(one.kind for one in tuple(globals().values()) if isinstance(one, Problem)))

@@ -13,7 +13,7 @@ from outbox.metrics import serve as serve_metrics
 from strangler.facade.app import Facade
 from strangler.facade.database import Database
 from strangler.facade.facade_catalogue import Bounded
-from strangler.facade.measures import Measures, SharedMeasures
+from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
 from strangler.facade.message import Headers
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
@@ -66,15 +66,14 @@ class RawHeaders(threading.local):
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
     """Serve until SIGTERM; does not return. `ConfigurationError` where the page of metrics cannot be served."""
     raw = RawHeaders()
-    shared = SharedMeasures(
-        [route.target for route in plan.routes], [step.name for step in plan.steps], settings.workers
-    )
-    listener = None if settings.metrics is None else listen(settings.metrics)
+    measured = None if settings.metrics is None else (_measures_of(plan, settings), listen(settings.metrics))
 
     def of_worker() -> WSGIApplication:
+        if measured is None:
+            return make_app(plan, settings, fault_points, raw, Unmeasured())
+        shared, listener = measured
         measures = shared.of_worker()
-        if listener is not None:
-            serve_metrics(shared, listener)  # from each worker, so that none of them is missed
+        serve_metrics(shared, listener)  # from each worker, so that none of them is missed
         return make_app(plan, settings, fault_points, raw, measures)
 
     serve(
@@ -87,11 +86,20 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
     )
 
 
+def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
+    limits = {
+        Bounded.THREADS: settings.threads,
+        Bounded.UPSTREAM: settings.threads,  # a connection for each thread
+        Bounded.DATABASE: settings.database_connections,
+    }
+    routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
+    return SharedMeasures(routes, steps, settings.workers, limits)
+
+
 def make_app(
     plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, raw: RawHeaders, measures: Measures
 ) -> WSGIApplication:
     """One worker's application. Connections are opened when they are needed."""
-    measures.limit(Bounded.THREADS, settings.threads)
     way = UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
     upstream = Upstream(way, measures)
     database = Database(settings.dsn, measures, size=settings.database_connections)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-SPARE_ROWS = 4  # a worker that is being replaced may still be there
+SPARE_ROWS = 4
 _BYTES = 8
 
 
@@ -24,7 +24,8 @@ class SharedCells:
     """
 
     def __init__(self, width: int, workers: int) -> None:
-        self._width, self._rows = width, workers + SPARE_ROWS
+        self._width = width
+        self._rows = 2 * workers + SPARE_ROWS  # on a reload each worker may still be there beside the one after it
         self._memory = memoryview(mmap(-1, _BYTES * width * self._rows)).cast("d")
         self._locks, path = tempfile.mkstemp()
         Path(path).unlink()  # it is there as long as a process has it open

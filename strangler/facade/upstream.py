@@ -63,7 +63,6 @@ class Upstream:
         self._host, self._port, self.authority = settings.address()
         self._settings = settings
         self._measures = measures
-        measures.limit(Bounded.UPSTREAM, settings.connections)
         in_use = partial(measures.use, Bounded.UPSTREAM)
         self._pool = Pool(
             self._connect, _usable, _close, size=settings.connections, wait_s=settings.wait_s, on_use=in_use

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import socket
 from collections.abc import Callable
 
 import pytest
 
+from legacy_app.plan.plan import plan
+from outbox.fault_points import FaultPoints
+from outbox.metrics import Counters
 from strangler.facade import problem
 from strangler.facade.exchange import NotSent, TooSlow
-from strangler.facade.facade_catalogue import FACADE, Bounded, Sent, label_values
-from strangler.facade.measures import Series, SharedMeasures, claim_state
+from strangler.facade.facade_catalogue import COUNTED, Bounded, Sent, label_values
+from strangler.facade.measures import MOST_NAMED, Series, SharedMeasures, claim_state
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import Problem
+from strangler.facade.server import FacadeSettings, RawHeaders, make_app
 from tests.support.logs import lines_of
 
 ROUTE = "POST /orders"
 
 
 def shared(workers: int = 2) -> SharedMeasures:
-    return SharedMeasures([ROUTE], ["payment"], workers)
+    return SharedMeasures([ROUTE], ["payment"], workers, {Bounded.THREADS: 8})
 
 
 def in_a_worker(work: Callable[[], None]) -> None:
@@ -41,7 +47,6 @@ def test_workers_are_added_up_and_a_dead_one_takes_no_count_along() -> None:
         mine = measures.of_worker()
         mine.requested(ROUTE, Response(201, "", [], b""), 0.3)
         mine.pinned("epoch=3, payment=new")
-        mine.limit(Bounded.THREADS, 8)
         mine.use(Bounded.THREADS, 1)
 
     for _ in range(9):  # more than there are rows: each takes over a dead one's
@@ -51,7 +56,7 @@ def test_workers_are_added_up_and_a_dead_one_takes_no_count_along() -> None:
     assert f'facade_request_seconds_count{{context="facade",route="{ROUTE}",outcome="answered"}} 9' in lines
     assert 'facade_pinned_total{context="facade",step="payment",owner="new"} 9' in lines
     assert 'facade_in_use{context="facade",what="threads"} 1' in lines  # of the last one, until the next
-    assert 'facade_limit{context="facade",what="threads"} 8' in lines
+    assert 'facade_limit{context="facade",what="threads"} 16' in lines  # of two workers, however many there have been
 
 
 def test_more_workers_than_rows_do_not_fail(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,7 +65,7 @@ def test_more_workers_than_rows_do_not_fail(caplog: pytest.LogCaptureFixture) ->
         ends = os.pipe()
         held = [measures]
 
-        def work(left: int = 7) -> None:
+        def work(left: int = 9) -> None:
             mine = held[0].of_worker()
             mine.use(Bounded.THREADS, 1)
             if left:
@@ -69,35 +74,50 @@ def test_more_workers_than_rows_do_not_fail(caplog: pytest.LogCaptureFixture) ->
                 os.write(ends[1], measures.page().encode())
 
         in_a_worker(work)
-    assert 'facade_in_use{context="facade",what="threads"} 5' in os.read(ends[0], 100_000).decode().splitlines()
+    assert 'facade_in_use{context="facade",what="threads"} 6' in os.read(ends[0], 100_000).decode().splitlines()
 
 
 def test_each_series_has_a_place_of_its_own() -> None:
-    series = Series(FACADE, label_values([ROUTE, ROUTE], ["payment", "payment"]))
+    series = Series(COUNTED, label_values([ROUTE, ROUTE], ["payment", "payment"]))
     places = sorted(series.places.values())
     assert len(set(places)) == len(places) == len(series.places)
-    page = series.page([1.0] * series.width, {"context": "facade"}).splitlines()
+    counters = Counters({"context": "facade"}, COUNTED)
+    series.fill(counters, [1.0] * series.width)
+    page = counters.page().splitlines()
     names = [line.rpartition(" ")[0] for line in page if not line.startswith("#")]
     assert len(set(names)) == len(names)
-    assert {one.shown for one in FACADE} == {line.split()[2] for line in page if line.startswith("# TYPE")}
+    assert {one.shown for one in COUNTED} == {line.split()[2] for line in page if line.startswith("# TYPE")}
 
 
-def test_what_the_catalogue_does_not_know_is_said_once_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_catalogue_does_not_know_is_named_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     measures = shared()
     before = measures.page()
     mine = measures.of_worker()
-    for path in ("/a", "/b"):
+    for path in ("/a", "/b", "/a"):
         mine.requested(f"GET {path}", Response(200, "", [], b""), 0.1)
     assert measures.page() == before
-    assert [one.message for one in lines_of(caplog, "strangler.facade")] == [
-        "metric_unknown",
-        "metric_unknown",
-    ]  # a count, a time
+    named = [vars(record)["metric"] for record in lines_of(caplog, "strangler.facade")]
+    assert named == [
+        f"{metric} GET {path} {labels}"
+        for path in ("/a", "/b")
+        for metric, labels in (("facade_requests", "answered 2xx"), ("facade_request_seconds", "answered"))
+    ]
+    for number in range(MOST_NAMED):
+        mine.claimed(f"GET /{number}", Response(200, "", [], b""))
+    assert len(lines_of(caplog, "strangler.facade")) == MOST_NAMED
+
+
+def test_a_status_that_no_class_has_is_a_failure() -> None:
+    measures = shared()
+    measures.of_worker().requested(ROUTE, Response(799, "", [], b""), 0.1)
+    assert f'facade_requests_total{{context="facade",route="{ROUTE}",outcome="answered",status="5xx"}} 1' in (
+        measures.page().splitlines()
+    )
 
 
 def test_every_problem_is_a_cause() -> None:
     kinds = [one.kind for one in vars(problem).values() if isinstance(one, Problem)]
-    assert sorted(problem.CAUSES) == sorted([*kinds, problem.request_refused("").kind])
+    assert sorted(problem.CAUSES) == sorted({*kinds, problem.request_refused("").kind})
 
 
 @pytest.mark.parametrize(
@@ -133,3 +153,39 @@ def test_an_exchange_is_timed_by_what_came_of_it() -> None:
         f'facade_upstream_seconds_count{{context="facade",sent="{sent}"}} 1'
         for sent in ("answered", "not_sent", "too_slow", "broke")
     }
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_thread_is_in_use_until_its_answer_is_gone(refused: bool) -> None:
+    measures = shared()
+    settings = FacadeSettings(dsn="", upstream="http://127.0.0.1:9", port=0)
+    app = make_app(plan, settings, FaultPoints(), RawHeaders(), measures.of_worker())
+
+    def start_response(*_: object) -> Callable[[bytes], object]:
+        if refused:
+            raise ValueError("a field that cannot be written")
+        return bytes
+
+    def threads() -> str:
+        return next(
+            line[-1] for line in measures.page().splitlines() if line.startswith("facade_in_use") and "th" in line
+        )
+
+    ours, theirs = socket.socketpair()
+    environ = {
+        "REQUEST_METHOD": "CONNECT",
+        "RAW_URI": "a:443",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "gunicorn.socket": ours,
+    }
+    with ours, theirs:
+        if refused:
+            with pytest.raises(ValueError, match="a field"):
+                app(environ, start_response)
+        else:
+            sent = app(environ, start_response)
+            assert (b"no-tunnel" in b"".join(sent), threads()) == (True, "1")
+            sent.close()  # type: ignore[attr-defined] # as servers do
+    assert threads() == "0"

@@ -16,13 +16,14 @@ from outbox.catalogue import Described
 from strangler.facade.facade_catalogue import FACADE
 from strangler.local.process import Running
 from strangler.local.stack import Stack
-from tests.integration.facade.client import ORDER, ask, order
+from tests.integration.facade.client import ORDER, ask, order, send
 from tests.integration.facade.conftest import PLAN, StartFacade
 from tests.integration.facade.shop import Shop
 from tests.integration.family import descendants, runs
-from tests.support.http_stub import HANG_UP, HttpStub
+from tests.support.http_stub import HANG_UP, HttpStub, answer, say_ok
 from tests.support.waiting import wait_until
 
+NOT_TAKEN = answer(429, b"later")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -54,6 +55,8 @@ def test_workers_serve_one_page_that_outlives_them(launch: StartFacade, stack: S
     assert ask(facade, "POST", "/orders", ORDER).status == 400
     for number in range(20):
         assert ask(facade, "GET", f"/any/path/{number}").status == 404
+    app.reply = lambda _: NOT_TAKEN
+    assert order(facade, f"{key}-later").status == 429
     app.reply = lambda _: HANG_UP
     assert order(facade, f"{key}-lost").status == 503
     route = "POST /orders"
@@ -62,6 +65,7 @@ def test_workers_serve_one_page_that_outlives_them(launch: StartFacade, stack: S
         ("facade_requests_total", (route, "replayed", "2xx")): 2,
         ("facade_requests_total", (route, "refused", "4xx")): 2,
         ("facade_requests_total", (route, "unknown", "5xx")): 1,
+        ("facade_requests_total", (route, "not_taken", "4xx")): 1,
         ("facade_requests_total", ("other", "answered", "4xx")): 20,
         ("facade_refused_total", ("key-missing",)): 1,
         ("facade_refused_total", ("key-reused",)): 1,
@@ -70,8 +74,9 @@ def test_workers_serve_one_page_that_outlives_them(launch: StartFacade, stack: S
         ("facade_claims_total", (route, "replayed")): 2,
         ("facade_claims_total", (route, "other_request")): 1,
         ("facade_claims_total", (route, "unknown")): 1,
-        ("facade_pinned_total", ("payment", "legacy")): 2,
-        ("facade_upstream_seconds_count", ("answered",)): 21,
+        ("facade_claims_total", (route, "released")): 1,
+        ("facade_pinned_total", ("payment", "legacy")): 2,  # the released one is no longer
+        ("facade_upstream_seconds_count", ("answered",)): 22,
         ("facade_request_seconds_count", (route, "replayed")): 2,
         ("facade_in_use", ("threads",)): 0,
         ("facade_in_use", ("upstream",)): 0,
@@ -117,6 +122,20 @@ def replace_workers(facade: Running) -> None:
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: len(now := {pid for pid in descendants(facade.pid) if runs(pid)}) == 2 and not now & before)
+
+
+def test_an_answer_is_counted_until_it_is_gone_and_closed_when_the_server_refuses_it(
+    launch: StartFacade, stack: Stack, app: HttpStub
+) -> None:
+    address = f"127.0.0.1:{stack.take_port()}"
+    facade = launch("--threads", "2", metrics=address)
+    app.reply = lambda _: answer(200, b"x" * 10, "Bad(Name): fields have no such names")
+    for _ in range(3):  # more than there are connections
+        send(facade, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert (found := scraped(address))["facade_in_use", ("upstream",)] == 0, found
+    assert found["facade_in_use", ("threads",)] == 0
+    app.reply = say_ok
+    assert ask(facade, "GET", "/").status == 200
 
 
 def test_metrics_are_no_path_of_the_facades_own(facade: Running, app: HttpStub) -> None:
