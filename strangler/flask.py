@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -27,10 +28,22 @@ SERVED = f"{EXTENSION}_served"
 class EarlyAnswer(HTTPException):
     """Ends a request with a response. Without a code no error handler of the application sees it, and extensions that
     answer the errors of their own routes (Flask-RESTful) pass its response on.
+
+    That is made when it is asked for, after the application's own blocks have ended: inside `with session.begin()` the
+    session of a failed flush can look nothing up.
     """
 
-    def __init__(self, response: Response) -> None:
-        super().__init__(response=response)
+    def __init__(self, error: RepeatedReference | Unreadable) -> None:
+        super().__init__()
+        self._error = error
+        del self.response  # that of `HTTPException`, None
+
+    @cached_property
+    def response(self) -> Response:  # type: ignore[override]  # read once, never set
+        early = _early(self._error)
+        if early is None:
+            raise self._error
+        return _response(early)
 
 
 class Strangled(sqlalchemy.Strangled):
@@ -150,6 +163,10 @@ def _serve(app: Flask, served: Served) -> None:
         return None if answered is None else _response(answered)
 
     app.before_request_funcs.setdefault(None, []).insert(0, serve)
+    trapped = app.trap_http_exception  # TRAP_HTTP_EXCEPTIONS would give ours to the application's error handlers
+    app.trap_http_exception = lambda e: (  # type: ignore[method-assign]  # Flask has no other place for it
+        not isinstance(e, EarlyAnswer) and trapped(e)
+    )
 
 
 @contextmanager
@@ -159,10 +176,7 @@ def _answering() -> Iterator[None]:
     except (RepeatedReference, Unreadable) as error:
         if not has_request_context():
             raise
-        early = _early(error)
-        if early is None:
-            raise
-        raise EarlyAnswer(_response(early)) from error
+        raise EarlyAnswer(error) from error
 
 
 def _early(error: RepeatedReference | Unreadable) -> Answered | None:

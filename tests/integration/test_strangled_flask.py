@@ -141,10 +141,12 @@ def test_a_subject_that_was_deleted_is_no_more(world: World, toolkit: str) -> No
     assert world.app.test_client().post(path, headers=TOKEN).status_code == 404
 
 
+@pytest.mark.parametrize("trap", [False, True])
 @pytest.mark.parametrize(("given", "status"), [({}, 201), ({"Strangler-Ownership": "epoch=?"}, 400)])
 def test_what_is_made_again_gets_its_first_answer_whoever_answers_the_errors_of_its_route(
-    world: World, given: dict[str, str], status: int
+    world: World, given: dict[str, str], status: int, trap: bool
 ) -> None:
+    world.app.config["TRAP_HTTP_EXCEPTIONS"] = trap
     world.app.before_request_funcs[None].pop()  # the login
     desk = Blueprint("desk", __name__)
     desk.register_error_handler(Exception, lambda _error: (jsonify(error="oh no"), 500))
@@ -157,3 +159,21 @@ def test_what_is_made_again_gets_its_first_answer_whoever_answers_the_errors_of_
 
     assert again.status_code == status, again.get_data(as_text=True)
     assert status == 400 or again.json["note"] == "window"  # type: ignore[index]
+
+
+def test_what_is_made_again_inside_a_block_of_the_session_gets_its_first_answer(world: World) -> None:
+    world.app.before_request_funcs[None].pop()  # the login
+    world.app.teardown_appcontext(lambda _error: world.session.remove())
+
+    @world.app.post("/bookings")
+    def book() -> Any:
+        with world.session.begin():
+            made = world.models["booking"](note="window")
+            world.session.add(made)
+            world.strangled["booking"].created(made, "Made", {})
+        return jsonify(note=made.note), 201
+
+    said = {"Strangler-Booking-Ref": "the-first"}
+    client: Any = world.app.test_client()
+    assert [client.post("/bookings", headers=said).status_code for _ in range(2)] == [201, 201]
+    assert client.post("/bookings", headers=said).json["subject_ref"] == "the-first"
