@@ -96,7 +96,7 @@ def imported(reference: str, what: str) -> object:
         raise BadPlan(f'{what} {reference!r} is no reference; write it as "package.module:NAME"')
     try:
         found = vars(importlib.import_module(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends its process must not end ours without a word
         raise BadPlan(f"{what} {reference!r} does not load: {type(error).__name__}: {error}; fix its module") from error
     if name not in found:
         raise BadPlan(f"{what} {reference!r} is not there: module {module} has no {name!r}; give the name that it has")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from outbox.terms import check_terms
-from strangler.errors import BadPlan
+from strangler.errors import BadInput, BadPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,15 @@ class Process:
         ... )
         {'DATABASE_URL': 'postgresql+psycopg2://ann@localhost/shop'}
         """
-        return {self.database: f"{self.scheme}://{dsn.partition('://')[2]}"} if self.database else {}
+        if not self.database:
+            return {}
+        scheme, separator, rest = dsn.partition("://")
+        if not separator or scheme not in ("postgresql", "postgres"):
+            raise BadInput(
+                f"process {self.name!r} gets {self.database} as {self.scheme}://... of STRANGLER_DSN, which is no "
+                "URL; write that as postgresql://USER:PASSWORD@HOST:PORT/NAME"
+            )
+        return {self.database: f"{self.scheme}://{rest}"}
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ PASSED_OVER = frozenset(
     {"node_modules", "site-packages", "venv", "env", "virtualenv", "__pycache__", "build", "dist", "tests", "test"}
 )
 MOST_FILES = 5_000
+LARGEST_FILE = 2 * 2**20
 
 
 class Module(NamedTuple):
@@ -38,6 +40,16 @@ def python_files(folder: Path) -> Iterator[Path]:
                     return
                 left -= 1
                 yield Path(place) / name
+
+
+def read_source(path: Path) -> bytes:
+    """`OSError` where it cannot be read, is no regular file (a pipe would never end) or is too large."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is no regular file")
+    if found.st_size > LARGEST_FILE:
+        raise OSError(f"it has {found.st_size} bytes, more than {LARGEST_FILE}")
+    return path.read_bytes()
 
 
 def module_of(path: Path) -> Module:

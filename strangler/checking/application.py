@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from strangler.checking.findings import Passed
-from strangler.source_files import module_of, python_files
+from strangler.source_files import MOST_FILES, module_of, python_files, read_source
 
 if TYPE_CHECKING:
     from strangler.seam.middle import Awaited
@@ -62,33 +63,48 @@ def middle(strangled: Strangled) -> Mapping[str, Awaited]:
 def load_application(folders: Iterable[Path], plan: Path, named: Sequence[str]) -> Application:
     """Import what speaks of `Strangled` in the folders, and the modules that are named; what fails says so."""
     application = Application()
-    for path in _speaking(folders, plan):
+    for path in _speaking(folders, plan, application.not_looked):
         application.speaking.append(path)
         root, name = module_of(path)
         if str(root) not in sys.path:
             sys.path.append(str(root))
-        _load(application, name, str(path))
+        _load(application, name, str(path), path)
     for name in named:
-        _load(application, name.partition(":")[0], name)
+        _load(application, name.partition(":")[0], name, None)
         if name not in {one.about for one in application.not_looked}:
             application.speaking.append(Path(name))
     return application
 
 
-def _speaking(folders: Iterable[Path], plan: Path) -> Iterator[Path]:
-    seen = {plan.resolve()}
+def _speaking(folders: Iterable[Path], plan: Path, not_looked: list[Passed]) -> Iterator[Path]:
+    seen = {os.path.realpath(plan)}
     for folder in folders:
-        for path in python_files(folder):
-            if path.resolve() in seen or path.name == "__main__.py":
+        for number, path in enumerate(python_files(folder), start=1):
+            if number == MOST_FILES:
+                why = f"{MOST_FILES} Python files were read, none after {path}; run it in a folder with fewer"
+                not_looked.append(Passed(str(folder), why))
+            place = os.path.realpath(path)
+            if place in seen or path.name == "__main__.py":
                 continue
-            seen.add(path.resolve())
-            if SPEAKS.search(path.read_text(errors="replace")):
+            seen.add(place)
+            try:
+                text = read_source(path).decode(errors="replace")
+            except OSError as error:
+                not_looked.append(Passed(str(path), f"not read: {error.strerror or error}"))
+                continue
+            if SPEAKS.search(text):
                 yield path
 
 
-def _load(application: Application, name: str, about: str) -> None:
+def _load(application: Application, name: str, about: str, path: Path | None) -> None:
     try:
-        application.modules.append(importlib.import_module(name))
+        module = importlib.import_module(name)
+        found = getattr(module, "__file__", None) or "built in"
+        if path is None or os.path.realpath(found) == os.path.realpath(path):
+            application.modules.append(module)
+        else:
+            why = f"module {name} is {found} here, and not this file; give one of the two another name"
+            application.not_looked.append(Passed(about, why))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of the application's code
         said = f"{type(error).__name__}: {error}"
         application.not_looked.append(

@@ -121,5 +121,5 @@ def vendors_lacking(services: Mapping[str, Service], environ: Mapping[str, str])
             service.reached_vendors(environ)
         except BadInput as error:
             yield Passed(f"{name}'s vendors", str(error))
-        except Exception as error:  # noqa: BLE001 - a vendor of the team's own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a vendor of the team's own
             yield Passed(f"{name}'s vendors", f"could not be reached: {type(error).__name__}: {error}")

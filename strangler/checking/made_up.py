@@ -72,7 +72,7 @@ class MadeUp:
 
     def decided(self, decide: Callable[[Event], Sequence[Intent]], subject: str, kind: str) -> Sequence[Intent]:
         """What `decide` makes of it, once it has all it asks for; `NotTried` where nothing fits."""
-        first: Exception | None = None  # since the last field that was added: later ones are about worse values
+        first: BaseException | None = None  # since the last field that was added: later ones are about worse values
         for _ in range(MOST_TRIES):
             try:
                 return decide(event_of(subject, kind, self.payload))
@@ -82,7 +82,7 @@ class MadeUp:
                     first = first or missing
                     break
                 first = None
-            except Exception as unfit:  # noqa: BLE001 - of the team's code
+            except (Exception, SystemExit) as unfit:  # noqa: BLE001 - of the team's code
                 first = first or unfit
                 if not self._other_value():
                     break

@@ -13,7 +13,7 @@ from strangler.checking.made_up import MadeUp, NotTried, event_of, in_json, of_t
 from strangler.checking.recorded import Recorded
 from strangler.plan import Plan
 from strangler.service.declaration import Service
-from strangler.step.intents import Call, Intent, Json, Write, to_json
+from strangler.step.intents import Call, Intent, Json, Write, answered, to_json
 
 if TYPE_CHECKING:
     from strangler.seam.step import SeamStep
@@ -137,42 +137,58 @@ class Holding:
                 continue
             event = event_of(self.plan.subject.name, recorded.type, recorded.payload)
             try:
-                wanted, again = list(decide(event)), list(decide(event))
-            except Exception as error:  # noqa: BLE001 - of the team's code
+                wanted, again = _intents(decide(event)), _intents(decide(event))
+                differ = to_json(wanted) != to_json(again)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code
                 said = f"{type(error).__name__}: {error}"
                 problem = f"decide of {name!r} raises on a recorded {recorded.type}: {said}; such an event would park"
                 self.examined.find(name, [problem])
                 continue
-            if to_json(wanted) != to_json(again):
+            if differ:
                 self.examined.find(name, [f"decide of {name!r} answers one event in two ways; make it pure"])
             yield self._with_subject(recorded.type, "recorded", recorded.payload, wanted, recorded.result)
         for kind in service.on if not self.recorded else ():
             made = MadeUp(self._payload())
             try:
-                wanted = list(made.decided(decide, self.plan.subject.name, kind))
+                wanted = _intents(made.decided(decide, self.plan.subject.name, kind))
             except NotTried as error:
                 why = f"decide takes no made-up {kind}, it says {error}; {RECORDED}"
                 self.examined.not_looked.append(Passed(f"{name} on {kind}", why))
+                continue
+            except (TypeError, ValueError, RecursionError) as error:
+                problem = f"decide of {name!r} answers what no event's intents are: {error}; such an event would park"
+                self.examined.find(name, [problem])
                 continue
             yield self._with_subject(kind, "made up", made.payload, wanted, None)
 
     def _payload(self) -> dict[str, Any]:
         """What the plan and the model declare of the subject."""
         model = self.application.model_of(self.plan.subject.table)
-        columns = {} if model is None else _columns_of(model)
+        columns = {} if model is None else self._columns_of(model)
         named = [field for route in self.plan.routes for field in getattr(route.key, "fields", ())]
         return {name: of_type(name, None) for name in named} | {
             name: of_type(name, kind) for name, kind in columns.items()
         }
 
+    def _columns_of(self, model: type[Any]) -> Mapping[str, type | None]:
+        """By attribute name; where the mapping names what was not imported, by the table's own."""
+        try:
+            return _types({one.key: one.columns[0] for one in model.__mapper__.column_attrs})
+        except Exception as error:  # noqa: BLE001 - of SQLAlchemy, about the application's models
+            why = f"its mapping does not resolve here: {error}; import what it lacks too: --app MODULE"
+            about = f"model {model.__name__}"
+            if about not in {one.about for one in self.examined.not_looked}:
+                self.examined.not_looked.append(Passed(about, why))
+            return _types({one.key: one for one in model.__table__.columns})
+
     def _with_subject(
         self, kind: str, source: str, payload: Mapping[str, Any], wanted: Sequence[Intent], result: Any
     ) -> Tried:
         model = self.application.model_of(self.plan.subject.table)
-        known = {} if model is None else {name: one for name, one in payload.items() if name in _columns_of(model)}
+        known = {} if model is None else {name: one for name, one in payload.items() if name in self._columns_of(model)}
         try:
             subject = Given(payload) if model is None else model(**known)
-        except Exception:  # noqa: BLE001 - a model with a constructor of its own
+        except (Exception, SystemExit):  # noqa: BLE001 - a model with a constructor of its own
             subject = Given(payload)
         return Tried(kind, source, payload, wanted, subject, result)
 
@@ -191,6 +207,13 @@ class Holding:
             elif mine:
                 why = f"observe says nothing of it: {'; '.join(errors) or 'it returned no intent'}; {RECORDED}"
                 self.examined.not_looked.append(Passed(f"{name} on {tried.type}", why))
+
+
+def _intents(said: object) -> Sequence[Intent]:
+    """Those that can be stored."""
+    wanted = answered(said)
+    json.dumps(to_json(wanted), default=in_json)
+    return wanted
 
 
 def _types_differ(name: str, service: Service, mine: Sequence[SeamStep], tells: Sequence[str] | None) -> Iterator[str]:
@@ -234,7 +257,7 @@ def _seen(
         named = {name: tried.payload[name] for name in step.names if name in tried.payload}
         try:
             seen += _plain(step.observe(1, tried.subject, given, **named))
-        except Exception as error:  # noqa: BLE001 - of the team's code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code
             errors.append(f"{type(error).__name__}: {error}")
     return seen, errors
 
@@ -261,15 +284,15 @@ def _plain(intents: Sequence[Intent]) -> list[Mapping[str, Json]]:
     return [json.loads(json.dumps(one, default=in_json)) for one in to_json(compared)]
 
 
-def _columns_of(model: type[Any]) -> Mapping[str, type | None]:
-    """By attribute name, the Python type of each column; strangling's own are not told."""
+def _types(columns: Mapping[str, Any]) -> Mapping[str, type | None]:
+    """The Python type of each column; strangling's own are not told."""
     ours = ("subject_ref", "version", "ownership")
     found = {}
-    for attribute in model.__mapper__.column_attrs:
+    for name, column in columns.items():
         try:
-            kind = attribute.columns[0].type.python_type
+            kind = column.type.python_type
         except (NotImplementedError, AttributeError):
             kind = None
-        if attribute.key not in ours:
-            found[attribute.key] = kind
+        if name not in ours:
+            found[name] = kind
     return found

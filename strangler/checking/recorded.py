@@ -33,8 +33,9 @@ def _values(text: str, source: str) -> Iterator[object]:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        lines = [line for line in text.splitlines() if line.strip()]
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(text.split("\n"), start=1):  # JSON may hold what `splitlines` takes for an end
+            if not line.strip():
+                continue
             try:
                 yield json.loads(line)
             except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ from strangler.ownership import Owner, Ownership
 from strangler.step.apply import Act, ApplyWrites, apply
 from strangler.step.claim import Claim, ClaimResult, claim, shed
 from strangler.step.digests import digests
-from strangler.step.intents import INTENTS_PER_EVENT, Intent, Write, first_number, to_json
+from strangler.step.intents import INTENTS_PER_EVENT, Intent, Write, answered, first_number, to_json
 from strangler.step.passed_over import mark
 from strangler.step.pg_json import encode
 from strangler.step.record import Shadowed, record
@@ -104,7 +104,7 @@ class StepHandler:
             if not 0 < event.aggregate_version <= MAX_VERSION:
                 raise ValueError(f"aggregate version {event.aggregate_version} is not in 1..{MAX_VERSION}")
             encode([event.aggregate_id])
-            intents = self._decide(event)
+            intents = answered(self._decide(event))
             if len(intents) > INTENTS_PER_EVENT:
                 raise ValueError(f"{len(intents)} intents for one event; {INTENTS_PER_EVENT} is the limit")
             stored = encode(to_json(intents))

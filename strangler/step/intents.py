@@ -64,6 +64,20 @@ class Outcome:
 Intent: TypeAlias = Write | Call | Emit | Outcome
 
 
+class NoIntents(TypeError):
+    """What `decide` answered is no list of intents."""
+
+
+def answered(said: object) -> Sequence[Intent]:
+    """What `decide` answered, where it is a list of intents; `NoIntents` says what it is else."""
+    if not isinstance(said, Sequence) or isinstance(said, str | bytes):
+        raise NoIntents(f"decide answered a {type(said).__name__}; answer a list of intents, [] where nothing is due")
+    for one in said:
+        if not isinstance(one, Intent):
+            raise NoIntents(f"decide answered a list with a {type(one).__name__}; an intent is a Call, Write or Emit")
+    return said
+
+
 def first_number(aggregate_version: int) -> int:
     """The number of the event's first intent, and of its claim."""
     return aggregate_version * INTENTS_PER_EVENT
