@@ -6,9 +6,11 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from strangler.adopting.seen import Action, Function, Kind, Model, SeenApplication, SeenRoute
+from strangler.adopting.seen import Action, Function, Kind, Model, SeenApplication, SeenRoute, SourcePlace
 
 DEEPEST = 8
+MOST_CALLS = 2_000  # of a route, each call of a function again; what calls itself in circles would never end
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,27 @@ class RouteChain:
 
 
 def chain_of(route: SeenRoute, seen: SeenApplication) -> RouteChain:
-    """A function that calls itself is followed once."""
+    """A function that calls itself is followed once. What is left out is named in `not_understood`."""
     links: list[RouteLink] = []
-    committed = False
-    for action, within, held in _walk(route.function, seen, HeldModel(), {}, (route.function.place,)):
+    committed, budget = False, _Budget()
+    for action, within, held in _walk(route.function, seen, HeldModel(), {}, (route.function.place,), budget=budget):
         links.append(RouteLink(action, within, held.holder, held.subject, committed, held.given))
         committed = committed or action.kind is Kind.COMMIT
+    if budget.left_out:
+        names = [f"{one.name} ({one.place})" for one in budget.left_out.values()]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        left_out = f"{', '.join(names[:MOST_NAMED])}{more}"
+        why = f"{route.path} makes more than {MOST_CALLS:,} calls; not followed into {left_out}"
+        seen.not_understood.append((route.function.place, why))
     return RouteChain(route, links)
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Of calls that are followed. `left_out`: by place, the functions that were not any more."""
+
+    calls: int = MOST_CALLS
+    left_out: dict[SourcePlace, Function] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,13 @@ class HeldModel:
 
 
 def _walk(
-    function: Function, seen: SeenApplication, held: HeldModel, types: Mapping[str, str], path: Sequence[object]
+    function: Function,
+    seen: SeenApplication,
+    held: HeldModel,
+    types: Mapping[str, str],
+    path: Sequence[object],
+    *,
+    budget: _Budget,
 ) -> Iterator[tuple[Action, Function, HeldModel]]:
     for found in function.actions:
         action = _known(found, types)
@@ -77,9 +99,13 @@ def _walk(
         called = seen.function(action.what, action.receiver, function.place.path)
         if called is None or called.place in path or len(path) > DEEPEST:
             continue
+        if budget.calls == 0:
+            budget.left_out[called.place] = called
+            continue
+        budget.calls -= 1
         subject = _subject(called, action) or ("self" if action.receiver and called.owner == action.receiver else "")
         inner = HeldModel(called, subject) if subject else HeldModel(held.holder, held.subject, _given(called, action))
-        yield from _walk(called, seen, inner, _types(called, action), (*path, called.place))
+        yield from _walk(called, seen, inner, _types(called, action), (*path, called.place), budget=budget)
 
 
 def _known(action: Action, types: Mapping[str, str]) -> Action:

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from urllib.parse import urlsplit
 
 from strangler.adopting.chain import RouteLink
@@ -78,7 +79,7 @@ def step_name(link: RouteLink) -> str:
     said = f"{function} {link.within.name} {link.action.what}".lower()
     known = next((name for pattern, name in _WORDS if re.search(pattern, said)), "")
     plain = re.sub(r"[^a-z0-9_]", "_", function.lower()).strip("_0123456789")
-    return known or plain or "effect"
+    return known or (f"{plain}_step" if iskeyword(plain) else plain) or "effect"
 
 
 def _address(url: ast.expr | None, within: ast.AST, seen: SeenApplication) -> tuple[str, str, str]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from strangler.adopting.effects import of_event
 from strangler.adopting.shape import Shape, creating_target
+from strangler.source_files import read_source
 
 MARK = "Begun by `strangler init`"
 PLAN, SERVICE, WORKFLOW, COMPOSE = "plan.py", "service.py", ".github/workflows/strangler.yml", "compose.yaml"
+COMPOSES = (
+    COMPOSE,
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+)  # which `docker compose` takes by itself
 INSTEAD = {PLAN: "strangler_plan.py", SERVICE: "new_side.py", COMPOSE: "compose.strangler.yaml"}
 
 
@@ -17,7 +25,8 @@ def chosen_names(folder: Path) -> dict[str, str]:
     """By what a file is, its path: another one where the application has its own file of that name."""
     names = {PLAN: PLAN, SERVICE: SERVICE, WORKFLOW: WORKFLOW, COMPOSE: COMPOSE}
     for name, instead in INSTEAD.items():
-        taken = (folder / name).exists() and not is_ours(folder / name)
+        alike = COMPOSES if name == COMPOSE else (name,)
+        taken = any(os.path.lexists(folder / one) and not is_ours(folder / one) for one in alike)
         package = name.endswith(".py") and (folder / name.removesuffix(".py")).is_dir()
         if taken or package:
             names[name] = instead
@@ -27,7 +36,7 @@ def chosen_names(folder: Path) -> dict[str, str]:
 def is_ours(path: Path) -> bool:
     """Whether `init` has written it."""
     try:
-        return MARK in path.read_text(encoding="utf-8", errors="replace")[:500]
+        return MARK in read_source(path)[:500].decode(errors="replace")
     except OSError:
         return False
 

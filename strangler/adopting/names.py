@@ -32,6 +32,10 @@ MAKERS = ("requests.Session", "httpx.Client", "httpx.AsyncClient", "aiohttp.Clie
 MAKERS_OF_OTHERS = ("flask_mail.Mail", "boto3.resource", "redis.Redis", "smtplib.SMTP", "smtplib.SMTP_SSL")
 NOT_CALLS = ("exceptions", "auth", "adapters", "Timeout", "HTTPError", "RequestException", "codes")
 TASKS = ("delay", "apply_async", "enqueue", "send_task")
+# Types of columns whose values JSON has as they are.
+IN_JSON = frozenset(
+    {"Integer", "String", "Text", "Boolean", "BigInteger", "SmallInteger", "Unicode", "int", "str", "bool"}
+)
 MAIL = ("smtplib.", "flask_mail.", "flask_mailman.")
 # An extension's object that is found on the application: `current_app.mail.send`.
 MAILERS = (".mail.send", ".mail.send_message", ".mailer.send", ".mailer.send_message")

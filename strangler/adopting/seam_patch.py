@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 from strangler.adopting.chain import RouteChain, RouteLink, asks_only
 from strangler.adopting.edited import Edited
 from strangler.adopting.effects import SeenEffect, effect_of
-from strangler.adopting.names import keyword
-from strangler.adopting.seam_places import About, Suggestion, made_and_served, module_names
+from strangler.adopting.names import dotted, keyword, text_of
+from strangler.adopting.seam_places import STRANGLED, About, Suggestion, made_and_served, module_names
 from strangler.adopting.seen import Function, Model, SeenApplication
 from strangler.adopting.shape import Shape
 from strangler.errors import Refused
@@ -40,21 +41,17 @@ def suggest(function: Function, seen: SeenApplication, shape: Shape, folder: Pat
     wanted = _wanted(function, seen, shape)
     if isinstance(wanted, Refused):
         return wanted
-    files = {path: Edited(path, (folder / path).read_text()) for path in _paths(seen)}
+    files = {path: Edited.read(path, folder / path) for path in _paths(seen)}
     suggestion = Suggestion("middle" if wanted.middle else "tail", files)
-    here = Path(function.place.path)
-    strangling = (here.parent / "strangling.py").as_posix()
-    module = module_of(folder / strangling).name
-    files[strangling] = _strangling(strangling, folder, shape)
-    imported = f"from {module} import strangled"
-    _decorate(wanted, suggestion, imported)
-    made_and_served(wanted.chain, About(wanted.model, shape, suggestion, imported), seen, folder)
+    about = _strangling(wanted, suggestion, seen, folder)
+    _decorate(wanted, about)
+    made_and_served(wanted.chain, about, seen, folder)
     for other in wanted.others:
         route = other.route
         suggestion.by_hand.append(
             f"{','.join(route.methods)} {route.path} ({route.function.place}) calls it too: before its commit say "
-            f'strangled.changed({shape.variable}, "{wanted.model.name}Changed", ...), and name that type in `on` of '
-            "this seam and of the service"
+            f'{about.strangled}.changed({shape.variable}, "{wanted.model.name}Changed", ...), and name that type in '
+            "`on` of this seam and of the service"
         )
     return suggestion
 
@@ -74,6 +71,8 @@ def _wanted(function: Function, seen: SeenApplication, shape: Shape) -> Wanted |
         if function in (link.holder, link.within) and not asks_only(link)
     ]
     named = f"{function.name} ({function.place})"
+    if any(dotted(one).endswith((".step", ".awaited")) for one in function.node.decorator_list):
+        return Refused(f"{named} is a step already", "name another function; `strangler check` holds it")
     if not reaching:
         return Refused(
             f"no route was seen that calls {named} and has an effect outside of the process by it",
@@ -106,20 +105,45 @@ def _wanted(function: Function, seen: SeenApplication, shape: Shape) -> Wanted |
     return Wanted(function, chain, link, model, effect_of(link, seen), shape, middle, unique)
 
 
-def _strangling(path: str, folder: Path, shape: Shape) -> Edited:
-    whole = (folder / path).read_text() if (folder / path).exists() else None
-    text = (
-        f'"""The seams of the {shape.subject}: one Strangled, which the application imports."""\n\n'
-        f'from strangler.flask import Strangled\n\nstrangled = Strangled("{shape.subject}")\n'
-    )
-    return Edited(path, whole, text)
+def _strangling(wanted: Wanted, suggestion: Suggestion, seen: SeenApplication, folder: Path) -> About:
+    """With the application's Strangled: that which is there, its subject's before another's, else a new file's."""
+    shape = wanted.names
+    there = [name for name, made in seen.globals.items() if made in STRANGLED]
+    subjects = {name: _first_text(seen.constants.get(name)) for name in there}
+    name = next((one for one in there if subjects[one] == shape.subject), there[0] if there else "strangled")
+    if there:
+        path = seen.homes[name]
+        if subjects[name] != shape.subject:
+            suggestion.by_hand.append(
+                f"{name} ({path}) is the Strangled of {subjects[name]!r}: the plan's subject has the same name, or the "
+                f"{wanted.model.name} gets a Strangled of its own"
+            )
+    else:
+        near = Path(wanted.function.place.path).parent
+        names = ("strangling.py", "strangled_seams.py", f"strangling_{shape.variable}.py")
+        path = next(
+            (one for each in names if not os.path.lexists(folder / (one := (near / each).as_posix()))), names[-1]
+        )
+        suggestion.files[path] = Edited(
+            path,
+            None,
+            f'"""The seams of the {shape.subject}: one Strangled, which the application imports."""\n\n'
+            f'from strangler.flask import Strangled\n\nstrangled = Strangled("{shape.subject}")\n',
+        )
+    imported = f"from {module_of(folder / path).name} import {name}"
+    return About(wanted.model, shape, suggestion, name, path, imported)
 
 
-def _decorate(wanted: Wanted, suggestion: Suggestion, imported: str) -> None:
-    function, effect = wanted.function, wanted.effect
+def _first_text(node: ast.AST | None) -> str:
+    return text_of(node.args[0]) if isinstance(node, ast.Call) and node.args else ""
+
+
+def _decorate(wanted: Wanted, about: About) -> None:
+    function, effect, suggestion = wanted.function, wanted.effect, about.suggestion
     file = suggestion.files[function.place.path]
-    file.import_names("from strangler import Call", imported)
     first = min([function.node.lineno, *(one.lineno for one in function.node.decorator_list)])
+    file.import_names("from strangler import Call")  # only a call of what is written here needs it
+    about.imports(file, before=first)
     indent = file.indent_of(first)
     subject = wanted.link.subject
     body = _observed(wanted, suggestion)
@@ -130,11 +154,11 @@ def _decorate(wanted: Wanted, suggestion: Suggestion, imported: str) -> None:
     asked = f"observe={function.name}_asked"
     if wanted.middle:
         tells = _tells(effect.step)
-        decorator = f"@strangled.awaited({of}tells={tells!r}, {asked})".replace("'", '"')
-        _rest(wanted, suggestion, file, tells)
+        decorator = f"@{about.strangled}.awaited({of}tells={tells!r}, {asked})".replace("'", '"')
+        _rest(wanted, about, file, tells)
     else:
         at = "" if function.parameters[0] in (subject,) else f', subject="{subject}"'
-        decorator = f'@strangled.step({of}on=("{wanted.names.event}",), {asked}{at})'
+        decorator = f'@{about.strangled}.step({of}on=("{wanted.names.event}",), {asked}{at})'
     file.before_line(first, f"{said}{indent}{decorator}\n")
     _with_key(wanted, suggestion, file)
 
@@ -142,7 +166,7 @@ def _decorate(wanted: Wanted, suggestion: Suggestion, imported: str) -> None:
 def _observed(wanted: Wanted, suggestion: Suggestion) -> str:
     """The body of the call, of the subject alone where its source allows, else what the function returns."""
     file = suggestion.files[wanted.function.place.path]
-    known = module_names(ast.parse(file.text or "")) | {wanted.link.subject} | set(dir(builtins))
+    known = module_names(file.tree) | {wanted.link.subject} | set(dir(builtins))
     fields = wanted.effect.body
     unknown = [name for name, source in fields.items() if not _names(source) <= known]
     if fields and not unknown:
@@ -188,15 +212,17 @@ def _with_key(wanted: Wanted, suggestion: Suggestion, file: Edited) -> None:
         file.at(call.end_lineno or call.lineno, (call.end_col_offset or 1) - 1, f", {headers}")
 
 
-def _rest(wanted: Wanted, suggestion: Suggestion, file: Edited, tells: tuple[str, str]) -> None:
-    """What follows the answer becomes functions; which lines these are only a person knows."""
-    step, subject = wanted.effect.step, wanted.link.subject
-    end = (wanted.function.node.end_lineno or wanted.function.node.lineno) + 1
+def _rest(wanted: Wanted, about: About, file: Edited, tells: tuple[str, str]) -> None:
+    """What follows the answer becomes functions of the module; which lines these are only a person knows."""
+    step, name, suggestion = wanted.effect.step, about.strangled, about.suggestion
+    subject = wanted.names.variable if wanted.link.subject == "self" else wanted.link.subject
+    line = wanted.function.node.lineno
+    end = next(one.end_lineno or line for one in file.tree.body if one.lineno <= line <= (one.end_lineno or line)) + 1
     file.before_line(
         end,
-        f'\n\n@strangled.after("{step}")\ndef {step}_done({subject}, outcome):\n'
+        f'\n\n@{name}.after("{step}")\ndef {step}_done({subject}, outcome):\n'
         f'    raise NotImplementedError("what the route does behind the call moves here")\n'
-        f'\n\n@strangled.refused("{step}", status=402)\ndef {step}_refused({subject}, outcome):\n'
+        f'\n\n@{name}.refused("{step}", status=402)\ndef {step}_refused({subject}, outcome):\n'
         f'    raise NotImplementedError("what becomes of a {wanted.names.subject} that is refused")\n',
     )
     route, function = wanted.chain.route.function, wanted.function.name
@@ -204,7 +230,7 @@ def _rest(wanted: Wanted, suggestion: Suggestion, file: Edited, tells: tuple[str
     outcome = f"{function} returns its outcome, a dict of plain JSON, the same as the new side tells"
     moved = (
         f"the lines of {route.name} behind the call ({route.place.path}, to line {last}) move into {step}_done, "
-        f"without its commit; the route ends with `return strangled.run({wanted.names.variable}, {function}, "
+        f"without its commit; the route ends with `return {name}.run({wanted.names.variable}, {function}, "
         f"answer={wanted.model.name}.to_dict)`"
     )
     refusals = f"{function} raises for a refusal? Name that exception, refusals=(...,), and undo in {step}_refused"

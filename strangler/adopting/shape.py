@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from keyword import iskeyword
 from pathlib import Path
 
 from strangler.adopting.chain import Chosen, RouteChain, chain_of, choose
 from strangler.adopting.effects import SeenEffect, effect_of
 from strangler.adopting.flask_apps import in_plan
 from strangler.adopting.seen import FlaskApp, SeenApplication, SourcePlace
+from strangler.source_files import read_source
 
 REQUIREMENTS = ("requirements*.txt", "requirements/*.txt", "pyproject.toml", "setup.cfg", "setup.py", "Pipfile")
 _DATABASE = re.compile(r"DATABASE|(^|_)DB(_|$)|POSTGRES|SQLALCHEMY|(^|_)DSN$", re.IGNORECASE)
@@ -48,7 +51,8 @@ class Shape:
     @property
     def variable(self) -> str:
         """A name for one in code."""
-        return self.subject.replace("-", "_")
+        name = self.subject.replace("-", "_")
+        return f"{name}_" if iskeyword(name) else name
 
     @property
     def event(self) -> str:
@@ -67,7 +71,7 @@ def shape_of(seen: SeenApplication, folder: Path) -> Shape:
     shape.migrations, shape.tables = _migrations(seen, folder, shape.app)
     shape.health = _health(seen)
     shape.caller = _caller(seen)
-    shape.changing = _changing(shape)
+    shape.changing = _changing(shape, {one.name for one in seen.models})
     return shape
 
 
@@ -98,7 +102,12 @@ def _driver(seen: SeenApplication, folder: Path) -> tuple[tuple[str, SourcePlace
             return (driver, place), f"postgresql+{driver}"
     for pattern in REQUIREMENTS:
         for path in sorted(folder.glob(pattern)):
-            text = path.read_text(errors="replace")
+            try:
+                text = read_source(path).decode(errors="replace")
+            except OSError as error:
+                place = SourcePlace(path.relative_to(folder).as_posix(), 1)
+                seen.not_understood.append((place, f"not read: {error.strerror or error}"))
+                continue
             if found := _DRIVER.search(text.replace('"', "\n").replace("'", "\n")):
                 line = next(number for number, one in enumerate(text.splitlines(), 1) if found[1] in one)
                 name, place = found[1].lower(), SourcePlace(path.relative_to(folder).as_posix(), line)
@@ -139,18 +148,31 @@ def _caller(seen: SeenApplication) -> str:
     return "anonymous"
 
 
-def _changing(shape: Shape) -> list[tuple[str, SourcePlace]]:
-    """Routes below the creating one that commit something about one subject, by its id."""
+def _spoken_of(chain: RouteChain, models: set[str]) -> set[str]:
+    """The models whose names stand in its functions."""
+    functions = {one.place: one.node for one in (chain.route.function, *(link.within for link in chain.links))}
+    nodes = [node for function in functions.values() for node in ast.walk(function)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return models & (names | {node.attr for node in nodes if isinstance(node, ast.Attribute)})
+
+
+def _changing(shape: Shape, models: set[str]) -> list[tuple[str, SourcePlace]]:
+    """Routes that commit something about one subject, by its id: they speak of its model, or of none at all and their
+    path lies below the creating one's.
+    """
     if shape.chosen is None:
         return []
-    creating = shape.chosen.chain.route
-    return [
-        (f"{method} {re.sub(r'<[^>]*>', '{id}', route.path)}", route.function.place)
-        for chain in shape.chains
-        if (route := chain.route) is not creating and chain.commits and route.path.count("<") == 1
-        for method in route.methods
-        if method not in ("GET", "HEAD", "OPTIONS")
-    ]
+    creating, subject = shape.chosen.chain.route, shape.chosen.model.name
+    below = f"{creating.path.rstrip('/')}/<"
+    found: list[tuple[str, SourcePlace]] = []
+    for chain in shape.chains:
+        route, spoken = chain.route, _spoken_of(chain, models)
+        of_subject = subject in spoken if spoken else route.path.startswith(below)
+        if route is not creating and chain.commits and route.path.count("<") == 1 and of_subject:
+            path = re.sub(r"<[^>]*>", "{id}", route.path)
+            methods = [one for one in route.methods if one not in ("GET", "HEAD", "OPTIONS")]
+            found += [(f"{method} {path}", route.function.place) for method in methods]
+    return found
 
 
 def creating_target(shape: Shape) -> str:

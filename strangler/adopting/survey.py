@@ -11,14 +11,13 @@ from pathlib import Path
 
 from strangler.adopting.actions import Reader
 from strangler.adopting.flask_apps import read_apps, read_blueprints, read_registered, read_routes
-from strangler.adopting.names import dotted, full, imports_of, is_session, text_of
+from strangler.adopting.names import IN_JSON, dotted, full, imports_of, is_session, text_of
 from strangler.adopting.seen import Function, Model, SeenApplication, SourcePlace, Variable
-from strangler.source_files import MOST_FILES, module_of, python_files
+from strangler.source_files import MOST_FILES, module_of, python_files, read_source
 
-LARGEST_FILE = 2 * 2**20
 _URL = re.compile(r"^(postgres(?:ql)?|mysql|sqlite|oracle|mssql|mariadb)(\+\w+)?://")
 _FRAMEWORKS = ("django", "fastapi", "starlette", "aiohttp.web", "sanic", "bottle", "pyramid", "tornado")
-_COLUMN_TYPES = {"Integer", "String", "Text", "Boolean", "BigInteger", "SmallInteger", "Unicode", "int", "str", "bool"}
+DEEPEST_NESTING = 100  # what walks an expression takes up to seven calls a level, and Python has a thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,12 @@ def _sources(folder: Path, seen: SeenApplication) -> Iterator[Source]:
                 (SourcePlace(shown, 1), f"{MOST_FILES} files were read; those after this one were not")
             )
         try:
-            data = path.read_bytes()
-            if len(data) > LARGEST_FILE:
-                raise ValueError(f"it has {len(data)} bytes")
+            data = read_source(path)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of its odd escapes
                 tree = ast.parse(data, shown)
+            if (deep := _depth(tree)) > DEEPEST_NESTING:
+                raise ValueError(f"its code is nested {deep} deep; {DEEPEST_NESTING} is what is followed")
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None) or 1
             seen.not_understood.append((SourcePlace(shown, line), f"not read: {type(error).__name__}: {error}"))
@@ -76,6 +75,13 @@ def _sources(folder: Path, seen: SeenApplication) -> Iterator[Source]:
         module = module_of(path).name
         package = module if path.stem == "__init__" else module.rpartition(".")[0]
         yield Source(shown, tree, imports_of(tree, package), module)
+
+
+def _depth(tree: ast.Module) -> int:
+    depth, level = 0, list[ast.AST]([tree])
+    while level:
+        depth, level = depth + 1, [inner for node in level for inner in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _variables(source: Source, seen: SeenApplication) -> None:
@@ -171,7 +177,7 @@ def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None, str]:
 def _column_type(call: ast.Call | None, annotation: str) -> str:
     found = [dotted(one).rpartition(".")[2] for one in call.args] if call is not None else []
     found += re.findall(r"\w+", annotation)
-    return next((one for one in found if one in _COLUMN_TYPES), "")
+    return next((one for one in found if one in IN_JSON), "")
 
 
 def _functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from strangler.adopting.seam_patch import functions_with_effects, suggest
@@ -38,12 +39,14 @@ def run(invocation: Invocation) -> int:
     found = suggest(function, seen, shape, folder)
     if isinstance(found, Refused):
         raise refuse(found)
-    patch = found.patch()
-    invocation.emit(
-        {"function": function.name, "kind": found.kind, "patch": patch, "by_hand": found.by_hand},
-        patch.splitlines(),
-    )
-    if not getattr(invocation.args, "json", False):
+    patch, as_json = found.patch(), getattr(invocation.args, "json", False)
+    if as_json or sys.stdout.isatty():
+        data = {"function": function.name, "kind": found.kind, "patch": patch, "by_hand": found.by_hand}
+        invocation.emit(data, patch.removesuffix("\n").split("\n"))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(found.patch_bytes())  # each file's lines with its own ends, in its own encoding
+    if not as_json:
         where = (
             "the tail: it may come after the answer" if found.kind == "tail" else "the middle: the chain waits for it"
         )

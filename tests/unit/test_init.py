@@ -174,7 +174,7 @@ def test_usage_ends_with_2(tmp_path: Path) -> None:
 def test_the_tails_patch_applies_and_what_it_makes_can_be_read(tmp_path: Path) -> None:
     found, _ = strangler(build(tmp_path), "seam", "suggest", "src/hall/tickets/letters.py")
     assert (found["kind"], found["function"]) == ("tail", "send_ticket")
-    assert "ALTER TABLE tickets ADD subject_ref" in found["by_hand"][0]
+    assert 'ALTER TABLE "tickets" ADD subject_ref' in found["by_hand"][0]
     patched(tmp_path, found["patch"])
     letters = (tmp_path / "src/hall/tickets/letters.py").read_text()
     assert 'def send_ticket(ticket, key=""):' in letters
