@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from strangler.adopting.names import TASKS, dotted, full, is_maker, is_outgoing, is_session, text_of
+from strangler.adopting.names import HANDS_OVER, TASKS, dotted, full, is_maker, is_outgoing, is_session, text_of
 from strangler.adopting.seen import Action, Kind, SourcePlace
 
 _SQL = re.compile(r"^\s*(insert|update|delete|merge)\b", re.IGNORECASE)
@@ -17,12 +17,15 @@ _ANY = "="  # before the name of a variable of which only a caller may know what
 
 @dataclass(slots=True)
 class Reader:
-    """Of one function. `models`: the names of the mapped classes; `made`: what variables of modules were made by."""
+    """Of one function. `models`: the names of the mapped classes; `made`: what variables of modules were made by;
+    `own`: the application's packages.
+    """
 
     path: str
     imports: Mapping[str, str]
     models: set[str]
     made: Mapping[str, str]
+    own: set[str]
     types: dict[str, str] = field(default_factory=dict)
     sessions: set[str] = field(default_factory=set)
     local: dict[str, str] = field(default_factory=dict)
@@ -94,16 +97,22 @@ class Reader:
         asked = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(asked, ast.Call) and is_outgoing(self._resolved(dotted(asked))):
             return  # `.json()` and `.raise_for_status()` of its answer
-        if receiver and is_session(receiver, self.sessions):
-            yield from self._of_session(node, last, place)
-        elif is_outgoing(resolved):
+        if is_outgoing(resolved) or self._hands_over(name, resolved):
             yield Action(Kind.OUTGOING, resolved, place, node, used=used)
+        elif receiver and is_session(receiver, self.sessions):
+            yield from self._of_session(node, last, place)
         elif last in TASKS and receiver:
             yield Action(Kind.TASK, name, place, node)
         elif name:
             types = [self._type(one) for one in node.args]
             owner = self._receiver(receiver)
-            yield Action(Kind.CALL, last, place, node, types, owner, used)
+            module = resolved.rpartition(".")[0] if name.partition(".")[0] in self.imports else ""
+            yield Action(Kind.CALL, last, place, node, types, owner, used, module)
+
+    def _hands_over(self, name: str, resolved: str) -> bool:
+        """Whether a library that was imported is asked to."""
+        library, _, asked = resolved.partition(".")
+        return name.partition(".")[0] in self.imports and library not in self.own and asked.endswith(HANDS_OVER)
 
     def _of_session(self, node: ast.Call, last: str, place: SourcePlace) -> Iterator[Action]:
         if last in _ROWS:

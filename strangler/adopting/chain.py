@@ -96,7 +96,7 @@ def _walk(
         if action.kind is not Kind.CALL:
             yield action, function, held
             continue
-        called = seen.function(action.what, action.receiver, function.place.path)
+        called = seen.function(action.what, action.receiver, function.place.path, action.module)
         if called is None or called.place in path or len(path) > DEEPEST:
             continue
         if budget.calls == 0:

@@ -13,6 +13,7 @@ from strangler.adopting.chain import RouteLink
 from strangler.adopting.names import dotted, is_mail, keyword, text_of
 from strangler.adopting.seen import SeenApplication
 
+HTTP = ("requests.", "httpx.", "aiohttp.", "urllib")
 NOBODY = "http://127.0.0.1:9"
 _WORDS: Sequence[tuple[str, str]] = (
     (r"mail|smtp|confirm|receipt|notif|welcome|invit", "mail"),
@@ -20,14 +21,17 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"stock|reserv|inventor", "stock"),
     (r"index|search", "search"),
     (r"fraud|score", "fraud"),
-    (r"hook|publish|event", "webhook"),
+    (r"publish|broadcast", "bus"),
+    (r"hook|event", "webhook"),
     (r"ship|deliver|courier", "shipping"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SeenEffect:
-    """`body`: what is sent, each field as the Python source of what it is made of, in the words of the application."""
+    """`body`: what is sent, each field as the Python source of what it is made of, in the words of the application.
+    `library`: the call of the vendor's own library, where it goes neither by a HTTP client nor by SMTP.
+    """
 
     step: str
     link: RouteLink
@@ -38,6 +42,7 @@ class SeenEffect:
     address: str = NOBODY
     body: Mapping[str, str] = field(default_factory=dict)
     body_node: ast.expr | None = field(default=None, repr=False)
+    library: str = ""
 
 
 def effect_of(link: RouteLink, seen: SeenApplication) -> SeenEffect:
@@ -47,6 +52,8 @@ def effect_of(link: RouteLink, seen: SeenApplication) -> SeenEffect:
     if is_mail(name) or node is None:
         body = _in_holders_words(_mail(link.within.node), link)
         return SeenEffect(step, link, True, "SMTP_URL", address="smtp://127.0.0.1:25", body=body)
+    if not name.startswith(HTTP):
+        return SeenEffect(step, link, False, "", library=name)
     last = name.rpartition(".")[2]
     method = last.upper() if last in ("get", "post", "put", "patch", "delete") else "POST"
     at = 1 if last == "request" else 0

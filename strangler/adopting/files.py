@@ -82,7 +82,9 @@ def _plan(shape: Shape, service: str, where: str) -> Iterator[str]:
         yield f"    # {shape.migrations[0]}, at {shape.migrations[1]}: after the toolkit's tables, by `python -m`"
         yield f"    own_tables={_tuple(shape.tables)},"
     else:
-        yield "    # own_tables=(...),  # what makes your tables, after `python -m`; no migrations were seen"
+        name, at = shape.migrations
+        seen = f"{name} is at {at}" if name else "no migrations were seen"
+        yield f"    # own_tables=(...),  # what makes your tables, after `python -m`; {seen}"
     yield ")"
 
 
@@ -119,17 +121,20 @@ def _service(shape: Shape, where: str) -> Iterator[str]:
     effect, variable = shape.effect, shape.variable
     step = effect.step if effect is not None else "effect"
     smtp = effect is not None and effect.smtp
-    kind = "SmtpVendor" if smtp else "HttpVendor"
+    library = effect.library if effect is not None else ""
+    kind = "SmtpVendor" if smtp else "FunctionVendor" if library else "HttpVendor"
     variable_of_url = effect.url_env if effect is not None else "VENDOR_URL"
     address = effect.address if effect is not None else "http://127.0.0.1:9"
     yield f'"""{MARK}: the new side of {step}, which legacy does at {where}."""'
     yield ""
-    yield "import os"
-    yield ""
+    yield from () if library else ("import os", "")
     yield f"from strangler import Call, Event, {kind}, Policy, Service"
     yield ""
-    yield "# Until you set it: the new side asks nobody before `strangler advance` has left shadow."
-    yield f'os.environ.setdefault("{variable_of_url}", "{address}")'
+    if library:
+        yield from _ask(library)
+    else:
+        yield "# Until you set it: the new side asks nobody before `strangler advance` has left shadow."
+        yield f'os.environ.setdefault("{variable_of_url}", "{address}")'
     yield ""
     yield ""
     yield "def decide(event: Event) -> list[Call]:"
@@ -154,8 +159,19 @@ def _service(shape: Shape, where: str) -> Iterator[str]:
     yield ")"
 
 
+def _ask(library: str) -> Iterator[str]:
+    yield ""
+    yield "def ask(key, operation, body):"
+    yield '    """Until you write it: the new side asks nobody before `strangler advance` has left shadow."""'
+    yield f'    raise NotImplementedError("{library}, with the key where it takes one")'
+
+
 def _vendor(shape: Shape, step: str) -> Iterator[str]:
     effect = shape.effect
+    if effect is not None and effect.library:
+        yield "    # Is a key known again, there or by who reads it? Then say key_lifetime_s=: it may be asked again."
+        yield f'    vendors={{"{step}": FunctionVendor(ask)}},'
+        return
     if effect is not None and effect.smtp:
         fields = ", ".join(f'"{name}": "{name}"' for name in ("to", "subject", "text") if name in effect.body)
         message = f", message={{{fields}}}" if fields else ""

@@ -61,7 +61,7 @@ def read_routes(path: str, module: str, tree: ast.Module, imports: Mapping[str, 
             _decorated_class(SourcePlace(path, node.lineno), node, seen)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr == "add_url_rule":
-                _rule(path, node, prefixes, seen)
+                _rule(SourcePlace(path, node.lineno), node, prefixes, seen, tree=tree, imports=imports)
             elif node.func.attr == "add_resource" and len(node.args) > 1:
                 _resource(SourcePlace(path, node.lineno), node.args[0], [text_of(one) for one in node.args[1:]], seen)
 
@@ -126,21 +126,43 @@ def _decorated_class(place: SourcePlace, node: ast.ClassDef, seen: SeenApplicati
             _resource(place, ast.Name(node.name), [text_of(one) for one in decorator.args], seen)
 
 
-def _rule(path: str, call: ast.Call, prefixes: Mapping[str, str], seen: SeenApplication) -> None:
-    place = SourcePlace(path, call.lineno)
+def _rule(
+    place: SourcePlace,
+    call: ast.Call,
+    prefixes: Mapping[str, str],
+    seen: SeenApplication,
+    *,
+    tree: ast.Module,
+    imports: Mapping[str, str],
+) -> None:
     rule = text_of(call.args[0] if call.args else keyword(call, "rule"))
     view = keyword(call, "view_func") or (call.args[2] if len(call.args) > 2 else None)
     name = dotted(view) if view is not None else ""
     prefix = prefixes.get(dotted(call.func).rpartition(".")[0].rpartition(".")[2], "")
+    if isinstance(view, ast.Name) and (made := _made_before(name, call, tree)) is not None:
+        view, name = made, dotted(made)
     if rule and isinstance(view, ast.Call) and name.endswith(".as_view"):
         _resource(place, view.func.value if isinstance(view.func, ast.Attribute) else view, [prefix + rule], seen)
         return
-    function = seen.function(name.rpartition(".")[2], near=path)
+    module, _, called = full(name, imports).rpartition(".")
+    function = seen.function(called, near=place.path, module=module)
     if not rule or function is None:
         seen.not_understood.append((place, "add_url_rule of a path or a view that is not seen here"))
         return
     methods = texts_of(keyword(call, "methods")) or ["GET"]
     seen.routes.append(SeenRoute([one.upper() for one in methods], prefix + rule, function))
+
+
+def _made_before(name: str, call: ast.Call, tree: ast.Module) -> ast.Call | None:
+    """`view = Orders.as_view("orders")`, the last one above the call that names it."""
+    found = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and node.lineno < call.lineno and isinstance(node.value, ast.Call)
+        if dotted(node.value).endswith(".as_view")
+        if any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+    ]
+    return max(found, key=lambda one: one.lineno, default=None)
 
 
 def _resource(place: SourcePlace, view: ast.AST, paths: list[str], seen: SeenApplication) -> None:

@@ -24,13 +24,27 @@ OUTGOING = (
     "kafka.",
     "paho.",
     "redis.Redis.publish",
+    "confluent_kafka.",
+    "aio_pika.",
+    "google.cloud.pubsub",
+    "nats.",
+    "stomp.",
     "ftplib.",
     "paramiko.",
 )
 # Makers of what is then called: the call itself goes nowhere yet.
-MAKERS = ("requests.Session", "httpx.Client", "httpx.AsyncClient", "aiohttp.ClientSession", "boto3.client")
+MAKERS = (
+    "requests.Session",
+    "requests.session",
+    "httpx.Client",
+    "httpx.AsyncClient",
+    "aiohttp.ClientSession",
+    "boto3.client",
+)
 MAKERS_OF_OTHERS = ("flask_mail.Mail", "boto3.resource", "redis.Redis", "smtplib.SMTP", "smtplib.SMTP_SSL")
 NOT_CALLS = ("exceptions", "auth", "adapters", "Timeout", "HTTPError", "RequestException", "codes")
+# What a library is asked for that hands something over, whichever library it is: `fedora_messaging.api.publish`.
+HANDS_OVER = ("publish", "basic_publish", "publish_message", "send_message", "send_mail", "send_email", "send_sms")
 TASKS = ("delay", "apply_async", "enqueue", "send_task")
 # Types of columns whose values JSON has as they are.
 IN_JSON = frozenset(

@@ -18,6 +18,11 @@ class SourcePlace:
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
 
+    def is_in(self, module: str) -> bool:
+        """Whether that is the file's module, by as much of its name as there is in both."""
+        whole = self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        return f".{whole}".endswith(f".{module}")
+
 
 class Kind(StrEnum):
     """What a function does, as far as it matters here."""
@@ -37,7 +42,7 @@ class Action:
 
     `types`: of a call's arguments, the models that they are of, "" where that is not known, `=NAME` for what a variable
     of that name is, which only the caller knows; `what` of a row and `receiver` likewise.
-    `used`: whether the caller does something with the result.
+    `used`: whether the caller does something with the result. `module`: that it was imported of.
     """
 
     kind: Kind
@@ -47,6 +52,7 @@ class Action:
     types: Sequence[str] = ()
     receiver: str = ""
     used: bool = False
+    module: str = ""
 
 
 @dataclass(slots=True)
@@ -123,14 +129,16 @@ class SeenApplication:
     flask_names: set[str] = field(default_factory=set)  # that are imported from flask
     urls: list[tuple[str, SourcePlace]] = field(default_factory=list)
     settings: list[tuple[str, SourcePlace]] = field(default_factory=list)
+    environments: list[SourcePlace] = field(default_factory=list)  # of Alembic: env.py
     not_understood: list[tuple[SourcePlace, str]] = field(default_factory=list)
 
-    def function(self, name: str, owner: str = "", near: str = "") -> Function | None:
-        """The one of that name: the owner's, else the only one, else that of the same file."""
+    def function(self, name: str, owner: str = "", near: str = "", module: str = "") -> Function | None:
+        """The one of that name: the owner's, else that of the module, else the only one, else that of the same file."""
         found = [one for one in self.functions if one.name == name]
         mine = [one for one in found if owner and one.owner == owner]
+        there = [one for one in found if module and not one.owner and one.place.is_in(module)]
         here = [one for one in found if one.place.path == near]
-        for several in (mine, found, here):
+        for several in (mine, there, found, here):
             if len(several) == 1:
                 return several[0]
         return None

@@ -130,7 +130,17 @@ def _migrations(
         shown = found.relative_to(folder).as_posix()
         at = () if shown == "alembic.ini" else ("-c", shown)
         return ("Alembic", SourcePlace(shown, 1)), ("alembic", *at, "upgrade", "head")
-    return ("", None), ()
+    return _migrations_of_another(seen, app)
+
+
+def _migrations_of_another(
+    seen: SeenApplication, app: FlaskApp | None
+) -> tuple[tuple[str, SourcePlace | None], Sequence[str]]:
+    """Alembic's files without its `alembic.ini`: a library runs them, by a command that is known of some."""
+    found = seen.environments[0] if seen.environments else None
+    if "sqlalchemy_helpers.flask_ext" in seen.imports and app is not None:
+        return ("sqlalchemy-helpers", found), ("flask", "--app", app.reference, "db", "sync")
+    return ("Alembic" if found else "", found), ()
 
 
 def _health(seen: SeenApplication) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from strangler.adopting.actions import Reader
 from strangler.adopting.flask_apps import read_apps, read_blueprints, read_registered, read_routes
-from strangler.adopting.names import IN_JSON, dotted, full, imports_of, is_session, text_of
+from strangler.adopting.names import IN_JSON, dotted, full, imports_of, is_maker, is_session, text_of
 from strangler.adopting.seen import Function, Model, SeenApplication, SourcePlace, Variable
 from strangler.source_files import MOST_FILES, module_of, python_files, read_source
 
@@ -40,8 +40,9 @@ def survey(folder: Path) -> SeenApplication:
         _globals(source, seen)
         seen.models += _models(source)
     models, sessions = {one.name for one in seen.models}, _session_makers(seen)
+    own = {source.module.partition(".")[0] for source in sources}
     for source in sources:
-        _functions(source, seen, models, sessions)
+        _functions(source, seen, models, sessions, own)
     for source in sources:
         read_blueprints(source.module, source.tree, source.imports, seen)
     for source in sources:
@@ -107,6 +108,8 @@ def _variables(source: Source, seen: SeenApplication) -> None:
 
 
 def _imports(source: Source, seen: SeenApplication) -> None:
+    if source.path.endswith("env.py") and source.imports.get("context") == "alembic.context":
+        seen.environments.append(SourcePlace(source.path, 1))
     for node in ast.walk(source.tree):
         match node:
             case ast.Import(names=names):
@@ -139,7 +142,9 @@ def _globals(source: Source, seen: SeenApplication) -> None:
 def _session_makers(seen: SeenApplication) -> set[str]:
     """Variables of modules that are sessions, or make them."""
     makers = ("sqlalchemy.orm.sessionmaker", "sqlalchemy.orm.scoped_session", "sqlalchemy.orm.Session")
-    return {name for name, made in seen.globals.items() if made in makers or is_session(made, ())}
+    return {
+        name for name, made in seen.globals.items() if made in makers or (is_session(made, ()) and not is_maker(made))
+    }
 
 
 def _models(source: Source) -> Iterator[Model]:
@@ -180,14 +185,14 @@ def _column_type(call: ast.Call | None, annotation: str) -> str:
     return next((one for one in found if one in IN_JSON), "")
 
 
-def _functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str]) -> None:
+def _functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str], own: set[str]) -> None:
     def visit(body: list[ast.stmt], owner: str) -> None:
         for node in body:
             if isinstance(node, ast.ClassDef):
                 visit(node.body, node.name)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 place = SourcePlace(source.path, node.lineno)
-                reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
+                reader = Reader(source.path, source.imports, models, seen.globals, own, sessions=set(sessions))
                 if owner in models:
                     reader.types["self"] = owner
                 function = Function(node.name, place, node, owner)
@@ -200,12 +205,14 @@ def _functions(source: Source, seen: SeenApplication, models: set[str], sessions
                 visit(node.body, owner)
 
     visit(source.tree.body, "")
-    _outside_functions(source, seen, models, sessions)
+    _outside_functions(source, seen, models, sessions, own)
 
 
-def _outside_functions(source: Source, seen: SeenApplication, models: set[str], sessions: set[str]) -> None:
+def _outside_functions(
+    source: Source, seen: SeenApplication, models: set[str], sessions: set[str], own: set[str]
+) -> None:
     """What a module does when it is imported."""
-    reader = Reader(source.path, source.imports, models, seen.globals, sessions=set(sessions))
+    reader = Reader(source.path, source.imports, models, seen.globals, own, sessions=set(sessions))
     for action in reader.actions(source.tree.body):
         if action.kind in ("writes", "commits", "calls"):
             why = f"{action.kind} {action.what} outside of any function, when the module is imported"
