@@ -76,7 +76,8 @@ class Strangled(sqlalchemy.Strangled):
     ) -> None:
         """Serve the toolkit's routes, and end each request's unit of work. At any place in `create_app`.
 
-        `db`: Flask-SQLAlchemy's, a scoped session, or a `sessionmaker`, of which the routes use sessions of their own.
+        `db`: an extension with a `session`, such as Flask-SQLAlchemy's, a scoped session, a function that gives a
+        session, or a `sessionmaker`, of which the routes use sessions of their own.
         `answer(subject)`: the body of a look-up, which is what
         a client gets whose first answer was lost; by default `subject.to_dict()`, else its columns. `guard(subject)`:
         whether the request at hand may see that at `/strangler/status/REF`; without one, it tells no more than how far
@@ -85,7 +86,7 @@ class Strangled(sqlalchemy.Strangled):
         their caller.
         """
         self._app = app
-        sessions = getattr(db, "session", db)
+        sessions = _sessions(db)
         if isinstance(sessions, sessionmaker):
             sessions = scoped_session(sessions)
             app.teardown_appcontext(lambda _error: sessions.remove())
@@ -145,6 +146,17 @@ class Strangled(sqlalchemy.Strangled):
         failed = g.pop(self._failed_name, False) or error is not None
         if unit is not None:
             unit.end(failed=failed)
+
+
+def _sessions(db: Any) -> Any:
+    """What gives a session when it is called. Some extensions have theirs in an application's context only."""
+    if callable(db):
+        return db
+    try:
+        session = db.session
+    except RuntimeError:
+        return lambda: db.session
+    return session if callable(session) else lambda: db.session
 
 
 def _serve(app: Flask, served: Served) -> None:

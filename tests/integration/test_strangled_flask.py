@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from flask import Blueprint, Flask, abort, jsonify
+from flask import Blueprint, Flask, abort, current_app, jsonify
 from sqlalchemy import Column, Integer, Text
 from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
 
@@ -177,3 +177,21 @@ def test_what_is_made_again_inside_a_block_of_the_session_gets_its_first_answer(
     client: Any = world.app.test_client()
     assert [client.post("/bookings", headers=said).status_code for _ in range(2)] == [201, 201]
     assert client.post("/bookings", headers=said).json["subject_ref"] == "the-first"
+
+
+def test_a_session_that_is_there_in_an_applications_context_only_serves(world: World) -> None:
+    class Extension:
+        """As sqlalchemy-helpers has it."""
+
+        @property
+        def session(self) -> Any:
+            assert current_app.name == "later"  # raises outside of a context
+            return world.session()
+
+    app = Flask("later")
+    one = world.strangled["booking"]
+    one.init_app(app, Extension(), world.models["booking"], guard=lambda _: True)
+    with app.app_context():
+        world.make("booking", "window")
+    found: Any = app.test_client().get("/strangler/status/booking:1")
+    assert found.json["note"] == "window"
