@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from strangler.routes import Route as Route
     from strangler.schema import migrate as migrate
     from strangler.service.declaration import Service as Service
+    from strangler.service.function_vendor import FunctionVendor as FunctionVendor
     from strangler.service.http_vendor import HttpVendor as HttpVendor
     from strangler.service.rows import Rows as Rows
     from strangler.service.serving import run as run
@@ -51,6 +52,7 @@ _HOMES = {
     "Derived": "strangler.keys",
     "Emit": "strangler.step.intents",
     "Event": "outbox.event",
+    "FunctionVendor": "strangler.service.function_vendor",
     "HttpVendor": "strangler.service.http_vendor",
     "Outcome": "strangler.step.intents",
     "Owner": "strangler.ownership",

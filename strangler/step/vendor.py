@@ -36,6 +36,10 @@ class Answer:
     detail: Mapping[str, Json] = field(default_factory=dict)
     retry_after_s: float | None = None
 
+    def __post_init__(self) -> None:
+        """`ValueError` for a kind that there is not; `"done"` is as good as `AnswerKind.DONE`."""
+        object.__setattr__(self, "kind", AnswerKind(self.kind))
+
 
 class Vendor(Protocol):
     """Every call ends within `timeout_s`. Called from several threads."""
