@@ -34,11 +34,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def pip(*arguments: str, python: Path | None = None) -> str:
+def pip(*arguments: str, python: Path | None = None, within_s: float = 110) -> str:
     """Its stdout. No index: skipped on a laptop, a failure in CI."""
     into = [] if python is None else ["--python", str(python)]
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *into, *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=within_s, check=False)
     if done.returncode and "Connection" in done.stderr and not os.environ.get("CI"):
         pytest.skip("no package index")
     assert done.returncode == 0, done.stderr
