@@ -64,7 +64,13 @@ def _takes_tuple(hint: Any) -> bool:
 def _least(name: str, hint: Any, zero: bool) -> str:  # noqa: FBT001 - its one caller has it so
     if zero:
         return "0 or more"
-    return "1 or more" if hint is int else "a time above 0" if name.endswith("_s") else "a number above 0"
+    return (
+        "1 or more"
+        if hint is int
+        else "a time above 0"
+        if name.endswith("_s") and "_per_" not in name
+        else "a number above 0"
+    )
 
 
 def check_types(

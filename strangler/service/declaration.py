@@ -19,10 +19,10 @@ from strangler.ownership import Owner
 from strangler.service.evidence import evidence_of
 from strangler.service.review import Review
 from strangler.service.rows import Rows
-from strangler.service.vendors import Declared, reached
+from strangler.service.vendors import Declared, limits_of, reached
 from strangler.step.apply import ApplyWrites, write_nothing
 from strangler.step.conclude import Conclude, tell
-from strangler.step.handler import StepHandler
+from strangler.step.handler import ActedElsewhere, StepHandler
 from strangler.step.intents import Intent
 from strangler.step.vendor import Vendor
 
@@ -114,7 +114,9 @@ class Service:
         """Whether it acts on the event, or is held against it, for a subject of that owner."""
         return event.type in (self.on if owner is Owner.NEW or self.shadow_on is None else self.shadow_on)
 
-    def step(self, fault_points: FaultPoints | None = None) -> StepHandler:
+    def step(
+        self, fault_points: FaultPoints | None = None, legacy_acts: ActedElsewhere = lambda _: None
+    ) -> StepHandler:
         """What handles the events of a step; `BadInput` where it is none."""
         if self.decide is None:
             raise BadInput(f"service {self.name!r} is a projection, no step of the chain; it claims nothing")
@@ -125,12 +127,15 @@ class Service:
             concerns=self.concerns,
             marks=self.policy.versions is not None,
             kept=self.writes.kept if isinstance(self.writes, Rows) else lambda _, write: write,
+            legacy_acts=legacy_acts,
             fault_points=fault_points,
         )
 
-    def handler(self, fault_points: FaultPoints | None = None) -> Answering:
-        """What handles a batch of its events."""
-        return self.project or self.step(fault_points)
+    def handler(
+        self, fault_points: FaultPoints | None = None, legacy_acts: ActedElsewhere = lambda _: None
+    ) -> Answering:
+        """What handles a batch of its events; `legacy_acts` hears of those that legacy acts on."""
+        return self.project or self.step(fault_points, legacy_acts)
 
     def reached_vendors(self, environ: Mapping[str, str]) -> dict[str, Vendor]:
         """Clients for its vendors, at the addresses that the environment names."""
@@ -157,13 +162,12 @@ def _problems(service: Service) -> Iterator[str]:
         yield "has `project`, which sees every event and does everything; leave out on, writes, vendors and awaited"
     if service.project is None and not service.on:
         yield "acts on nothing; name event types in `on`"
-    if service.conclude is not tell and not service.vendors:
-        yield "has `conclude` and asks no vendor; declare its vendors, or leave `conclude` out"
     if service.policy.rebuild[:2] == REBUILD and not service.projection:
         yield "is rebuilt by a command that knows no table of it; give it Rows, or name its `tables`"
     if service.topics == ():
         yield "reads no topic; name them, or leave `topics` out for the plan's subject"
     yield from _blank_names(service)
+    yield from _vendor_problems(service)
     yield from _policy_problems(service)
     try:
         checked(service.start)
@@ -175,6 +179,15 @@ def _blank_names(service: Service) -> Iterator[str]:
     for named in ("on", "shadow_on", "topics", "tables"):
         if not all(one.strip() for one in getattr(service, named) or ()):
             yield f"has a blank name in `{named}`; leave it out, or give the name"
+
+
+def _vendor_problems(service: Service) -> Iterator[str]:
+    if service.conclude is not tell and not service.vendors:
+        yield "has `conclude` and asks no vendor; declare its vendors, or leave `conclude` out"
+    try:
+        limits_of(service.vendors)
+    except BadInput as error:
+        yield f"has a vendor whose {error}"
 
 
 def _policy_problems(service: Service) -> Iterator[str]:

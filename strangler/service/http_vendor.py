@@ -26,6 +26,8 @@ class HttpVendor:
     `timeout_s` holds for connecting and for reading. `key_lifetime_s`: how long the vendor promises to know a key;
     an older effect of unknown outcome is looked up, never sent again. `key` makes the vendor's key from the effect's,
     where an operation is asked for by the key of another one, as a refund is by its charge's.
+    `calls_per_s`: what the vendor takes from all who call it. While a step is moved legacy's calls count too: they are
+    never held back, and the new side makes those that are left, all its instances together.
     `ledger`: a GET of the vendor's own account of what it was asked, for the judge. It answers a JSON array of entries
     `{"key": ..., "body": {...}}` (or the body's fields beside the key), or pages `{"entries": [...], "next": N}`: it is
     asked again with `?after=N` until a page has no entries or no other `next`. An entry may have an `answer`, which is
@@ -49,9 +51,10 @@ class HttpVendor:
     key: Callable[[str], str] | None = None
     ledger: str = ""
     ledger_subject: str = ""
+    calls_per_s: float | None = None
 
     def __post_init__(self) -> None:
-        check_terms(self, error=BadInput, above_zero=("timeout_s",), from_zero=("key_lifetime_s",))
+        check_terms(self, error=BadInput, above_zero=("timeout_s", "calls_per_s"), from_zero=("key_lifetime_s",))
         for name in ("send", *(["look_up"] if self.look_up else [])):
             if _REQUEST.fullmatch(getattr(self, name)) is None:
                 raise BadInput(

@@ -21,10 +21,12 @@ from strangler.service.declaration import Service
 from strangler.service.runner import Consuming, consume
 from strangler.service.settings import RunSettings
 from strangler.service.shedding import expiry_of, shedding_of
+from strangler.service.vendors import limits_of
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.handler import MAX_VERSION
 from strangler.step.step_progress import handled_by
 from strangler.step.vendor import Vendor
+from strangler.step.vendor_budget import VendorBudget
 
 
 def run(
@@ -43,24 +45,33 @@ def run(
     require(service.policy)
     consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes, start=service.start)
     vendors = service.reached_vendors(settings.environ)
+    calls = VendorBudget(limits_of(service.vendors))
 
     def sender(observe: Observe) -> EffectSender | None:
         if not vendors:
             return None
         budget = BudgetRule.of(consuming.retry, consuming.credit_s)
-        return sender_of(service, settings, budget, vendors=vendors, observe=observe, sending=sending)
+        return sender_of(service, settings, budget, vendors=vendors, calls=calls, observe=observe, sending=sending)
 
-    consume(consuming_of(service, settings, consuming, subject), settings, sender)
+    consume(consuming_of(service, settings, consuming, subject, calls if vendors else None), settings, sender)
 
 
-def consuming_of(service: Service, settings: RunSettings, consuming: RuntimeSettings, subject: str) -> Consuming:
+def consuming_of(
+    service: Service,
+    settings: RunSettings,
+    consuming: RuntimeSettings,
+    subject: str,
+    calls: VendorBudget | None = None,
+) -> Consuming:
+    """`calls` hears what legacy calls at the service's vendors."""
+    legacy_acts = calls.made_by_legacy if calls is not None else lambda _: None
     return Consuming(
         name=service.name,
         group=service.name,
         schema=service.schema,
         topics=context_of(service, subject).topics,
         parts=(CONSUMER, CONTEXT),
-        handler=service.handler(settings.fault_points),
+        handler=service.handler(settings.fault_points, legacy_acts),
         settings=consuming,
         expiry=expiry_of(service.policy, service.compensate),
         progress=progress_of(service),
@@ -84,6 +95,7 @@ def sender_of(
     budget: BudgetRule,
     *,
     vendors: Mapping[str, Vendor],
+    calls: VendorBudget,
     observe: Observe,
     sending: SenderSettings | None,
 ) -> EffectSender:
@@ -95,6 +107,7 @@ def sender_of(
         conclude=service.conclude,
         apply_writes=service.apply_writes,
         budget=RetryBudget(settings.group(service.name), budget),
+        calls=calls,
         settings=sending,
         fault_points=settings.fault_points,
         observe=observe,

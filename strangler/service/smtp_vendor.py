@@ -54,7 +54,8 @@ class SmtpVendor:
     `sender` is the From of every mail. `message` makes a message of an intent's body: a mapping from `to`, `cc`, `bcc`,
     `reply_to`, `subject`, `text` and `html` to the body's fields, by default of the same names, or a function that
     returns an `email.message.EmailMessage`. A text is one address, a list may be several. Message-ID (a digest of the
-    effect's key) and, where missing, From and Date are set. `timeout_s` holds for a whole call.
+    effect's key) and, where missing, From and Date are set. `timeout_s` holds for a whole call. `calls_per_s`: mails a
+    second that the server takes from legacy and the new side together (see `HttpVendor`).
 
     Taken by the server is done. A permanent no (5xx) is refused, for all recipients if it is for one. What fails before
     the message was handed over, and any 4xx, is not sent, and tried again. What breaks after that, or is answered
@@ -72,9 +73,10 @@ class SmtpVendor:
     sender: str
     message: MakeMessage | Mapping[str, str] = field(default_factory=lambda: dict(FIELDS))
     timeout_s: float = 30.0
+    calls_per_s: float | None = None
 
     def __post_init__(self) -> None:
-        check_terms(self, error=BadInput, above_zero=("timeout_s",))
+        check_terms(self, error=BadInput, above_zero=("timeout_s", "calls_per_s"))
         try:
             _address("sender", self.sender)
         except NoMail as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from strangler.errors import BadInput
 from strangler.service.http_vendor import HttpVendor
 from strangler.service.smtp_vendor import SmtpVendor
 from strangler.step.intents import Json
@@ -12,6 +14,21 @@ from strangler.step.vendor import Answer, AnswerKind, Vendor
 
 # A vendor with one operation, with several by name, or one of the team's own making.
 Declared = HttpVendor | SmtpVendor | Mapping[str, HttpVendor] | Vendor
+
+
+def limits_of(vendors: Mapping[str, Declared]) -> dict[str, float]:
+    """The calls a second that each vendor may get in all, where that is declared; of several operations the least."""
+    found = {name: _limit_of(vendor) for name, vendor in vendors.items()}
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def _limit_of(vendor: Declared) -> float | None:
+    if isinstance(vendor, Mapping):
+        return min((limit for one in vendor.values() if (limit := _limit_of(one)) is not None), default=None)
+    limit = getattr(vendor, "calls_per_s", None)  # of the team's own making it may be anything
+    if limit is not None and not (type(limit) in (int, float) and 0 < limit < math.inf):
+        raise BadInput(f"{type(vendor).__name__}.calls_per_s is {limit!r}; give a number above 0, or leave it out")
+    return limit
 
 
 def reached(vendors: Mapping[str, Declared], environ: Mapping[str, str], caller: str) -> dict[str, Vendor]:

@@ -34,7 +34,7 @@ EFFECTS = (
         "effect_rate_limit",
         "gauge",
         ("vendor",),
-        "calls a second that a vendor is given since it asked for patience or was away; 0: without limit",
+        "calls a second that a vendor is given: as declared, or less since it asked for patience; 0: without limit",
     ),
     Described("effect_breaker_open", "gauge", ("vendor",), "1 while a vendor gets probes only"),
 )

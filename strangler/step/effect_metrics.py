@@ -29,7 +29,7 @@ class Told:
 
     def __init__(self, step: str, observe: Observe) -> None:
         self._step, self._observe = step, observe
-        self._put_off: dict[str, int] = {}
+        self._put_off: dict[tuple[str, str], int] = {}
         self._said: set[str] = set()
         self._saying = threading.Lock()
 
@@ -57,8 +57,8 @@ class Told:
 
     def put_off(self, vendor: str, effects: int, clause: str) -> None:
         """So many wait at this look, 0 = none: counted is what is more than at any look since none did."""
-        most = self._put_off.get(vendor, 0)
-        self._put_off[vendor] = max(most, effects) if effects else 0
+        most = self._put_off.get((vendor, clause), 0)
+        self._put_off[vendor, clause] = max(most, effects) if effects else 0
         if effects > most:
             logger.info("effects_put_off", extra={"step": self._step, "vendor": vendor, "clause": clause})
             self._count(EffectMetric.PUT_OFF, effects - most, clause=clause)

@@ -41,6 +41,13 @@ SELECT count(*) FROM (
       AND step = %(step)s AND vendor = %(vendor)s AND attempts > 0
     LIMIT %(limit)s) AS due"""
 
+DUE = """
+SELECT count(*) FROM (
+    SELECT FROM effect
+    WHERE state IN ('planned', 'sent', 'unknown') AND next_attempt_at <= now()
+      AND step = %(step)s AND vendor = %(vendor)s
+    LIMIT %(limit)s) AS due"""
+
 # Who had an effect sent again, and why, stays through whatever follows. A part of statements, of no input (S608).
 OUTCOME: LiteralString = """outcome = %(outcome)s::jsonb
     || jsonb_strip_nulls(jsonb_build_object('sent_again', effect.outcome -> 'sent_again'))"""
@@ -111,10 +118,19 @@ def take(
         return cursor.execute(TAKE, parameters).fetchall()
 
 
+def due(connection: PsycopgConnection, *, step: str, vendor: str, limit: int) -> int:
+    """How many effects are due, new ones too, `limit` at most."""
+    return _counted(connection, DUE, step, vendor, limit)
+
+
 def due_again(connection: PsycopgConnection, *, step: str, vendor: str, limit: int) -> int:
     """How many effects are due to be tried again, `limit` at most."""
+    return _counted(connection, DUE_AGAIN, step, vendor, limit)
+
+
+def _counted(connection: PsycopgConnection, query: LiteralString, step: str, vendor: str, limit: int) -> int:
     with connection.transaction():
-        row = connection.execute(DUE_AGAIN, {"step": step, "vendor": vendor, "limit": limit}).fetchone()
+        row = connection.execute(query, {"step": step, "vendor": vendor, "limit": limit}).fetchone()
     return row[0] if row else 0
 
 

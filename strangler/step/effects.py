@@ -27,12 +27,15 @@ from strangler.step.conclude import Conclude, tell
 from strangler.step.effect_ending import end_and_follow
 from strangler.step.effect_gauges import saturated, told_gauges
 from strangler.step.effect_metrics import Told
-from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due_again, park, postpone, take, unsend
+from strangler.step.effect_table import NEVER_ACCEPTED, Effect, Ending, due, due_again, park, postpone, take, unsend
 from strangler.step.intents import Json
 from strangler.step.vendor import Answer, AnswerKind, Vendor
+from strangler.step.vendor_budget import VendorBudget
 from strangler.step.vendor_throttle import VendorThrottle
 
 logger = logging.getLogger(__name__)
+
+LIMIT = "vendor.calls_per_s"  # by which an effect waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class EffectSender:
     `conclude` is pure: its intents are applied in the transaction that ends the effect, so they happen exactly once.
     Retries come from `budget`, which its context's consumer shares. Each vendor has a breaker and a pace, and is not
     called before the time that it asked for (`SenderSettings.breaker`: a day at most; a new process has to hear it).
+    `calls`: what each vendor may get from legacy and us together.
     `observe` is called with the names of `strangler.step.effect_metrics.EffectMetric`.
     """
 
@@ -80,6 +84,7 @@ class EffectSender:
         conclude: Conclude = tell,
         apply_writes: ApplyWrites = write_nothing,
         budget: RetryBudget | None = None,
+        calls: VendorBudget | None = None,
         settings: SenderSettings | None = None,
         rng: random.Random | None = None,
         fault_points: FaultPoints | None = None,
@@ -91,7 +96,7 @@ class EffectSender:
         self._settings, self._fault_points = settings or SenderSettings(), fault_points or FaultPoints()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         budget = budget or RetryBudget(step)
-        self._restraint = VendorThrottle(self._vendors, budget, self._settings.breaker, self._rng)
+        self._restraint = VendorThrottle(self._vendors, budget, self._settings.breaker, self._rng, calls=calls)
         self._look_again_at = 0.0
         self._calls: Counter[str] = Counter()  # under way, by vendor
         self._counting = threading.Lock()
@@ -148,9 +153,23 @@ class EffectSender:
             most, before = self._restraint.admit(vendor, free - len(taken)), len(taken)
             if most:
                 try:
-                    self._take_from(connection, vendor, most, taken)
+                    self._take_granted(connection, vendor, most, taken)
                 finally:
                     self._restraint.started(vendor, len(taken) - before)
+
+    def _take_granted(self, connection: PsycopgConnection, vendor: str, most: int, taken: list[Effect]) -> None:
+        """As many as the vendor's limit leaves; asked only for what waits, for others share it."""
+        if not self._restraint.is_limited(vendor):
+            self._take_from(connection, vendor, most, taken)
+            return
+        waiting, before = due(connection, step=self._step, vendor=vendor, limit=most), len(taken)
+        granted = self._restraint.granted(connection, vendor, waiting)
+        self._told.put_off(vendor, waiting - granted, LIMIT)
+        try:
+            if granted:
+                self._take_from(connection, vendor, granted, taken)
+        finally:
+            self._restraint.unused(vendor, granted - (len(taken) - before))
 
     def _take_from(self, connection: PsycopgConnection, vendor: str, free: int, taken: list[Effect]) -> None:
         """Retries first, as far as the budget goes: they are few, and have waited. Then new ones."""

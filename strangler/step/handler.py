@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -26,6 +26,7 @@ MAX_VERSION = 2**31 // INTENTS_PER_EVENT - 1  # intent numbers are PostgreSQL in
 Decide = Callable[[Event], Sequence[Intent]]
 Concerns = Callable[[Event, Owner], bool]
 Kept = Callable[[str, Write], Write | None]
+ActedElsewhere = Callable[[Iterable[tuple[Event, Sequence[Intent]]]], None]
 _Key = tuple[Owner, str, int]
 _Became = dict[_Key, Disposition]
 
@@ -66,6 +67,7 @@ class StepHandler:
 
     `concerns(event, owner)` is False for an event that says nothing to the step: `not_owner`, no claim, no record;
     `marks`: that it was there is kept all the same, for a step that waits for versions.
+    `legacy_acts(events with intents)` hears what legacy does beside it: of its subjects, and of those in shadow.
     `kept(subject_ref, write)`: what can be read again of a row, for the claim's digest; None: nothing. All by default.
     """
 
@@ -78,8 +80,10 @@ class StepHandler:
         concerns: Concerns = lambda _event, _owner: True,
         marks: bool = False,
         kept: Kept = lambda _subject_ref, write: write,
+        legacy_acts: ActedElsewhere = lambda _: None,
         fault_points: FaultPoints | None = None,
     ) -> None:
+        self._legacy_acts = legacy_acts
         self._step, self._decide, self._apply_writes = step, decide, apply_writes
         self._concerns, self._marks, self._kept = concerns, marks, kept
         self._fault_points = fault_points or FaultPoints()
@@ -137,7 +141,23 @@ class StepHandler:
         became |= self._record(connection, [one for one in first.values() if one.owner is Owner.SHADOW])
         if self._marks:
             mark(connection, self._step, [(one.subject_ref, one.version) for one in decisions if one.passed_over])
-        return [self._disposition(one, first, became) for one in decisions]
+        dispositions = [self._disposition(one, first, became) for one in decisions]
+        self._tell_of_legacy(events, decisions, dispositions)
+        return dispositions
+
+    def _tell_of_legacy(
+        self, events: Sequence[ReceivedEvent], decisions: Sequence[Decision], dispositions: Sequence[Disposition]
+    ) -> None:
+        """Once for each event that legacy acts on; a batch that is tried again tells again."""
+        self._legacy_acts(
+            (received.event, one.intents)
+            for received, one, disposition in zip(events, decisions, dispositions, strict=True)
+            if one.intents
+            and not one.passed_over
+            and one.owner is not Owner.NEW
+            and self._concerns(received.event, one.owner)
+            and disposition in (Disposition.NOT_OWNER, Disposition.RECORDED)
+        )
 
     def _act(self, connection: PsycopgConnection, decisions: Sequence[Decision]) -> _Became:
         won, became = self._claim(connection, decisions)

@@ -12,6 +12,7 @@ from outbox.consumer import BreakerRule, RetryBudget
 from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
 from outbox.consumer.retry.breaker import Breaker, State
 from strangler.step.vendor import Answer, AnswerKind
+from strangler.step.vendor_budget import VendorBudget
 
 DEPOSIT_EVERY_S = 1.0
 
@@ -19,7 +20,8 @@ DEPOSIT_EVERY_S = 1.0
 class VendorThrottle:
     """Safe from every thread. Each vendor has a breaker, and a pace once it asked for patience or was away.
 
-    The budget is the context's: its consumer spends from the same account.
+    The budget of retries is the context's: its consumer spends from the same account. `calls`: what a vendor may get
+    in all, and what legacy calls beside us; both slow the pace.
     """
 
     def __init__(
@@ -29,8 +31,11 @@ class VendorThrottle:
         rule: BreakerRule,
         rng: random.Random,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        calls: VendorBudget | None = None,
     ) -> None:
         self._budget, self._clock, self._rng = budget, clock, rng
+        self._allowance = calls or VendorBudget({})
         self._lock = threading.Lock()
         self._breakers = {vendor: Breaker(rule, rng) for vendor in vendors}
         self._paces = {vendor: AdaptiveRateLimit() for vendor in self._breakers}
@@ -40,6 +45,8 @@ class VendorThrottle:
         """How many calls the vendor may get now, `most` at most. Unless it is 0, `started` must follow."""
         with self._lock:
             breaker, pace, now = self._breakers[vendor], self._paces[vendor], self._clock()
+            if elsewhere := self._allowance.heard(vendor):
+                pace.started(now, elsewhere)
             if not most or pace.wait_s(now) or breaker.admit(now):
                 return 0
             return 1 if breaker.state is State.HALF_OPEN else min(most, pace.run_limit() or most)
@@ -54,17 +61,32 @@ class VendorThrottle:
 
     def rest_s(self, most_s: float) -> float:
         """Seconds until a vendor that is called at a pace may be called again, `most_s` at most."""
+        most_s = self._allowance.rest_s(most_s)
         with self._lock:
             now = self._clock()
             return min([most_s, *(wait_s for pace in self._paces.values() if (wait_s := pace.wait_s(now)))])
 
     def limits(self) -> dict[str, tuple[float | None, bool]]:
         """Per vendor the calls a second that it is given, None without a limit; and whether its breaker is open."""
+        declared = self._allowance.calls_per_s
         with self._lock:
             return {
-                vendor: (self._paces[vendor].rate, breaker.state is not State.CLOSED)
+                vendor: (
+                    min((rate for rate in (self._paces[vendor].rate, declared.get(vendor)) if rate), default=None),
+                    breaker.state is not State.CLOSED,
+                )
                 for vendor, breaker in self._breakers.items()
             }
+
+    def granted(self, connection: PsycopgConnection, vendor: str, wanted: int) -> int:
+        """How many calls the vendor's own limit leaves, up to `wanted`; `unused` what is not made. Commits."""
+        return self._allowance.granted(connection, vendor, wanted)
+
+    def unused(self, vendor: str, calls: int) -> None:
+        self._allowance.unused(vendor, calls)
+
+    def is_limited(self, vendor: str) -> bool:
+        return vendor in self._allowance.calls_per_s
 
     def reserve(self, connection: PsycopgConnection, wanted: int) -> int:
         """How many retries may be made, up to `wanted`; `give_back` what is not. Commits."""
@@ -80,6 +102,7 @@ class VendorThrottle:
         if self._clock() - self._deposited_at >= DEPOSIT_EVERY_S:
             self._deposited_at = self._clock()
             self._budget.deposit(connection)
+            self._allowance.deposit(connection)
 
     def answered(self, vendor: str, answer: Answer, *, attempts: int) -> bool | None:
         """Learn from an answer. True: the vendor's breaker has opened; False: it has closed; None: as it was."""
