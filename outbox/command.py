@@ -12,7 +12,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TextIO, TypeVar, cast
 
@@ -31,6 +31,7 @@ __all__ = [
     "CommandParser",
     "destination",
     "guarded",
+    "modules_of",
     "printable",
     "write_whole",
 ]
@@ -86,6 +87,20 @@ def guarded(
         text, code = said
     print(f"{name}: {printable(text)}", file=sys.stderr)
     return code
+
+
+def modules_of(argv: Sequence[str], verbs: Mapping[str, Sequence[str]], valued_flags: Collection[str]) -> Sequence[str]:
+    """The module of the verb that is called, by `verbs`; all where none is, for the help or the error that says so.
+
+    `valued_flags`: those that may stand before the verb, and whose value is a word of its own.
+    """
+    words = iter(argv)
+    for word in words:
+        if word in valued_flags:
+            next(words, None)
+        elif not word.startswith("-"):
+            return [module for module, its in verbs.items() if word in its] or list(verbs)
+    return list(verbs)
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
-from outbox.command import guarded
+from outbox.command import guarded, modules_of
 from strangler.cli.common import VALUED_FLAGS, Invocation, VerbParser, invocation_of
 from strangler.errors import StranglerError
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         given = sys.argv[1:] if argv is None else argv
-        args = parser(modules_of(given)).parse_args(given)
+        args = parser(modules_of(given, VERBS, VALUED_FLAGS)).parse_args(given)
         invoked.append(invocation_of(args, os.environ))
         return int(args.run(invoked[0]))
 
@@ -63,14 +63,3 @@ def parser(modules: Iterable[str] = tuple(VERBS)) -> VerbParser:
     for name in modules:
         import_module(f"strangler.cli.{name}").register(subparsers)
     return top
-
-
-def modules_of(argv: Sequence[str]) -> Sequence[str]:
-    """The module of the verb that is called; all of them where none is, for the help or the error that says so."""
-    words = iter(argv)
-    for word in words:
-        if word in VALUED_FLAGS:
-            next(words, None)
-        elif not word.startswith("-"):
-            return [module for module, verbs in VERBS.items() if word in verbs] or tuple(VERBS)
-    return tuple(VERBS)

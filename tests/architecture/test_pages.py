@@ -16,7 +16,7 @@ from tests.pages.commands import commands_of
 DOCS = ROOT / "docs"
 SHORT = [page for kind in ("explanation", "guide", "howto", "tutorial") for page in sorted((DOCS / kind).glob("*.md"))]
 TYPED = [(page, command) for page in DOCUMENTS for command in commands_of(page.read_text())]
-PARSERS = {"outbox": outbox_cli._parser(), "strangler": parser()}
+PARSERS = {"outbox": outbox_cli.parser(), "strangler": parser()}
 
 
 @pytest.mark.parametrize("page", SHORT, ids=relative)

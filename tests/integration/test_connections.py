@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from outbox import Consumer
-from outbox.cli import _parser as outbox_parser
+from outbox.cli import parser as outbox_parser
 from outbox.connection import PsycopgConnection, connect
 from outbox.errors import ConfigurationError
-from outbox.lag_cli import lag
 from outbox.relay.wal import connect_replication
 from outbox.verbs.call import Call
+from outbox.verbs.lag import lag
 from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.local.databases import with_user

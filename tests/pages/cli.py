@@ -31,7 +31,7 @@ Made of the parsers by `python -m tests.pages`. Data goes to stdout, talk to std
 def page() -> str:
     """The whole page."""
     lines = [TOP]
-    for name, top in (("outbox", outbox_cli._parser()), ("strangler", strangler_cli.parser())):
+    for name, top in (("outbox", outbox_cli.parser()), ("strangler", strangler_cli.parser())):
         lines += [f"## {name}", "", said(top.description), "", *shared(top)]
         lines += ["| Verb | |", "|---|---|"]
         lines += [row(f"[`{verb}`](#{anchor(f'{name} {verb}')})", said(purpose)) for verb, purpose, _ in verbs(top)]

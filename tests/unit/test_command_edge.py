@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from legacy_app.cli import main as legacy
-from outbox.cli import _parser as outbox_parser
 from outbox.cli import main as outbox
+from outbox.cli import parser as outbox_parser
 from outbox.command import guarded, printable
 from outbox.errors import ConfigurationError, DependencyDown, OutboxError
 from outbox.printable import one_line

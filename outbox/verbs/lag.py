@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from outbox.kafka.python_reader import PythonReader
 from outbox.kafka_settings import KafkaSettings
 from outbox.metrics import Counters, address_of, served
 from outbox.one_look import OneLook
+from outbox.verbs.adding import Verbs, add
 from outbox.verbs.call import Call
 
 EVERY_S = 1.0
@@ -30,8 +30,9 @@ Lag is read from the group's own positions and the times at which events were ap
 written. Exit: 0 nothing stands, 1 a partition, a lane or the whole group stands still, 2 usage, 3 not reachable."""
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Of the verb."""
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add(verbs, "lag", lag, "what a group has not applied yet, since when, and what stands")
     parser.add_argument("--group", required=True, help="the consumer's group")
     parser.add_argument("--schema", help="where it keeps its positions (default: the group's name)")
     parser.add_argument(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from outbox.connection import connect
 from outbox.schema import Part, fresh, pending, upgrade
 from outbox.schema.parts import CONSUMER, OUTBOX
 from outbox.schema.report import as_data, as_lines, as_script
+from outbox.verbs.adding import Verbs, add
 from outbox.verbs.call import Call
 
 NO_LIMITS = ""  # the migration bounds its own waits, and may take long
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Of the verb."""
+def register(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add(verbs, "migrate", migrate, "make or extend the outbox's tables, or a consumer's")
     parser.add_argument("--consumer", action="append", metavar="SCHEMA", help="a consumer's tables instead, there")
     parser.add_argument("--dry-run", action="store_true", help="print what is pending, change nothing")
     parser.add_argument("--sql", action="store_true", help="print the SQL for an empty database, connect to none")
