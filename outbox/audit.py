@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
-
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, connect
 from outbox.errors import DependencyDown
 from outbox.kafka.port import GroupMember, TopicPartition
 from outbox.kafka.python_consumer import PythonConsumer
@@ -34,7 +32,7 @@ def account_of(environ: Mapping[str, str], topics: Sequence[str], *, group: str)
     """`account` of the database and the Kafka of `STRANGLER_DSN` and `KAFKA_BOOTSTRAP`, by a member of that group."""
     consumer = PythonConsumer(KafkaSettings.from_environ(environ), group=group)
     try:
-        with psycopg.connect(environ["STRANGLER_DSN"], autocommit=True) as connection:
+        with connect(environ["STRANGLER_DSN"], "", autocommit=True) as connection:
             return account(connection, consumer, topics)
     finally:
         consumer.close()

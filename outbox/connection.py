@@ -25,14 +25,15 @@ def connect(
     name: str | None = None,
     autocommit: bool = False,
 ) -> PsycopgConnection:
-    """To this database, whose every statement and wait for a lock ends by `limits`; psycopg's errors.
+    """To this database, whose every statement and wait for a lock ends by `limits` ("": as the DSN says); psycopg's
+    errors.
 
     With a `schema` as `look_into` says; no others are seen. `name`: whose connection it is, for
     PostgreSQL's own views.
     """
     connection = psycopg.connect(
         dsn,
-        options=with_options(dsn, limits),
+        options=with_options(dsn, limits) or None,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=name,
         autocommit=autocommit,
@@ -56,6 +57,17 @@ def look_into(connection: PsycopgConnection, schema: str) -> None:
         user = connection.info.user
         raise ConfigurationError(f"the role {user!r} may not look into schema {schema!r}; give the DSN of one that may")
     connection.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
+
+
+def unanswered(error: BaseException, where: str = "STRANGLER_DSN") -> str:
+    """What a command says of a server that it could not connect to; `where` its address stands."""
+    return f"PostgreSQL does not answer: {first_line(error)}; check {where} and that it runs"
+
+
+def first_line(error: BaseException) -> str:
+    """libpq's texts have several, one for each address that it tried."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def quoted(name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import IsolationLevel
 
-from outbox.connection import PsycopgConnection, connect
+from outbox.connection import PsycopgConnection, connect, first_line
 from outbox.kafka_settings import KafkaSettings
 from outbox.settings import well_formed
 from strangler.contexts import Context
@@ -61,7 +61,7 @@ class Addresses:
         try:
             return connect(dsn, self.limits, schema=schema, autocommit=True)
         except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = first_line(error)[:200]
             raise DependencyDown(f"{what} does not answer: {reason}; check the address and that it runs") from error
 
     def _required(self, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import psycopg
 
-from outbox.connection import CONNECT_TIMEOUT_S, PsycopgConnection, connect, look_into, quoted
+from outbox.connection import PsycopgConnection, connect, look_into, quoted, unanswered
 from outbox.consumer.first_contact import first_contact
 from outbox.consumer.gauges import measured
 from outbox.consumer.handler import Handler, InParallel, answering
@@ -120,7 +120,7 @@ class Consumer:
         The statements that were executed. `ConfigurationError` where the role may not, `DependencyDown` after 60 s
         behind another migration.
         """
-        with psycopg.connect(self._dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        with connect(self._dsn, "") as connection:
             return migrate(connection, "consumer", self._schema)
 
     def run(self) -> None:
@@ -162,8 +162,7 @@ class Consumer:
                 self._require_tables(connection)
                 return Installation.of(connection, self._sources)
         except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DependencyDown(f"PostgreSQL does not answer: {reason}; check the DSN") from error
+            raise DependencyDown(unanswered(error, "the DSN")) from error
 
     def _assembled(self, admin: Admin, member: Member, ours: Installation) -> ConsumerRuntime:
         policy = self._policy
@@ -205,6 +204,10 @@ class Consumer:
 
     def _connect(self) -> PsycopgConnection:
         connection = connect(self._dsn, name=self._group)
-        connection.execute(FIRST_ON_PATH, [quoted(self._schema)])
-        connection.commit()
+        try:
+            connection.execute(FIRST_ON_PATH, [quoted(self._schema)])
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
         return connection

@@ -10,16 +10,14 @@ from contextlib import closing
 import psycopg
 
 from outbox.catalogue import Sample
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import connect, first_line
 from outbox.errors import DependencyDown
 from outbox.one_look import OneLook
 from outbox.relay import slot
 from outbox.relay.slot import SlotState
-from outbox.relay.wal import first_line
 
 _log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 2
 LIMITS = "-c statement_timeout=2s"
 FRESH_S = 1.0  # scrapes of several collectors get one look
 LOOK_S = 4.0  # a scrape waits no longer, whatever holds a look up; Prometheus gives it 10 s
@@ -71,15 +69,5 @@ def samples(state: SlotState | None) -> Iterator[Sample]:
 
 def read_slot(dsn: str, name: str) -> SlotState | None:
     """Over a connection of its own, within a few seconds."""
-    with closing(_connect(dsn)) as connection:
+    with closing(connect(dsn, LIMITS, name="outbox relay metrics", autocommit=True)) as connection:
         return slot.inspect(connection, name)
-
-
-def _connect(dsn: str) -> PsycopgConnection:
-    return psycopg.connect(
-        dsn,
-        autocommit=True,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        options=with_options(dsn, LIMITS),
-        application_name="outbox relay metrics",
-    )

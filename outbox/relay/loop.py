@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from outbox.connection import connect, unanswered
 from outbox.errors import AccessDenied, ConfigurationError, DependencyDown, OutboxError
 from outbox.fault_points import FaultPoints
 from outbox.installation import source_of
@@ -23,7 +24,7 @@ from outbox.relay.pump import Pump
 from outbox.relay.rows import OutboxRows
 from outbox.relay.session import RelaySession
 from outbox.relay.upkeep import Upkeep
-from outbox.relay.wal import SlotInUse, WalStream, first_line
+from outbox.relay.wal import SlotInUse, WalStream
 from outbox.settings import RelaySettings
 from outbox.telemetry import Observe, unobserved
 
@@ -122,7 +123,7 @@ class RelayLoop:
     def _prepare_slot(self) -> None:
         settings = self._settings
         try:
-            with psycopg.connect(settings.dsn, autocommit=True) as connection:
+            with connect(settings.dsn, autocommit=True) as connection:
                 self._source = source_of(connection)  # each time: the address may lead to another server now
             made = slot.ensure(
                 settings.dsn,
@@ -131,9 +132,7 @@ class RelayLoop:
                 skip_existing=settings.skip_existing,
             )
         except psycopg.OperationalError as error:
-            raise DependencyDown(
-                f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN, or Relay(dsn=...)"
-            ) from error
+            raise DependencyDown(unanswered(error, "STRANGLER_DSN, or Relay(dsn=...),")) from error
         if made:
             logger.info("slot_made", extra={"slot": settings.slot})
 

@@ -9,9 +9,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, connect, first_line
 from outbox.errors import ConfigurationError, DependencyDown
-from outbox.relay.wal import connect_replication, first_line
+from outbox.relay.wal import connect_replication
 
 CREATE_WITHIN_MS = 60_000
 SKIP_EXISTING = "OUTBOX_SKIP_EXISTING=1, or Relay(..., skip_existing=True)"
@@ -83,7 +83,7 @@ def ensure(dsn: str, *, slot: str, publication: str, skip_existing: bool) -> boo
     A new slot delivers only what is committed after it. With events already in the table that is a loss, so it is
     refused (`ConfigurationError`) unless `skip_existing` says that they are known not to be wanted.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connect(dsn, autocommit=True) as connection:
         if check(connection, slot=slot, publication=publication) is not None:
             return False
         if not skip_existing and _one(connection, HAS_EVENTS)[0]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 
 from outbox import partitions
-from outbox.relay.wal import CONNECT_TIMEOUT_S, first_line
+from outbox.connection import connect, first_line
 from outbox.telemetry import Observe
 
 EVERY_S = 3600.0
@@ -37,7 +37,7 @@ class Upkeep:
             logger.warning("partitions_not_made", extra={"reason": first_line(error), "retry_in_s": AGAIN_AFTER_S})
 
     def _run(self) -> None:
-        with psycopg.connect(self._dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        with connect(self._dsn, autocommit=True) as connection:
             made = partitions.ensure(connection, days_ahead=self._days_ahead)
             ahead = partitions.days_ahead(connection)
         self._observe("outbox_partitions_ahead_days", ahead)

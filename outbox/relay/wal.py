@@ -14,11 +14,10 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from outbox.connection import PsycopgConnection, with_options
+from outbox.connection import CONNECT_TIMEOUT_S, PsycopgConnection, first_line, unanswered, with_options
 from outbox.errors import DependencyDown
 from outbox.relay.messages import POSTGRES_EPOCH_S
 
-CONNECT_TIMEOUT_S = 10
 COMMAND_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 10.0
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -63,12 +62,7 @@ def connect_replication(dsn: str) -> PsycopgConnection:
     try:
         return psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
-        raise DependencyDown(f"PostgreSQL does not answer: {first_line(error)}; check STRANGLER_DSN") from error
-
-
-def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+        raise DependencyDown(unanswered(error)) from error
 
 
 class WalStream:

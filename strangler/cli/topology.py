@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from outbox.connection import connect, unanswered
 from outbox.installation import Installation
 from outbox.written import destination, write_whole
 from strangler.cli.common import Invocation
@@ -68,9 +69,7 @@ def _mark(environ: Mapping[str, str]) -> str | None:
     if not dsn:
         return None
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
+        with connect(dsn) as connection:
             return Installation.of(connection).mark
     except psycopg.OperationalError as error:
-        raise DependencyDown(
-            "PostgreSQL does not answer, whose mark the groups carry; check STRANGLER_DSN, or unset it"
-        ) from error
+        raise DependencyDown(f"{unanswered(error)}, or unset it: the groups carry that database's mark") from error

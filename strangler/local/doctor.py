@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from outbox.connection import connect, first_line
 from outbox.errors import OutboxError
 from outbox.kafka_settings import KafkaSettings
 from strangler.errors import DependencyDown, StranglerError
@@ -175,12 +176,13 @@ def _said(*argv: str) -> str:
 
 def _given_postgres(dsn: str) -> Iterator[Finding]:
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
+        with connect(dsn) as connection:
             yield Finding("PostgreSQL answers at STRANGLER_DSN", True, f"{connection.info.host}:{connection.info.port}")
             yield from _settings(connection)
     except psycopg.OperationalError as error:
-        seen = str(error).strip().splitlines()[0]
-        yield Finding("PostgreSQL answers at STRANGLER_DSN", False, seen, "start it, or unset STRANGLER_DSN")
+        yield Finding(
+            "PostgreSQL answers at STRANGLER_DSN", False, first_line(error), "start it, or unset STRANGLER_DSN"
+        )
 
 
 def _settings(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[Finding]:

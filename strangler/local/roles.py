@@ -5,16 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-import psycopg
 from psycopg import sql
 
-from outbox.connection import PsycopgConnection
+from outbox.connection import PsycopgConnection, connect
 from strangler.local.databases import database_of, mark_of, with_user
 from strangler.local.tables import databases_of, run_own
 from strangler.plan import Plan
 from strangler.schema import Role, grant, roles_of
 
-CONNECT_TIMEOUT_S = 10
 MAY = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 SET_PASSWORD = sql.SQL("ALTER ROLE {role} PASSWORD {verifier}")
 MARK = sql.SQL("COMMENT ON ROLE {role} IS {mark}")
@@ -28,7 +26,7 @@ def dsns_of_roles(dsn: str, plan: Plan, environ: Mapping[str, str]) -> Mapping[s
     """
     prefix = database_of(dsn)
     roles = roles_of(plan, prefix)
-    with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+    with connect(dsn) as connection:
         if connection.execute(MAY).fetchone() != (True,):
             return {}
         grant(connection, roles)

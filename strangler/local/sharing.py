@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
-import psycopg
-
+from outbox.connection import connect
 from outbox.installation import Installation, sources_in
 from outbox.kafka.foreign import foreign_sources
 from outbox.kafka.python_admin import PythonAdmin
@@ -30,7 +29,7 @@ def foreign_topics(dsn: str, topics: Mapping[str, int], environ: Mapping[str, st
     Raises `DependencyDown` without Kafka, `psycopg.OperationalError` without the database.
     """
     kafka = KafkaSettings.from_environ(environ)
-    with psycopg.connect(dsn, connect_timeout=5) as connection:
+    with connect(dsn) as connection:
         ours = Installation.of(connection, sources_in(environ)).sources
     with closing(PythonAdmin(kafka)) as admin:
         there = {name: state.partitions for name, state in admin.describe(topics).items()}

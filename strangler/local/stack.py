@@ -12,6 +12,7 @@ from typing import IO, Self
 
 import psycopg
 
+from outbox.connection import connect, unanswered
 from outbox.kafka_settings import KafkaSettings
 from strangler.errors import BadInput, DependencyDown, RefusedError
 from strangler.local.databases import Databases, database_of, resolved
@@ -191,12 +192,11 @@ class Stack:
 def check_postgres(dsn: str) -> str:
     """A given PostgreSQL must answer and decode its WAL logically. Its address as a URL that leaves nothing out."""
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
+        with connect(dsn, "") as connection:
             row = connection.execute("SHOW wal_level").fetchone()
             url = resolved(dsn, connection)
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DependencyDown(f"PostgreSQL does not answer: {reason}; check STRANGLER_DSN and that it runs") from error
+        raise DependencyDown(unanswered(error)) from error
     level = row[0] if row else None
     if level != "logical":
         raise DependencyDown(

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-import psycopg
-
+from outbox.connection import connect
 from strangler.errors import StranglerError
 from strangler.plan import Plan, Process
 from strangler.schema import PlacedPart, targets_named, targets_of, upgrade_all
 
 # Of a plan; or parts by name: `outbox`, `strangler`, and any other name is a context's schema.
 Tables: TypeAlias = Plan | tuple[str, ...]
-CONNECT_TIMEOUT_S = 10
 OWN_WITHIN_S = 120.0
 SAID_CHARACTERS = 2000
 
@@ -40,7 +38,7 @@ def make(dsn: str, tables: WantedTables, environ: Mapping[str, str] = {}) -> Non
     """Idempotent; several starters take turns. `StranglerError` when the application's own command fails, which gets
     `environ` beside ours.
     """
-    with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+    with connect(dsn, "") as connection:
         upgrade_all(connection, tables.targets)
     if tables.own:
         run_own(tables.own, dsn, {**environ, **databases_of(tables.processes, dsn)})

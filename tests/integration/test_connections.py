@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,13 +13,16 @@ import pytest
 from outbox import Consumer
 from outbox.cli import parser as outbox_parser
 from outbox.connection import PsycopgConnection, connect
-from outbox.errors import ConfigurationError
+from outbox.errors import ConfigurationError, DependencyDown
 from outbox.relay.wal import connect_replication
 from outbox.verbs.call import Call
 from outbox.verbs.lag import lag
 from strangler.addresses import Addresses
+from strangler.cli.topology import _mark
 from strangler.contexts import Context
+from strangler.errors import DependencyDown as StranglerDown
 from strangler.local.databases import with_user
+from strangler.local.stack import check_postgres
 from strangler.service import RunSettings
 
 pytestmark = pytest.mark.no_kafka
@@ -81,3 +85,25 @@ def test_a_schema_of_any_name_is_looked_into_beyond_a_rollback(closed: str) -> N
     with closing(connect(closed, schema='my \\"odd')) as connection:
         connection.rollback()
         assert connection.execute("SELECT current_schema()").fetchone() == ('my \\"odd',)
+
+
+def test_a_server_that_does_not_answer_is_told_in_one_text() -> None:
+    """By whoever asks, with what libpq said first and the next step."""
+    nobody, kafka = "postgresql://app:s3cret@127.0.0.1:1/x", "127.0.0.1:1"
+    asked: dict[str, Callable[[], object]] = {
+        "relay": lambda: connect_replication(nobody),
+        "consumer": lambda: Consumer(
+            topics=["a"], group="g", handler=lambda _connection, _events: None, dsn=nobody, bootstrap=kafka
+        ).run(),
+        "up": lambda: check_postgres(nobody),
+        "topology": lambda: _mark({"STRANGLER_DSN": nobody}),
+    }
+    for name, ask in asked.items():
+        with pytest.raises((DependencyDown, StranglerDown)) as down:
+            ask()
+        said = str(down.value)
+        assert re.match(r"PostgreSQL does not answer: connection .* failed: .*; check (STRANGLER_DSN|the DSN)", said), (
+            name
+        )
+        assert "and that it runs" in said
+        assert "s3cret" not in said
