@@ -29,8 +29,12 @@ class Session:
         """The open connection, outside any transaction."""
         if self._connection is None or self._connection.closed:
             connection = self._connect()
-            with connection.transaction():
-                connection.execute(_LIMIT_IDLE, [self._idle_ms])
+            try:
+                with connection.transaction():
+                    connection.execute(_LIMIT_IDLE, [self._idle_ms])
+            except BaseException:
+                connection.close()
+                raise
             self._connection = guard(connection)
         return self._connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from functools import cache
 
 from outbox.consumer.partitions.in_log import why_lost
@@ -17,13 +18,14 @@ class Logs:
     """Each is asked for once. Close it. `DependencyDown` when Kafka does not answer."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._admin = PythonAdmin(kafka, client_id="outbox-positions")
-        self._reader = PythonReader(kafka, client_id="outbox-positions")
+        with ExitStack() as opened:
+            self._admin = opened.enter_context(closing(PythonAdmin(kafka, client_id="outbox-positions")))
+            self._reader = opened.enter_context(closing(PythonReader(kafka, client_id="outbox-positions")))
+            self._opened = opened.pop_all()
         self._state, self.range = cache(self._described), cache(self._reader.log_range)
 
     def close(self) -> None:
-        self._reader.close()
-        self._admin.close()
+        self._opened.close()
 
     def incarnation(self, topic: str) -> str | None:
         """None: there is no such topic."""

@@ -74,18 +74,20 @@ class Runner:
 
     def run(self) -> None:
         """Round after round until stopped. A database that does not answer is tried again."""
-        with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="rest") as pool:
-            while not self._stopping.is_set():
-                self._signal.clear()
-                try:
-                    busy = self._round(pool)
-                except psycopg.Error as error:
-                    logger.warning("runner_lost_database", extra={"error": type(error).__name__})
-                    self._close()
-                    busy = False
-                if not busy:
-                    self._signal.wait(self._settings.poll_s)
-        self._close()
+        try:
+            with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="rest") as pool:
+                while not self._stopping.is_set():
+                    self._signal.clear()
+                    try:
+                        busy = self._round(pool)
+                    except psycopg.Error as error:
+                        logger.warning("runner_lost_database", extra={"error": type(error).__name__})
+                        self._close()
+                        busy = False
+                    if not busy:
+                        self._signal.wait(self._settings.poll_s)
+        finally:
+            self._close()
 
     def _round(self, pool: ThreadPoolExecutor) -> bool:
         """True when there is certainly more to do."""

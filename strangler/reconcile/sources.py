@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from outbox.connection import PsycopgConnection
+from outbox.errors import OutboxError
 from outbox.kafka.python_admin import PythonAdmin
 from strangler.addresses import Addresses
 from strangler.errors import StranglerError
@@ -89,5 +90,5 @@ class Sources:
 def _context(step: JudgedStep, addresses: Addresses, resources: ExitStack) -> PsycopgConnection | str:
     try:
         return resources.enter_context(addresses.context(step.context))
-    except StranglerError as error:
+    except (StranglerError, OutboxError) as error:
         return str(error)

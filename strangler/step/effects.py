@@ -116,16 +116,18 @@ class EffectSender:
         """Send until stopped. A database that does not answer is tried again; calls under way end first."""
         slot = Slot()
         slots = list(self._idle)
-        with (
-            told_gauges(self._observe, self._connect, self._step, self._vendors, self._in_use),
-            ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix=f"effect-{self._step}") as pool,
-        ):
-            while not self._stopping.is_set():
-                self._signal.clear()
-                if not self._dispatch(slot, pool):
-                    self._signal.wait(self._restraint.rest_s(self._settings.poll_s))
-        for each in (slot, *slots):
-            _close(each)
+        try:
+            with (
+                told_gauges(self._observe, self._connect, self._step, self._vendors, self._in_use),
+                ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix=f"effect-{self._step}") as pool,
+            ):
+                while not self._stopping.is_set():
+                    self._signal.clear()
+                    if not self._dispatch(slot, pool):
+                        self._signal.wait(self._restraint.rest_s(self._settings.poll_s))
+        finally:
+            for each in (slot, *slots):
+                _close(each)
 
     def _in_use(self) -> Iterator[Sample]:
         return saturated(self._restraint.limits(), self._calls, self._settings.concurrency)
