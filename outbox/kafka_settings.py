@@ -187,7 +187,11 @@ def _secret(given: Mapping[str, str | None], name: str) -> str | None:
     if value is not None:
         raise ConfigurationError(f"{name} and {name}_FILE are both set; leave one of them out")
     _require_file(f"{name}_FILE", path)
-    return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r") or None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # which would quote a part of it
+        raise ConfigurationError(f"{name}_FILE names a file that is no UTF-8; save it as UTF-8") from None
+    return text.removesuffix("\n").removesuffix("\r") or None
 
 
 def _require_file(name: str, path: str | None) -> None:

@@ -59,6 +59,15 @@ def test_a_password_may_come_by_file(tmp_path: Path) -> None:
     assert settings == KafkaSettings.from_environ(SASL)
 
 
+def test_a_secrets_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    (file := tmp_path / "password").write_bytes(SECRET.encode() + b"\xff")
+    given = {**SASL, "KAFKA_SASL_PASSWORD": "", "KAFKA_SASL_PASSWORD_FILE": str(file)}
+    with pytest.raises(ConfigurationError, match="KAFKA_SASL_PASSWORD_FILE names a file that is no UTF-8") as refused:
+        KafkaSettings.from_environ(given)
+    assert SECRET not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
 def test_secrets_are_not_shown() -> None:
     settings = dataclasses.replace(KafkaSettings.from_environ(SASL), ssl_certfile="cert.pem", ssl_key_password=SECRET)
 
