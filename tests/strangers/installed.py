@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.e2e.test_packaging import pip
 from tests.strangers.running import HERE
 
 LOCK = "requirements.lock"
+PATIENCE_S = 400.0  # a slow index, on a busy machine; the tests have their own end
 
 
 def environment(name: str, folder: Path) -> Path:
     """Python of a fresh environment in `folder`: what the lock names, installed once, and our wheel, made now."""
-    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(HERE.parents[1]))
+    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(HERE.parents[1]), within_s=PATIENCE_S)
     (wheel,) = folder.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "env")], check=True, timeout=60)
     python = folder / "env" / "bin" / "python"
     (packages,) = (folder / "env" / "lib").glob("*/site-packages")
     (packages / "locked.pth").write_text(f"{_locked(name)}\n")
-    pip("install", "--no-deps", str(wheel), python=python)
-    pip("check", python=python)
+    pip("install", "--no-deps", str(wheel), python=python, within_s=PATIENCE_S)
+    pip("check", python=python, within_s=PATIENCE_S)
     return python
 
 
@@ -35,12 +36,13 @@ def _locked(name: str) -> Path:
     said = lock.read_bytes() + sys.version.encode()
     kept = _cache() / f"{name}-{hashlib.sha256(said).hexdigest()[:16]}"
     if not kept.exists():
-        making = kept.with_name(f"{kept.name}.{secrets.token_hex(4)}")
-        pip("install", "--no-deps", "--target", str(making), "-r", str(lock), within_s=600)
-        try:
-            making.rename(kept)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(making)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as making:
+            packages = Path(making) / "packages"
+            pip("install", "--no-deps", "--target", str(packages), "-r", str(lock), within_s=PATIENCE_S)
+            try:
+                packages.rename(kept)
+            except OSError:
+                assert kept.exists(), "nobody was faster"
     return kept
 
 

@@ -94,6 +94,7 @@ def test_its_mails_go_live_and_back_and_each_is_sent_once(
         friends.by_api()
         friends.by_page()
         wait_until(lambda: len(mail.mails) == len(friends.made), lambda: (len(mail.mails), friends.made), within_s=90)
+        wait_until(lambda: tour.is_noted("mail"), within_s=90)
         with tour.paused("mail"):
             friends.by_api(2)
             tour.strangler("rollback", "mail", "--reason", "tour")

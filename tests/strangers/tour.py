@@ -78,6 +78,10 @@ class Tour:
         with psycopg.connect(self.stack_file.environ["STRANGLER_DSN"]) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def is_noted(self, step: str) -> bool:
+        """Whether the new side has noted the end of every call. One that stops before it has is an operator's."""
+        return not self.rows(f"SELECT 1 FROM {step}.effect WHERE ended_at IS NULL")
+
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
         """A process that does not answer for a while, as behind a long garbage collection or a full disk."""
