@@ -33,4 +33,6 @@ class Application:
             condemned=condemned,
             sources=self.sources,
             repeats=run.repeats,
+            ask_below=run.ask_below,
+            fresh=run.fresh,
         )

@@ -67,8 +67,9 @@ class Originals:
         """
         suspects = {doubt.offset: doubt.id for doubt in doubtful.doubts if not doubt.foreign}
         shown = self.repeats(run.assigned.partition, suspects)
-        known = replace(run, repeats=run.repeats | shown)
-        broken = next((doubt for doubt in doubtful.doubts if doubt.offset not in shown), None)
+        fresh = {doubt.offset for doubt in doubtful.doubts if doubt.unsure} - shown
+        known = replace(run, repeats=run.repeats | shown, fresh=run.fresh | fresh)
+        broken = next((doubt for doubt in doubtful.doubts if doubt.offset not in shown and not doubt.unsure), None)
         if broken is None:
             return known
         if broken.offset == run.records[0].offset:

@@ -57,12 +57,14 @@ class ParkedRecord:
 class Doubt:
     """An event whose source does not go on from where the lane stands; `foreign`: it is another source altogether.
 
-    Else its position is not beyond `last`, as a repeat's is: whether it is one, only the log can say.
+    Else its position is not beyond `last`, as a repeat's is: whether it is one, only the log can say. `unsure`: so may
+    be one that is beyond, and where the log does not hold it, it is new.
     """
 
     event: ReceivedEvent
     last: SourcePosition | None
     foreign: bool
+    unsure: bool = False
 
     @property
     def offset(self) -> int:
@@ -104,12 +106,14 @@ def triage(
     condemned: Mapping[int, str],
     sources: Set[str] | None = None,
     repeats: Set[int] = frozenset(),
+    ask_below: int = 0,
+    fresh: Set[int] = frozenset(),
 ) -> Triage:
     """Sort a run. `blocked` keys have an unresolved parked event; `condemned` maps an offset to its reason.
 
     A repeat is recognised first: it must not be parked a second time behind its own original. `repeats` are offsets
-    of which the log has shown it; `sources` are ours, None where they were not told. Raises `Doubtful`: a position
-    alone says that an event may be a repeat, and one that was dropped for it wrongly would be lost.
+    of which the log has shown it; `sources` are ours, None where they were not told. Below the offset `ask_below` every
+    event is in doubt that is not known to be `fresh`. Raises `Doubtful`: one dropped for its position would be lost.
     """
     events: list[ReceivedEvent] = []
     parked: list[ParkedRecord] = []
@@ -125,9 +129,9 @@ def triage(
         else:
             position = event.position
             if position is not None:
-                if last is None or position <= last or position[0] != last[0]:  # rare: nearly all go on in their source
-                    doubt = _doubt(event, position, last, sources)
-                    if doubt is not None:
+                unsure = record.offset < ask_below and record.offset not in fresh
+                if unsure or last is None or position <= last or position[0] != last[0]:  # rare: nearly all go on
+                    if doubt := _doubt(event, position, last, sources, unsure=unsure):
                         doubts.append(doubt)
                         continue
                 last = position
@@ -146,11 +150,18 @@ def triage(
 
 
 def _doubt(
-    event: ReceivedEvent, position: SourcePosition, last: SourcePosition | None, sources: Set[str] | None
+    event: ReceivedEvent,
+    position: SourcePosition,
+    last: SourcePosition | None,
+    sources: Set[str] | None,
+    *,
+    unsure: bool,
 ) -> Doubt | None:
     if is_foreign(position, last, sources):
         return Doubt(event, last, foreign=True)
-    return Doubt(event, last, foreign=False) if is_repeat(position, last) else None
+    if is_repeat(position, last):
+        return Doubt(event, last, foreign=False)
+    return Doubt(event, last, foreign=False, unsure=True) if unsure else None
 
 
 def is_repeat(position: SourcePosition | None, last: SourcePosition | None) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from outbox.consumer import Disposition, InParallel, Metric
+from outbox.consumer.partitions.lineage import accept
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.partition import partition_of
 from outbox.kafka.port import TopicPartition
+from outbox.told import Told
 from tests.integration.consumer_faults import TOPIC
-from tests.integration.consumer_rig import QUICK, Rig, write_effects
+from tests.integration.consumer_rig import QUICK, Rig, connect_to, write_effects
 from tests.support.kafka.memory import MemoryBroker
 from tests.support.logs import lines_of
 from tests.support.waiting import wait_until
@@ -153,4 +155,51 @@ def test_an_original_that_the_log_has_lost_is_not_guessed(rig: Rig, broker: Memo
     broker.log(TopicPartition(TOPIC, partition_of(KEY.encode(), 2))).delete_before(2)
     again(rig, event, 1)
     wait_until(lambda: running.count(BROKEN) > 0)
+    assert numbers(rig) == [1, 2]
+
+
+def accept_all(rig: Rig) -> None:
+    """As a person does it: `outbox positions accept`."""
+    with connect_to(rig.dsn) as connection:
+        accept(connection, TopicPartition(rig.topic, 0), Told("ann", "compared with the source"))
+
+
+def test_after_an_accept_what_is_sent_again_is_known_by_the_log(rig: Rig) -> None:
+    """Its position lies far beyond the lane's, or beside another count: it tells nothing."""
+    running = rig.runtime(settings=SETTINGS)
+    before = [send(rig, 1, 1_000), send(rig, 2, 1 << 60)]
+    send(rig, 3, 11)
+    wait_until(lambda: running.count(BROKEN) > 0)
+    accept_all(rig)
+    wait_until(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
+    again(rig, before[1], 1 << 60)
+    again(rig, before[0], 1_000)
+    send(rig, 4, 12)
+    wait_until(lambda: numbers(rig)[-1] == 4, lambda: numbers(rig))
+    assert numbers(rig) == [1, 2, 3, 4]
+    assert running.count(Metric.DISPOSITION.value, DUPLICATE) == 2
+    assert running.runtime.lost() == {}
+
+
+def test_after_an_accept_the_first_to_come_may_be_sent_again_too(rig: Rig) -> None:
+    running = rig.runtime(settings=SETTINGS)
+    first = send(rig, 1, 1_000)
+    wait_until(lambda: numbers(rig) == [1], lambda: numbers(rig))
+    accept_all(rig)
+    again(rig, first, 1_000)
+    send(rig, 2, 5)
+    wait_until(lambda: numbers(rig)[-1] == 2, lambda: numbers(rig))
+    assert numbers(rig) == [1, 2]
+    assert running.count(Metric.DISPOSITION.value, DUPLICATE) == 1
+
+
+def test_a_source_that_falls_once_more_after_an_accept_stops_the_partition(rig: Rig) -> None:
+    running = rig.runtime(settings=SETTINGS)
+    send(rig, 1, 1_000)
+    wait_until(lambda: numbers(rig) == [1], lambda: numbers(rig))
+    accept_all(rig)
+    send(rig, 2, 500)
+    wait_until(lambda: numbers(rig) == [1, 2], lambda: numbers(rig))
+    send(rig, 3, 400)
+    wait_until(lambda: bool(running.runtime.lost()))
     assert numbers(rig) == [1, 2]

@@ -60,6 +60,7 @@ class _Lane:
     next_offset: int
     last: SourcePosition | None
     size: RunSize
+    ask_below: int = 0
     parked_keys: set[bytes] = field(default_factory=set)
     pending: deque[Record] = field(default_factory=deque)
     sizes: deque[int] = field(default_factory=deque)
@@ -102,7 +103,7 @@ class PartitionLanes:
         self.given_up = GivenUp()
         self.part = PartSize()
         self._bound = bound
-        self._lanes = [_Lane(lane.next_offset, lane.last, RunSize(run_s)) for lane in assigned.lanes]
+        self._lanes = [_Lane(one.next_offset, one.last, RunSize(run_s), one.ask_below) for one in assigned.lanes]
         for key in assigned.open_keys:
             self._lanes[lane_of(key, len(self._lanes))].parked_keys.add(key)
 
@@ -161,6 +162,7 @@ class PartitionLanes:
             self.given_up,
             again,
             lane.failed_alone,
+            ask_below=lane.ask_below,
             part=self.part.limit,
         )
         lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]

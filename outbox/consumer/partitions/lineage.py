@@ -24,9 +24,12 @@ SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal, in
 WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
 ORDER BY group_name, lane FOR UPDATE"""
 
+# A relay has at most 20,000 records under way, and may die a few times in a row: repeats come no later than that.
+ASKED_RECORDS = 200_000
+
 # A lane without a source takes its next event's, as it did with its first one. Members find out by the fence.
 _ACCEPT = """
-UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL, fence = fence + 1
+UPDATE position SET source = NULL, lsn = NULL, ordinal = NULL, fence = fence + 1, ask_below = next_offset + %(asked)s
 WHERE topic = %(topic)s AND partition = %(partition)s"""
 
 _AUDIT = """
@@ -68,13 +71,13 @@ def stands(connection: PsycopgConnection) -> Sequence[Stand]:
 def accept(connection: PsycopgConnection, partition: TopicPartition, told: Told) -> Sequence[Stand]:
     """Let every lane of the partition go on with whatever comes; the lanes as they stood. Audited.
 
-    What comes then is new to it: a repeat in it reaches the handler, whose claims know what is done. Running consumers
-    notice by themselves.
+    What was sent before and is sent again then has positions of another count, so for `ASKED_RECORDS` of the partition
+    the log is asked of each event whether it holds it already. Running consumers notice by themselves.
     """
     names = {"topic": partition.topic, "partition": partition.partition}
     with connection.cursor(row_factory=class_row(Stand)) as cursor:
         before = cursor.execute(_BEFORE, names).fetchall()
     if before:
-        connection.execute(_ACCEPT, names)
+        connection.execute(_ACCEPT, {**names, "asked": ASKED_RECORDS})
         connection.execute(_AUDIT, {**names, "actor": told.actor, "reason": told.reason})
     return before

@@ -7,6 +7,7 @@ its commit. So a takeover waits for a run that is committing and for nothing els
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.in_log import of_another, outside
@@ -37,7 +38,7 @@ ON CONFLICT DO NOTHING"""
 
 # Waits for transactions of the previous owner that have advanced and are committing: their rows are read as committed.
 _LOCK = """
-SELECT lane, lanes, incarnation, next_offset, source, lsn, ordinal, fence FROM position
+SELECT lane, lanes, incarnation, next_offset, source, lsn, ordinal, fence, ask_below FROM position
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 ORDER BY lane FOR UPDATE"""
 
@@ -99,7 +100,7 @@ def assign(
     fence = max(row[7] for row in rows) + 1
     connection.execute(_RAISE_FENCE, {**names, "fence": fence})
     keys = frozenset(bytes(row[0]) for row in connection.execute(_OPEN_KEYS, names))
-    stored = tuple(_lane_position(row[0], row[3], *row[4:7]) for row in rows)
+    stored = tuple(replace(_lane_position(row[0], row[3], *row[4:7]), ask_below=row[8]) for row in rows)
     return Assigned(partition, incarnation, fence, stored, keys)
 
 

@@ -19,6 +19,7 @@ class LanePosition:
     lane: int
     next_offset: int
     last: SourcePosition | None
+    ask_below: int = 0  # the log is asked of each event below, for its position may not tell a repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Run:
     again: bool = False  # the first of the records was tried before
     failed_alone: bool = False  # the first of them in a run of its own: it is to blame
     repeats: Set[int] = frozenset()  # offsets of records that the log holds further ahead
+    ask_below: int = 0
+    fresh: Set[int] = frozenset()  # offsets below it that the log does not hold further ahead
     part: int | None = None  # so many events are given to the handler at a time; None: all
 
     @property

@@ -7,6 +7,7 @@ down_revision = None
 branch_labels = ("consumer",)
 depends_on = None
 
+# ask_below: up to there positions do not tell a repeat, for a person let a source go on that had jumped or fallen.
 POSITION = """
 CREATE TABLE {schema}.position (
     group_name  text        NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE {schema}.position (
     lsn         bigint,
     ordinal     integer,
     fence       bigint      NOT NULL,
+    ask_below   bigint      NOT NULL DEFAULT 0,
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (group_name, topic, partition, lane)
 )"""
