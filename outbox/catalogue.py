@@ -89,7 +89,7 @@ LAG = (
         "consumer_standing_seconds",
         "gauge",
         (*PLACE, "cause"),
-        "how long it has stood still, by `outbox lag`'s causes; of several lanes the longest",
+        "how long it has stood still, or given way, by `outbox lag`'s causes; of several lanes the longest",
     ),
     Described("consumer_members", "gauge", ("group",), "members of the group that live"),
     Described(
@@ -137,7 +137,8 @@ SATURATION = (
         "consumer_rate_limit",
         "gauge",
         ("group",),
-        "events a second that are tried since what handlers depend on asked for patience; 0: without limit",
+        "events a second that are tried, since what handlers depend on asked for patience, or what they feed is given "
+        "way to; 0: without limit",
     ),
 )
 
@@ -168,6 +169,12 @@ COUNTS = (
         "events given up under pressure, or over the retry budget, counted when decided",
     ),
     Described("consumer_flooded", "counter", ("topic",), "a partition that stopped parking: too much of it is poison"),
+    Described(
+        "consumer_gave_way",
+        "counter",
+        ("to",),
+        "times that a member began to give way, by whom it feeds; `consumer_standing_seconds` says for how long",
+    ),
     Described("consumer_breaker", "counter", ("state",), "the group's breaker opened or closed"),
     Described("consumer_replayed", "counter", ("topic",), "events out of quarantine and done"),
     Described("consumer_held_again", "counter", ("topic",), "replayed events that are poison still"),

@@ -141,6 +141,15 @@ class Plan:
         """The steps that write a shared resource."""
         return [step.name for step in self.steps if resource in step.shared]
 
+    def tells(self, name: str) -> bool:
+        """Whether a context of that name has a topic of its own: a step's events do, a projection only listens."""
+        return name in self.topics and name not in self.projections
+
+    def feeds(self, name: str) -> Mapping[str, Context]:
+        """The other contexts that read what that one tells, by name. Loads the services."""
+        others = self.contexts().items() if self.tells(name) else ()
+        return {other: context for other, context in others if other != name and name in context.topics}
+
     def taken_over(self) -> Sequence[Step]:
         """The steps that have a new side, in chain order."""
         return [step for step in self.steps if step.service is not None]

@@ -63,6 +63,7 @@ plan = Plan(
     ),
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
+    facets=lambda event: {("sku", line["sku"]) for line in event.json().get("lines", ())},
     resumer="legacy_app.seams.resuming:create_resumed",
     projections={"order": "new_services.order.service:order"},
     topics=dict.fromkeys(("fraud", "inventory", "payment", "order", "notification"), 4),

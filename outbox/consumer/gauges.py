@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from typing import TypeVar
 
 import psycopg
 
 from outbox.catalogue import Sample
+from outbox.connection import PsycopgConnection
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.gauges import LagGauges
 from outbox.consumer.lag.read import LagReader
@@ -16,6 +18,8 @@ from outbox.consumer.runtime import Busy, ConsumerRuntime, Saturation
 from outbox.consumer.session import Connect
 from outbox.consumer.settings import Measure, Observe
 from outbox.kafka.port import Admin, Reader
+
+Answer = TypeVar("Answer")
 
 
 @contextmanager
@@ -64,11 +68,15 @@ class LagLook:
 
     def __call__(self) -> GroupLag:
         """Raises `DependencyDown` and psycopg's errors."""
+        return self.ask(LagReader.read)
+
+    def ask(self, question: Callable[[LagReader, PsycopgConnection], Answer]) -> Answer:
+        """The same of whatever is asked of the reader and the group's database."""
         try:
             with self._lock, closing(self._connect()) as connection:
                 reader = self._opened()
                 try:
-                    return reader.read(connection)
+                    return question(reader, connection)
                 except psycopg.Error:  # it says nothing of Kafka's clients
                     raise
                 except Exception:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.application import Application
+from outbox.consumer.downstream import Downstream
+from outbox.consumer.give_way import GiveWay
 from outbox.consumer.handler import Handler, InParallel, answering
 from outbox.consumer.intake import Intake
 from outbox.consumer.keyed_pool import pool_for
@@ -81,6 +83,8 @@ class ConsumerRuntime:
     `reader` makes what reads the log for repeats, and for parked keys that a person releases; the runtime closes it.
     `sources` are the databases whose events these are (`Installation.sources`): an event of another one stops its
     partition. Not told, another source than the one before does.
+    `feeds`: whom its handler makes work for. While one of them must be given way to, this member takes
+    `settings.floor_per_s` events a second.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class ConsumerRuntime:
         expiry: Expiry | None = None,
         progress: VersionProgress | None = None,
         shedding: Shedding = Shedding(),  # noqa: B008 - frozen
+        feeds: Sequence[GiveWay] = (),
         clock: Clock = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -115,6 +120,7 @@ class ConsumerRuntime:
 
         budget = budget or RetryBudget(group, BudgetRule.of(settings.retry, settings.credit_s))
         self._retries, self._presence = Retries(settings, budget, self._report, clock, rng), Presence(group)
+        self._downstream = Downstream(feeds, settings.floor_per_s, self._retries.hold, self._report)
         self._keeper = self._keeper_of(group, session())
         self._topic_watch = TopicWatch(consumer, self._report, settings.broken_s, clock)
         self._assignments = self._assignments_of(admin, fault_points, rng)
@@ -124,10 +130,8 @@ class ConsumerRuntime:
         transacted = answering(handler.in_turn if isinstance(handler, InParallel) else handler)
         application = Application(group, transacted, decode, fault_points, FloodGuard(settings.flood, clock), sources)
         working = replace(application, handler=middleware.before(transacted, self._report))
-        spent = Spent(settings.retry.over_budget, shedding, self._report)
-        self._originals = Originals(reader, decode)
-        self._sessions = Sessions(session, settings.workers)
-        self._workers = self._crew(working, spent)
+        self._originals, self._sessions = Originals(reader, decode), Sessions(session, settings.workers)
+        self._workers = self._crew(working, Spent(settings.retry.over_budget, shedding, self._report))
         self._release = self._release_with(reader, session(), application, rng, versions)
         self._stopping = False  # a plain flag: `stop` may be called from a signal handler
         self._threads = Threads(on_failure=consumer.wakeup)
@@ -161,7 +165,7 @@ class ConsumerRuntime:
 
     def standing(self) -> Sequence[Standing]:
         """What stands still now, also for a moment only."""
-        return standing_of(self._assignments, self._board, self._report)
+        return [*standing_of(self._assignments, self._board, self._report), *self._downstream.standing()]
 
     def busy(self) -> Busy:
         """What it holds and does now."""
@@ -249,7 +253,7 @@ class ConsumerRuntime:
         bodies += [(f"worker-{number}", worker.run) for number, worker in enumerate(self._workers)]
         if self._hands is not None:
             bodies += [(f"hand-{number}", self._hands.run) for number in range(self._hands.count)]
-        bodies.append(("release", self._release.run))
+        bodies += [("release", self._release.run), ("downstream", self._downstream.run)]
         self._threads.start(bodies)
 
     def _finish(self) -> None:
@@ -261,6 +265,7 @@ class ConsumerRuntime:
         if self._hands is not None:
             self._hands.stop()
         self._release.stop()
+        self._downstream.stop()
         self._threads.join(END_THREADS_WITHIN_S)
         self._originals.close()
         try:

@@ -32,6 +32,7 @@ class Metric(StrEnum):
     SHED = "consumer_shed"  # [clause]
     FLOODED = "consumer_flooded"  # [topic]
     BREAKER = "consumer_breaker"  # [state]
+    GAVE_WAY = "consumer_gave_way"  # [to]
     REPLAYED = "consumer_replayed"  # [topic]
     HELD_AGAIN = "consumer_held_again"  # [topic]
     KEPT = "consumer_kept"  # [topic]
@@ -79,6 +80,7 @@ class RuntimeSettings:
     at the first that is not older than a time. What lies before is never handled.
     `broker_patience_s`: how long `run` waits for a broker that does not answer before it raises `DependencyDown`; it
     counts `Metric.UNREACHABLE` meanwhile.
+    `floor_per_s`: events a second that are still taken, by each member, while others are given way to.
     `retry` and `versions` are the policy's own. What is put off waits `defer_s`, and longer each time; what deliveries
     earn and failures cost counts for `credit_s`.
     `patience`: when a partition that does not move is stuck. `slow_s`: how long a run is at work until that is told,
@@ -112,6 +114,7 @@ class RuntimeSettings:
     broken_s: float = 30.0
     broker_patience_s: float = math.inf
     transaction_idle_s: float = 15.0
+    floor_per_s: float = 1.0
     start: Start = "earliest"
 
     def __post_init__(self) -> None:
@@ -128,6 +131,7 @@ class RuntimeSettings:
                 "broken_s",
                 "slow_s",
                 "transaction_idle_s",
+                "floor_per_s",
             ),
             from_zero=("sweep_s", "commit_s", "grace_s", "drain_s", "broker_patience_s"),
             endless=("run_s", "broker_patience_s"),
@@ -145,6 +149,7 @@ class RuntimeSettings:
             retry=policy.retry,
             flood=FloodRule(policy.quarantine.ratio, policy.quarantine.consecutive),
             versions=policy.versions,
+            floor_per_s=policy.floor_per_s,
             start=start,
         )
         return chosen if lanes is None else replace(chosen, lanes=lanes)

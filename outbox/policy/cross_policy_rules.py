@@ -38,6 +38,10 @@ class Placed:
         """Its events are the other's work."""
         return self is not other and bool(set(self.writes) & set(other.reads))
 
+    def gives_way_to(self, other: Placed) -> bool:
+        """While the other is under pressure it takes its own policy's `floor_per_s`."""
+        return self.feeds(other) and self.policy.gives_way_to(other.policy)
+
 
 def _above(one: Placed, other: Placed) -> bool:
     return one.policy.critical and not other.policy.critical

@@ -125,6 +125,7 @@ class Terms(TypedDict, total=False):
     queue_bytes: int
     service_class: ServiceClass
     rate_per_s: float
+    floor_per_s: float
     expired: Expired
     compensation: str
     retry: Retry
@@ -170,7 +171,9 @@ class Policy:
     `degrade_order`: 1 is given up first, None never. `duplicate_guard`: what makes a second execution harmless.
     `ordering_scope`: within what order is kept, or "none". `throttling_unit`: what the rate is limited by.
     `queue_bound` (records) and `queue_bytes` hold for each partition in memory, for the `queue_reason`.
-    `rate_per_s`: events worked off in a healthy second. `compensation`: the event that takes an expired one back.
+    `rate_per_s`: events worked off in a healthy second. `floor_per_s`: those that each member still takes a second
+    while a context that it feeds, and gives way to, is under pressure.
+    `compensation`: the event that takes an expired one back.
     `versions`: the flow handles every version of an aggregate, and waits for one that is missing.
     `rebuild`: the command, after `python -m`, that makes the flow's state anew from the source of truth.
     """
@@ -196,6 +199,7 @@ class Policy:
     sampling: Sampling | None = None
     versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
+    floor_per_s: float = 1.0
 
     def __post_init__(self) -> None:
         check_terms(self)
@@ -243,6 +247,11 @@ class Policy:
         if not self.replayable:
             return "never"
         return "attended" if self.duplicate_impact is DuplicateImpact.HARMFUL else "unattended"
+
+    def gives_way_to(self, fed: Policy) -> bool:
+        """Whether its events may wait for those of a flow that it feeds: for one of a lower class they never do."""
+        ranks = list(ServiceClass)
+        return ranks.index(fed.service_class) <= ranks.index(self.service_class)
 
     def terms(self) -> Mapping[str, Term]:
         """Every field by its dotted name, such as `retry.attempts`; `rebuild` as one line."""

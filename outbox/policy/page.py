@@ -28,6 +28,7 @@ MEANING: Mapping[str, str] = {
     "queue_bytes": "bytes of a partition in memory; at it the partition is paused",
     "service_class": "who must not wait for whom",
     "rate_per_s": "events that a healthy second works off",
+    "floor_per_s": "events a second that each member still takes while what it feeds is under pressure",
     "expired": "the branch of work that is late, before its handler runs",
     "compensation": "the event that takes expired work back",
     "retry.attempts": "in place, with full jitter; then the event moves aside",

@@ -51,6 +51,12 @@ NAMED: tuple[Rule[Policy], ...] = (
         "give the events that a healthy second works off",
     ),
     Rule(
+        "floor",
+        lambda policy: not 0 < policy.floor_per_s < math.inf,
+        "floor_per_s is {policy.floor_per_s}: while what it feeds is under pressure it would stand, or not give way",
+        "give the events a second that it always takes",
+    ),
+    Rule(
         "scope",
         lambda policy: not in_words(policy.ordering_scope),
         "it has no ordering_scope",

@@ -88,7 +88,7 @@ def _watch(call: Call, look: LagLook, address: tuple[str, int] | None) -> int:
 def _show(call: Call, found: GroupLag) -> int:
     call.emit(found.to_json(), said(found))
     sys.stdout.flush()
-    return 1 if found.standing else 0
+    return 1 if any(one.still for one in found.standing) else 0
 
 
 def said(found: GroupLag) -> Iterator[str]:
@@ -102,6 +102,7 @@ def said(found: GroupLag) -> Iterator[str]:
         who = " ".join(part for part in (tenant.tenant, tenant.service_class) if part)
         at_least = "" if found.complete else "at least "
         yield f"  tenant {who}: {at_least}{tenant.records} records, {_age(tenant.oldest_s)}"
+    yield from (f"  hot: {one.sentence}" for one in found.hot)
     yield from (f"  {one.sentence}" for one in found.standing)
     yield from (f"  {topic} is not read any more: its positions count for nothing" for topic in found.left)
 

@@ -21,7 +21,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "choreography": ("choreography",),
     "migrate": ("migrate",),
     "run": ("run",),
-    "reprocess": ("replay", "rebuild", "backfill"),
+    "reprocess": ("replay", "rebuild", "backfill", "snapshot"),
     "review": ("review",),
     "effects": ("effects",),
     "local": ("up", "doctor"),

@@ -13,6 +13,7 @@ from strangler.cli.common import Invocation, columns
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
 from strangler.flows.places import judge
+from strangler.service.giving_way import GIVE_WAY_AT
 from strangler.service.retry_questions import lines_of, retries_of
 
 EPILOG = "exit: 0 fine, 1 contradictions, 2 usage, 3 the database is down"
@@ -64,6 +65,7 @@ def run_check(invocation: Invocation) -> int:
     plan = invocation.plan()
     judged = judge(plan)
     retries = retries_of(plan, judged.placed)
+    ways = [(one, other) for one in judged.placed for other in judged.placed if one.gives_way_to(other)]
     states = {place.name: state for place, state in _interlocks(invocation, judged.placed)}
     data = {
         "policies": len(judged.placed),
@@ -71,9 +73,11 @@ def run_check(invocation: Invocation) -> int:
         "interlock": {
             name: {"may_shed": isinstance(state, Permitted), **asdict(state)} for name, state in states.items()
         },
+        "gives_way": [{"context": one.name, "to": other.name} for one, other in ways],
         "retries": [{**asdict(one), "missing": one.missing} for one in retries],
     }
-    said = [*_verdict(len(judged.placed), judged.contradictions), *_spoken(states), *lines_of(retries)]
+    said = [*_verdict(len(judged.placed), judged.contradictions), *_spoken(states), *_given_way(ways)]
+    said += lines_of(retries)
     invocation.emit(data, said)
     return 1 if judged.contradictions else 0
 
@@ -104,6 +108,12 @@ def _interlocks(invocation: Invocation, placed: Sequence[Placed]) -> Iterable[tu
     with invocation.connect() as connection:
         for place in shedding:
             yield place, ask(connection, place.policy)
+
+
+def _given_way(ways: Iterable[tuple[Placed, Placed]]) -> Iterable[str]:
+    for one, other in ways:
+        waits_s, floor = GIVE_WAY_AT * other.policy.deadline_s, one.policy.floor_per_s
+        yield f"{one.name} gives way to {other.name} when that waits {waits_s:g} s: takes {floor:g} a second"
 
 
 def _verdict(policies: int, contradictions: Sequence[object]) -> list[str]:

@@ -46,7 +46,7 @@ def run(invocation: Invocation) -> int:
         with closing(PressureReader(plan, invocation.environ, promised_s)) as reader:
             found = reader.read(window_s)
         _show(invocation, found)
-        return 1 if any(each.standing or each.losing or (each.breach_s or 0) < 0 for each in found) else 0
+        return 1 if any(_is_bad(each) for each in found) else 0
     while True:
         try:
             with closing(PressureReader(plan, invocation.environ, promised_s)) as reader:
@@ -55,6 +55,10 @@ def run(invocation: Invocation) -> int:
         except (DependencyDown, KafkaDown, psycopg.OperationalError) as error:
             invocation.talk(f"strangler: {error}")
             time.sleep(window_s)
+
+
+def _is_bad(found: Pressure) -> bool:
+    return found.losing or (found.breach_s or 0) < 0 or any(one.still for one in found.standing)
 
 
 def _show(invocation: Invocation, found: Sequence[Pressure]) -> None:

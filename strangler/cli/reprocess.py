@@ -1,4 +1,4 @@
-"""`strangler replay | rebuild | backfill NAME`: events once more through a service."""
+"""`strangler replay | rebuild | backfill | snapshot NAME`: events once more through a service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import partial
 
 from outbox import flags
-from outbox.consumer.reprocessing.give_way import Waits
+from outbox.consumer.give_way import Waits
+from outbox.consumer.handler import Disposition
 from outbox.consumer.reprocessing.replay import Passed, Replayed
 from outbox.kafka.port import Reader, TopicPartition
 from strangler.cli.common import Invocation
@@ -35,7 +36,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "backfill", help="bring the rows of legacy's subjects into a projection; goes on, run again"
     )
     backfilling.add_argument("--anew", action="store_true", help="from the first record again")
-    verbs = ((replaying, run_replay), (rebuilding, run_rebuild), (backfilling, run_backfill))
+    snapshotting = subparsers.add_parser(
+        "snapshot", help="hold a service's rows against the outbox's table, and mend them beside live consumption"
+    )
+    snapshotting.add_argument("--subject", action="append", metavar="REF", help="only this one; may be given again")
+    snapshotting.add_argument("--anew", action="store_true", help="from the first event, where one was stopped")
+    verbs = (
+        (replaying, run_replay),
+        (rebuilding, run_rebuild),
+        (backfilling, run_backfill),
+        (snapshotting, run_snapshot),
+    )
     for parser, run in verbs:
         parser.add_argument("name", metavar="NAME", help="a service of the plan")
         parser.add_argument("--dry-run", action="store_true", help="do it, keep nothing, say what it would have done")
@@ -66,6 +77,26 @@ def run_backfill(invocation: Invocation) -> int:
     return _say(done, invocation, "backfilled from") or (1 if done.skipped else 0)
 
 
+def run_snapshot(invocation: Invocation) -> int:
+    """Exit 0, or 1 when an event was refused or waits in quarantine, or the outbox tells nothing of a subject."""
+    refs, dry_run = invocation.args.subject, invocation.args.dry_run
+    with _opened(invocation) as again:
+        done = again.snapshot(refs, anew=invocation.args.anew)
+    absent = sorted(set(refs or ()) - done.seen)
+    mended, right, others = (
+        done.dispositions[one] for one in (Disposition.APPLIED, Disposition.DUPLICATE, Disposition.NOT_OWNER)
+    )
+    refused = [{"event": str(id_), "reason": why} for id_, why in done.refused]
+    counts = {"mended": mended, "right": right, "not_ours": others, "quarantined": done.quarantined}
+    would = "would have mended" if dry_run else "mended"
+    lines = [f"{would} the rows of {mended} events; {right} are right, {others} are not the service's"]
+    lines += [f"refused event {one['event']}: {one['reason']}" for one in refused]
+    lines += [f"{done.quarantined} left alone: they wait in quarantine"] if done.quarantined else []
+    lines += [f"{ref}: the outbox has no event of it any more; append its present state again" for ref in absent]
+    invocation.emit({**counts, "refused": refused, "absent": absent, "dry_run": dry_run}, lines)
+    return 1 if refused or absent or done.quarantined else 0
+
+
 @contextmanager
 def _opened(invocation: Invocation) -> Iterator[Reprocessing]:
     plan = invocation.plan(services=False)
@@ -77,7 +108,7 @@ def _opened(invocation: Invocation) -> Iterator[Reprocessing]:
         dry_run=invocation.args.dry_run,
         progress=_progress,
         waits=None if invocation.args.at_once else partial(_waits, service.name),
-        feeds=() if invocation.args.at_once else fed_by(plan, service.name),
+        feeds=() if invocation.args.at_once else fed_by(plan, service.name, skipped=invocation.talk),
     ) as again:
         yield again
 
@@ -128,7 +159,11 @@ def _progress(done: Replayed) -> None:
         sys.stderr.flush()
 
 
-def _waits(own: str, name: str, waits: Waits) -> None:
+def _waits(own: str, name: str, waits: Waits | None) -> None:
+    if waits is None:
+        sys.stderr.write("goes on\n")
+        sys.stderr.flush()
+        return
     whom = "" if name == own else f" to {name}, which it feeds"
     sys.stderr.write(
         f"gives way{whom}: a live event has waited {waits.oldest_s:.0f} s; goes on below {waits.limit_s / 2:g} s "

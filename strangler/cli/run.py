@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from outbox import flags
@@ -34,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_named(invocation: Invocation) -> int:
-    """Loads that service alone: the others may be installed elsewhere."""
+    """Loads that service, and those that it feeds where they are installed here."""
     plan, arguments = invocation.plan(services=False), invocation.args
     settings = RunSettings.from_environ(invocation.environ, lanes=arguments.lanes)
     found = runnable(plan, arguments.name, app=arguments.app)
@@ -43,7 +43,8 @@ def run_named(invocation: Invocation) -> int:
             upgrade_all(connection, behind_of(connection, targets_of(found)))
     match found:
         case Service():
-            run(found, settings, subject=plan.subject.name)
+            feeds = fed_by(plan, found.name, skipped=invocation.talk)
+            run(found, settings, subject=plan.subject.name, feeds=feeds)
         case Resumer():
             resume(found, settings)
         case _:
@@ -68,13 +69,24 @@ def runnable(plan: Plan, name: str, *, app: str | None = None) -> Service | Resu
     return found
 
 
-def fed_by(plan: Plan, name: str) -> Sequence[Service]:
-    """The plan's services that read what the step of that name appends: its events are in the topic of its name."""
-    if name not in plan.topics or name in plan.projections:
+def fed_by(plan: Plan, name: str, skipped: Callable[[str], None]) -> Sequence[Service]:
+    """The plan's services that read what the step of that name appends: its events are in the topic of its name.
+    `skipped` is told of those that do not load here: nobody gives way to them.
+    """
+    if not plan.tells(name):
         return []
-    named = [one for other, one in plan.runs().items() if other != name and one is not plan.resumer]
-    services = [found for one in named if isinstance(found := declared(one), Service)]
-    return [one for one in services if name in context_of(one, plan.subject.name).topics]
+    found = []
+    for other, one in plan.runs().items():
+        if other == name or one is plan.resumer:
+            continue
+        try:
+            service = declared(one)
+        except BadPlan as error:
+            skipped(f"{name} gives way to no {other}, which is not installed here: {error}")
+            continue
+        if isinstance(service, Service) and name in context_of(service, plan.subject.name).topics:
+            found.append(service)
+    return found
 
 
 def service_of(plan: Plan, name: str) -> Service:

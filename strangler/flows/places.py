@@ -47,7 +47,7 @@ def _place(plan: Plan, name: str, context: Context, policy: Policy) -> Placed:
         pool=context.pool or context.group,
         reads=context.topics,
         # A step's effects speak in its own name; a projection only listens, though its name may be a topic's.
-        writes=(name,) if name in plan.topics and name not in plan.projections else (),
+        writes=(name,) if plan.tells(name) else (),
         partitions=sum(plan.topics.get(topic, 1) for topic in context.topics),
         retention_s=plan.retention_s,
     )

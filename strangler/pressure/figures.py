@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
 from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.lag.hot import Hot
 from outbox.consumer.partitions.standing import Standing
-from strangler.pressure.hot import Hot
 from strangler.step.intents import Json
 
 ALARM_BELOW = 0.25  # of the retention: what is left of it when a lagging group is in danger
@@ -91,7 +91,6 @@ def pressure_of(
     parked: int = 0,
     promise_s: float | None = None,
     words: str = "",
-    hot: Sequence[Hot] = (),
     lag: GroupLag | None = None,
     saturation: Mapping[str, float] = MappingProxyType({}),
 ) -> Pressure:
@@ -117,7 +116,7 @@ def pressure_of(
         headroom_s=headroom_s,
         losing=headroom_s is not None and headroom_s < ALARM_BELOW * (last.kept_s or 0),
         saturation=({"vendor": round(queued.limited / queued.waiting, 3)} if queued.waiting else {}) | dict(saturation),
-        hot=tuple(hot),
+        hot=() if lag is None else lag.hot,
         standing=_standing(lag),
         lag=lag,
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.lag.hot import Facet
 from outbox.consumer.lag.read import LagReader, Looked
-from outbox.errors import Undecodable
 from outbox.kafka.codec import from_record
 from outbox.kafka.port import Admin, Reader, Record, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
@@ -19,7 +19,6 @@ from strangler.addresses import Addresses
 from strangler.contexts import Context
 from strangler.plan import Facets, Plan, Step
 from strangler.pressure.figures import LogReading, Pressure, Queued, pressure_of
-from strangler.pressure.hot import Facet, hot
 
 QUEUED = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(planned_at)), 0)::float8,
@@ -116,7 +115,6 @@ class PressureReader:
             parked=last.parked,
             promise_s=self._promise_of(each.context),
             words="" if each.step is None else each.step.waiting,
-            hot=hot(one.facets for one in waiting),
             lag=last.lag,
             saturation=each.saturation(last),
         )
@@ -154,9 +152,9 @@ def _log(looked: Looked) -> LogReading:
 
 
 def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:
+    if of_plan is None:
+        return []
     try:
-        received = from_record(record)
-        facets = [("tenant", str(received.event.context["tenant"]))] if "tenant" in received.event.context else []
-        return [*facets, *(of_plan(received.event) if of_plan is not None else ())]
-    except (Undecodable, ValueError):  # what cannot be read has no name; quarantine will speak of it
+        return list(of_plan(from_record(record).event))
+    except Exception:  # noqa: BLE001 - the plan's own function; what cannot be read has no name, quarantine speaks of it
         return []

@@ -18,6 +18,7 @@ RIGHTS = """
 SELECT 'table', oid::text, relacl::text FROM pg_class WHERE relacl IS NOT NULL
 UNION ALL SELECT 'schema', oid::text, nspacl::text FROM pg_namespace WHERE nspacl IS NOT NULL
 UNION ALL SELECT 'function', oid::text, proacl::text FROM pg_proc WHERE proacl IS NOT NULL
+UNION ALL SELECT 'column', attrelid::text || '.' || attnum, attacl::text FROM pg_attribute WHERE attacl IS NOT NULL
 UNION ALL SELECT 'member', roleid::text, member::text FROM pg_auth_members"""
 NAMES = "SELECT rolname FROM pg_roles"
 

@@ -70,7 +70,14 @@ def roles_of(plan: Plan, prefix: str) -> Sequence[Role]:
         FACADE: _FACADE,
         MONOLITH: (*_MONOLITH, *(grant for context in resumer for grant in _consuming(context))),
         JUDGE: (*_JUDGE, *(grant for schema in schemas for grant in _reading(schema))),
-        **{name: (*_SERVICE, *_own(context)) for name, context in contexts.items()},
+        **{
+            name: (
+                *_SERVICE,
+                *_own(context),
+                *(grant for fed in plan.feeds(name).values() for grant in _giving_way(fed)),
+            )
+            for name, context in contexts.items()
+        },
     }
     return [Role(kind, role_name(prefix, kind), grants) for kind, grants in kinds.items()]
 
@@ -121,6 +128,18 @@ _JUDGE = (
 
 def _reading(schema: str) -> Sequence[str]:
     return f"USAGE ON SCHEMA {quoted(schema)}", f"SELECT ON ALL TABLES IN SCHEMA {quoted(schema)}"
+
+
+def _giving_way(fed: Context) -> Sequence[str]:
+    """How far another context has come, and nothing of what it was told."""
+    schema = quoted(fed.schema)
+    parked = 'group_name, topic, partition, incarnation, "offset", kept_headers, parked_at, resolved_at'
+    return (
+        f"USAGE ON SCHEMA {schema}",
+        f"SELECT ON {schema}.position, {schema}.member",
+        f"SELECT ({parked}) ON {schema}.quarantine",
+        f"SELECT (step, state, next_attempt_at) ON {schema}.effect",
+    )
 
 
 def _consuming(context: Context) -> Sequence[str]:

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import LiteralString
 
-import psycopg
-
 from outbox.connection import PsycopgConnection
-from outbox.consumer.lag.figures import GroupLag
+from outbox.consumer.give_way import GiveWay
 from outbox.consumer.lag.lost import lost
-from outbox.consumer.lag.read import LagReader
-from outbox.consumer.partitions.standing import StandingCause
-from outbox.consumer.reprocessing.give_way import GiveWay, Waits
 from outbox.consumer.reprocessing.rebuild import Projection, first_records, rebuild
 from outbox.consumer.reprocessing.replay import Passed, Replayed, replay
-from outbox.errors import DependencyDown as KafkaDown
-from outbox.kafka.port import Admin, Reader, TopicPartition
+from outbox.kafka.port import Reader, TopicPartition
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from strangler.contexts import context_of
-from strangler.errors import DependencyDown, RefusedError
+from strangler.errors import RefusedError
 from strangler.service.declaration import Service
+from strangler.service.giving_way import Say, giving_way
+from strangler.service.rows import Rows
 from strangler.service.settings import RunSettings
-from strangler.step.backfill import BackfillHandler, begin_anew, finish, store_watermark, watermarks
+from strangler.service.snapshot import Snapshot, Snapshotted
+from strangler.step.backfill import BackfillHandler, begin_anew, finish, is_begun, store_watermark, watermarks
 from strangler.step.rebuild import RebuildHandler
-
-logger = logging.getLogger(__name__)
+from strangler.step.snapshot import SnapshotHandler
 
 ALONE: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended('projection.' || %(name)s, 0))"
 SHED: LiteralString = "SELECT FROM claim WHERE step = %(step)s AND kind = 'shed' LIMIT 1"
-
-GIVE_WAY_AT = 0.5  # of the service's deadline
-FOR_A_PERSON = {
-    StandingCause.POSITION_LOST,
-    StandingCause.UNREADABLE,
-    StandingCause.SOURCE_BROKEN,
-    StandingCause.TOPIC_MISSING,
-}
 
 Progress = Callable[[Replayed], None]
 Starts = Callable[[Passed, Reader], Mapping[TopicPartition, int]]
@@ -142,6 +129,32 @@ class Reprocessing:
                 finish(connection, name, went_to, incarnations)
         return done
 
+    def snapshot(self, refs: Sequence[str] | None, *, anew: bool) -> Snapshotted:
+        """Its rows held against the outbox's table, of these subjects or of all, and mended; goes on where an earlier
+        one of all stopped. Subjects that legacy owns come along where a backfill has brought some.
+        """
+        name, rows = self.service.name, self.service.writes
+        if self.service.decide is None or not isinstance(rows, Rows):
+            raise RefusedError(
+                f"refused: {name} does not keep its rows by `Rows`, so nobody knows which of two is newer; "
+                f"`strangler rebuild` makes tables anew, `strangler replay` handles events again"
+            )
+        self._alone()
+        handler = SnapshotHandler(name, self.service.step(), rows.mend, theirs=is_begun(self.connection, name))
+        prefix = self.settings.topic_prefix
+        return Snapshot(
+            self.connection,
+            name,
+            self._group,
+            handler,
+            {topic.removeprefix(prefix): topic for topic in self.topics},
+            refs,
+            self.dry_run,
+            lambda done: self.progress(Replayed(done.dispositions)),
+            self.give_way,
+            self.settings.fault_points,
+        ).take(anew=anew)
+
     @property
     def _group(self) -> str:
         return self.settings.group(self.service.name)
@@ -197,26 +210,23 @@ def opened(
     subject: str,
     dry_run: bool,
     progress: Progress = lambda _: None,
-    waits: Callable[[str, Waits], None] | None = None,
+    waits: Say | None = None,
     feeds: Sequence[Service] = (),
 ) -> Iterator[Reprocessing]:
     """`subject`: the topic of a service that names none. With `dry_run` everything is done, and nothing kept.
 
-    `waits` is told, with a service's name, when it gives way to the live events of that; None: it never does. A replay,
-    which may append events, gives way to those that read them too: `feeds`.
+    `waits` is told, with a service's name, when it gives way to the live events of that, and None when it goes on; it
+    never does where nobody is to be told. A replay, which may append events, gives way to those that read them too:
+    `feeds`.
     """
     topics = settings.topics(context_of(service, subject).topics)
     with ExitStack() as stack:
         reader = stack.enter_context(closing(PythonReader(settings.kafka, client_id=f"{service.name}-again")))
         connection = stack.enter_context(closing(settings.connect(service.schema, autocommit=True)))
-        to_own: Sequence[GiveWay] = ()
-        to_fed: Sequence[GiveWay] = ()
-        if waits is not None:
-            admin = stack.enter_context(closing(PythonAdmin(settings.kafka, client_id=f"{service.name}-lag")))
-            to_own, to_fed = (
-                [_giving_way(one, settings, subject, (admin, reader), waits) for one in several]
-                for several in ([service], () if dry_run else feeds)
-            )
+        to_own, to_fed = (
+            [] if waits is None else stack.enter_context(giving_way(several, settings, subject, waits))
+            for several in ([service], () if dry_run else feeds)
+        )
         yield Reprocessing(
             service,
             settings,
@@ -230,39 +240,6 @@ def opened(
         )
 
 
-def _giving_way(
-    service: Service,
-    settings: RunSettings,
-    subject: str,
-    kafka: tuple[Admin, Reader],
-    waits: Callable[[str, Waits], None],
-) -> GiveWay:
-    topics = settings.topics(context_of(service, subject).topics)
-    lag = LagReader(group=settings.group(service.name), topics=topics, admin=kafka[0], reader=kafka[1])
-    look = partial(_look, service.name, lag, partial(settings.connect, service.schema))
-    return GiveWay(look, GIVE_WAY_AT * service.policy.deadline_s, partial(waits, service.name))
-
-
 def _each(several: Sequence[GiveWay]) -> None:
     for give_way in several:
         give_way()
-
-
-def _look(name: str, lag: LagReader, connect: Callable[[], PsycopgConnection]) -> float | None:
-    try:
-        with closing(connect()) as connection:
-            return waiting_s(lag.read(connection))
-    except (psycopg.Error, DependencyDown, KafkaDown) as error:
-        logger.warning("lag_not_read", extra={"service": name, "error": type(error).__name__})
-        return None
-
-
-def waiting_s(lag: GroupLag) -> float | None:
-    """For how long the oldest event has waited that is due live. What is parked waits for a person, as a partition does
-    whose log cannot be gone on with; and where no member lives nothing is held up.
-    """
-    if not lag.members:
-        return None
-    ended = {(one.topic, one.partition) for one in lag.standing if one.cause in FOR_A_PERSON}
-    due = [one.waiting_s for one in lag.partitions if (one.topic, one.partition) not in ended]
-    return max((waited for waited in due if waited is not None), default=None)

@@ -36,6 +36,7 @@ class Rows:
     columns: Mapping[str, str]
     touched: str | None = None
     _statement: str = field(init=False, repr=False, compare=False, default="")
+    _mending: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadInput)
@@ -45,9 +46,25 @@ class Rows:
         if "version" not in self.columns:
             raise BadInput(f"Rows of {self.table!r} has no column 'version'; without it an old event could win")
         object.__setattr__(self, "_statement", _upsert(self))
+        object.__setattr__(self, "_mending", _mending(self))
 
     def __call__(self, connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> None:
         """An `ApplyWrites`: the newest row of each key of the batch."""
+        connection.execute(self._statement.encode(), self._newest(writes))
+
+    def mend(self, connection: PsycopgConnection, writes: Sequence[NumberedWrite]) -> set[tuple[str, int]]:
+        """The same, and a row of that very version is written again where it is another. Subject and version of the
+        writes that changed something; a newer row stays.
+        """
+        changed = connection.execute(self._mending.encode(), self._newest(writes)).fetchall()
+        versions = {(str(key), version) for key, version in changed}
+        return {
+            (each.subject_ref, each.version)
+            for each in writes
+            if (str(each.write.values.get(self.key, each.subject_ref)), each.version) in versions
+        }
+
+    def _newest(self, writes: Sequence[NumberedWrite]) -> dict[str, list[Json]]:
         wrong = sorted({each.write.table for each in writes} - {self.table})
         if wrong:
             raise ValueError(f"this service writes {self.table!r}, not {wrong[0]!r}")
@@ -56,7 +73,7 @@ class Rows:
             for each in sorted(writes, key=lambda each: each.version)
         }
         values = {name: [self._value(name, each) for each in newest.values()] for name in self.columns}
-        connection.execute(self._statement.encode(), {"_keys": list(newest), **values})
+        return {"_keys": list(newest), **values}
 
     def kept(self, subject_ref: str, write: Write) -> Write | None:
         """What the table says again of a subject's write: all of it where the body is kept, else the columns of types
@@ -107,3 +124,12 @@ FROM unnest(%(_keys)s::text[], {arrays}) AS given ({rows.key}, {columns})
 ORDER BY given.{rows.key}
 ON CONFLICT ({rows.key}) DO UPDATE SET {changes}{touched}
 WHERE {rows.table}.version < excluded.version"""  # noqa: S608 - names that were checked
+
+
+def _mending(rows: Rows) -> str:
+    """As text: not every type of PostgreSQL has an equality."""
+    there, given = (
+        f"ROW({', '.join(f'{table}.{name}' for name in rows.columns)})" for table in (rows.table, "excluded")
+    )
+    same = f"{rows.table}.version = excluded.version AND {there}::text IS DISTINCT FROM {given}::text"
+    return f"{_upsert(rows)} OR ({same}) RETURNING {rows.key}, {rows.table}.version"

@@ -27,6 +27,7 @@ from outbox.consumer import (
 )
 from outbox.consumer.first_contact import first_contact
 from outbox.consumer.gauges import measured
+from outbox.consumer.give_way import GiveWay
 from outbox.installation import Installation
 from outbox.kafka.port import Admin
 from outbox.kafka.port import GroupMember as Member
@@ -59,7 +60,7 @@ class BackgroundWorker(Protocol):
 class Consuming:
     """A consumer, complete but for its addresses. `wakes`: the dispositions after which the worker has more to do.
 
-    `parts`: the tables in its schema that must be up to date before it starts.
+    `parts`: the tables in its schema that must be up to date before it starts. `feeds`: whom it gives way to.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Consuming:
     progress: VersionProgress | None = None
     shedding: Shedding = field(default_factory=Shedding)
     wakes: frozenset[Disposition] = frozenset(Disposition)
+    feeds: Sequence[GiveWay] = ()
 
 
 def consume(
@@ -188,6 +190,7 @@ def _runtime(
         expiry=consuming.expiry,
         progress=consuming.progress,
         shedding=consuming.shedding,
+        feeds=consuming.feeds,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from outbox.consumer import (
     BudgetRule,
@@ -18,6 +20,7 @@ from outbox.schema.parts import CONSUMER
 from strangler.contexts import context_of
 from strangler.schema.parts import CONTEXT
 from strangler.service.declaration import Service
+from strangler.service.giving_way import giving_way, log_giving_way
 from strangler.service.runner import Consuming, consume
 from strangler.service.settings import RunSettings
 from strangler.service.shedding import expiry_of, shedding_of
@@ -34,13 +37,16 @@ def run(
     settings: RunSettings,
     *,
     subject: str = "",
+    feeds: Sequence[Service] = (),
     consuming: RuntimeSettings | None = None,
     sending: SenderSettings | None = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT; says `ready NAME` on stdout once it has partitions.
 
-    `subject`: the topic of a service that names none. `consuming` and `sending` are as its policy and the defaults
-    say, unless given. `ConfigurationError` lists what its policy says against itself, before anything is opened.
+    `subject`: the topic of a service that names none. `feeds`: the services that read what it appends; while one that
+    is of no lower class is under pressure, this one takes its policy's `floor_per_s` events a second. `consuming` and
+    `sending` are as its policy and the defaults say, unless given. `ConfigurationError` lists what its policy says
+    against itself, before anything is opened.
     """
     require(service.policy)
     consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes, start=service.start)
@@ -53,7 +59,10 @@ def run(
         budget = BudgetRule.of(consuming.retry, consuming.credit_s)
         return sender_of(service, settings, budget, vendors=vendors, calls=calls, observe=observe, sending=sending)
 
-    consume(consuming_of(service, settings, consuming, subject, calls if vendors else None), settings, sender)
+    given_way_to = [one for one in feeds if service.policy.gives_way_to(one.policy)]
+    with giving_way(given_way_to, settings, subject, partial(log_giving_way, service)) as several:
+        whole = consuming_of(service, settings, consuming, subject, calls if vendors else None)
+        consume(replace(whole, feeds=several), settings, sender)
 
 
 def consuming_of(

@@ -16,7 +16,7 @@ from outbox.kafka.port import TopicPartition
 from strangler.errors import RefusedError
 from strangler.ownership import Owner
 from strangler.step.apply import ApplyWrites, writes_of
-from strangler.step.handler import StepHandler
+from strangler.step.handler import Decision, StepHandler
 
 # One order of keys, as for every claim.
 CLAIM = """
@@ -45,6 +45,8 @@ WHERE step = %(step)s AND incarnation IS NOT NULL ORDER BY topic, partition"""
 
 FORGET = "DELETE FROM strangler.backfill WHERE step = %(step)s"
 
+BEGUN = "SELECT FROM strangler.backfill WHERE step = %(step)s LIMIT 1"
+
 DONE = """
 SELECT bool_and(finished_at IS NOT NULL AND incarnation IS NOT NULL) FROM strangler.backfill WHERE step = %(step)s"""
 
@@ -59,20 +61,30 @@ class BackfillHandler:
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = self._handler.decisions(events)
-        theirs = {(one.subject_ref, one.number): one for one in decisions if one.owner is not Owner.NEW and one.intents}
-        won: set[tuple[str, int]] = set()
-        if theirs:
-            parameters = {
-                "step": self._step,
-                "subject_refs": [one.subject_ref for one in theirs.values()],
-                "numbers": [one.number for one in theirs.values()],
-                "epochs": [one.epoch for one in theirs.values()],
-            }
-            won = {(ref, number) for ref, number in connection.execute(CLAIM, parameters)}
+        theirs = legacys(decisions)
+        won = claim_legacys(connection, self._step, theirs)
         writes = [write for key, one in theirs.items() if key in won for write in writes_of(one.act)]
         if writes:
             self._apply_writes(connection, writes)
         return [_disposition((one.subject_ref, one.number), theirs, won) for one in decisions]
+
+
+def legacys(decisions: Sequence[Decision]) -> dict[tuple[str, int], Decision]:
+    """What the step would do of subjects that it does not own."""
+    return {(one.subject_ref, one.number): one for one in decisions if one.owner is not Owner.NEW and one.intents}
+
+
+def claim_legacys(
+    connection: PsycopgConnection, step: str, theirs: Mapping[tuple[str, int], Decision]
+) -> set[tuple[str, int]]:
+    """Those that were not brought before."""
+    parameters = {
+        "step": step,
+        "subject_refs": [one.subject_ref for one in theirs.values()],
+        "numbers": [one.number for one in theirs.values()],
+        "epochs": [one.epoch for one in theirs.values()],
+    }
+    return {(ref, number) for ref, number in connection.execute(CLAIM, parameters)} if theirs else set()
 
 
 def _disposition(key: tuple[str, int], theirs: Container[tuple[str, int]], won: set[tuple[str, int]]) -> Disposition:
@@ -117,6 +129,11 @@ def finish(
 def begin_anew(connection: PsycopgConnection, step: str) -> None:
     """Forget the watermarks: the backfill begins at the first records. What is there is known by its claim."""
     connection.execute(FORGET, {"step": step})
+
+
+def is_begun(connection: PsycopgConnection, step: str) -> bool:
+    """Whether legacy's subjects have been brought, if only in part."""
+    return connection.execute(BEGUN, {"step": step}).fetchone() is not None
 
 
 def is_backfilled(connection: PsycopgConnection, step: str) -> bool:

@@ -9,11 +9,19 @@ from outbox.consumer.handler import Disposition
 from outbox.event import ReceivedEvent
 from strangler.ownership import Owner
 from strangler.step.apply import ApplyWrites, writes_of
-from strangler.step.handler import StepHandler
+from strangler.step.handler import Decision, StepHandler
 
 DONE = """
 SELECT subject_ref, number, kind FROM claim
 WHERE step = %(step)s AND kind IN ('applied', 'backfilled') AND subject_ref = ANY(%(subject_refs)s)"""
+
+
+def claimed(connection: PsycopgConnection, step: str, decisions: Sequence[Decision]) -> list[bool]:
+    """Whether the rows of each are to be there: the new side has applied it, or it was backfilled."""
+    refs = [one.subject_ref for one in decisions]
+    rows = connection.execute(DONE, {"step": step, "subject_refs": refs}) if refs else ()
+    done = {(subject_ref, number, kind == "applied") for subject_ref, number, kind in rows}
+    return [(one.subject_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
 
 
 class RebuildHandler:
@@ -27,10 +35,7 @@ class RebuildHandler:
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
         decisions = self._handler.decisions(events)
-        refs = [one.subject_ref for one in decisions]
-        rows = connection.execute(DONE, {"step": self._step, "subject_refs": refs}) if refs else ()
-        done = {(subject_ref, number, kind == "applied") for subject_ref, number, kind in rows}
-        ours = [(one.subject_ref, one.number, one.owner is Owner.NEW) in done for one in decisions]
+        ours = claimed(connection, self._step, decisions)
         writes = [
             write for one, is_ours in zip(decisions, ours, strict=True) if is_ours for write in writes_of(one.act)
         ]

@@ -142,7 +142,7 @@ def test_a_replay_gives_way_while_live_events_wait(stack: Stack, database: str, 
         until_indexed(database, 6)
         with psycopg.connect(database) as connection:
             connection.execute("LOCK TABLE search.document")  # the handler waits for it
-            publish(environ, replace(placed("late", OWNER), id=uuid7(time.time_ns() // 1_000_000 - 600_000)))
+            publish(environ, *late("OrderPlaced", OWNER))
             with subprocess.Popen(argv, env=environ, stdout=PIPE, stderr=PIPE, text=True) as replaying:
                 assert replaying.stderr is not None
                 assert re.search(r"gives way: a live event has waited 6\d\d s", replaying.stderr.readline())
@@ -150,7 +150,14 @@ def test_a_replay_gives_way_while_live_events_wait(stack: Stack, database: str, 
                 connection.rollback()
                 said, _ = replaying.communicate(timeout=60)
     assert replaying.returncode == 0
-    assert json.loads(said)["dispositions"] == {"duplicate": 6}
+    assert json.loads(said)["dispositions"]["duplicate"] >= 6
+
+
+def late(type_: str, owner: str) -> list[Event]:
+    """Appended ten minutes ago, in every lane: one that stands alone holds nobody up."""
+    appended_ms = time.time_ns() // 1_000_000 - 600_000
+    events = [of_order(type_, f"late-{number}", owner) for number in range(24)]
+    return [replace(event, aggregate_version=1, id=uuid7(appended_ms)) for event in events]
 
 
 def test_a_replay_gives_way_to_whom_it_feeds(stack: Stack, database: str, environ: dict[str, str]) -> None:
@@ -160,10 +167,9 @@ def test_a_replay_gives_way_to_whom_it_feeds(stack: Stack, database: str, enviro
         publish(environ, *(placed(f"o{number}") for number in range(6)))
         wait_until(lambda: rows(database, PASSED) == [(6,)], lambda: rows(database, PASSED))
     argv = [sys.executable, "-m", "strangler", "replay", "inventory", "--from-start", "--json"]
-    late = replace(of_order("StockReserved", "late", "payment=new"), id=uuid7(time.time_ns() // 1_000_000 - 600_000))
     with running(stack, environ, "payment"), psycopg.connect(database) as connection:
         connection.execute("LOCK TABLE payment.claim")  # the handler waits for it
-        publish(environ, late)
+        publish(environ, *late("StockReserved", "payment=new"))
         with subprocess.Popen(argv, env=environ, stdout=PIPE, stderr=PIPE, text=True) as replaying:
             assert replaying.stderr is not None
             assert re.search(r"gives way to payment, which it feeds: .* waited 6\d\d s", replaying.stderr.readline())

@@ -34,6 +34,10 @@ KNOWN = "INSERT INTO strangler.subject_alias VALUES ('order', '18', 'b') ON CONF
 OWNED = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES ('a', 1, '')"
 VERDICT = "INSERT INTO strangler.verdict SELECT * FROM strangler.verdict"
 
+HOW_FAR = """
+SELECT count(kept_headers) FROM {0}.position, {0}.member, {0}.quarantine, {0}.effect
+WHERE resolved_at IS NULL AND next_attempt_at < 'infinity' AND state = 'planned'"""
+
 MAY = {
     "relay": ("SELECT FROM outbox.outbox", "SELECT outbox.make_partition('2031-01-01')"),
     "facade": ("SELECT FROM strangler.epoch", OWNED, KNOWN, "DELETE FROM strangler.idempotency"),
@@ -49,7 +53,7 @@ MAY = {
         "SELECT fraud.count_order('a', 'customer', 100)",
     ),
     "search": (f"INSERT INTO {CLAIM}", "DELETE FROM search.document", "SELECT FROM search.consumer_version"),
-    "fraud": ("SELECT fraud.count_order('a', 'customer', 100)",),
+    "fraud": ("SELECT fraud.count_order('a', 'customer', 100)", HOW_FAR.format("inventory")),
     "inventory": ("SELECT inventory.reserve_stock(ARRAY['a'], ARRAY['sku'], ARRAY[1::bigint])",),
     "judge": (
         "SELECT FROM legacy.orders, search.claim, search.document, payment.effect, outbox.outbox, strangler.stage",
@@ -100,6 +104,10 @@ MAY_NOT = {
     "fraud": (
         "SELECT FROM legacy.orders",
         "SELECT FROM inventory.stock",
+        "SELECT key, kept_value FROM inventory.quarantine",
+        "SELECT body FROM inventory.effect",
+        "DELETE FROM inventory.position",
+        HOW_FAR.format("payment"),
         "UPDATE strangler.authority SET holder = 'new'",
     ),
     "inventory": ("SELECT FROM legacy.orders", "SELECT FROM fraud.decision", "DELETE FROM legacy.stock"),

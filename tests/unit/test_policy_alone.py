@@ -28,6 +28,7 @@ from tests.unit.policies import BULK, CRITICAL, GOOD, LOSSY, STANDARD
 
 UNORDERED = replace(BULK, ordering_scope="none")
 BREAKS: dict[str, Policy] = {
+    "floor": replace(STANDARD, floor_per_s=0.0),
     "flow_name": replace(STANDARD, flow="Mails!"),
     "deadline": replace(STANDARD, deadline_s=0.0),
     "rate": replace(STANDARD, rate_per_s=0.0),

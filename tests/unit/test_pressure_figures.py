@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from outbox.consumer.lag.figures import GroupLag, partition_lag
+from outbox.consumer.lag.hot import hot, hot_partitions
 from outbox.consumer.lag.read import Looked
 from outbox.consumer.lag.stored import StoredPosition
 from outbox.kafka.port import TopicPartition
 from strangler.pressure.figures import LogReading, Pressure, Queued, pressure_of, spoken_s
-from strangler.pressure.hot import hot
 from strangler.pressure.read import _log
 
 NOW_MS = 1_000_000
@@ -91,6 +91,27 @@ def test_what_has_more_than_its_share_is_named_with_it() -> None:
         ("tenant", "m-1", 0.5),
     ]
     assert hot(events)[0].sentence == "sku 85123A is in 50% of them (fair: 2.4%)"
+
+
+def test_a_hot_key_is_named_with_whom_it_is_of() -> None:
+    events = [[("key", "o-17"), ("tenant", "acme"), ("sku", str(number % 2))] for number in range(40)]
+    events += [[("key", f"o-{number}"), ("tenant", f"t-{number}"), ("sku", str(number))] for number in range(100, 160)]
+
+    found = {(each.kind, each.name): each for each in hot(events)}
+
+    assert found["key", "o-17"].sentence == (
+        "key o-17 is in 40% of them (fair: 1.6%): 100% tenant acme, 50% sku 0, 50% sku 1"
+    )
+    assert found["tenant", "acme"].cause == ""
+
+
+def test_a_partition_that_has_most_of_it_is_named_with_what_causes_it() -> None:
+    one = [[("key", "o-17"), ("tenant", "acme")]] * 9 + [[("key", "o-18"), ("tenant", "shop")]]
+    (found,) = hot_partitions({"order/0": 80, "order/1": 10, "order/2": 10, "order/3": 0}, {"order/0": one})
+
+    assert found.sentence == "partition order/0 is in 80% of them (fair: 25.0%): 90% key o-17, 90% tenant acme"
+    assert hot_partitions({"order/0": 60, "order/1": 40}, {}) == hot_partitions({"order/0": 100}, {}) == []
+    assert hot_partitions({"order/0": 10, "order/1": 0, "order/2": 0}, {}) == [], "too few to say"
 
 
 def test_nothing_is_hot_where_all_are_alike_or_few() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from outbox.consumer.lag.hot import Hot
 from outbox.consumer.lag.scan import Scan, Waiting
 from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.kafka.port import TopicPartition
@@ -58,7 +59,8 @@ class GroupLag:
     """At one moment, in seconds of the epoch by the clock of the group's database.
 
     `members` live now; `seen_s`: seconds since one was seen, None where none ever was. `complete`: the tenants' figures
-    are of all that waits. `left`: topics with positions that the group does not read; they have no lag.
+    are of all that waits. `hot`: partitions, keys, tenants that have far more of it than their share. `left`: topics
+    with positions that the group does not read; they have no lag.
     """
 
     group: str
@@ -70,6 +72,7 @@ class GroupLag:
     complete: bool
     standing: tuple[Standing, ...]
     left: tuple[str, ...]
+    hot: tuple[Hot, ...] = ()
 
     @property
     def records(self) -> int:
@@ -171,9 +174,15 @@ def lasting(said: Iterable[Standing]) -> list[Standing]:
     return [one for one in said if one.for_s >= STANDS_AFTER_S or one.cause in AT_ONCE_SAID]
 
 
-# No retry ends these.
+# No retry ends these, or it is no hiccup from the start.
 AT_ONCE_SAID = frozenset(
-    {StandingCause.POSITION_LOST, StandingCause.UNREADABLE, StandingCause.SOURCE_BROKEN, StandingCause.TOPIC_MISSING}
+    {
+        StandingCause.POSITION_LOST,
+        StandingCause.UNREADABLE,
+        StandingCause.SOURCE_BROKEN,
+        StandingCause.TOPIC_MISSING,
+        StandingCause.GIVES_WAY,
+    }
 )
 
 

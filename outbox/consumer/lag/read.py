@@ -19,6 +19,7 @@ from outbox.consumer.lag.figures import (
     seen_standing,
     tenants_of,
 )
+from outbox.consumer.lag.hot import Hot, hot, hot_partitions
 from outbox.consumer.lag.scan import FacetsOf, Scan, Waiting, no_facets
 from outbox.consumer.lag.stored import ParkedPlace, Stored, StoredParked, StoredPosition, stored
 from outbox.consumer.partitions.in_log import why_lost
@@ -117,7 +118,7 @@ class _Look:
         self._unseen_s = min((member.seen_s for member in found.members), default=None)
         said = [replace(one, for_s=one.for_s + member.seen_s) for member in self._members for one in member.standing]
         self._standing: list[Standing] = [self._placed(one) for one in said if one.topic in {None, *self._topics}]
-        self._scans: list[Scan] = []
+        self._scans: dict[TopicPartition, Scan] = {}
         self._whole = True
         self.scanned: set[TopicPartition] = set()
         self.parked = {one.place for one in found.parked}
@@ -137,11 +138,19 @@ class _Look:
             members=len(self._members),
             seen_s=self._unseen_s,
             partitions=partitions,
-            tenants=tenants_of((one for scan in self._scans for one in scan.waiting), self._now_ms),
+            tenants=tenants_of((one for scan in self._scans.values() for one in scan.waiting), self._now_ms),
+            hot=tuple(self._hot(partitions)),
             complete=self._whole,
             standing=tuple(lasting(self._standing)),
             left=tuple(sorted({one.topic for one in positions} - set(self._topics))),
         )
+
+    def _hot(self, partitions: Sequence[PartitionLag]) -> Iterator[Hot]:
+        sampled = {
+            f"{topic}/{number}": [one.of for one in scan.waiting] for (topic, number), scan in self._scans.items()
+        }
+        yield from hot_partitions({f"{one.topic}/{one.partition}": one.records for one in partitions}, sampled)
+        yield from hot(facets for events in sampled.values() for facets in events)
 
     def _partitions(
         self,
@@ -177,7 +186,7 @@ class _Look:
             moved_ms=None if at is None else at.moved_at * 1000,
         )
         if scan is not None:
-            self._scans.append(scan)
+            self._scans[partition] = scan
             self._whole = self._whole and found.exact
         arrived_s = None if scan is None else age_s(self._now_ms, (one.arrived_ms for one in scan.waiting))
         holders = [member for member in self._members if partition in (member.held or ())]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from outbox.consumer.append_time import appended_ms
+from outbox.consumer.lag.hot import KEY, Facet
 from outbox.consumer.partitions.lanes import lane_of
 from outbox.errors import Undecodable
 from outbox.kafka.codec import from_record
@@ -17,7 +18,6 @@ AT_ONCE = 500
 LOOKED_THROUGH = 20_000  # at most, in one look, for the first record that its lane has not passed
 
 Read = Callable[[int, int], Sequence[Record]]  # offset, limit
-Facet = tuple[str, str]  # what kind of thing a record is of, and which
 FacetsOf = Callable[[Record], Sequence[Facet]]
 
 
@@ -29,7 +29,7 @@ def no_facets(_record: Record) -> Sequence[Facet]:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A record that its lane has not passed. `tenant` and `service_class` are "" where the event names none; `facets`
-    are what the reader of the lag asked for.
+    are what the reader of the lag asked for; `key` as text.
     """
 
     offset: int
@@ -39,6 +39,13 @@ class Waiting:
     tenant: str
     service_class: str
     facets: Sequence[Facet] = ()
+    key: str = ""
+
+    @property
+    def of(self) -> Sequence[Facet]:
+        """All that it is of."""
+        own = ((KEY, self.key), ("tenant", self.tenant))
+        return [*(one for one in own if one[1]), *self.facets]
 
 
 @dataclass(slots=True)
@@ -90,7 +97,8 @@ class Scan:
         context = _context(record)
         tenant, service_class = (str(context.get(name, "")) for name in ("tenant", "class"))
         times = appended_ms(record), record.timestamp_ms
-        return Waiting(record.offset, lane, *times, tenant, service_class, self.facets_of(record))
+        key = (record.key or b"").decode(errors="backslashreplace")
+        return Waiting(record.offset, lane, *times, tenant, service_class, self.facets_of(record), key)
 
 
 def _context(record: Record) -> Mapping[str, object]:

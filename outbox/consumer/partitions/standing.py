@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class StandingCause(StrEnum):
-    """Why nothing moves. The first six a member says, the others are seen from outside."""
+    """Why nothing moves, or less than could. The first seven a member says, the others are seen from outside."""
 
     POSITION_LOST = "position_lost"
     UNREADABLE = "partition_unreadable"
@@ -16,6 +16,7 @@ class StandingCause(StrEnum):
     ASSIGNMENT_WAITS = "assignment_waits"
     BREAKER_OPEN = "breaker_open"
     LANE_STANDS = "lane_stands"
+    GIVES_WAY = "gives_way"  # slowed down, by its policy
     TOPIC_MISSING = "topic_missing"
     NO_MEMBER = "no_member"
     NOT_MOVING = "not_moving"
@@ -41,6 +42,11 @@ class Standing:
         return cls(**{**data, "cause": StandingCause(str(data["cause"]))})  # type: ignore[arg-type] # a member wrote it
 
     @property
+    def still(self) -> bool:
+        """Whether nothing moves: who gives way goes on, and nobody need come."""
+        return self.cause is not StandingCause.GIVES_WAY
+
+    @property
     def sentence(self) -> str:
         """For people.
 
@@ -50,5 +56,7 @@ class Standing:
         place = self.topic or "the group"
         place += "" if self.partition is None else f"/{self.partition}"
         place += "" if self.lane is None else f" lane {self.lane}"
+        if not self.still:
+            return f"{place} gives way {self.detail}, for {self.for_s:.0f} s now"
         at = "" if self.offset is None else f" at offset {self.offset}"
         return f"{place} stands{at} for {self.for_s:.0f} s: {self.cause}{': ' if self.detail else ''}{self.detail}"

@@ -15,21 +15,12 @@ RUN_S = 0.05
 FORGET_FACTOR = 100.0
 
 
-class AdaptiveRateLimit:
-    """Events per second, without a limit while nothing asks for one. Not thread-safe: the caller holds a lock.
-
-    It begins low, after an outage or the first overload answer, and doubles every second until an answer shows the
-    ceiling. Each answer takes three tenths off; each second without one adds a hundredth, more and more when none comes
-    for long, until the limit is forgotten. So a saturated downstream is kept busy, and few attempts are wasted.
-    """
+class RateLimit:
+    """Events per second, without a limit while `rate` is None. Not thread-safe: the caller holds a lock."""
 
     def __init__(self) -> None:
         self.rate: float | None = None
-        self._ceiling: float | None = None
-        self._began = FIRST
-        self._overloaded_at = -math.inf
-        self._grown_at = self._next_at = 0.0
-        self._window, self._count, self._lately = 0, 0, 0.0  # events of this window; the rate of the last busy one
+        self._next_at = 0.0
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next run may start."""
@@ -41,9 +32,29 @@ class AdaptiveRateLimit:
 
     def started(self, now: float, events: int) -> None:
         if self.rate is not None:
-            self._grow(now)
-        if self.rate is not None:
             self._next_at = max(self._next_at, now) + events / self.rate
+
+
+class AdaptiveRateLimit(RateLimit):
+    """A rate that is set by what is answered; without a limit while nothing asks for one.
+
+    It begins low, after an outage or the first overload answer, and doubles every second until an answer shows the
+    ceiling. Each answer takes three tenths off; each second without one adds a hundredth, more and more when none comes
+    for long, until the limit is forgotten. So a saturated downstream is kept busy, and few attempts are wasted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ceiling: float | None = None
+        self._began = FIRST
+        self._overloaded_at = -math.inf
+        self._grown_at = 0.0
+        self._window, self._count, self._lately = 0, 0, 0.0  # events of this window; the rate of the last busy one
+
+    def started(self, now: float, events: int) -> None:
+        if self.rate is not None:
+            self._grow(now)
+        super().started(now, events)
 
     def succeeded(self, now: float, events: int) -> None:
         window = int(now // WINDOW_S)

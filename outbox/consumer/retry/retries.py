@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psycopg
 
@@ -13,13 +13,14 @@ from outbox.connection import PsycopgConnection
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.report import Report
-from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit
+from outbox.consumer.retry.adaptive_rate import AdaptiveRateLimit, RateLimit
 from outbox.consumer.retry.breaker import Breaker, State
 from outbox.consumer.retry.budget import RetryBudget
 from outbox.consumer.retry.rule import Clause, Overloaded, Trouble, classify, delay_s, puts_off, to_be_parked
 from outbox.consumer.settings import RuntimeSettings
 
 Clock = Callable[[], float]
+Limit = TypeVar("Limit", int, float)
 
 
 class Failure(NamedTuple):
@@ -39,24 +40,31 @@ class Retries:
         self.budget, self._report = budget, report
         self._clock, self._rng = clock, rng
         self._lock = threading.Lock()
-        self._breaker, self._pace = Breaker(settings.breaker, rng), AdaptiveRateLimit()
+        self._breaker, self._pace, self._held = Breaker(settings.breaker, rng), AdaptiveRateLimit(), RateLimit()
 
     def admit(self) -> float:
         """Seconds to rest before taking a run, 0 = take one. Then `started` or `unused` must follow."""
         with self._lock:
             now = self._clock()
-            wait_s = self._pace.wait_s(now)
+            wait_s = max(self._pace.wait_s(now), self._held.wait_s(now))
             return wait_s or self._breaker.admit(now)
 
     def limit(self) -> int | None:
         """Events that a run may take; None = as usual. A probe takes one: it is likely to fail."""
         with self._lock:
-            return 1 if self._breaker.state is State.HALF_OPEN else self._pace.run_limit()
+            if self._breaker.state is State.HALF_OPEN:
+                return 1
+            return _lower(self._pace.run_limit(), self._held.run_limit())
 
     def rate(self) -> float | None:
         """Events a second that are tried; None without a limit."""
         with self._lock:
-            return self._pace.rate
+            return _lower(self._pace.rate, self._held.rate)
+
+    def hold(self, rate: float | None) -> None:
+        """At most so many events a second, whatever is answered; None: no more."""
+        with self._lock:
+            self._held.rate = rate
 
     def unused(self) -> None:
         """No run was there to be taken, or it may not be tried."""
@@ -77,7 +85,8 @@ class Retries:
                 self.unused()
                 return self._defer_s * self._rng.uniform(0.5, 1.5)
         with self._lock:
-            self._pace.started(self._clock(), len(run.records))
+            for pace in (self._pace, self._held):
+                pace.started(self._clock(), len(run.records))
         return 0.0
 
     def succeeded(self, run: Run, outcome: Outcome) -> None:
@@ -132,3 +141,7 @@ class Retries:
         if puts_off(self._retry, failed):
             self._report.put_off(run, Clause.ATTEMPTS)
         return Failure(rest_s)
+
+
+def _lower(one: Limit | None, other: Limit | None) -> Limit | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
