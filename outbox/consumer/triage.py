@@ -130,10 +130,10 @@ def triage(
             position = event.position
             if position is not None:
                 unsure = record.offset < ask_below and record.offset not in fresh
-                if unsure or last is None or position <= last or position[0] != last[0]:  # rare: nearly all go on
-                    if doubt := _doubt(event, position, last, sources, unsure=unsure):
-                        doubts.append(doubt)
-                        continue
+                odd = unsure or last is None or position <= last or position[0] != last[0]  # rare: nearly all go on
+                if odd and (doubt := _doubt(event, position, last, sources, unsure=unsure)):
+                    doubts.append(doubt)
+                    continue
                 last = position
             reason = condemned.get(record.offset) if look else None
             if reason is None and not (look and record.key in waiting):
