@@ -75,6 +75,7 @@ def walk_stage(up: Path, page: Path) -> None:
     assert end[0].run(up).returncode != 0, f"{page.name}: done after its undo"
     if page.name.startswith("3-"):  # where the next stage begins
         type_all(up, [step for step in steps if step.command.startswith("strangler advance")])
+        type_all(up, [Shown("python -m legacy_app replay --orders 10 --offset 290"), end[0]])
 
 
 def type_all(up: Path, commands: Sequence[Shown]) -> None:
