@@ -11,7 +11,7 @@ import pytest
 from tests.support.typed import ROOT, Shown, recipe, shown_in
 from tests.support.waiting import comes_true
 
-pytestmark = pytest.mark.tour
+pytestmark = pytest.mark.alone
 
 UP_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 150.0  # fourteen processes, one after the other, up to 10 s each
