@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+GIVE_WAY_AT = 0.5  # of the deadline that a policy promises
 LOOK_EVERY_S = 1.0
 PAUSE_S = 0.5
 SAY_EVERY_S = 10.0

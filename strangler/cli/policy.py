@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import assert_never
 
+from outbox.consumer.give_way import GIVE_WAY_AT
 from outbox.policy import Placed, Policy
 from outbox.policy.page import MEANING, page, rules
 from strangler.cli.common import Invocation, columns
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
 from strangler.flows.places import judge
-from strangler.service.giving_way import GIVE_WAY_AT
 from strangler.service.retry_questions import lines_of, retries_of
 
 EPILOG = "exit: 0 fine, 1 contradictions, 2 usage, 3 the database is down"

@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.gauges import LagLook
-from outbox.consumer.give_way import GiveWay, Waits
+from outbox.consumer.give_way import GIVE_WAY_AT, GiveWay, Waits
 from outbox.consumer.lag.gauges import LOOK_S
 from outbox.consumer.lag.read import LagReader, Looked
 from outbox.consumer.partitions.standing import StandingCause
@@ -24,7 +24,6 @@ from strangler.service.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
-GIVE_WAY_AT = 0.5  # of the service's deadline
 FOR_A_PERSON = {
     StandingCause.POSITION_LOST,
     StandingCause.UNREADABLE,

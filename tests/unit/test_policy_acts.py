@@ -77,6 +77,7 @@ ACTS: Mapping[str, tuple[Policy, Policy, Aspect]] = {
     "queue_bound": (STANDARD, replace(STANDARD, queue_bound=7), settings),
     "queue_reason": (STANDARD, replace(STANDARD, queue_reason=""), rules),
     "queue_bytes": (STANDARD, replace(STANDARD, queue_bytes=2_000_000), settings),
+    "floor_per_s": (STANDARD, replace(STANDARD, floor_per_s=7.0), settings),
     "service_class": (PARKING, replace(PARKING, service_class=ServiceClass.CRITICAL), rules),
     "rate_per_s": (STANDARD, replace(STANDARD, rate_per_s=1.0), rules),
     "expired": (LOSSY, replace(LOSSY, expired=Expired.RUN), late),
