@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from strangler.local.stack import Stack
+from strangler.stages import Stage
 from tests.faults.seam_case import POINTS, case_of
 from tests.faults.seam_report import SeamReport
 from tests.faults.seams import run_seams
@@ -28,14 +30,16 @@ PLACES = {
 def test_whoever_is_killed_at_a_seam_nothing_is_lost_doubled_or_judged_wrongly(stack: Stack, tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     sys.stdout.write(f"FAULTS_SEED={seed}\n")
-    cases = [case_of(one) for one in range(seed, seed + len(POINTS))]
-    seeds = [case.seed for case in cases if (case.kind, case.point) in PLACES]
+    # On a ramp a point may be passed by, as chance shares the subjects out: the campaign has those stages, too.
+    firm = (case for case in map(case_of, itertools.count(seed)) if case.stage is not Stage.RAMP)
+    cases = {place: next(case for case in firm if (case.kind, case.point) == place) for place in sorted(PLACES)}
+    seeds = sorted(case.seed for case in cases.values())
 
     report = run_seams(stack, seeds, tmp_path / "seams", SeamReport(), print)
 
     assert report.problems() == [], report.to_json()
     assert report.seeds == len(PLACES)
-    assert report.stopped.total() >= len(PLACES) - 1, report.passed  # on a ramp a point may be passed by
+    assert report.stopped.total() >= len(PLACES) - 1, report.passed
     assert report.planted  # a loss a seed, once anything has reached the new side
 
 
