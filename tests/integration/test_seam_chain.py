@@ -12,10 +12,8 @@ import pytest
 from outbox.connection import PsycopgConnection
 from strangler.continuation import table
 from strangler.continuation.table import StepOutcome
-from strangler.errors import BadInput
-from strangler.sqlalchemy import Strangled
 from tests.support.logs import lines_of
-from tests.support.three_steps import STEPS, Basket, Shop, SoldOut
+from tests.support.three_steps import STEPS, Shop, SoldOut
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.no_kafka
@@ -233,20 +231,6 @@ def test_what_fails_after_the_wait_is_left_to_the_next_who_tries(
     assert patient.seen("a") == ("made", did(["payment"]))
 
 
-def test_a_step_that_could_not_be_gone_on_with_is_refused_before_anything_runs(hasty: Shop) -> None:
-    middle = hasty.strangled._chain.middle
-    del middle.after["payment"], middle.refused["stock"]
-    hasty.strangled.after("paymnet")(lambda _basket, _outcome: None)
-
-    with pytest.raises(BadInput) as refused:
-        hasty.place("a")
-    said = str(refused.value)
-    assert "awaited('payment') has no after" in said
-    assert "`@strangled.refused('stock')`" in said
-    assert "after('paymnet') belongs to no step" in said
-    assert hasty.calls == []
-
-
 @pytest.mark.parametrize(
     ("new", "done_before", "handed_back"),
     [
@@ -280,21 +264,3 @@ def test_a_step_that_has_been_gone_on_behind_is_not_taken_back(hasty: Shop, resu
     store(resumer, done("a", "fraud"))
     hasty.go_on("a")
     assert not hasty.hand_back("a", "fraud")
-
-
-def test_a_wait_that_no_client_would_wait_for_is_refused() -> None:
-    with pytest.raises(BadInput, match="give 0 to 60 seconds"):
-        Strangled("basket", wait_s=61)
-
-
-def test_a_chain_whose_subject_was_committed_before_or_never_told_of_is_refused(hasty: Shop) -> None:
-    with hasty.sessions() as session, hasty.strangled.unit():
-        basket = Basket(status="new", did="")
-        session.add(basket)
-        with pytest.raises(BadInput, match="call created or changed before run"):
-            hasty.strangled.run(basket, *hasty.steps, answer=str)
-        hasty.strangled.created(basket, "BasketMade", {})
-        session.commit()
-        with pytest.raises(BadInput, match="leave that commit to run"):
-            hasty.strangled.run(basket, *hasty.steps, answer=str)
-    assert hasty.calls == []

@@ -161,10 +161,11 @@ def test_a_method_of_the_middle_leaves_its_class_whole(tmp_path: Path) -> None:
 def test_a_model_of_a_pythons_word_makes_files_that_can_be_read(tmp_path: Path) -> None:
     files = {name: text.replace("Ticket", "Class") for name, text in FILES.items()}
     written, _ = strangler(build(tmp_path, files), "init")
-    for name in written["written"]:
-        if name.endswith(".py"):
-            ast.parse((tmp_path / name).read_text(), name)
+    texts = {name: (tmp_path / name).read_text() for name in written["written"] if name.endswith(".py")}
+    assert "plan.py" in texts
+    assert all(ast.parse(text, name).body for name, text in texts.items())
     suggested(tmp_path, LETTERS)
+    assert ast.parse((tmp_path / LETTERS.partition(":")[0]).read_text()).body
 
 
 @pytest.mark.parametrize("theirs", ["docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml"])
