@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from outbox.consumer.partitions.lineage import ASKED_RECORDS
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.quarantine.fetch import sweep
 from outbox.consumer.triage import Decode, Doubt, Doubtful
@@ -24,7 +25,8 @@ from outbox.kafka.port import Reader, TopicPartition
 LOOK_BACK = 200_000  # records; a relay has at most 20,000 under way, and may die a few times in a row
 FIRST_LOOK = 1_000
 CLOSE_WITHIN_S = 0.5
-KEEP_S = 30.0  # repeats come in runs, from several lanes of a partition
+ASKED_LOOK_BACK = 2 * ASKED_RECORDS  # of events whose position says nothing: all of those are asked for
+KEEP_S = 600.0  # repeats come in runs, from several lanes of a partition; and a quiet topic is not read for each event
 
 
 @dataclass(slots=True)
@@ -66,7 +68,9 @@ class Originals:
         Raises `SourceBroken` when that is its first one, and `DependencyDown` when the log cannot be read.
         """
         suspects = {doubt.offset: doubt.id for doubt in doubtful.doubts if not doubt.foreign}
-        shown = self.repeats(run.assigned.partition, suspects)
+        doubted = any(not doubt.unsure for doubt in doubtful.doubts)
+        look_back = self._look_back if doubted else min(self._look_back, ASKED_LOOK_BACK)
+        shown = self.repeats(run.assigned.partition, suspects, look_back)
         fresh = {doubt.offset for doubt in doubtful.doubts if doubt.unsure} - shown
         known = replace(run, repeats=run.repeats | shown, fresh=run.fresh | fresh)
         broken = next((doubt for doubt in doubtful.doubts if doubt.offset not in shown and not doubt.unsure), None)
@@ -76,13 +80,13 @@ class Originals:
             raise SourceBroken(_described(broken, self._look_back))
         return known.cut_before(broken.offset)
 
-    def repeats(self, partition: TopicPartition, wanted: Mapping[int, UUID]) -> Set[int]:
+    def repeats(self, partition: TopicPartition, wanted: Mapping[int, UUID], look_back: int | None = None) -> Set[int]:
         """The offsets whose event the log holds at a lower one; `wanted` gives the event's id by offset."""
         if not wanted:
             return frozenset()
         with self._lock:
             try:
-                return self._look(partition, wanted)
+                return self._look(partition, wanted, look_back or self._look_back)
             except OutboxError:
                 self._drop_reader()
                 raise
@@ -95,14 +99,14 @@ class Originals:
             finally:
                 self._lock.release()
 
-    def _look(self, partition: TopicPartition, wanted: Mapping[int, UUID]) -> frozenset[int]:
+    def _look(self, partition: TopicPartition, wanted: Mapping[int, UUID], look_back: int) -> frozenset[int]:
         window = self._window(partition, min(wanted))
         last = max(wanted)
         self._read(partition, window, window.high, last)
         window.high = max(window.high, last)
         start, _ = self._read_from().log_range(partition)
         step = FIRST_LOOK
-        while len(window.shown(wanted)) < len(wanted) and start < window.low > min(wanted) - self._look_back:
+        while len(window.shown(wanted)) < len(wanted) and start < window.low > min(wanted) - look_back:
             low = max(start, window.low - step, 0)
             self._read(partition, window, low, window.low)
             window.low, step = low, 2 * step

@@ -9,6 +9,7 @@ import pytest
 
 from outbox.consumer import Disposition, InParallel, Metric
 from outbox.consumer.partitions.lineage import accept
+from outbox.consumer.partitions.moving import lanes_of, move
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.codec import to_headers
 from outbox.kafka.partition import partition_of
@@ -203,3 +204,21 @@ def test_a_source_that_falls_once_more_after_an_accept_stops_the_partition(rig: 
     send(rig, 3, 400)
     wait_until(lambda: bool(running.runtime.lost()))
     assert numbers(rig) == [1, 2]
+
+
+def test_what_was_sent_twice_is_known_after_a_position_was_set_back(rig: Rig) -> None:
+    """What lies behind is handled again, as was asked for; what had been sent twice is not handled three times."""
+    running = rig.runtime(settings=SETTINGS)
+    first = send(rig, 1, 1)
+    send(rig, 2, 2)
+    again(rig, first, 1)
+    send(rig, 3, 3)
+    wait_until(lambda: numbers(rig) == [1, 2, 3], lambda: numbers(rig))
+    running.stop()
+    with connect_to(rig.dsn) as connection:
+        (stands,) = lanes_of(connection, rig.topic, 0, None).values()
+        move(connection, stands, 2, stands[0].incarnation, Told("ann", "the third was mended"))
+    second = rig.runtime(settings=SETTINGS)
+    wait_until(lambda: numbers(rig)[3:] != [] and rig.caught_up(), lambda: numbers(rig))
+    assert numbers(rig) == [1, 2, 3, 3]
+    assert second.count(Metric.DISPOSITION.value, DUPLICATE) == 1

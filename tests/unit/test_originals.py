@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -113,3 +114,30 @@ def test_a_run_that_begins_with_one_is_broken() -> None:
     broker = broker_with([1, 2, 1, 3, 4])
     with pytest.raises(SourceBroken, match=r"order-0@3 stands at 1/db:1:0, not beyond 1/db:9:0"):
         originals(broker).settle(run_of(broker, 3), Doubtful([doubt(broker, 3)]))
+
+
+def test_events_whose_position_says_nothing_are_new_unless_the_log_holds_them() -> None:
+    broker = broker_with([1, 2, 1, 3])
+    unsure = [replace(doubt(broker, offset), unsure=True) for offset in (2, 3)]
+    settled = originals(broker).settle(run_of(broker, 2), Doubtful(unsure))
+    assert (settled.repeats, settled.fresh, len(settled.records)) == ({2}, {3}, 2)
+
+
+def test_a_long_log_is_read_once_for_many_events_whose_position_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outbox.consumer.originals.ASKED_LOOK_BACK", 1_000)
+    broker = broker_with(range(6_000))
+    read: list[int] = []
+
+    class Counting(MemoryReader):
+        def read(
+            self, partition: TopicPartition, offset: int, limit: int, *, timeout_s: float = 10.0
+        ) -> Sequence[Record]:
+            found = super().read(partition, offset, limit, timeout_s=timeout_s)
+            read.append(len(found))
+            return found
+
+    found = Originals(lambda: Counting(broker), from_record)
+    for first in range(5_000, 5_500, 50):
+        unsure = [replace(doubt(broker, offset), unsure=True) for offset in range(first, first + 50)]
+        assert len(found.settle(run_of(broker, first), Doubtful(unsure)).fresh) == 50
+    assert sum(read) < 2 * (1_000 + 500) + 10 * 1_000  # steps back are of a thousand, reads of as many

@@ -24,8 +24,8 @@ SELECT group_name, topic, partition, lane, next_offset, source, lsn, ordinal, in
 WHERE topic = %(topic)s AND partition = %(partition)s AND source IS NOT NULL
 ORDER BY group_name, lane FOR UPDATE"""
 
-# A relay has at most 20,000 records under way, and may die a few times in a row: repeats come no later than that.
-ASKED_RECORDS = 200_000
+# A relay has at most 20,000 records under way, and may die twice in a row: repeats come no later than that.
+ASKED_RECORDS = 50_000
 
 # A lane without a source takes its next event's, as it did with its first one. Members find out by the fence.
 _ACCEPT = """

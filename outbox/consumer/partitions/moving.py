@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from outbox.connection import PsycopgConnection
-from outbox.consumer.partitions.lineage import Stand
+from outbox.consumer.partitions.lineage import ASKED_RECORDS, Stand
 from outbox.kafka.port import TopicPartition
 from outbox.told import Told
 
@@ -24,11 +24,12 @@ WHERE topic = %(topic)s AND (%(partition)s::integer IS NULL OR partition = %(par
 ORDER BY group_name, topic, partition, lane FOR UPDATE"""
 
 # Set back, a lane forgets how far it had come in its source: else what comes again would be held for a server that fell
-# back. Set forward it remembers, so that what the relay sends twice is dropped.
+# back. So the log is asked what was sent twice. Set forward it remembers, and drops that by itself.
 _MOVE = """
 UPDATE position SET next_offset = %(to)s, incarnation = %(incarnation)s, fence = fence + 1, updated_at = now(),
     source = CASE WHEN back THEN NULL ELSE source END, lsn = CASE WHEN back THEN NULL ELSE lsn END,
-    ordinal = CASE WHEN back THEN NULL ELSE ordinal END
+    ordinal = CASE WHEN back THEN NULL ELSE ordinal END,
+    ask_below = CASE WHEN back THEN %(to)s + %(asked)s ELSE ask_below END
 FROM (SELECT lane AS own, incarnation = %(incarnation)s AND %(to)s < next_offset AS back FROM position
       WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s) AS was
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND lane = own
@@ -67,7 +68,7 @@ def move(connection: PsycopgConnection, before: Sequence[Stand], to: int, incarn
     """Set the lanes, all those of one partition, to `to` in the topic of this incarnation. Audited: from, and to."""
     first = before[0]
     names = {"group": first.group_name, "topic": first.topic, "partition": first.partition}
-    row = connection.execute(_MOVE, {**names, "to": to, "incarnation": incarnation}).fetchone()
+    row = connection.execute(_MOVE, {**names, "to": to, "incarnation": incarnation, "asked": ASKED_RECORDS}).fetchone()
     fence = int(row[0]) if row else 0
     who = {**names, "actor": told.actor, "reason": told.reason}
     for verb, offset in (("set from", min(lane.next_offset for lane in before)), ("set to", to)):
