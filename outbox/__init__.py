@@ -46,8 +46,4 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 if not TYPE_CHECKING:  # else every misspelled name would have a type
-    __getattr__ = names_from(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = names_from(__name__, _HOMES)

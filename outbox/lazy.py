@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
-def names_from(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A module's `__getattr__` (PEP 562): `homes` maps each name to the module that has it. Safe across threads.
+def names_from(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """A module's `__getattr__` and `__dir__` (PEP 562): `homes` maps each name to the module that has it. Safe across
+    threads.
 
-    >>> load = names_from("outbox", {"Event": "outbox.event"})
-    >>> load("Event").__name__
-    'Event'
+    >>> load, names = names_from("outbox", {"Event": "outbox.event"})
+    >>> load("Event").__name__, names()
+    ('Event', ['Event'])
     """
 
     def load(name: str) -> object:
@@ -24,4 +25,4 @@ def names_from(package: str, homes: Mapping[str, str]) -> Callable[[str], object
         setattr(sys.modules[package], name, found)  # the next use finds it there
         return found
 
-    return load
+    return load, lambda: list(homes)
