@@ -1,11 +1,13 @@
 # Two commands are all a newcomer needs: make demo, make test. CI calls only these targets.
-.PHONY: help setup demo test check docs bench faults up
+.PHONY: help setup demo test check lint types imports pages site docs bench faults up
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 3
+# Images of containers set it. Each of some thousand processes would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## say what can be typed here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -28,12 +30,22 @@ test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka;
 	part -m alone; \
 	exit $$ended # 5: none of them is among these
 
-check: setup ## lint, types, import contracts, docs
+check: lint types imports pages site ## lint, types, import contracts, docs (make -j2 check: two of them at a time)
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: setup
 	$(BIN)/mypy
+
+imports: setup
 	$(BIN)/lint-imports
+
+pages: setup
 	$(BIN)/pytest -q tests/architecture
+
+site: setup
 	$(BIN)/mkdocs build --quiet
 
 docs: setup ## make a site of docs/ in site/; a broken link or anchor fails
