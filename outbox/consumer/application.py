@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 from outbox.consumer.handler import Answering
 from outbox.consumer.partitions.run import Run
 from outbox.consumer.retry.flood import FloodGuard
 from outbox.consumer.triage import Decode, Triage, triage
 from outbox.fault_points import FaultPoints
+
+
+class AtOnce(Protocol):
+    """Whether what failed behind others is tried again before they are committed."""
+
+    def at_once(self, part: Run, error: Exception, took_s: float) -> bool:
+        """True: one retry is reserved for it."""
+
+    def passed(self) -> None:
+        """The retry went well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +32,14 @@ class Application:
     decode: Decode
     fault_points: FaultPoints
     flood: FloodGuard
+    retries: AtOnce
     sources: Set[str] | None = None
 
     def sort(self, run: Run, blocked: Set[bytes], condemned: Mapping[int, str]) -> Triage:
         """Which records of the run reach the handler."""
         return triage(
             run.records,
-            self.decode,
+            self._decode_once(run) if run.decoded else self.decode,
             last=run.last,
             blocked=blocked,
             condemned=condemned,
@@ -36,3 +48,7 @@ class Application:
             ask_below=run.ask_below,
             fresh=run.fresh,
         )
+
+    def _decode_once(self, run: Run) -> Decode:
+        """A third of what failures cost was to decode again what stood behind them."""
+        return lambda record: run.decoded.get(record.offset) or self.decode(record)

@@ -31,11 +31,12 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
                 candidates = _waited_for(run)
                 blocked = still_open(connection, how.group, run.assigned.partition.topic, candidates)
                 sorted_run = how.sort(run, blocked, condemned)
-                answers, calls, failed = in_parts(connection, run, sorted_run.events, how.handler)
-                if failed is not None:
-                    run = run.cut_before(failed.part.records[0].offset)
+                given = in_parts(connection, run, sorted_run.events, how)
+                if given.failed is not None:
+                    run.decoded.update((event.offset, event) for event in sorted_run.events)
+                    run = run.cut_before(given.failed.part.records[0].offset)
                     sorted_run = how.sort(run, blocked, condemned)
-                dispositions = _commit_ready(connection, run, sorted_run, answers, how)
+                dispositions = _commit_ready(connection, run, sorted_run, given.answers, how)
         except Poison as poison:
             if sorted_run is None:
                 raise
@@ -43,9 +44,14 @@ def apply_run(connection: PsycopgConnection, run: Run, how: Application, condemn
             condemned[offset] = poison.reason
             run = run.cut_behind(offset)
             continue
+        except Exception:
+            if sorted_run is not None:
+                run.decoded.update((event.offset, event) for event in sorted_run.events)
+            raise
         how.fault_points.reach("consumer.committed")
         freed, causes = frozenset(candidates - blocked), Counter(one.cause for one in sorted_run.parked)
-        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes, failed, calls)
+        ended = given.failed, given.calls, given.at_once
+        return Outcome(run, sorted_run.last, dispositions, sorted_run.parked_keys, freed, causes, *ended)
 
 
 def _waited_for(run: Run) -> frozenset[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ MISSING = "waiting for its topic: the broker has none of that name; is the name 
 _log = logging.getLogger("outbox.consumer")
 
 KINDS_TRACED = 100  # of one process
+SAID_EACH_S = 1.0
 
 
 class Report:
@@ -35,6 +37,7 @@ class Report:
         self._working = threading.Lock()
         self._breaker_opened_at: float | None = None
         self._traced: set[str] = set()
+        self._at_once: dict[tuple[str, TopicPartition], tuple[float, int]] = {}  # said when, and how many since
 
     def count(self, metric: Metric, value: int = 1, **labels: str) -> None:
         try:
@@ -86,6 +89,20 @@ class Report:
         fields = {**_place(run.assigned.partition), **where, "delay_s": round(delay_s, 3), **self._described(error)}
         level, event = (logging.ERROR, "lane_stands") if stands else (logging.WARNING, "run_retried")
         _log.log(level, event, extra=fields)
+
+    def retried_at_once(self, part: Run, error: Exception, trouble: str) -> None:
+        """Events are tried again without a rest. A line a second of each kind, with how many there were: a line for
+        each cost more than to try it again.
+        """
+        self.count(Metric.RETRY, error=type(error).__name__, trouble=trouble)
+        kind, now = (type(error).__name__, part.assigned.partition), time.monotonic()
+        with self._working:
+            said_at, times = self._at_once.get(kind, (-math.inf, 0))
+            due = now - said_at >= SAID_EACH_S
+            self._at_once[kind] = (now, 0) if due else (said_at, times + 1)
+        if due:
+            where = {**_place(part.assigned.partition), "first_offset": part.records[0].offset, "lane": part.lane}
+            _log.warning("retried_at_once", extra={**where, "times": times + 1, **self._described(error)})
 
     def given_up(self, run: Run, error: Exception) -> None:
         """It is not tried again: its one event is parked."""

@@ -60,6 +60,9 @@ class OverBudget(StrEnum):
 class Retry:
     """`attempts` in place, with full jitter up to base x 2^n, capped. The budget is the whole group's.
 
+    The first retry is made at once where the attempt failed within `base_s`, the error passes, no breaker or pace
+    holds the group back and a retry is reserved already; with `attempts` of 1 it never is.
+
     Retries may be `budget_ratio` of the deliveries, plus `budget_floor_per_s` so that a quiet flow can retry at all.
     """
 

@@ -31,7 +31,7 @@ MEANING: Mapping[str, str] = {
     "floor_per_s": "events a second that each member still takes while what it feeds is under pressure",
     "expired": "the branch of work that is late, before its handler runs",
     "compensation": "the event that takes expired work back",
-    "retry.attempts": "in place, with full jitter; then the event moves aside",
+    "retry.attempts": "in place: first at once where nothing speaks against it, then with full jitter",
     "retry.base_s": "the first delay's upper end; it doubles",
     "retry.cap_s": "the longest delay",
     "retry.budget_ratio": "retries of the whole group, as a share of its deliveries; the unit is failures",

@@ -135,7 +135,8 @@ def _budget(place: Placed) -> RetryAnswer:
 
 def _back_off(place: Placed) -> RetryAnswer:
     retry = place.policy.retry
-    said = f"full jitter up to {retry.base_s:g} s, doubled to {retry.cap_s:g} s; {retry.attempts} in place"
+    first = "once at once if it failed fast, then " if retry.attempts > 1 else ""
+    said = f"{first}full jitter up to {retry.base_s:g} s, doubled to {retry.cap_s:g} s; {retry.attempts} in place"
     if retry.cap_s > retry.base_s:
         return RetryAnswer(Question.BACK_OFF, said)
     return RetryAnswer(Question.BACK_OFF, f"{said}: it never grows", "a retry.cap_s above retry.base_s")

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from outbox.consumer.partitions.bounds import Bound
 from outbox.consumer.partitions.lanes import PartitionLanes, lane_of
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run
 from outbox.event import SourcePosition
 from outbox.kafka.port import Record, TopicPartition
@@ -33,7 +34,7 @@ def fresh(bound: Bound | None = None) -> PartitionLanes:
 
 
 def finish(lanes: PartitionLanes, run: Run) -> bool:
-    return lanes.done(run, None, parked=frozenset(), freed=frozenset())
+    return lanes.done(Outcome(run, None, {}, frozenset(), frozenset()))
 
 
 def key_of_lane(lane: int) -> bytes:

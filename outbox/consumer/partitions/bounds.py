@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from outbox.terms import check_terms
 
 FIRST_RUN_RECORDS = 64
+SLOWNESS = 7  # one gap between failures weighs an eighth: they vary as much as their mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,17 @@ class RunSize:
         elif records >= self.limit and took_s < self.target_s / 2:
             self.limit *= 2
 
+    def failed(self, done: int) -> None:
+        """A part behind so many failed: the records behind it were sorted in vain, so the next run takes fewer."""
+        self.limit = min(self.limit, max(FIRST_RUN_RECORDS, 2 * done))
+
 
 @dataclass(slots=True)
 class PartSize:
     """How many events a handler is given at a time, each part behind a savepoint, so that a failure costs a part.
 
-    All of a run at once while nothing fails. A savepoint costs about two small effects, and a failure half a part: both
-    together least at twice the root of the events between two failures.
+    All of a run at once while nothing fails. A savepoint costs about a small effect, and a failure half a part: both
+    together least at the root of twice the events between two failures.
     """
 
     between: float = math.inf  # events between two failures, lately
@@ -66,14 +71,17 @@ class PartSize:
     @property
     def limit(self) -> int | None:
         """None: all at once."""
-        return None if self.between == math.inf else max(1, math.isqrt(round(4 * self.between)))
+        return None if self.between == math.inf else max(1, math.isqrt(round(2 * self.between)))
 
-    def done(self, events: int) -> None:
-        """So many went well."""
+    def done(self, events: int, failures: int = 0) -> None:
+        """So many events went well, and among them or right behind them so many parts failed."""
         self.since += events
-        if self.between != math.inf:
-            self.between = max(self.between, self.since)
-
-    def failed(self) -> None:
-        self.between = self.since if self.between == math.inf else (self.between + self.since) / 2
+        if not failures:
+            self.between = self.between if self.between == math.inf else max(self.between, self.since)
+            return
+        gap = self.since / failures
+        if self.between == math.inf:
+            self.between = gap
+        else:
+            self.between += (gap - self.between) * failures / (failures + SLOWNESS)
         self.since = 0

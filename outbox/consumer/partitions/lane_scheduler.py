@@ -198,9 +198,7 @@ class LaneScheduler:
         with self._changed:
             lanes = self._open_or_closing(run.assigned)
             if lanes is not None:
-                took_s = self._clock() - run.begun
-                parked, freed, failed = outcome.parked_keys, outcome.freed_keys, outcome.failed
-                more = lanes.done(run, outcome.last, parked=parked, freed=freed, took_s=took_s, failed=failed)
+                more = lanes.done(outcome, self._clock() - run.begun)
                 if rest_s:
                     lanes.stand(run.lane, self._clock())
                     self._again_after(run, rest_s)

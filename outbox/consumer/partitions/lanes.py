@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from zlib import crc32
 
 from outbox.consumer.handler import Disposition
 from outbox.consumer.partitions.bounds import Bound, PartSize, RunSize
-from outbox.consumer.partitions.outcome import Failed
+from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, GivenUp, LanePosition, Run, Sweep
-from outbox.event import SourcePosition
+from outbox.event import ReceivedEvent, SourcePosition
 from outbox.kafka.headers import size_of
 from outbox.kafka.port import Record
 
@@ -67,6 +67,7 @@ class _Lane:
     running: Run | None = None
     running_sizes: list[int] = field(default_factory=list)
     worked: dict[int, Disposition] = field(default_factory=dict)
+    decoded: dict[int, ReceivedEvent] = field(default_factory=dict)
     attempt: int = 0
     failed_alone: bool = False
     tried_below: int = 0  # records of a failed run, up to here, are tried again
@@ -76,6 +77,13 @@ class _Lane:
         """The run that waits at the head has failed so often."""
         self.attempt, self.failed_alone = attempt, len(failed.records) == 1
         self.tried_below = max(self.tried_below, failed.records[-1].offset + 1)
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """What was kept of them until they are done."""
+        for kept in (self.worked, self.decoded):
+            if kept:
+                for record in records:
+                    kept.pop(record.offset, None)
 
     def head(self) -> int | None:
         """The offset of the first record that is not done."""
@@ -164,40 +172,31 @@ class PartitionLanes:
             lane.failed_alone,
             ask_below=lane.ask_below,
             part=self.part.limit,
+            decoded=lane.decoded,
         )
         lane.running_sizes = [lane.sizes.popleft() for _ in range(count)]
         return lane.running
 
-    def done(
-        self,
-        run: Run,
-        last: SourcePosition | None,
-        *,
-        parked: Set[bytes],
-        freed: Set[bytes],
-        took_s: float = 0.0,
-        failed: Failed | None = None,
-    ) -> bool:
-        """The run, or the cut that was made of it, is committed; `failed` stands behind it. True: the lane has more."""
+    def done(self, outcome: Outcome, took_s: float = 0.0) -> bool:
+        """The run, or the cut that was made of it, is committed. True: the lane has more."""
+        run, failed = outcome.run, outcome.failed
         lane = self._lanes[run.lane]
         if lane.running is None:
             return False  # abandoned meanwhile
         lane.stands_since = None
         done = len(run.records)
         lane.size.done(done, took_s, cut=failed is None and done < len(lane.running.records))
-        self.part.done(done)
-        if lane.worked:
-            for record in run.records:
-                lane.worked.pop(record.offset, None)
+        self.part.done(done, outcome.failures)
+        lane.forget(run.records)
         self.records -= done
         self.bytes -= sum(lane.running_sizes[:done])
         lane.take_back(done)
-        lane.next_offset, lane.last, lane.attempt, lane.failed_alone = run.next_offset, last, 0, False
+        lane.next_offset, lane.last, lane.attempt, lane.failed_alone = run.next_offset, outcome.last, 0, False
         if failed is not None:
-            self.part.failed()
-            lane.note(failed.part, 1)
-        lane.parked_keys -= freed
-        lane.parked_keys |= parked
+            lane.size.failed(done)
+            lane.note(failed.part, failed.part.attempt + 1)
+        lane.parked_keys -= outcome.freed_keys
+        lane.parked_keys |= outcome.parked_keys
         return bool(lane.pending)
 
     def give_back(self, run: Run, *, tried: bool = True) -> None:
@@ -210,7 +209,7 @@ class PartitionLanes:
             return
         lane.take_back(0)
         if tried:
-            self.part.failed()
+            self.part.done(0, 1)
             lane.note(run, run.attempt + 1)
 
     def overtaken(self, run: Run, stored: LanePosition) -> bool:
@@ -219,7 +218,9 @@ class PartitionLanes:
         lane = self._lanes[run.lane]
         lane.next_offset, lane.last, lane.attempt, lane.failed_alone = stored.next_offset, stored.last, 0, False
         while lane.pending and lane.pending[0].offset < stored.next_offset:
-            key = lane.pending.popleft().key
+            record = lane.pending.popleft()
+            key = record.key
+            lane.forget([record])
             if key is not None:
                 lane.parked_keys.add(key)  # that commit may have parked it: the next run of the key looks
             self.records -= 1
@@ -259,6 +260,7 @@ class PartitionLanes:
         for lane in self._lanes:
             lane.pending.clear()
             lane.sizes.clear()
+            lane.decoded.clear()
             lane.running, lane.running_sizes = None, []
         self.records = self.bytes = 0
 

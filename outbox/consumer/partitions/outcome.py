@@ -23,7 +23,7 @@ class Failed:
 class Outcome:
     """What a committed run did, and what its lane must remember. `run` is the run or the cut that was committed.
 
-    `failed` is what stands right behind it. `calls` of the handler went well.
+    `failed` is what stands right behind it. `calls` of the handler went well, `at_once` of them as a second attempt.
     """
 
     run: Run
@@ -34,3 +34,9 @@ class Outcome:
     parked: Mapping[ParkingCause, int] = field(default_factory=dict)
     failed: Failed | None = None
     calls: int = 1
+    at_once: int = 0
+
+    @property
+    def failures(self) -> int:
+        """Of parts, whatever became of them."""
+        return self.at_once + (self.failed is not None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from outbox.consumer.handler import Disposition
-from outbox.event import SourcePosition
+from outbox.event import ReceivedEvent, SourcePosition
 from outbox.kafka.port import Record, TopicPartition
 
 
@@ -65,6 +65,7 @@ class Run:
     ask_below: int = 0
     fresh: Set[int] = frozenset()  # offsets below it that the log does not hold further ahead
     part: int | None = None  # so many events are given to the handler at a time; None: all
+    decoded: dict[int, ReceivedEvent] = field(default_factory=dict)  # by offset, of runs that failed; the lane keeps it
 
     @property
     def place(self) -> tuple[TopicPartition, int, int]:
@@ -96,10 +97,11 @@ class Run:
             return self
         return replace(self, records=self.records[:count], next_offset=self.records[count].offset)
 
-    def cut_to(self, first: int, last: int) -> Run:
-        """The records of these two offsets and between, as a run that is tried for the first time."""
-        records = tuple(record for record in self.records if first <= record.offset <= last)
-        return replace(self.cut_behind(last), records=records, attempt=0, again=False, failed_alone=False)
+    def cut_to(self, first: int, last: int, *, tried: int = 0) -> Run:
+        """The records of these two offsets and between, as a run that was tried so often before."""
+        begin = bisect_left(self.records, first, key=attrgetter("offset"))
+        records = self.records[begin : bisect_right(self.records, last, key=attrgetter("offset"))]
+        return replace(self.cut_behind(last), records=records, attempt=tried, again=tried > 0, failed_alone=False)
 
 
 @dataclass(frozen=True, slots=True)

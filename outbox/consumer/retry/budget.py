@@ -87,7 +87,7 @@ class RetryBudget:
 
     def reserve(self, connection: PsycopgConnection, retries: int) -> bool:
         """Take so many retries. False: the group has failed enough for now. Commits, outside any transaction."""
-        if self._take(retries):
+        if self.take(retries):
             return True
         with self._lock:
             if self._clock() < self._dry_until:
@@ -99,9 +99,10 @@ class RetryBudget:
             self._held_until = self._clock() + self._rule.ttl_s / 2
             if self._held < retries:  # spares the account: a worker each would ask it without end
                 self._dry_until = self._clock() + min(0.5, 1 / self._rule.floor_per_s)
-        return self._take(retries)
+        return self.take(retries)
 
-    def _take(self, retries: int) -> bool:
+    def take(self, retries: int) -> bool:
+        """Of those that this instance holds reserved; asks the database nothing."""
         with self._lock:
             if self._clock() >= self._held_until:
                 self._held = 0

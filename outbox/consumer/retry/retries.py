@@ -104,6 +104,26 @@ class Retries:
         if closed:
             self._report.breaker("closed")
 
+    def at_once(self, part: Run, error: Exception, took_s: float) -> bool:
+        """Whether what failed is tried again without a rest, in the transaction that it stands in; then `passed`.
+
+        Once, where a dropped connection is likelier than trouble that lasts: it failed quickly, its error passes, and
+        nothing says that others fail or that somebody asks for patience. The retry is reserved like any other.
+        """
+        if classify(error) is not Trouble.TRANSIENT or took_s > self._retry.base_s or puts_off(self._retry, 1):
+            return False
+        with self._lock:
+            calm = self._breaker.state is State.CLOSED and self._pace.rate is None and self._held.rate is None
+        if not calm or not self.budget.take(1):
+            return False
+        self.budget.failed(1)
+        self._report.retried_at_once(part, error, Trouble.TRANSIENT.value)
+        return True
+
+    def passed(self) -> None:
+        """What was tried again at once went well, and costs nothing. It is counted as delivered with its run."""
+        self.budget.give_back(1)
+
     def ended(self, run: Run) -> None:
         """It neither failed nor went well: another assignment has the partition, or it had been committed before."""
         if run.again:
