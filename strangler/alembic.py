@@ -16,9 +16,9 @@ CONSUMER = frozenset({"consumer_version", "member", "position", "quarantine", "q
 CONTEXT = frozenset({"context_version", "claim", "passed_over", "intent", "effect"})
 STRANGLER = frozenset(
     {
-        *("authority", "authority_move", "backfill", "continuation", "epoch", "hand_back", "idempotency"),
-        *("ownership", "reconciliation_run", "seam_record", "stage", "stage_move", "strangler_version"),
-        *("subject_alias", "subject_change", "verdict"),
+        *("authority", "authority_move", "backfill", "claim_release", "continuation", "epoch", "hand_back"),
+        *("idempotency", "ownership", "reconciliation_run", "seam_record", "stage", "stage_move"),
+        *("strangler_version", "subject_alias", "subject_change", "verdict"),
     }
 )
 OUTBOX = re.compile(r"outbox|outbox_version|outbox_\d{8}")

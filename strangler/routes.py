@@ -44,6 +44,10 @@ class Route:
     same from then on, whatever `key` says. `"required"` refuses one without (400). `"optional"` takes it as a request
     of its own: it is pinned and forwarded, and sent again it is another one. `Derived` makes a key of its fields.
     `key_field`: the field of an HTML form that holds the key, where the header is missing.
+
+    `kept`: statuses that are the application's answer for good, `released`: those by which it says that it has not
+    taken the request on, where that differs from what they mean by themselves. `idempotent`: carried out twice, the
+    request changes nothing more, so one whose answer was lost is sent again; PUT and DELETE are, by their definition.
     """
 
     target: str
@@ -53,6 +57,9 @@ class Route:
     caller: Callers | None = None
     key: KeyRule = "optional"
     key_field: str = ""
+    kept: tuple[int, ...] = ()
+    released: tuple[int, ...] = ()
+    idempotent: bool = False
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan, leave=("caller",))  # a plan judges callers
@@ -64,6 +71,11 @@ class Route:
     @property
     def path(self) -> str:
         return self.target.partition(" ")[2]
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Sent twice it acts as if sent once (RFC 9110 section 9.2.2)."""
+        return self.idempotent or self.method in ("PUT", "DELETE")
 
 
 def listed(callers: Callers) -> tuple[Caller, ...]:
@@ -90,6 +102,7 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
         if route.spelling not in ("any", "exact"):
             yield f'{named} has spelling={route.spelling!r}; use "any" or "exact"'
         yield from (f"{named} {problem}" for problem in key_problems(route.key, route.key_field))
+        yield from (f"{named} {problem}" for problem in _status_problems(route))
         if isinstance(route.key, Derived) and ANONYMOUS in listed(
             caller or () if route.caller is None else route.caller
         ):
@@ -136,6 +149,15 @@ def _path_problems(route: Route, subject: str) -> Iterable[str]:
         yield f"needs one of creates={subject!r}, {{ref}} and {{id}} in its path, to say which subject it is about"
     if route.path.startswith(OWN_PREFIX):
         yield f"lies under {OWN_PREFIX}, which is the facade's own; the application never sees it"
+
+
+def _status_problems(route: Route) -> Iterable[str]:
+    for name, statuses, least in (("kept", route.kept, 200), ("released", route.released, 300)):
+        for status in statuses:
+            if not least <= status <= 599:
+                yield f"has {name}={status}, which no answer says that could be; name statuses from {least} to 599"
+    for status in sorted(set(route.kept) & set(route.released)):
+        yield f"keeps {status} and releases it; name it in one of kept and released"
 
 
 def _caller_problems(callers: Callers) -> Iterable[str]:

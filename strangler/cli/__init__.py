@@ -26,6 +26,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "effects": ("effects",),
     "local": ("up", "doctor"),
     "facade": ("facade",),
+    "claims": ("claims",),
     "reconcile": ("reconcile",),
     "plant": ("plant",),
     "pressure": ("pressure",),

@@ -12,6 +12,7 @@ from outbox.telemetry import log_to_stderr
 from strangler.cli.common import Invocation
 from strangler.errors import BadInput, RefusedError
 from strangler.facade import server
+from strangler.facade.expiry import EVERY_S
 from strangler.facade.server import FacadeSettings
 from strangler.facade.upstream import UpstreamSettings
 
@@ -37,6 +38,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--body-limit-bytes", type=flags.count, default=1024 * 1024, help="of owned routes (default 1 MiB)"
+    )
+    parser.add_argument(
+        "--expire-every-s",
+        type=flags.seconds(0.001),
+        default=EVERY_S,
+        help="how often to forget keys whose day is over (default 60)",
     )
     parser.set_defaults(run=run)
 
@@ -75,6 +82,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         body_limit_bytes=args.body_limit_bytes,
         internal_token=invocation.settings.internal_token,
         metrics=address_of(environ),
+        expire_every_s=args.expire_every_s,
     )
 
 

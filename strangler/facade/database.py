@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 
 from outbox.connection import PsycopgConnection, with_options
-from strangler.errors import DependencyDown, StranglerError
+from strangler.errors import BadInput, DependencyDown, StranglerError
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.measures import Measures
 from strangler.facade.pool import Pool, PoolExhausted, silent
@@ -26,6 +26,7 @@ class Database:
     """Runs short pieces of work, each on a connection in autocommit. Safe across threads.
 
     `DependencyDown` when the server cannot be asked, or broke off while it was: then nobody knows if the work was done.
+    `BadInput` when it takes no such value, whoever asks and however often.
     """
 
     def __init__(self, dsn: str, measures: Measures, *, size: int = 8, wait_s: float = 3.0) -> None:
@@ -37,6 +38,8 @@ class Database:
         try:
             with self._pool.lend() as connection:
                 return work(connection)
+        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
+            raise BadInput(f"PostgreSQL takes no such value: {type(error).__name__}") from error
         except psycopg.Error as error:
             raise DependencyDown(f"PostgreSQL: {type(error).__name__}; check STRANGLER_DSN and the server") from error
         except PoolExhausted as error:

@@ -60,6 +60,12 @@ COUNTED = (
     ),
     Described("facade_pinned", "counter", ("step", "owner"), "subjects pinned, by whom each step was given to"),
     Described(
+        "facade_expired",
+        "counter",
+        ("answered",),
+        "keys that were forgotten because their time was over; `no`: nobody has found out what came of the request",
+    ),
+    Described(
         "facade_request_seconds", "histogram", ("route", "outcome"), "from a request's head to the head of its answer"
     ),
     Described(
@@ -89,6 +95,7 @@ def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Se
         "state": [*ClaimState],
         "step": [*dict.fromkeys(steps)],
         "owner": [*Owner],
+        "answered": ["yes", "no"],
         "sent": [*Sent],
         "what": [*Bounded],
     }

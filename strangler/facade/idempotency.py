@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 
 from strangler.facade.message import Headers, values
 from strangler.facade.readings import as_wsgi
+from strangler.keys import LONGEST_S
+from strangler.routes import Route
 
 KEY_HEADER = "idempotency-key"
 REPLAYED = ("Idempotency-Replayed", "?1")
+RETENTION_S = LONGEST_S  # of a key; the longest time that a plan may derive one for
 
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # the draft's form: an RFC 9651 string
 _BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")  # what most clients send
@@ -28,6 +31,7 @@ class RequestClaim:
     `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's. A claim of the last
     `within_s` seconds under a key of `near` is the same request's. Not `repeatable`: nobody can ask for it again.
     `native`: kind and id by which the application knows the subject; `subject_ref` is a guess until it is pinned.
+    `route`: its target in the plan, for people.
     """
 
     tenant: str
@@ -41,6 +45,20 @@ class RequestClaim:
     within_s: float = 0.0
     repeatable: bool = True
     native: tuple[str, str] | None = None
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned`: by this claim;
+    `pinned_now`: and nobody else can have built on it yet. `again`: another attempt may have reached the application.
+    """
+
+    claim: RequestClaim
+    owners: str | None
+    pinned_now: bool = False
+    pinned: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,9 @@ class FirstAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A claim as the database has it; `answer` is None until it is done. Only the same caller may have the answer."""
+    """A claim as the database has it; `answer` is None until it is done. Only the same caller may have the answer.
+    `released`: an operator has said that nothing came of it.
+    """
 
     key: str
     fingerprint: bytes
@@ -63,6 +83,7 @@ class Stored:
     lease_over: bool
     answer: FirstAnswer | None
     same_caller: bool = True
+    released: bool = False
 
 
 class Repeat(StrEnum):
@@ -72,6 +93,7 @@ class Repeat(StrEnum):
     OTHER_REQUEST = "other_request"
     CALLER_UNKNOWN = "caller_unknown"
     STALE = "stale"
+    RELEASED = "released"
 
 
 def judge(stored: Stored, fingerprint: bytes) -> FirstAnswer | Repeat:
@@ -84,6 +106,8 @@ def judge(stored: Stored, fingerprint: bytes) -> FirstAnswer | Repeat:
         return Repeat.CALLER_UNKNOWN
     if stored.answer is not None:
         return stored.answer
+    if stored.released:
+        return Repeat.RELEASED
     return Repeat.STALE if stored.lease_over else Repeat.IN_PROGRESS
 
 
@@ -119,11 +143,31 @@ def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
     return hashlib.sha256(f"{method} {target}\n".encode("latin-1") + body).digest()
 
 
-def not_taken(status: int, headers: Headers = ()) -> bool:
-    """The application says that it did not take the request on: 401, 407, 408, 421, 425, 429, or 409 with Retry-After
-    (it cannot yet: the subject is still being decided).
-    """
-    return status in (401, 407, 408, 421, 425, 429) or (status == 409 and bool(values(headers, "retry-after")))
+class Word(StrEnum):
+    """What the application's status says of a request: its answer for good, that it was not taken on, or nothing."""
+
+    FINAL = "final"
+    NOT_TAKEN = "not_taken"
+    NONE = "none"
+
+
+# Said before anything is done: of the caller, of the route, of how the request is written, or that it comes too early
+# or too often. Neither 400, 402, 409 nor 422: an application may say those of what it has begun.
+NOT_TAKEN = frozenset({401, 403, 404, 405, 406, 407, 408, 411, 413, 414, 415, 417, 421, 425, 426, 428, 429, 431, 451})
+# What stands between says that the application gave no answer. Any other status is the application's own word, 500
+# too: it may have committed before it failed, and it is the first answer all the same.
+NO_WORD = frozenset({502, 503, 504})
+NOT_YET = frozenset({409, 503})  # with Retry-After: it cannot now, because the subject is being decided, or too busy
+
+
+def word_of(status: int, headers: Headers, route: Route) -> Word:
+    """What the plan's route says of the status counts, then what the status says by itself."""
+    if status in route.kept:
+        return Word.FINAL
+    waits = status in NOT_YET and bool(values(headers, "retry-after"))
+    if status in route.released or status in NOT_TAKEN or waits:
+        return Word.NOT_TAKEN
+    return Word.NONE if status in NO_WORD else Word.FINAL
 
 
 def unknown_spelling(status: int, headers: Headers, canonical: str) -> bool:

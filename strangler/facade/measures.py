@@ -27,6 +27,7 @@ MOST_NAMED = 100  # unknown series that a worker names in its log; a log must no
 _CAUSES = {
     problem.IN_PROGRESS.kind: ClaimState.IN_FLIGHT,
     problem.OTHER_REQUEST.kind: ClaimState.OTHER_REQUEST,
+    problem.KEY_EXPIRED.kind: ClaimState.OTHER_REQUEST,
     problem.CALLER_UNKNOWN.kind: ClaimState.OTHER_CALLER,
     problem.DATABASE_DOWN.kind: ClaimState.NOT_STORED,
     problem.UPSTREAM_DOWN.kind: ClaimState.RELEASED,
@@ -81,6 +82,9 @@ class Measures(Protocol):
     def pinned(self, owners: str | None) -> None:
         """A subject was pinned; `owners` as its header says it."""
 
+    def expired(self, answered: int, unanswered: int) -> None:
+        """So many keys were forgotten."""
+
     def exchange(self, failures: Mapping[type[BaseException], Sent]) -> AbstractContextManager[None]:
         """Times one; the first of `failures` that fits says what became of it."""
 
@@ -98,6 +102,9 @@ class Unmeasured:
         pass
 
     def pinned(self, owners: str | None) -> None:
+        pass
+
+    def expired(self, answered: int, unanswered: int) -> None:
         pass
 
     def exchange(self, failures: Mapping[type[BaseException], Sent]) -> AbstractContextManager[None]:  # noqa: ARG002
@@ -134,6 +141,10 @@ class WorkerMeasures:
             return
         for step in self._steps:
             self._add(1, "facade_pinned", step, given.of(step))
+
+    def expired(self, answered: int, unanswered: int) -> None:
+        self._add(answered, "facade_expired", "yes")
+        self._add(unanswered, "facade_expired", "no")
 
     @contextmanager
     def exchange(self, failures: Mapping[type[BaseException], Sent]) -> Iterator[None]:

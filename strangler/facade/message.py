@@ -60,7 +60,7 @@ class RequestOutcome(StrEnum):
     REPLAYED = "replayed"  # the first answer, again
     FOUND = "found"  # the answer was lost, and is made of the subject that was found
     REFUSED = "refused"  # a problem of the facade's own; nothing was done
-    UNKNOWN = "unknown"  # a problem of the facade's own; nobody can tell what was done
+    UNKNOWN = "unknown"  # nobody can tell what was done: a problem of the facade's own, or a gateway's answer passed on
     OWN = "own"  # asked of the facade itself
     ERROR = "error"  # a mistake of the facade's
 

@@ -23,6 +23,13 @@ class RequestEffect(StrEnum):
     DONE = "done"
 
 
+_OUTCOMES = {
+    RequestEffect.NONE: RequestOutcome.REFUSED,
+    RequestEffect.UNKNOWN: RequestOutcome.UNKNOWN,
+    RequestEffect.DONE: RequestOutcome.REPLAYED,  # as far as that can be
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """`kind` is the machine's key. `rejected`: the facade refused the work itself, so no hop counts it as a failure."""
@@ -49,8 +56,7 @@ class Problem:
             headers.append(("Retry-After", str(self.retry_after_s)))
         if self.rejected:
             headers.append((REJECTED_HEADER, work))
-        outcome = RequestOutcome.UNKNOWN if self.effect is RequestEffect.UNKNOWN else RequestOutcome.REFUSED
-        return Response(self.status, phrase(self.status), headers, body, outcome, self.kind)
+        return Response(self.status, phrase(self.status), headers, body, _OUTCOMES[self.effect], self.kind)
 
 
 def request_refused(why: str) -> Problem:
@@ -103,6 +109,31 @@ OUTCOME_UNKNOWN = Problem(
     "nobody can tell yet if the request was carried out; ask again with the same key, it is never carried out twice",
     RequestEffect.UNKNOWN,
     5,
+)
+OUTCOME_LOST = Problem(
+    409,
+    "outcome-lost",
+    "the first request with this key ended without an answer, and asking again does not tell whether it was carried "
+    "out: look at what it was about, and use a new key if it was not",
+    RequestEffect.UNKNOWN,
+)
+ANSWER_GONE = Problem(
+    410,
+    "answer-gone",
+    "the request with this key was carried out, and its answer was too large to keep: look at what it was about",
+    RequestEffect.DONE,
+)
+KEY_EXPIRED = Problem(
+    422,
+    "key-expired",
+    "this Idempotency-Key made something longer ago than keys are kept: look at that, and use a new key for a new "
+    "request",
+)
+NOT_STORABLE = Problem(
+    400,
+    "not-storable",
+    "the key or the reference of this request is none that the claim of it can hold; send a UUID as the key, and the "
+    "reference that the subject was given",
 )
 DATABASE_DOWN = Problem(
     503,

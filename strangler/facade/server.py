@@ -12,6 +12,7 @@ from outbox.metrics import listen
 from outbox.metrics import serve as serve_metrics
 from strangler.facade.app import Facade
 from strangler.facade.database import Database
+from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
 from strangler.facade.message import Headers
@@ -32,6 +33,7 @@ class FacadeSettings:
     """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client.
 
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
+    `expire_every_s`: how often a worker looks for keys whose time is over.
     """
 
     dsn: str
@@ -46,6 +48,7 @@ class FacadeSettings:
     database_connections: int = 8
     internal_token: str | None = field(default=None, repr=False)
     metrics: tuple[str, int] | None = None
+    expire_every_s: float = EVERY_S
 
 
 class RawHeaders(threading.local):
@@ -117,9 +120,9 @@ def make_app(
         caller=() if plan.subject.caller is None else plan.subject.caller,
         body_limit_bytes=settings.body_limit_bytes,
     )
-    owned = OwnedWrites(
-        claim_settings, database, upstream, Outcomes(database, upstream, bounds), fault_points, measures=measures
-    )
+    outcomes = Outcomes(database, upstream, bounds)
+    owned = OwnedWrites(claim_settings, upstream, outcomes, fault_points, measures=measures)
+    Expiry(database, measures, settings.expire_every_s).start()
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
     facade = Facade(targets, owned, upstream, database, lambda: raw.fields, measures=measures)
 

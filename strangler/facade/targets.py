@@ -24,6 +24,8 @@ TOO_MANY_READINGS = "the path can be read in too many ways; send it without esca
 TWO_MEANINGS = "the path can be read as more than one owned request; send it in its plain spelling"
 SPELLING_REFUSED = "this route is taken in its plain spelling only; send the path as it is documented"
 REFERENCE_REFUSED = "the subject's reference or id holds a control character; send the one that the subject was given"
+REFERENCE_BYTES = 1_000  # an index of PostgreSQL takes 2,704, of several columns
+REFERENCE_LONG = "the subject's reference or id is longer than 1,000 bytes; send the one that the subject was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ def _taken(hit: _Hit, query: str, *, certain: bool) -> Owned | AmbiguousTarget:
     subject_ref, native_id = (None, None) if route.creates else (values.get("ref"), values.get("id"))
     if _UNSAFE.search(subject_ref or native_id or ""):
         return AmbiguousTarget(REFERENCE_REFUSED)
+    if len((subject_ref or native_id or "").encode()) > REFERENCE_BYTES:
+        return AmbiguousTarget(REFERENCE_LONG)
     return Owned(route, subject_ref, hit.compiled.pattern.filled(values), query, certain, native_id)
 
 

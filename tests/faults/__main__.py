@@ -26,6 +26,7 @@ from tests.faults.flips import FlipReport, run_flips
 from tests.faults.installations import run_installations
 from tests.faults.judge import run_judge
 from tests.faults.judge_report import JudgeReport
+from tests.faults.keys import run_keys
 from tests.faults.lag import run_lag
 from tests.faults.outage import Scale, run_outage
 from tests.faults.overload import OverloadReport, run_overload
@@ -187,6 +188,13 @@ def records(stack: Stack, arguments: argparse.Namespace) -> Result:
     return report.to_json(), bool(report.problems())
 
 
+def keys(stack: Stack, arguments: argparse.Namespace) -> Result:
+    """Clients that ask again, an application that fails, facades that are killed."""
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    report = run_keys(stack, seeds, say)
+    return report.to_json(), bool(report.problems())
+
+
 def _rig(stack: Stack, name: str) -> AbstractContextManager[Rig]:
     """A database and a topic of its own."""
     database = stack.database(name, ("search",))
@@ -199,6 +207,7 @@ SCENARIOS: Mapping[str, Callable[[Stack, argparse.Namespace], Result]] = {
     "continuations": continuations,
     "seams": seams,
     "records": records,
+    "keys": keys,
     "overload": overload,
     "outage": outage,
     "downstream": downstream,

@@ -11,7 +11,7 @@ from outbox.written import destination
 
 OVERLOADS = ("consumers", "overload")
 NEEDS_APACHE = (*OVERLOADS, "lag")
-SEEDED = ("flips", "consumers", "continuations", "seams", "records")
+SEEDED = ("flips", "consumers", "continuations", "seams", "records", "keys")
 LEAST_ORDERS = 30
 SHORTEST_OVERLOAD_S = 20.0  # less may not fill the buffers
 
@@ -21,6 +21,7 @@ SCENARIOS = {
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
     "seams": "an application's process killed at each named point of its seams, and a loss planted each time",
     "records": "one consumer under any bytes, codecs, errors and answers, and something planted now and then",
+    "keys": "keyed requests, repeated, before an application that fails and facades that are killed",
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",

@@ -74,6 +74,7 @@ ROOMS = (
             "ownership": "the owner of each step of a subject, pinned with its request",
             "subject_alias": "the reference of a subject that the application knows by an id of its own",
             "idempotency": "requests that were claimed, and their first answers",
+            "claim_release": "of which of them an operator has said that nothing came, with who and why",
             "hand_back": "subjects that went back to legacy, with who and why",
             "seam_record": "what legacy's steps did",
             "subject_change": "each change of a subject, and which process made it",

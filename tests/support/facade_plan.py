@@ -32,6 +32,7 @@ plan = Plan(
             caller="header:Authorization",
         ),
         Route("POST /orders/{ref}/cancellations"),
+        Route("PUT /orders/{ref}/address"),
         Route("POST /bookings/{id}/cancel"),
     ),
 )

@@ -15,14 +15,17 @@ from strangler.facade.idempotency import (
     FirstAnswer,
     Repeat,
     Stored,
+    Word,
     creation_status,
     fingerprint_of,
     judge,
     mint_ref,
-    not_taken,
     parse_key,
+    word_of,
 )
+from strangler.facade.message import Headers
 from strangler.facade.problem import Problem, RequestEffect
+from strangler.routes import Route
 
 ANSWER = FirstAnswer(201, "Created", (), b"{}")
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
@@ -87,10 +90,28 @@ def test_the_first_answer_is_given_again_and_an_abandoned_claim_is_stale() -> No
     assert judge(Stored("k", b"a", "o", lease_over=False, answer=None), b"a") is Repeat.IN_PROGRESS
 
 
-def test_a_conflict_that_says_when_to_come_again_is_not_final() -> None:
-    assert not_taken(409, [("Retry-After", "1")])
-    assert not not_taken(409, [("Content-Type", "text/plain")])
-    assert not not_taken(422, [("Retry-After", "1")])
+ROUTE = Route("POST /orders/{ref}/x")
+LATER = [("Retry-After", "1")]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "route", "word"),
+    [
+        *((status, [], ROUTE, Word.FINAL) for status in (200, 201, 302, 400, 402, 409, 410, 422, 500, 501)),
+        *((status, [], ROUTE, Word.NOT_TAKEN) for status in (401, 403, 404, 405, 408, 413, 415, 425, 429)),
+        *((status, [], ROUTE, Word.NONE) for status in (502, 503, 504)),
+        (409, LATER, ROUTE, Word.NOT_TAKEN),
+        (503, LATER, ROUTE, Word.NOT_TAKEN),
+        (502, LATER, ROUTE, Word.NONE),
+        (422, LATER, ROUTE, Word.FINAL),
+        (409, [("Content-Type", "text/plain")], ROUTE, Word.FINAL),
+        (503, LATER, Route("POST /orders/{ref}/x", kept=(503,)), Word.FINAL),
+        (404, [], Route("POST /orders/{ref}/x", kept=(404,)), Word.FINAL),
+        (502, [], Route("POST /orders/{ref}/x", released=(502,)), Word.NOT_TAKEN),
+    ],
+)
+def test_what_a_status_says_of_its_key(status: int, headers: Headers, route: Route, word: Word) -> None:
+    assert word_of(status, headers, route) is word
 
 
 @pytest.mark.parametrize(
@@ -99,10 +120,6 @@ def test_a_conflict_that_says_when_to_come_again_is_not_final() -> None:
 )
 def test_looking_at_an_order_may_say_what_creating_it_is_answered(said: list[str], status: int | None) -> None:
     assert creation_status(said) == status
-
-
-def test_most_answers_are_final() -> None:
-    assert [status for status in range(200, 500) if not_taken(status)] == [401, 407, 408, 421, 425, 429]
 
 
 PROBLEMS = [value for value in vars(problem).values() if isinstance(value, Problem)]

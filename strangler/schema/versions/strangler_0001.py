@@ -1,6 +1,7 @@
 """Stages, ownership, idempotency, hand-backs, seam records, verdicts, waits, shared state, backfills."""
 
 from outbox.schema.script import Execute
+from strangler.schema.claim_request import CLAIM_REQUEST
 from strangler.schema.record_seam import RECORD_SEAM, RECORD_SEAM_ANY
 from strangler.schema.unrecorded_changes import UNRECORDED_CHANGES
 
@@ -40,7 +41,6 @@ TABLES = (
         pinned_at timestamptz NOT NULL DEFAULT now(),
         part_of   text
     )""",
-    "CREATE INDEX ownership_epoch ON strangler.ownership (epoch)",
     "CREATE INDEX ownership_parts ON strangler.ownership (part_of) WHERE part_of IS NOT NULL",
     # The reference of a subject that the application knows by an id of its own; `kind` is the subject's name.
     """CREATE TABLE strangler.subject_alias (
@@ -50,22 +50,37 @@ TABLES = (
         PRIMARY KEY (kind, native_id),
         UNIQUE (kind, subject_ref)
     )""",
+    # A request under its key, until `expires_at`. started -> done, with the first answer. Of one without an answer an
+    # operator may say that nothing came of it: released, so that the same request may be carried out. `headers` is
+    # json, for an application may send octets that jsonb refuses. `route`: its target in the plan, for people.
     """CREATE TABLE strangler.idempotency (
         tenant      text        NOT NULL,
         key         text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
         fingerprint bytea       NOT NULL,
-        subject_ref   text        NOT NULL,
-        state       text        NOT NULL CHECK (state IN ('started', 'done')),
+        subject_ref text        NOT NULL,
+        route       text        NOT NULL DEFAULT '',
+        state       text        NOT NULL CHECK (state IN ('started', 'done', 'released')),
         lease_until timestamptz NOT NULL,
         status      integer,
-        headers     jsonb,
+        headers     json,
         body        bytea,
         created_at  timestamptz NOT NULL DEFAULT now(),
         expires_at  timestamptz NOT NULL,
         PRIMARY KEY (tenant, key)
     )""",
-    "CREATE INDEX idempotency_expiry ON strangler.idempotency (expires_at)",
-    "CREATE INDEX idempotency_order ON strangler.idempotency (subject_ref)",
+    # Made in its order, so a claim adds at its end. By it are found: what is under way, and what has expired.
+    "CREATE INDEX idempotency_lease ON strangler.idempotency (lease_until)",
+    # The audit: one row for each claim of which an operator has said that nothing came of it, never updated.
+    """CREATE TABLE strangler.claim_release (
+        claim       text        NOT NULL,
+        subject_ref text        NOT NULL,
+        route       text        NOT NULL,
+        claimed_at  timestamptz NOT NULL,
+        actor       text        NOT NULL,
+        reason      text        NOT NULL,
+        released_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (claim, claimed_at)
+    )""",
     # Audited change of a subject's owner on demotion: tombstoned on the new side, then run by legacy. `too_old`: legacy
     # has nothing left to run it from, so neither side has acted, and a person must.
     """CREATE TABLE strangler.hand_back (
@@ -261,6 +276,7 @@ def upgrade(execute: Execute) -> None:
         HOLDER,
         PIN_ALIAS,
         PIN_PART,
+        CLAIM_REQUEST,
         RECORD_SEAM,
         RECORD_SEAM_ANY,
         UNRECORDED_CHANGES,

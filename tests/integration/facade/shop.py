@@ -34,7 +34,7 @@ class Shop:
             return answer(200, found, JSON, *self.says) if found else answer(404, b"{}", JSON)
         if re.fullmatch(r"/orders/[^/]+/cancellations", target):
             return HANG_UP if self.refuse else answer(201, b'{"status":"cancelled"}', JSON)
-        if self.refuse:
+        if self.refuse or method != "POST":
             return HANG_UP
         order_ref = seen.values("Strangler-Order-Ref")[0]
         self.orders[order_ref] = json.dumps({"order_ref": order_ref, "seen_as": "order"}).encode()

@@ -1,4 +1,6 @@
-"""An answer that was lost, by the application or by a killed facade, is found out; the order is never sent again."""
+"""An answer that was lost, by the application or by a killed facade, is found out; an order that is not there is sent
+again under its reference, a command only where that is harmless.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +36,65 @@ def test_an_order_whose_answer_was_lost_is_found(facade: Running, shop: Shop, ke
     assert looked_up.values("Content-Language") == looked_up.values("Content-Length") == []
 
 
-def test_an_order_that_is_not_found_stays_unknown_until_it_is(facade: Running, shop: Shop, key: str) -> None:
-    """It may be committed yet: the application was still at it when the connection broke."""
+def test_an_order_that_the_application_does_not_have_is_sent_again_under_its_reference(
+    facade: Running, shop: Shop, key: str
+) -> None:
     shop.refuse = True
-    for _ in range(2):
-        got = order(facade, key)
-        assert (got.status, got.json()["effect"], got.field("Retry-After")) == (503, "unknown", "5")
+    got = order(facade, key)
+    assert (got.status, got.json()["effect"], got.field("Retry-After")) == (503, "unknown", "5")
+    shop.refuse = False
+    again, repeat = order(facade, key), order(facade, key)
+    assert (again.status, again.field("Idempotency-Replayed"), repeat.body) == (201, None, again.body)
+    first, second = shop.posted
+    for name in ("Strangler-Order-Ref", "Strangler-Ownership"):
+        assert first.values(name) == second.values(name) != []
+    assert order(facade, key, b"{}").status == 422
+
+
+def test_an_order_that_appears_late_is_found_and_not_sent_again(facade: Running, shop: Shop, key: str) -> None:
+    """It was committed after the connection broke."""
+    shop.refuse = True
+    assert order(facade, key).status == 503
     shop.orders[shop.posted[0].values("Strangler-Order-Ref")[0]] = b'{"late": true}'
     late, again = order(facade, key), order(facade, key)
     assert (late.status, late.json(), late.field("Idempotency-Replayed")) == (201, {"late": True}, "?1")
     assert again.body == late.body
     assert len(shop.posted) == 1
+
+
+@pytest.mark.parametrize("looked_up", [b"", answer(500, b"down"), answer(401, b"who?")])
+def test_an_order_of_which_the_application_cannot_say_stays_unknown(
+    facade: Running, shop: Shop, key: str, looked_up: bytes
+) -> None:
+    shop.refuse = True
+    made = shop.reply
+    shop.app.reply = lambda seen: looked_up if seen.method == "GET" else made(seen)
+    assert [order(facade, key).status for _ in range(3)] == [503] * 3
+    assert len(shop.posted) == 1
+
+
+def test_what_two_attempts_made_is_one_order(facade: Running, shop: Shop, key: str) -> None:
+    """The first is committed while the second is under way, which the application then refuses."""
+    shop.refuse = True
+    assert order(facade, key).status == 503
+
+    def reply(seen: Seen) -> Reply:
+        if seen.method == "POST":
+            shop.orders[seen.values("Strangler-Order-Ref")[0]] = b'{"first": true}'
+            return answer(500, b"there is one already")
+        return Shop.reply(shop, seen)
+
+    shop.app.reply = reply
+    got, again = order(facade, key), order(facade, key)
+    assert (got.status, got.json(), again.body) == (201, {"first": True}, got.body)
+
+
+def test_an_application_that_is_busy_is_heard_and_its_key_is_free(facade: Running, shop: Shop, key: str) -> None:
+    shop.app.reply = lambda _: answer(503, b"too busy", "Retry-After: 17", "X-Why: lunch")
+    got = order(facade, key)
+    assert (got.status, got.body, got.field("Retry-After"), got.field("X-Why")) == (503, b"too busy", "17", "lunch")
+    shop.app.reply = shop.reply
+    assert order(facade, key).status == 201
 
 
 def fails_after_the_commit(shop: Shop, status: int) -> None:
@@ -66,24 +116,45 @@ def test_an_error_of_the_application_is_its_answer_also_after_the_commit(facade:
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_what_a_gateway_says_in_place_of_an_answer_is_a_lost_answer(
+def test_what_a_gateway_says_in_place_of_an_answer_is_passed_on_unless_the_order_is_there(
     facade: Running, shop: Shop, key: str, status: int
 ) -> None:
     fails_after_the_commit(shop, status)
     assert order(facade, key).json()["seen_as"] == "order"
-    shop.refuse = True
+    shop.app.reply = lambda seen: answer(404, b"") if seen.method == "GET" else answer(status, b"gateway", "X-At: edge")
     got = order(facade, f"{key}-2")
-    assert (got.status, got.json()["effect"]) == (503, "unknown")
+    assert (got.status, got.body, got.field("X-At")) == (status, b"gateway", "edge")
+    shop.app.reply = shop.reply
+    assert order(facade, f"{key}-2").status == 201
 
 
-def test_a_lost_command_stays_unknown(facade: Running, shop: Shop, key: str) -> None:
+def test_a_lost_command_is_told_as_lost_and_not_sent_again(facade: Running, shop: Shop, key: str) -> None:
     order_ref = order(facade, key).json()["order_ref"]
     shop.refuse = True
     path, fields = f"/orders/{order_ref}/cancellations", {"Idempotency-Key": f"{key}-c"}
+    got = ask(facade, "POST", path, b"{}", fields)
+    assert (got.status, got.json()["effect"]) == (502, "unknown")
+    shop.refuse = False
     for _ in range(2):
         got = ask(facade, "POST", path, b"{}", fields)
-        assert (got.status, got.json()["effect"]) == (503, "unknown")
+        assert (got.status, got.json()["effect"], got.field("Retry-After")) == (409, "unknown", None)
+        assert str(got.json()["type"]).endswith(":outcome-lost")
     assert len(shop.posted) == 2  # the order, and its command once
+
+
+def test_a_lost_command_that_is_idempotent_is_sent_again(facade: Running, shop: Shop, key: str) -> None:
+    order_ref = order(facade, key).json()["order_ref"]
+    shop.refuse = True
+    path, fields = f"/orders/{order_ref}/address", {"Idempotency-Key": f"{key}-c"}
+    got = ask(facade, "PUT", path, b"{}", fields)
+    assert (got.status, got.json()["effect"]) == (503, "unknown")
+    shop.app.reply = lambda _: answer(200, b"moved")
+    first, again = (ask(facade, "PUT", path, b"{}", fields) for _ in range(2))
+    assert (first.body, first.field("Idempotency-Replayed"), again.field("Idempotency-Replayed")) == (
+        b"moved",
+        None,
+        "?1",
+    )
 
 
 def test_an_order_that_was_refused_later_is_answered_with_its_refusal(facade: Running, shop: Shop, key: str) -> None:
@@ -126,13 +197,10 @@ def test_a_killed_facade_is_resolved_by_the_next(
     assert len(shop.posted) == sent
     assert order(facade, key).status == 409
     connection.execute(END_LEASE, (key,))
-    got = order(facade, key)
-    if sent:
-        assert (got.status, got.json()["seen_as"], got.field("Idempotency-Replayed")) == (201, "order", "?1")
-    else:
-        assert (got.status, got.json()["effect"]) == (503, "unknown")
-    assert order(facade, key).status == got.status
-    assert len(shop.posted) == sent
+    got, again = order(facade, key), order(facade, key)
+    assert (got.status, again.body) == (201, got.body)
+    assert got.field("Idempotency-Replayed") == ("?1" if sent else None)  # found, or carried out
+    assert len(shop.posted) == 1
 
 
 def _order_in_vain(facade: Running, key: str) -> None:

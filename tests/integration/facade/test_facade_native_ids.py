@@ -11,8 +11,8 @@ from psycopg.errors import InvalidParameterValue
 
 from outbox.connection import PsycopgConnection
 from strangler.facade import claims
-from strangler.facade.claims import Held, Stages
-from strangler.facade.idempotency import RequestClaim
+from strangler.facade.claims import Stages
+from strangler.facade.idempotency import Held, RequestClaim
 from strangler.local.process import Running
 from strangler.ownership import Ownership
 from tests.integration.facade.client import Answer, ask
