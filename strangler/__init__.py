@@ -14,6 +14,9 @@ from outbox.lazy import names_from
 if TYPE_CHECKING:
     from outbox import Policy as Policy
     from outbox.event import Event as Event
+    from strangler.admission.declared import Admission as Admission
+    from strangler.admission.declared import Belongs as Belongs
+    from strangler.admission.work_class import WorkClass as WorkClass
     from strangler.choreography.graph import Choreography as Choreography
     from strangler.contexts import Context as Context
     from strangler.errors import StranglerError as StranglerError
@@ -44,7 +47,9 @@ if TYPE_CHECKING:
     from strangler.witness import Sql as Sql
 
 _HOMES = {
+    "Admission": "strangler.admission.declared",
     "Answer": "strangler.step.vendor",
+    "Belongs": "strangler.admission.declared",
     "Call": "strangler.step.intents",
     "Check": "strangler.plan",
     "Choreography": "strangler.choreography.graph",
@@ -70,6 +75,7 @@ _HOMES = {
     "StranglerError": "strangler.errors",
     "Subject": "strangler.subject",
     "Vendor": "strangler.step.vendor",
+    "WorkClass": "strangler.admission.work_class",
     "Write": "strangler.step.intents",
     "load_plan": "strangler.plan",
     "migrate": "strangler.schema",

@@ -13,6 +13,7 @@ from typing import Self
 
 from outbox.event import Event
 from outbox.terms import check_terms
+from strangler.admission.declared import Admission, admission_problems
 from strangler.check import Check
 from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
@@ -82,7 +83,7 @@ class Plan:
     `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
     for any more: what makes the application, as `package.module:create_app`; `strangler run resume` runs it.
-    Services that name no topics read the subject's.
+    Services that name no topics read the subject's. `admission` says who is let in while there is not room for all.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
@@ -104,6 +105,7 @@ class Plan:
     shared: Mapping[str, Shared] = field(default_factory=dict)
     resumer: Declared | str | None = None
     choreography: Choreography | None = None
+    admission: Admission | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, list | tuple):
@@ -249,6 +251,7 @@ def _problems(plan: Plan) -> Iterable[str]:
     yield from _history_problems(plan)
     yield from subject_problems(plan.subject)
     yield from route_problems(plan.routes, plan.subject.name, plan.subject.caller)
+    yield from () if plan.admission is None else admission_problems(plan.admission)
 
 
 def _service_problems(plan: Plan) -> Iterable[str]:

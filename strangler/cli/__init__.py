@@ -31,6 +31,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "plant": ("plant",),
     "pressure": ("pressure",),
     "policy": ("policy",),
+    "admission": ("admission",),
     "topology": ("topology",),
     "consumers": ("positions", "quarantine"),
 }

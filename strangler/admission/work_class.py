@@ -1,0 +1,26 @@
+"""What a plan declares of one class of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outbox.terms import check_terms
+from strangler.errors import BadPlan
+
+
+@dataclass(frozen=True, slots=True)
+class WorkClass:
+    """Work that the business treats alike when there is not room for all.
+
+    `deadline_s`: after it nobody waits for the answer any more, counted from when the request came. `floor`: the share
+    of the slots that the class keeps however much those above it ask for. `quota_per_s`: requests that one tenant may
+    send of it in a second.
+    """
+
+    name: str
+    deadline_s: float
+    floor: float = 0.0
+    quota_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan)

@@ -1,0 +1,233 @@
+"""The scenarios: loads and troubles, the figures that a run of each gives, and the bars that they must clear.
+
+The provider serves 20 at once in 20 ms on average, so 1,000 a second; unloaded, its p99 is 56.5 ms.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from strangler.admission.found_limit import FoundLimit
+from strangler.admission.slots import Slots
+from strangler.admission.work_class import WorkClass
+from tests.admission.cost import Timed, WithoutCollector
+from tests.admission.figures import Figures
+from tests.admission.provider import Provider, Trouble
+from tests.admission.rules import Everybody, FixedLimit, QueueTime, Rule
+from tests.admission.world import Clients, Flow, World
+
+CONTINUE, CHECKOUT, STATUS, BROWSE, BULK = range(5)
+CLASSES = (
+    WorkClass("continue", deadline_s=1.0),
+    WorkClass("checkout", deadline_s=1.0),
+    WorkClass("status", deadline_s=1.0),
+    WorkClass("browse", deadline_s=1.0, floor=0.02),
+    WorkClass("bulk", deadline_s=1.0, floor=0.01),
+)
+SHARES = (0.05, 0.10, 0.10, 0.45, 0.30)
+PLACES, SATURATION, UNLOADED_P99_S = 20, 1_000.0, 0.0565
+Found = Mapping[str, float]
+Bar = Callable[[float], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`run` takes a seed and how many seconds of virtual time; `seconds` is what the bars are meant for."""
+
+    run: Callable[[int, float], Found]
+    seconds: float
+    at_least: Mapping[str, float]
+    at_most: Mapping[str, float]
+
+    def broken(self, found: Found, *, but: Sequence[str] = ()) -> list[str]:
+        """The bars that the figures do not clear, but those that only a long run can."""
+        low = [(name, "<", bar) for name, bar in self.at_least.items() if found[name] < bar]
+        high = [(name, ">", bar) for name, bar in self.at_most.items() if found[name] > bar]
+        return [f"{name} {found[name]:.4f} {sign} {bar}" for name, sign, bar in low + high if name not in but]
+
+
+def slots(seed: int, limit: int | FoundLimit = PLACES, classes: Sequence[WorkClass] = CLASSES) -> Slots:
+    return Slots(classes, limit, random.Random(seed + 1_000_000).random, 0.0)
+
+
+def rule_of(name: str, seed: int) -> Rule:
+    match name:
+        case "everybody":
+            return Everybody()
+        case "fixed":
+            return FixedLimit(PLACES)
+        case "queue_time":
+            return QueueTime(random.Random(seed + 1_000_000).random, PLACES)
+        case _:
+            return slots(seed)
+
+
+def mix(times: float, of: Sequence[float] = SHARES) -> list[Flow]:
+    """Each class's share of so many times what the provider can serve."""
+    return [Flow(rank, times * SATURATION * share) for rank, share in enumerate(of)]
+
+
+def world(
+    rule: Rule, flows: Sequence[Flow], seed: int, *, trouble: Trouble | None = None, places: int = PLACES, **more: float
+) -> World:
+    return World(
+        rule,
+        lambda one: Provider(one.at, one.rng, places=places, trouble=trouble),
+        flows,
+        seed=seed,
+        classes=len(CLASSES) + 1,
+        clients=Clients(obedient=more.pop("obedient", 0.8)),
+        **more,
+    )
+
+
+def overload(times: float, rule: str, seed: int, seconds: float) -> Found:
+    """So many times what can be served, all the time."""
+    since = min(5.0, seconds / 3)
+    found = world(rule_of(rule, seed), mix(times), seed, since=since).run(seconds)
+    figures = {
+        "goodput": found.good_per_s(since, seconds) / SATURATION,
+        "p99_of_unloaded": found.p99() / UNLOADED_P99_S,
+        "continue_good": well(found, CONTINUE),
+        "checkout_good": well(found, CHECKOUT),
+    }
+    return figures | decided(found) | promised(found, seconds)
+
+
+def surge(seed: int, seconds: float) -> Found:
+    """Bulk comes twelvefold over a load that would just fit."""
+    since = min(5.0, seconds / 3)
+    flows = mix(0.98, (0.05, 0.10, 0.10, 0.45, 0.30 * 12))
+    found = world(slots(seed), flows, seed, since=since).run(seconds)
+    top = [found.classes[rank] for rank in (CONTINUE, CHECKOUT)]
+    attempts = sum(one.attempts for one in top)
+    return {
+        "top_attempts": attempts,
+        "top_good": 1 - sum(one.bad_attempts for one in top) / attempts,
+        "goodput": found.good_per_s(since, seconds) / SATURATION,
+        "p99_of_unloaded": found.p99() / UNLOADED_P99_S,
+        "browse_good": well(found, BROWSE),
+        **decided(found),
+        **promised(found, seconds),
+    }
+
+
+def outage(rule: str, seed: int, seconds: float, *, times: float, hangs: bool, cut_s: float) -> Found:
+    """A third of the time the provider is slow, or hangs; then it is well again."""
+    begin, end = seconds / 6, seconds / 2
+    trouble = Trouble(begin, end, hangs=hangs)
+    found = world(rule_of(rule, seed), mix(times), seed, trouble=trouble, cut_s=cut_s).run(seconds)
+    offered = min(times, 1.0) * SATURATION
+    return {
+        "during_per_s": found.good_per_s(begin + 2, end),
+        "recovered_s": recovered_s(found, end, seconds, 0.95 * offered),
+        "refused_after": found.refused_share(end + 2, seconds),
+        "waited_most_s": found.waited_most_s,
+    }
+
+
+def recovered_s(found: Figures, end: float, until: float, per_s: float) -> float:
+    """From the trouble's end to the first half second from which on it is well, on average of two seconds."""
+    step, look = 0.5, 2.0
+    at = end
+    while at + look <= until:
+        if found.good_per_s(at, at + look) >= per_s:
+            return at - end
+        at += step
+    return float("inf")
+
+
+def knee(start: int, times: float, seed: int, seconds: float, *, slow: bool = False) -> Found:
+    """The provider serves 20 at once, and nobody says so: up to 100 could be sent."""
+    trouble = Trouble(seconds / 3, seconds / 3 + 20) if slow else None
+    rule = slots(seed, FoundLimit(100, 1.0, 0.0, start=start))
+    found = world(rule, mix(times), seed, trouble=trouble, since=seconds / 2).run(seconds)
+    late = [limit for at, limit in found.limits if at >= seconds / 2] or [rule.limit]
+    return {
+        "goodput": found.good_per_s(seconds / 2, seconds) / (min(times, 1.0) * SATURATION),
+        "p99_of_unloaded": found.p99() / UNLOADED_P99_S,
+        "limit_least": min(late),
+        "limit_most": max(late),
+    }
+
+
+def hot_tenant(others: float, seed: int, seconds: float) -> Found:
+    """Twenty tenants of one class send a share of what can be served, and one a hundred times what each does."""
+    tenants = tuple(f"t{number}" for number in range(20))
+    quiet = Flow(BROWSE, others * SATURATION, tenants)
+    loud = Flow(BROWSE, others * SATURATION / 20 * 100, ("loud",), counted=len(CLASSES))
+    alone = world(slots(seed), [quiet], seed).run(seconds)
+    beside = world(slots(seed), [quiet, loud], seed).run(seconds)
+    return {
+        "p99_moved": beside.p99(BROWSE) / alone.p99(BROWSE) - 1,
+        "others_good": well(beside, BROWSE),
+        "goodput": beside.good_per_s(1.0, seconds) / SATURATION,
+    }
+
+
+def cost(times: float, seed: int, seconds: float) -> Found:
+    """Microseconds of a decision, with 300 tenants."""
+    timed = Timed(slots(seed))
+    tenants = tuple(f"t{number}" for number in range(300))
+    flows = [Flow(rank, times * SATURATION * share, tenants) for rank, share in enumerate(SHARES)]
+    with WithoutCollector():
+        world(timed, flows, seed).run(seconds)
+    return timed.figures()
+
+
+def well(found: Figures, rank: int) -> float:
+    """Of a class's requests that have ended, those that were answered in time, at whichever attempt."""
+    one = found.classes[rank]
+    return one.good / max(1, one.good + one.lost)
+
+
+def decided(found: Figures) -> dict[str, float]:
+    return {"decisions": found.decisions, "inversions": found.inversions, "inversions_10ms": found.lately}
+
+
+def promised(found: Figures, seconds: float) -> dict[str, float]:
+    """Of all classes together: how many were promised, how far off, and whether who obeyed was served."""
+    returned = sum(one.returned for one in found.classes)
+    errors = [error for one in found.classes if len(one.promises) >= 100 and (error := one.error(seconds)) is not None]
+    return {
+        "promises": sum(len(one.promises) for one in found.classes),
+        "returned_well": sum(one.returned_well for one in found.classes) / returned if returned else 1.0,
+        "retry_after_error": max(errors, default=0.0),
+    }
+
+
+GOOD = {"goodput": 0.95, "returned_well": 0.90, "continue_good": 0.999}
+FAIR = {"p99_of_unloaded": 2.0, "inversions": 0, "retry_after_error": 0.25}
+CHEAP = {"refusal_p99_us": 20.0, "waits_p99_us": 20.0, "release_p99_us": 20.0}
+ENDS = {"recovered_s": 5.0, "refused_after": 0.01}
+SCENARIOS: Mapping[str, Scenario] = {
+    "overload_2x": Scenario(partial(overload, 2, "slots"), 60, {**GOOD, "checkout_good": 0.999}, FAIR),
+    "overload_4x": Scenario(partial(overload, 4, "slots"), 60, {**GOOD, "checkout_good": 0.999}, FAIR),
+    "overload_10x": Scenario(partial(overload, 10, "slots"), 60, GOOD, FAIR),
+    "overload_2x_fixed": Scenario(partial(overload, 2, "fixed"), 60, {}, {}),
+    "overload_4x_fixed": Scenario(partial(overload, 4, "fixed"), 60, {}, {}),
+    "overload_2x_queue_time": Scenario(partial(overload, 2, "queue_time"), 60, {}, {}),
+    "overload_4x_queue_time": Scenario(partial(overload, 4, "queue_time"), 60, {}, {}),
+    "overload_2x_everybody": Scenario(partial(overload, 2, "everybody"), 30, {}, {}),
+    "surge": Scenario(
+        surge, 150, {"top_good": 0.9995, "top_attempts": 20_000, "goodput": 0.95, "returned_well": 0.90}, FAIR
+    ),
+    "slow": Scenario(partial(outage, "slots", times=0.8, hangs=False, cut_s=1.0), 60, {}, ENDS),
+    "slow_1.5x": Scenario(partial(outage, "slots", times=1.5, hangs=False, cut_s=1.0), 60, {}, {"recovered_s": 5.0}),
+    "slow_fixed": Scenario(partial(outage, "fixed", times=0.8, hangs=False, cut_s=1.0), 60, {}, {}),
+    "slow_queue_time": Scenario(partial(outage, "queue_time", times=0.8, hangs=False, cut_s=1.0), 60, {}, {}),
+    "slow_everybody": Scenario(partial(outage, "everybody", times=0.8, hangs=False, cut_s=1.0), 60, {}, {}),
+    "hang_cut": Scenario(partial(outage, "slots", times=0.8, hangs=True, cut_s=1.0), 60, {}, ENDS),
+    "hang_uncut": Scenario(partial(outage, "slots", times=0.8, hangs=True, cut_s=5.0), 60, {}, {"recovered_s": 6.0}),
+    "knee": Scenario(partial(knee, 20, 4.0), 60, {"goodput": 0.95}, {"p99_of_unloaded": 2.0, "limit_most": 30}),
+    "knee_from_100": Scenario(partial(knee, 100, 4.0), 120, {"goodput": 0.95}, {"p99_of_unloaded": 2.0}),
+    "knee_slow": Scenario(partial(knee, 20, 3.0, slow=True), 90, {"goodput": 0.95}, {"p99_of_unloaded": 2.0}),
+    "knee_quiet": Scenario(partial(knee, 20, 0.6), 60, {"goodput": 0.95}, {"limit_most": 20}),
+    "cost_2x": Scenario(partial(cost, 2.0), 20, {}, CHEAP),
+    "cost_10x": Scenario(partial(cost, 10.0), 20, {}, CHEAP),
+    "hot_tenant": Scenario(partial(hot_tenant, 0.3), 60, {"others_good": 0.999}, {"p99_moved": 0.05}),
+    "hot_tenant_50": Scenario(partial(hot_tenant, 0.5), 60, {"others_good": 0.999}, {}),
+}
