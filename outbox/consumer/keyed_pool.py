@@ -60,6 +60,7 @@ class KeyedThreadPool:
         `Fenced` stands for events that were not begun, because the partition is being given up. Raises `Doubtful`.
         """
         found = how.sort(run, run.parked_keys, {})
+        run.decoded.update((one.offset, one) for one in found.events)  # its transaction sorts it again
         chains: dict[str, list[ReceivedEvent]] = {}
         for one in found.events:
             if one.offset not in run.worked:
