@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -14,6 +15,7 @@ from strangler import store
 from strangler.errors import Refused, StranglerError
 from strangler.plan import Plan
 from strangler.shared_state import Holder, authorities
+from strangler.stage_evidence import StageEvidence, needs_evidence
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
 from strangler.step.backfill import is_backfilled
 from strangler.told import told
@@ -24,12 +26,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a call moved: neighbour moves in order, the epoch that each began (none in a dry run), how to undo it."""
+    """What a call moved: neighbour moves in order, the epoch that each began (none in a dry run), how to undo it.
+
+    `evidence`: what spoke for it, in words; `anyway`: what was lacking. Both are "" where none is needed.
+    """
 
     step: str
     moves: Sequence[Move]
     epochs: Sequence[int]
     undo: str
+    evidence: str = ""
+    anyway: str = ""
 
 
 ACTING = (Stage.RAMP, Stage.LIVE, Stage.RETIRED)  # the new side acts on some subject
@@ -38,7 +45,17 @@ SAY_HOW_IT_IS_SHARED = (
     "(docs/explanation/ownership.md#owning-a-subject-is-not-owning-what-it-shares)"
 )
 
-Planner = Callable[[StageRow], Sequence[Move] | Refused]
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """Moves, and what the audit keeps beside each."""
+
+    moves: Sequence[Move]
+    evidence: StageEvidence | None = None
+    anyway: Refused | None = None
+
+
+Planner = Callable[[StageRow], _Planned | Refused]
 
 
 def advance(
@@ -51,19 +68,32 @@ def advance(
     actor: str,
     reason: str,
     dry_run: bool = False,
+    anyway: bool = False,
 ) -> Moved | Refused:
     """Move one stage forward, or change the ramp; COMMITS a transaction of its own.
 
-    Without `to`: the next stage, or at ramp with `ramp_bp` the ramp. `connection` must not be in a transaction.
+    Without `to`: the next stage, or at ramp with `ramp_bp` the ramp. `connection` must not be in a transaction. What
+    gives the new side more than it has is refused where the judge has not compared the step since its last move, or has
+    found something; `anyway` goes on, and the audit keeps what was lacking.
     """
+    plan.step(step)
+    _idle(connection)
+    with connection.transaction():
+        evidence = store.read_evidence(connection, step)
 
-    def planner(row: StageRow) -> Sequence[Move] | Refused:
+    def planner(row: StageRow) -> _Planned | Refused:
         moves = _forward(row, to, ramp_bp)
         if isinstance(moves, Refused):
             return moves
-        return (
-            _history_in_place(connection, plan, step, row) or _shared_in_place(connection, plan, step, moves) or moves
-        )
+        refused = _history_in_place(connection, plan, step, row) or _shared_in_place(connection, plan, step, moves)
+        if refused is not None or not needs_evidence(moves[0]):
+            return refused or _Planned(moves)
+        if store.last_epoch(connection, step) != evidence.epoch:
+            return Refused(f"{step} was moved while its evidence was read", "see `strangler status`, and ask again")
+        lacking = evidence.lacking(moves[0])
+        if lacking is not None:
+            lacking = Refused(plan.subject.words(lacking.reason), plan.subject.words(lacking.next_step))
+        return lacking if lacking is not None and not anyway else _Planned(moves, evidence, lacking)
 
     return _commit_moves(connection, plan, step, planner, actor=actor, reason=reason, dry_run=dry_run)
 
@@ -83,9 +113,12 @@ def rollback(
     From live the step lands on a ramp of 0: no new subject goes to the new side from then on. Stages in between are
     passed as audited moves, each with its epoch. Orders that are pinned already are not touched: see `hand_back`.
     """
-    return _commit_moves(
-        connection, plan, step, lambda row: _backward(row, to), actor=actor, reason=reason, dry_run=dry_run
-    )
+
+    def planner(row: StageRow) -> _Planned | Refused:
+        moves = _backward(row, to)
+        return moves if isinstance(moves, Refused) else _Planned(moves)
+
+    return _commit_moves(connection, plan, step, planner, actor=actor, reason=reason, dry_run=dry_run)
 
 
 def _forward(row: StageRow, to: Stage | None, ramp_bp: int | None) -> Sequence[Move] | Refused:
@@ -161,25 +194,34 @@ def _commit_moves(
     told(actor, reason)
     if plan.step(step).service is None:
         return Refused(f"nobody has built {step}'s new side", "give the step a service and a check in the plan")
-    if connection.info.transaction_status is not TransactionStatus.IDLE:
-        raise StranglerError("a move commits its own transaction; commit or roll back the connection's first")
+    _idle(connection)
     try:
         with connection.transaction():
             store.lock_stages(connection)
-            moves = _planned(store.read_stages(connection), step, planner)
-            if isinstance(moves, Refused):
-                return moves
-            epochs = [store.move(connection, planned, actor=actor, reason=reason) for planned in moves if not dry_run]
+            found = _planned(store.read_stages(connection), step, planner)
+            if isinstance(found, Refused):
+                return found
+            moves, evidence = found.moves, found.evidence
+            kept = None if evidence is None else evidence.to_json(found.anyway)
+            make = partial(store.move, connection, actor=actor, reason=reason, evidence=kept)
+            epochs = [make(planned) for planned in moves if not dry_run]
     except psycopg.errors.LockNotAvailable:
         return Refused("the stages were not free to move for 5 s", "find the transaction that holds them: pg_locks")
     for planned, epoch in zip(moves, epochs, strict=False):
         logger.info(
             "stage_moved", extra={"step": step, "to_stage": planned.to_stage, "to_bp": planned.to_bp, "epoch": epoch}
         )
-    return Moved(step, moves, epochs, undo_of(moves))
+    anyway = "" if found.anyway is None else found.anyway.reason
+    said = "" if evidence is None else str(evidence)
+    return Moved(step, moves, epochs, undo_of(moves), said, anyway)
 
 
-def _planned(table: StageTable, step: str, planner: Planner) -> Sequence[Move] | Refused:
+def _idle(connection: PsycopgConnection) -> None:
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        raise StranglerError("a move commits its own transaction; commit or roll back the connection's first")
+
+
+def _planned(table: StageTable, step: str, planner: Planner) -> _Planned | Refused:
     row = table.row(step)
     if row is None:
         return Refused(f"{step} has no stage in this database", "`strangler migrate` gives each step of the plan one")

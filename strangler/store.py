@@ -11,8 +11,10 @@ from typing import LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import StranglerError
+from strangler.facts import FINDINGS
 from strangler.plan import Plan
 from strangler.shared_state import ensure_authorities
+from strangler.stage_evidence import MOST_COUNTED, StageEvidence
 from strangler.stages import Move, Stage, StageRow, StageTable, stage_of
 from strangler.step.intents import Json
 
@@ -44,12 +46,34 @@ VALUES (%(epoch)s, %(step)s, %(from_stage)s, %(to_stage)s, %(from_bp)s, %(to_bp)
         %(evidence)s::jsonb)"""
 
 HISTORY: LiteralString = """
-SELECT epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at
+SELECT epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at, coalesce(evidence ->> 'anyway', '')
 FROM strangler.stage_move ORDER BY epoch DESC LIMIT %(limit)s"""
 
 LAST_MOVES: LiteralString = """
-SELECT DISTINCT ON (step) epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at
+SELECT DISTINCT ON (step) epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at,
+       coalesce(evidence ->> 'anyway', '')
 FROM strangler.stage_move ORDER BY step, epoch DESC"""
+
+LAST_MOVE: LiteralString = "SELECT coalesce(max(epoch), 0) FROM strangler.stage_move WHERE step = %(step)s"
+
+# The newest run that judged the step, if it began after the move: runs say at which epoch they began. By the epoch, not
+# by time: the judge's clock is another machine's.
+LAST_RUN: LiteralString = """
+SELECT run_id::text, coalesce((counts -> 'steps' -> %(step)s ->> 'unknown')::bigint, 0)
+           + CASE WHEN coalesce(counts -> 'unknown' ->> %(step)s, '') = '' THEN 0 ELSE 1 END
+FROM strangler.reconciliation_run
+WHERE jsonb_exists(counts -> 'steps', %(step)s) AND (counts ->> 'epoch')::bigint >= %(epoch)s
+ORDER BY started_at DESC LIMIT 1"""
+
+JUDGED_SINCE: LiteralString = """
+SELECT owner, count(*) FROM (
+    SELECT verdict.owner FROM strangler.ownership JOIN strangler.verdict USING (subject_ref)
+    WHERE ownership.epoch >= %(epoch)s AND verdict.step = %(step)s LIMIT %(limit)s
+) AS judged GROUP BY owner"""
+
+FINDINGS_NOW: LiteralString = """
+SELECT class, count(*) FROM strangler.verdict WHERE step = %(step)s AND class = ANY(%(findings)s) GROUP BY class"""
+COUNTS = (JUDGED_SINCE, FINDINGS_NOW)
 
 ADD_STEP: LiteralString = """
 INSERT INTO strangler.stage (step, stage, ramp_bp, salt) VALUES (%(step)s, 'legacy', 0, %(salt)s)
@@ -58,13 +82,14 @@ ON CONFLICT (step) DO NOTHING RETURNING step"""
 
 @dataclass(frozen=True, slots=True)
 class AuditedMove:
-    """A move that was made: it began `epoch`."""
+    """A move that was made: it began `epoch`. `anyway`: what spoke against it, where it was made all the same."""
 
     epoch: int
     move: Move
     actor: str
     reason: str
     moved_at: datetime
+    anyway: str = ""
 
 
 def share_stage_lock(connection: PsycopgConnection) -> None:
@@ -119,6 +144,21 @@ def last_moves(connection: PsycopgConnection) -> Mapping[str, AuditedMove]:
     return {made.move.step: made for made in map(_audited, connection.execute(LAST_MOVES))}
 
 
+def last_epoch(connection: PsycopgConnection, step: str) -> int:
+    """That its last move began; 0 where it has never moved."""
+    (epoch,) = connection.execute(LAST_MOVE, {"step": step}).fetchone() or (0,)
+    return int(epoch)
+
+
+def read_evidence(connection: PsycopgConnection, step: str) -> StageEvidence:
+    """What the judge has said of the step since its last move. Reads what may be large: not under `lock_stages`."""
+    epoch = last_epoch(connection, step)
+    values = {"step": step, "epoch": epoch, "limit": MOST_COUNTED, "findings": [one.value for one in FINDINGS]}
+    run, unknown = connection.execute(LAST_RUN, values).fetchone() or ("", 0)
+    counts: list[dict[str, int]] = [dict(connection.execute(sql, values).fetchall()) for sql in COUNTS]
+    return StageEvidence(step, epoch, run, unknown, *counts)
+
+
 def ensure_steps(connection: PsycopgConnection, plan: Plan) -> Sequence[str]:
     """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay.
 
@@ -133,6 +173,6 @@ def _added(connection: PsycopgConnection, step: str) -> bool:
 
 
 def _audited(row: tuple[Json, ...]) -> AuditedMove:
-    epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at = row
+    epoch, step, from_stage, from_bp, to_stage, to_bp, actor, reason, moved_at, anyway = row
     made = Move(step, Stage(from_stage), Stage(to_stage), from_bp, to_bp)
-    return AuditedMove(epoch, made, actor, reason, moved_at)
+    return AuditedMove(epoch, made, actor, reason, moved_at, anyway)

@@ -32,6 +32,11 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     forward = _mover(subparsers, "advance", "move a step to its next stage, or change its ramp")
     forward.add_argument("--ramp", type=basis_points, metavar="5%|500bp", help="share of subjects for the new side")
     forward.add_argument("--to", type=str, choices=STAGES[1:], help="the next stage (default)")
+    forward.add_argument(
+        "--anyway",
+        action="store_true",
+        help="move also where the judge has not compared the step since its last move, or has found something",
+    )
     forward.set_defaults(run=run_advance)
     back = _mover(subparsers, "rollback", "move a step one stage back, or all the way to --to")
     back.add_argument("--to", type=str, choices=STAGES[:3], help="how far back (default: one stage)")
@@ -61,10 +66,10 @@ def run_history(invocation: Invocation) -> int:
 def run_advance(invocation: Invocation) -> int:
     args, plan = invocation.args, invocation.plan()
     to = Stage(args.to) if args.to else Stage.RAMP if args.ramp is not None else None
-    told = {"actor": invocation.actor, "reason": args.reason}
+    told = {"actor": invocation.actor, "reason": args.reason, "dry_run": args.dry_run, "anyway": args.anyway}
     plan.step(args.step)
     with invocation.connect() as connection:
-        moved = advance(connection, plan, args.step, to=to, ramp_bp=args.ramp, dry_run=args.dry_run, **told)
+        moved = advance(connection, plan, args.step, to=to, ramp_bp=args.ramp, **told)
     return _tell(invocation, moved)
 
 
@@ -132,16 +137,18 @@ def _tell(invocation: Invocation, moved: Moved | Refused, after: str | None = No
         if dry_run
         else [f"moved {move}, epoch {epoch}" for move, epoch in zip(moved.moves, moved.epochs, strict=True)]
     )
+    lines += [moved.evidence] if moved.evidence else []
+    lines += [f"anyway: {moved.anyway}"] if moved.anyway else []
     lines += [after] if after and not dry_run else []
     invocation.emit({"dry_run": dry_run, **asdict(moved)}, [*lines, f"undo: {moved.undo}"])
     return 0
 
 
 def _history_lines(moves: Sequence[AuditedMove]) -> list[str]:
-    lines = [
-        f"{made.epoch:>6}  {made.moved_at:%Y-%m-%d %H:%M:%S}  {made.move}  by {made.actor}: {made.reason}"
-        for made in moves
-    ]
+    lines: list[str] = []
+    for made in moves:
+        lines.append(f"{made.epoch:>6}  {made.moved_at:%Y-%m-%d %H:%M:%S}  {made.move}  by {made.actor}: {made.reason}")
+        lines += [f"{'':>8}anyway: {made.anyway}"] if made.anyway else []
     return lines or ["no step has moved yet"]
 
 

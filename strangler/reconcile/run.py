@@ -21,6 +21,7 @@ from strangler.reconcile.report import Report
 from strangler.reconcile.snapshots import described
 from strangler.reconcile.sources import Sources
 from strangler.reconcile.verdict_changes import VerdictChanges
+from strangler.store import read_stages
 
 __all__ = ["Report", "reconcile"]
 
@@ -59,6 +60,7 @@ def reconcile(
 
 def _hold(sources: Sources, report: Report, *, everything: bool) -> None:
     started_at, begun = datetime.now(UTC), time.monotonic()
+    epoch = read_stages(sources.main).epoch  # before anything else: a move after it makes this run none of its evidence
     hearings = first_reading(sources, report)
     stored = {step.name: verdicts.read_verdicts(sources.main, step.name) for step in sources.steps}
     report.known.update({name: len(verdicts_of) for name, verdicts_of in stored.items()})
@@ -70,6 +72,11 @@ def _hold(sources: Sources, report: Report, *, everything: bool) -> None:
     docket.close()
     report.seconds = time.monotonic() - begun
     document = report.to_json()
-    counts = {"steps": document["counts"], "changes": document["changes"]}
+    counts = {
+        "steps": document["counts"],
+        "changes": document["changes"],
+        "unknown": document["unknown"],
+        "epoch": epoch,
+    }
     run = verdicts.Run(UUID(report.run_id), report.scope, report.frontier, counts, started_at, datetime.now(UTC))
     verdicts.store(sources.main, run, docket.final, docket.gone)

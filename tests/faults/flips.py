@@ -171,7 +171,7 @@ def flip(
     else:
         to = {Stage.LEGACY: Stage.SHADOW, Stage.SHADOW: Stage.RAMP}.get(stage, rng.choice([Stage.RAMP, Stage.LIVE]))
         ramp_bp = rng.randrange(1, 10_000) if to is Stage.RAMP else None
-        moved = advance(connection, plan, step, to=to, ramp_bp=ramp_bp, actor=ACTOR, reason=REASON)
+        moved = advance(connection, plan, step, to=to, ramp_bp=ramp_bp, anyway=True, actor=ACTOR, reason=REASON)
     assert not isinstance(moved, Refused), f"{step} from {stage}: {moved}"
     report.flips += 1
     for epoch in moved.epochs:

@@ -106,10 +106,12 @@ class Trouble:
     def __enter__(self) -> Trouble:
         with self._connection() as connection:
             for step in MIDDLE:  # so that orders wait from the start
-                advance(connection, self._plan, step, to=Stage.SHADOW, actor=ACTOR, reason=REASON)
-                advance(connection, self._plan, step, to=Stage.RAMP, ramp_bp=7_000, actor=ACTOR, reason=REASON)
+                advance(connection, self._plan, step, to=Stage.SHADOW, anyway=True, actor=ACTOR, reason=REASON)
+                advance(
+                    connection, self._plan, step, to=Stage.RAMP, ramp_bp=7_000, anyway=True, actor=ACTOR, reason=REASON
+                )
             for step in ("notification", "search", "recommendation"):
-                advance(connection, self._plan, step, to=Stage.SHADOW, actor=ACTOR, reason=REASON)
+                advance(connection, self._plan, step, to=Stage.SHADOW, anyway=True, actor=ACTOR, reason=REASON)
         self._hand_backs.__enter__()
         return self
 
@@ -168,7 +170,9 @@ class Trouble:
                 [Stage.RAMP, Stage.LIVE]
             )
             ramp_bp = self._rng.randrange(3_000, 10_000) if to is Stage.RAMP else None
-            moved = advance(connection, self._plan, step, to=to, ramp_bp=ramp_bp, actor=ACTOR, reason=REASON)
+            moved = advance(
+                connection, self._plan, step, to=to, ramp_bp=ramp_bp, anyway=True, actor=ACTOR, reason=REASON
+            )
             self.flips["forward"] += 1
         assert not isinstance(moved, Refused), f"{step} from {stage}: {moved}"
 

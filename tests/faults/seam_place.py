@@ -119,11 +119,11 @@ class Place:
             ahead = PLACE[stage] > PLACE[self.stage]
             self.stage = ORDER[PLACE[self.stage] + (1 if ahead else -1)]
             if ahead:
-                self._moved(advance, to=self.stage, ramp_bp=RAMP_BP if self.stage is Stage.RAMP else None)
+                self._moved(advance, to=self.stage, ramp_bp=RAMP_BP if self.stage is Stage.RAMP else None, anyway=True)
             else:
                 self._moved(rollback, to=self.stage)
             if not ahead and self.stage is Stage.RAMP:  # it lands on a ramp of 0
-                self._moved(advance, ramp_bp=RAMP_BP)
+                self._moved(advance, ramp_bp=RAMP_BP, anyway=True)
 
     def _moved(self, move: Any, **to: Any) -> None:
         moved = move(self.main, self.plan, self.kind.step, actor="faults", reason="a seed's stage", **to)

@@ -76,6 +76,7 @@ def test_every_planted_fault_is_found_with_its_class_and_nothing_else(town: Town
     assert report.by_owner[MAILING] == {"legacy": 4, "shadow": 3, "new": 8, "none": 1}
     stored = town.execute("SELECT step, subject_ref, number, class FROM strangler.verdict WHERE class <> 'match'")
     assert set(stored) == MUST
+    assert town.execute("SELECT counts ->> 'epoch' FROM strangler.reconciliation_run") == [("1",)]  # as it began
     ((fields, detail),) = town.execute(
         "SELECT fields, detail FROM strangler.verdict WHERE subject_ref = 'n-wrong' AND step = 'mailing'"
     )

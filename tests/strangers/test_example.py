@@ -49,7 +49,7 @@ def test_the_tutorial_is_typed_as_it_stands_and_nobody_misses_a_mail(stack: Stac
         mailbox.terminate()
 
     booked = [shown for shown in typed if shown.command.startswith("python book.py")]
-    assert len(mails) == len(booked) == 4
+    assert len(mails) == len(booked) == 5
     assert {mail["body"]["to"] for mail in mails} == {shown.command.split()[2] for shown in booked}
     assert not any(mail["key"].startswith("none-") for mail in mails)
 

@@ -59,9 +59,12 @@ class Tour:
         assert done.returncode == ends, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def advance(self, step: str, to: str, *, ramp: str | None = None) -> None:
-        share = ["--ramp", ramp] if ramp else []
-        self.strangler("advance", step, "--to", to, *share, "--reason", "tour")
+    def advance(self, step: str, to: str, *, ramp: str | None = None, anyway: bool = False) -> None:
+        """Reconciled first, where there is something to compare, or without."""
+        if not anyway and to != "shadow":
+            self.reconciled()
+        more = [*(["--ramp", ramp] if ramp else []), *(["--anyway"] if anyway else [])]
+        self.strangler("advance", step, "--to", to, *more, "--reason", "tour")
 
     def reconciled(self) -> Json:
         """Everything judged: the report, once nothing is late any more."""

@@ -23,7 +23,7 @@ def taken_over(connection: PsycopgConnection, orders: list[str], steps: tuple[st
     """The steps at live, these orders pinned, then demoted to a ramp of 0."""
     for step in steps:
         for to, ramp_bp in ((Stage.SHADOW, None), (Stage.RAMP, 5_000), (Stage.LIVE, None)):
-            advance(connection, plan, step, to=to, ramp_bp=ramp_bp, actor="test", reason="take over")
+            advance(connection, plan, step, to=to, ramp_bp=ramp_bp, anyway=True, actor="test", reason="take over")
     for order_ref in orders:
         pin(connection, order_ref)
     for step in steps:

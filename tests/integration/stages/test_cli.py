@@ -50,7 +50,9 @@ def test_a_step_is_walked_and_each_verb_says_how_to_undo_it(environ: Environ) ->
         "undo: strangler rollback search --reason ...",
     ]
 
-    ramp = data("advance", "search", "--ramp", "2.5%", "--reason", "a few", "--actor", "bob", environ=environ)
+    ramp = data(
+        *("advance", "search", "--ramp", "2.5%", "--reason", "a few", "--actor", "bob", "--anyway"), environ=environ
+    )
     assert ramp["moves"] == [{"step": "search", "from_stage": "shadow", "to_stage": "ramp", "from_bp": 0, "to_bp": 250}]
     back = data("rollback", "search", "--to", "legacy", "--reason", "no", environ=environ)
     assert back["epochs"] == [4, 5]
@@ -84,7 +86,7 @@ def test_status_says_where_everything_is_and_what_comes_next(environ: Environ, c
 
 def test_hand_back_reports_its_orders(environ: Environ, monolith: Monolith, connection: PsycopgConnection) -> None:
     for argv in (["--to", "shadow"], ["--ramp", "100%"]):
-        strangler("advance", "search", *argv, "--reason", "go", environ=environ)
+        strangler("advance", "search", *argv, "--anyway", "--reason", "go", environ=environ)
     pin(connection, "order-1")
     monolith.orders = {"order-1"}
     strangler("rollback", "search", "--reason", "back", environ=environ)
@@ -99,7 +101,7 @@ def test_hand_back_reports_its_orders(environ: Environ, monolith: Monolith, conn
 
 def test_a_hand_back_that_could_not_finish_is_a_finding(environ: Environ, connection: PsycopgConnection) -> None:
     for argv in (["--to", "shadow"], ["--ramp", "100%"]):
-        strangler("advance", "search", *argv, "--reason", "go", environ=environ)
+        strangler("advance", "search", *argv, "--anyway", "--reason", "go", environ=environ)
     pin(connection, "order-1")
     strangler("rollback", "search", "--reason", "back", environ=environ)
 
@@ -112,7 +114,7 @@ def test_a_hand_back_that_could_not_finish_is_a_finding(environ: Environ, connec
 @pytest.mark.parametrize("argv", [["advance", "search"], ["rollback", "search"]])
 def test_a_dry_run_changes_nothing(environ: Environ, argv: list[str]) -> None:
     strangler("advance", "search", "--reason", "watch it", environ=environ)
-    extra = ["--ramp", "5%"] if argv[0] == "advance" else []
+    extra = ["--ramp", "5%", "--anyway"] if argv[0] == "advance" else []
 
     ended = strangler(*argv, *extra, "--reason", "try", "--dry-run", environ=environ)
 

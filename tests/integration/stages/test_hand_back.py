@@ -66,7 +66,7 @@ def test_orders_that_the_present_ramp_gives_to_the_new_side_stay(
     orders = [f"order-{number}" for number in range(40)]
     monolith.orders = set(orders)
     taken_over(connection, orders)
-    advance(connection, plan, STEP, ramp_bp=5_000, actor="test", reason="half of them")
+    advance(connection, plan, STEP, ramp_bp=5_000, anyway=True, actor="test", reason="half of them")
 
     outcome = run(environ)
 
@@ -134,7 +134,7 @@ def test_a_run_killed_anywhere_goes_on_when_run_again(
     # Even at live again: an order with a tombstone belongs to nobody until its hand-back is finished.
     for to in (Stage.RAMP, Stage.LIVE):
         bp = 5_000 if to is Stage.RAMP else None
-        advance(connection, plan, STEP, to=to, ramp_bp=bp, actor="test", reason="forward again")
+        advance(connection, plan, STEP, to=to, ramp_bp=bp, anyway=True, actor="test", reason="forward again")
     outcome = run(environ)
 
     assert (outcome.stage, outcome.handed_back) == (Stage.LIVE, 1)

@@ -37,7 +37,7 @@ def stages(connection: PsycopgConnection) -> dict[str, tuple[Stage, int]]:
 
 def test_a_step_is_walked_forward_and_back_and_all_of_it_is_audited(connection: PsycopgConnection) -> None:
     for ramp_bp in (None, 500, 2_500, None):
-        assert isinstance(advance(connection, plan, "search", ramp_bp=ramp_bp, **WHO), Moved)
+        assert isinstance(advance(connection, plan, "search", ramp_bp=ramp_bp, anyway=True, **WHO), Moved)
     back = rollback(connection, plan, "search", **WHO)
 
     assert isinstance(back, Moved)
@@ -55,7 +55,7 @@ def test_a_step_is_walked_forward_and_back_and_all_of_it_is_audited(connection: 
 
 def test_a_demotion_from_live_takes_every_new_order_from_the_new_side_at_once(connection: PsycopgConnection) -> None:
     for to, ramp_bp in ((Stage.SHADOW, None), (Stage.RAMP, 9_000), (Stage.LIVE, None)):
-        advance(connection, plan, "search", to=to, ramp_bp=ramp_bp, **WHO)
+        advance(connection, plan, "search", to=to, ramp_bp=ramp_bp, anyway=True, **WHO)
     assert pin(connection, "before").of("search") is Owner.NEW
 
     rollback(connection, plan, "search", **WHO)
@@ -64,8 +64,8 @@ def test_a_demotion_from_live_takes_every_new_order_from_the_new_side_at_once(co
 
 
 def test_a_rollback_to_legacy_passes_the_stages_between_in_one_transaction(connection: PsycopgConnection) -> None:
-    advance(connection, plan, "search", **WHO)
-    advance(connection, plan, "search", ramp_bp=5_000, **WHO)
+    advance(connection, plan, "search", anyway=True, **WHO)
+    advance(connection, plan, "search", ramp_bp=5_000, anyway=True, **WHO)
 
     moved = rollback(connection, plan, "search", to=Stage.LEGACY, **WHO)
 
@@ -87,7 +87,7 @@ def test_a_rollback_to_legacy_passes_the_stages_between_in_one_transaction(conne
 def test_a_refused_move_changes_nothing(
     connection: PsycopgConnection, to: Stage, ramp_bp: int | None, reason: str
 ) -> None:
-    refused = advance(connection, plan, "search", to=to, ramp_bp=ramp_bp, **WHO)
+    refused = advance(connection, plan, "search", to=to, ramp_bp=ramp_bp, anyway=True, **WHO)
 
     assert isinstance(refused, Refused)
     assert reason in refused.reason
@@ -97,9 +97,9 @@ def test_a_refused_move_changes_nothing(
 
 def test_directions_have_their_verbs(connection: PsycopgConnection) -> None:
     assert isinstance(rollback(connection, plan, "search", **WHO), Refused)
-    advance(connection, plan, "search", **WHO)
+    advance(connection, plan, "search", anyway=True, **WHO)
 
-    backward = advance(connection, plan, "search", to=Stage.LEGACY, **WHO)
+    backward = advance(connection, plan, "search", to=Stage.LEGACY, anyway=True, **WHO)
     forward = rollback(connection, plan, "search", to=Stage.RAMP, **WHO)
 
     assert isinstance(backward, Refused)
@@ -109,7 +109,7 @@ def test_directions_have_their_verbs(connection: PsycopgConnection) -> None:
 
 
 def test_a_step_without_a_new_side_refuses_to_move(connection: PsycopgConnection) -> None:
-    refused = advance(connection, plan, "payment", **WHO)
+    refused = advance(connection, plan, "payment", anyway=True, **WHO)
 
     assert isinstance(refused, Refused)
     assert "nobody has built payment's new side" in refused.reason
@@ -117,13 +117,13 @@ def test_a_step_without_a_new_side_refuses_to_move(connection: PsycopgConnection
 
 def test_an_unknown_step_and_an_empty_reason_are_usage_errors(connection: PsycopgConnection) -> None:
     with pytest.raises(BadPlan, match="known steps: payment, notification, search"):
-        advance(connection, plan, "serach", **WHO)
+        advance(connection, plan, "serach", anyway=True, **WHO)
     with pytest.raises(BadInput, match="the audit needs a reason"):
         advance(connection, plan, "search", actor="test", reason=" ")
 
 
 def test_a_dry_run_says_and_does_not(connection: PsycopgConnection) -> None:
-    moved = advance(connection, plan, "search", dry_run=True, **WHO)
+    moved = advance(connection, plan, "search", dry_run=True, anyway=True, **WHO)
 
     assert isinstance(moved, Moved)
     assert [str(move) for move in moved.moves] == ["search: legacy -> shadow"]
@@ -135,9 +135,9 @@ def test_a_move_is_not_hidden_in_somebody_elses_transaction(shop: str) -> None:
     with psycopg.connect(shop) as connection:
         connection.execute("SELECT 1")
         with pytest.raises(StranglerError, match="commits its own transaction"):
-            advance(connection, plan, "search", **WHO)
+            advance(connection, plan, "search", anyway=True, **WHO)
         connection.rollback()
-        assert isinstance(advance(connection, plan, "search", **WHO), Moved)
+        assert isinstance(advance(connection, plan, "search", anyway=True, **WHO), Moved)
 
 
 def test_steps_are_ensured_once_and_keep_their_salt(connection: PsycopgConnection) -> None:
@@ -157,7 +157,7 @@ def test_epochs_strictly_increase_under_concurrent_moves(shop: str) -> None:
             for _ in range(15):
                 step = rng.choice(["notification", "search"])
                 if rng.random() < 0.6:
-                    moved = advance(connection, plan, step, ramp_bp=rng.choice([None, 500, 2_500]), **WHO)
+                    moved = advance(connection, plan, step, ramp_bp=rng.choice([None, 500, 2_500]), anyway=True, **WHO)
                 else:
                     moved = rollback(connection, plan, step, **WHO)
                 made += len(moved.epochs) if isinstance(moved, Moved) else 0
@@ -185,7 +185,7 @@ def test_a_move_waits_for_a_pin_under_way_and_the_next_pin_sees_it(shop: str) ->
     with psycopg.connect(shop) as pinning, psycopg.connect(shop) as moving, ThreadPoolExecutor(1) as pool:
         share_stage_lock(pinning)
         early = read_stages(pinning).epoch
-        move = pool.submit(lambda: advance(moving, plan, "search", **WHO))
+        move = pool.submit(lambda: advance(moving, plan, "search", anyway=True, **WHO))
         until_blocked(shop, moving.info.backend_pid)
         assert read_stages(pinning).epoch == early
         pinning.commit()
@@ -211,7 +211,7 @@ def test_a_stuck_pin_is_named_instead_of_blocking_the_shop(shop: str, monkeypatc
     monkeypatch.setattr("strangler.store.MOVE_LOCK_TIMEOUT", "SELECT set_config('lock_timeout', '200ms', true)")
     with psycopg.connect(shop) as pinning, psycopg.connect(shop) as moving, ThreadPoolExecutor(1) as pool:
         share_stage_lock(pinning)
-        move = pool.submit(lambda: advance(moving, plan, "search", **WHO))
+        move = pool.submit(lambda: advance(moving, plan, "search", anyway=True, **WHO))
         refused = move.result(timeout=30)
 
         assert isinstance(refused, Refused)

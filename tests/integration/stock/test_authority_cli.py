@@ -114,7 +114,7 @@ def test_a_step_ramps_once_what_it_shares_is_declared_and_in_the_database(
         assert typed("advance", step, "--to", "shadow", "--reason", "watch")[0] == 0
     connection.execute("DELETE FROM strangler.authority")
 
-    ramp = ("advance", "inventory", "--ramp", "5%", "--reason", "a few")
+    ramp = ("advance", "inventory", "--ramp", "5%", "--anyway", "--reason", "a few")
     code, _, said = typed(*ramp)
     assert (code, said) == (
         1,
@@ -123,23 +123,23 @@ def test_a_step_ramps_once_what_it_shares_is_declared_and_in_the_database(
     assert typed("migrate")[0] == 0
     assert typed(*ramp)[0] == 0
 
-    code, _, said = typed("advance", "search", "--ramp", "5%", "--reason", "a few")
+    code, _, said = typed("advance", "search", "--ramp", "5%", "--anyway", "--reason", "a few")
     assert code == 1
     assert "refused: search writes 'velocity', which the plan does not declare; declare in the plan's `shared`" in said
 
 
 def test_what_is_missing_never_stands_in_the_way_back(connection: PsycopgConnection, typed: Type) -> None:
     for argv in (("--to", "shadow"), ("--ramp", "5%")):
-        assert typed("advance", "inventory", *argv, "--reason", "go")[0] == 0
+        assert typed("advance", "inventory", *argv, "--anyway", "--reason", "go")[0] == 0
     connection.execute("DELETE FROM strangler.authority")
     assert typed("rollback", "inventory", "--to", "legacy", "--reason", "back")[0] == 0
 
 
 def test_a_step_does_not_retire_while_legacy_keeps_its_stock(connection: PsycopgConnection, typed: Type) -> None:
     for argv in (("--to", "shadow"), ("--ramp", "100%"), ("--to", "live")):
-        assert typed("advance", "inventory", *argv, "--reason", "go")[0] == 0
+        assert typed("advance", "inventory", *argv, "--anyway", "--reason", "go")[0] == 0
 
-    retire = ("advance", "inventory", "--to", "retired", "--reason", "gone")
+    retire = ("advance", "inventory", "--to", "retired", "--anyway", "--reason", "gone")
     code, _, said = typed(*retire)
     assert code == 1
     assert "'stock' is still with legacy; `strangler authority move stock --to new` comes first" in said
