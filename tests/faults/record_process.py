@@ -17,8 +17,10 @@ import requests
 from tests.faults import record_member
 from tests.faults.record_member import Order
 from tests.faults.record_stops import Evidence, counts_of, lines_of
+from tests.support.waiting import comes_true
 
 ENDS_WITHIN_S = 10.0
+JOINED_EACH_S = 0.1
 KILLED_WITHIN_S = 30.0
 
 
@@ -85,15 +87,22 @@ class Process:
             os.kill(self.process.pid or 0, signal.SIGCONT)
 
     def terminate(self) -> float | None:
-        """SIGTERM, to one that stands still too; the seconds until its end, None if it is deaf. Then it is killed."""
+        """SIGTERM, to one that stands still too; the seconds until its end, None if it is deaf. Then it is killed.
+
+        Whatever it still does may bring it to its point, where it stops itself: that is not deaf.
+        """
         began = time.monotonic()
         self.process.terminate()
-        self.go_on()
-        self.process.join(ENDS_WITHIN_S)
+        comes_true(self._joined, within_s=ENDS_WITHIN_S)
         took_s = time.monotonic() - began
         deaf = self.process.exitcode is None
         self.kill()
         return None if deaf else took_s
+
+    def _joined(self) -> bool:
+        self.go_on()
+        self.process.join(JOINED_EACH_S)
+        return self.ended()
 
     def kill(self) -> None:
         if self.process.exitcode is None:
