@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from strangler.admission.slots import TICK_S, Slots
+from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Work
 from strangler.admission.work_class import WorkClass
 
@@ -72,7 +72,7 @@ class _DryRun:
     def run(self, arrivals: Sequence[Arrival]) -> list[ClassFound]:
         if not arrivals:
             return self._found
-        core = Slots(self._classes, self._slots, self._rng.random, arrivals[0].at)
+        core = ClassSlots(self._classes, self._slots, self._rng.random, arrivals[0].at)
         ahead = 0
         while self._calendar or ahead < len(arrivals):
             if not self._calendar or (ahead < len(arrivals) and arrivals[ahead].at <= self._calendar[0][0]):
@@ -93,7 +93,7 @@ class _DryRun:
             self._tick_soon(core, now)
         return self._found
 
-    def _tick_soon(self, core: Slots, now: float) -> None:
+    def _tick_soon(self, core: ClassSlots, now: float) -> None:
         """Only while there is something to tick for: a log has nights."""
         if not self._ticks and (self._waiting or core.drain.in_flight):
             self._ticks = True
@@ -103,7 +103,7 @@ class _DryRun:
         self._number += 1
         heapq.heappush(self._calendar, (when, self._number, what))
 
-    def _attempt(self, core: Slots, tried: _Tried, now: float) -> None:
+    def _attempt(self, core: ClassSlots, tried: _Tried, now: float) -> None:
         arrival = tried.arrival
         work = Work(arrival.rank, arrival.tenant, now + self._classes[arrival.rank].deadline_s, tried.key)
         said = core.admit(now, work)

@@ -28,7 +28,7 @@ RATE_OVER_S = 2.0
 FRESH_CREDIT = 2.0  # what a floor must have earned for fresh work while returns are owed: else it takes theirs
 
 
-class Slots:
+class ClassSlots:
     """`limit` slots for work of `classes`, the most important first. `draw` gives numbers from 0 up to 1."""
 
     def __init__(

@@ -6,7 +6,7 @@ import gc
 import time
 from collections import defaultdict
 
-from strangler.admission.slots import Slots
+from strangler.admission.slots import ClassSlots
 from strangler.admission.work import Admitted, Grant, Settled, Work
 from tests.admission.figures import percentile
 
@@ -14,7 +14,7 @@ from tests.admission.figures import percentile
 class Timed:
     """A rule that notes how long each call of it takes."""
 
-    def __init__(self, rule: Slots) -> None:
+    def __init__(self, rule: ClassSlots) -> None:
         self._rule = rule
         self.took_us: dict[str, list[float]] = defaultdict(list)
 

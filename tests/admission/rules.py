@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from strangler.admission.slots import Slots
+from strangler.admission.slots import ClassSlots
 from strangler.admission.work import Admitted, Clause, Grant, Refusal, Settled, Waits, Work
 
 
 class Rule(Protocol):
-    """As `Slots`."""
+    """As `ClassSlots`."""
 
     def admit(self, now: float, work: Work) -> Admitted: ...
     def release(self, grant: Grant, now: float, *, served: bool) -> list[Settled]: ...
@@ -124,4 +124,4 @@ class QueueTime:
         return share if rank > 0 else 0.0
 
 
-_OURS: type[Rule] = Slots  # a rule as well
+_OURS: type[Rule] = ClassSlots  # a rule as well

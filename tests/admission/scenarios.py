@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from strangler.admission.found_limit import FoundLimit
-from strangler.admission.slots import Slots
+from strangler.admission.slots import ClassSlots
 from strangler.admission.work_class import WorkClass
 from tests.admission.cost import Timed, WithoutCollector
 from tests.admission.figures import Figures
@@ -49,8 +49,8 @@ class Scenario:
         return [f"{name} {found[name]:.4f} {sign} {bar}" for name, sign, bar in low + high if name not in but]
 
 
-def slots(seed: int, limit: int | FoundLimit = PLACES, classes: Sequence[WorkClass] = CLASSES) -> Slots:
-    return Slots(classes, limit, random.Random(seed + 1_000_000).random, 0.0)
+def slots(seed: int, limit: int | FoundLimit = PLACES, classes: Sequence[WorkClass] = CLASSES) -> ClassSlots:
+    return ClassSlots(classes, limit, random.Random(seed + 1_000_000).random, 0.0)
 
 
 def rule_of(name: str, seed: int) -> Rule:

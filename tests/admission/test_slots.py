@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from strangler.admission.slots import MOST_WAITERS, Slots
+from strangler.admission.slots import MOST_WAITERS, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
 from strangler.admission.work_class import WorkClass
 
@@ -19,15 +19,15 @@ CLASSES = (
 )
 
 
-def slots(limit: int = 2, classes: Sequence[WorkClass] = CLASSES) -> Slots:
-    return Slots(classes, limit, lambda: 0.5, 0.0)
+def slots(limit: int = 2, classes: Sequence[WorkClass] = CLASSES) -> ClassSlots:
+    return ClassSlots(classes, limit, lambda: 0.5, 0.0)
 
 
 def work(rank: int = MIDDLE, tenant: str = "", *, until: float = 1e9, key: str = "") -> Work:
     return Work(rank, tenant, until, key)
 
 
-def filled(rule: Slots, rank: int = MIDDLE, at: float = 0.0) -> list[Grant]:
+def filled(rule: ClassSlots, rank: int = MIDDLE, at: float = 0.0) -> list[Grant]:
     """Every slot that the class may have is taken."""
     grants = []
     while isinstance(said := rule.admit(at, work(rank)), Grant):
@@ -239,7 +239,7 @@ def test_a_call_that_failed_says_nothing_of_how_long_service_takes() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_each_is_decided_once_and_the_limit_is_never_passed(seed: int) -> None:
     rng = random.Random(seed)
-    rule = Slots(CLASSES, rng.choice((1, 2, 9, 20)), rng.random, 0.0)
+    rule = ClassSlots(CLASSES, rng.choice((1, 2, 9, 20)), rng.random, 0.0)
     waiting, held, now = set[Work](), list[Grant](), 0.0
     for number in range(3_000):
         now += rng.expovariate(2_000)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strangler.admission.promises import KEPT
-from strangler.admission.slots import TICK_S, Slots
+from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Work
 from tests.admission.figures import Figures, OfClass, Owed
 from tests.admission.provider import Call, Provider
@@ -187,7 +187,7 @@ class World:
         if now >= self.figures.since and asked.attempt == 0:
             figures.first_refused += 1
         self._failed(asked, now)
-        if refusal.retry_after_s is not None and isinstance(self.rule, Slots) and now >= self.figures.since:
+        if refusal.retry_after_s is not None and isinstance(self.rule, ClassSlots) and now >= self.figures.since:
             ledger = self.rule.promises[asked.rank]
             before = (ledger.owed - ledger.show_up) / KEPT
             grants = len(self.figures.classes[asked.rank].grants)
@@ -216,17 +216,17 @@ class World:
 
     def _tick(self, now: float) -> None:
         self._settle(self.rule.tick(now), now)
-        if isinstance(self.rule, Slots):
+        if isinstance(self.rule, ClassSlots):
             limits = self.figures.limits
             if not limits or limits[-1][1] != self.rule.limit:
                 limits.append((now, self.rule.limit))
         self.at(now + TICK_S, self._tick)
 
     def _look_for_inversion(self, grant: Grant) -> None:
-        if isinstance(self.rule, Slots) and not grant.by_floor:
+        if isinstance(self.rule, ClassSlots) and not grant.by_floor:
             self.figures.inversions += any(queue.waiting for queue in self.rule.queues[: grant.work.rank])
 
     def _look_for_lower(self, rank: int, refusal: Refusal, now: float) -> None:
-        if isinstance(self.rule, Slots) and refusal.clause is Clause.SHARE:
+        if isinstance(self.rule, ClassSlots) and refusal.clause is Clause.SHARE:
             lower = self.rule.queues[rank + 1 :]
             self.figures.lately += any(queue.above_floor_at >= now - 0.01 for queue in lower)
