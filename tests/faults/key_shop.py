@@ -46,6 +46,8 @@ class KeyShop:
         if seen.method == "GET":
             found = self.orders.get(seen.target.rpartition("/")[2])
             return answer(200, found) if found else answer(404, b"none")
+        if len(seen.body) < int(seen.values("Content-Length")[0]):
+            return HANG_UP  # its facade was killed while it sent
         wish = json.loads(seen.body)["wish"]
         with self.lock:
             way = self._way(wish)
@@ -74,7 +76,7 @@ class KeyShop:
 
     def _said(self, way: str, made: bytes, wish: str) -> Reply:
         gateway = answer(502 + self.tries[wish] % 3, b"gateway")
-        well = answer(201, made, "X-Odd: a\x01b") if made else answer(500, b"there is one already")
+        well = answer(201, made, "X-Odd: caf\xe9") if made else answer(500, b"there is one already")
         said: dict[str, Reply] = {
             "well": well,
             "error": answer(500, b"behind the commit"),

@@ -23,3 +23,4 @@ def test_whatever_fails_a_key_has_one_effect_one_answer_and_an_end(stack: Stack)
 
     assert report.problems() == [], report.to_json()
     assert (report.requests, report.keys, report.kills) == (300, 240, 3)
+    assert report.statuses["201"] > report.requests / 2, report.to_json()
