@@ -5,22 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
 from wsgiref.types import WSGIApplication as WsgiApp
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
 
 from strangler.local.parent import dies_with_parent
-
-
-class RawRequest(Protocol):
-    """What gunicorn knows of a request before the application does. Names of headers are in upper case."""
-
-    uri: str
-    headers: list[tuple[str, str]]
-
-
-PreRequest: TypeAlias = Callable[[object, RawRequest], None]
 
 BOUNDS = {
     "limit_request_line": 8190,  # the most that gunicorn can bound
@@ -40,7 +29,6 @@ def serve(
     threads: int = 8,
     timeout_s: int = 30,
     sync: bool = False,
-    pre_request: PreRequest | None = None,
 ) -> None:
     """Serve until SIGTERM (requests under way are finished) or SIGINT; does not return.
 
@@ -48,10 +36,6 @@ def serve(
     by the caller, so that a new worker is cheap. `sync`: one request per worker at a time, and a worker busy for
     longer than `timeout_s` is killed with the request, as old deployments do. With `threads`, `timeout_s` only
     bounds a hung worker.
-
-    `pre_request` gets (worker, request) with the raw header list; only such an application gets names with `_` in
-    them: in the WSGI environ they cannot be told from names with `-`, so for every other one they are dropped. It is
-    asked about every method that is a token too, to refuse it in its own words.
     """
     _Embedded(
         make_app,
@@ -64,8 +48,7 @@ def serve(
             "timeout": timeout_s,
             "graceful_timeout": 10,
             "keepalive": 65,  # longer than our own clients keep an idle connection
-            "header_map": "dangerous" if pre_request else "drop",
-            "permit_unconventional_http_method": pre_request is not None,
+            "header_map": "drop",  # in the environ a name with `_` cannot be told from one with `-`
             "forwarded_allow_ips": "",  # no client may set SCRIPT_NAME, PATH_INFO or the scheme
             "forwarder_headers": "",
             "accesslog": None,  # it would hold subject references
@@ -73,7 +56,6 @@ def serve(
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - heartbeats, no data
             "control_socket_disable": True,
             "post_fork": _post_fork(),
-            **({"pre_request": pre_request} if pre_request else {}),
         },
     ).run()
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import socket
 
 from outbox import flags
 from outbox.fault_points import FaultPoints
 from outbox.metrics import address_of
 from outbox.telemetry import log_to_stderr
 from strangler.cli.common import Invocation
-from strangler.errors import BadInput, RefusedError
+from strangler.errors import BadInput
 from strangler.facade import server
 from strangler.facade.expiry import EVERY_S
+from strangler.facade.loop_upstream import UpstreamSettings
 from strangler.facade.server import FacadeSettings
-from strangler.facade.upstream import UpstreamSettings
 
 METRICS = "OUTBOX_METRICS_ADDRESS=host:port serves all workers' metrics there, at /metrics, for Prometheus."
 
@@ -30,11 +29,33 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--workers", type=flags.whole(1, 1_000), default=1, help="processes, about one per core (default 1)"
     )
     parser.add_argument(
-        "--threads", type=flags.whole(1, 10_000), default=32, help="requests at once per process (default 32)"
+        "--threads", type=flags.whole(1, 10_000), default=32, help="owned requests at once per process (default 32)"
+    )
+    parser.add_argument(
+        "--connections",
+        type=flags.whole(1, 100_000),
+        default=256,
+        help="to the application at once, per process (default 256)",
+    )
+    parser.add_argument(
+        "--clients",
+        type=flags.whole(1, 1_000_000),
+        default=10_000,
+        help="connections of clients at once, per process; then the oldest that only waits makes room (default 10000)",
+    )
+    parser.add_argument(
+        "--health-port", type=flags.port, help="answers /-/healthz, also when --clients is reached (default: none)"
     )
     parser.add_argument("--upstream", metavar="URL", help="the application (default LEGACY_URL)")
     parser.add_argument(
         "--read-timeout-s", type=flags.seconds(0.001), default=30.0, help="per wait for the application (default 30)"
+    )
+    parser.add_argument(
+        "--client-timeout-s",
+        type=flags.seconds(0.001),
+        default=30.0,
+        help="for a request's head, for its body (and a second more for each 500 bytes), and per wait while a client "
+        "takes its answer (default 30)",
     )
     parser.add_argument(
         "--body-limit-bytes", type=flags.count, default=1024 * 1024, help="of owned routes (default 1 MiB)"
@@ -57,7 +78,7 @@ def run(invocation: Invocation) -> int:
             "STRANGLER_INTERNAL_TOKEN must be set: lost answers are looked up at the toolkit's own route in the "
             "application; set the application's, or give Subject(path=...) a route of its own"
         )
-    _check(settings)
+    UpstreamSettings(settings.upstream).address()
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
     )
@@ -78,6 +99,10 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         host=args.host,
         workers=args.workers,
         threads=args.threads,
+        clients=args.clients,
+        connections=args.connections,
+        client_timeout_s=args.client_timeout_s,
+        health_port=args.health_port,
         read_timeout_s=args.read_timeout_s,
         body_limit_bytes=args.body_limit_bytes,
         internal_token=invocation.settings.internal_token,
@@ -91,17 +116,3 @@ def _port(text: str) -> int:
         return flags.port(text)
     except argparse.ArgumentTypeError as error:
         raise BadInput(f"FACADE_PORT must be a port number: {error}") from None
-
-
-def _check(settings: FacadeSettings) -> None:
-    """What the workers would only find out one by one. A database that is down is no reason not to forward."""
-    UpstreamSettings(settings.upstream).address()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            place = f"{settings.host}:{settings.port}"
-            raise RefusedError(
-                f"cannot listen on {place}: {error.strerror}; stop what is there, or give --port"
-            ) from error

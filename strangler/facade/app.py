@@ -1,103 +1,113 @@
-"""The facade as a WSGI application: owned writes are claimed, everything else passes through."""
+"""Who answers a request: owned writes are claimed, what is the facade's own is told, everything else passes through."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from typing import assert_never
-from wsgiref.types import StartResponse, WSGIEnvironment
 
-from strangler.facade.database import Database
+from strangler.facade.answer_head import interim
+from strangler.facade.client_link import ClientLink
 from strangler.facade.facade_catalogue import OTHER_ROUTE, Bounded
-from strangler.facade.forward import Streamed, forward
+from strangler.facade.forward import forward
+from strangler.facade.headers import to_client
+from strangler.facade.health import Health
+from strangler.facade.loop_upstream import LoopUpstream, OnInterim
 from strangler.facade.measures import Measures
-from strangler.facade.message import Headers, Request, RequestOutcome, Response
+from strangler.facade.message import Headers, Request, Response, options
 from strangler.facade.owned import OwnedWrites
-from strangler.facade.problem import NO_TUNNEL, NOT_HERE, request_refused
+from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, THREADS_BUSY, Problem, request_refused
+from strangler.facade.slots import Slots
 from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
-from strangler.facade.upstream import Upstream
+from strangler.facade.wire import RequestHead, ResponseHead
 
-HEALTH_PATH = "/-/healthz"
 METHOD_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 PATH_OVERRIDES = frozenset({"x-original-url", "x-rewrite-url"})
 OVERRIDE_REFUSED = "a header field overrides method or path, which would make this an owned request; send it plainly"
 
 
-class Facade:
-    """`raw_headers` gives the field list of the request that this thread works on, as it was parsed."""
+class OwnedThreads:
+    """Owned writes on so many threads. A thread is taken on the loop: nothing queues where it cannot be refused."""
 
     def __init__(
-        self,
-        targets: Targets,
-        owned: OwnedWrites,
-        upstream: Upstream,
-        database: Database,
-        raw_headers: Callable[[], Headers],
-        *,
-        measures: Measures,
+        self, owned: OwnedWrites, measures: Measures, work: str, *, threads: int, wait_s: float, limit_bytes: int
+    ) -> None:
+        self._owned, self._work = owned, work
+        self._slots = Slots(threads, partial(measures.use, Bounded.THREADS))
+        self._threads = ThreadPoolExecutor(threads, "owned")
+        self._wait_s, self._limit_bytes = wait_s, limit_bytes
+
+    async def answer(self, request: Request, head: RequestHead, match: Owned, client: ClientLink) -> Response:
+        """Carried out to its end, also when the client has gone."""
+        if head.expects_continue and not client.ready() and (head.framing.length or 0) <= self._limit_bytes:
+            client.write(interim(100, "", []))
+        body = await client.whole(head.framing, self._limit_bytes)
+        if isinstance(body, Problem):
+            return body.to_answer()
+        if not await self._slots.take(self._wait_s):
+            return THREADS_BUSY.to_answer(self._work)
+        client.interruptible = False
+        try:
+            whole = Request(request.method, request.target, request.headers, request.peer, request.scheme, body)
+            return await client.loop.run_in_executor(self._threads, self._owned.answer, whole, match)
+        finally:
+            client.interruptible = True
+            self._slots.give()
+
+
+class Facade:
+    """Answers every request of one worker."""
+
+    def __init__(
+        self, targets: Targets, owned: OwnedThreads, upstream: LoopUpstream, health: Health, *, measures: Measures
     ) -> None:
         self._targets = targets
         self._owned = owned
         self._upstream = upstream
-        self._database = database
-        self._raw_headers = raw_headers
+        self._health = health
         self._measures = measures
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(
-            method=environ["REQUEST_METHOD"],
-            target=environ["RAW_URI"],
-            headers=self._raw_headers(),
-            peer=environ["REMOTE_ADDR"],
-            scheme=environ["wsgi.url_scheme"],
-            body=environ["wsgi.input"],
-        )
-        self._measures.use(Bounded.THREADS, 1)
-        try:
-            answer = self._measured(request)
-        except BaseException:
-            self._ended()
-            raise
-        sent = _Sent(answer.body, self._ended, empty=request.method == "HEAD")
-        try:
-            start_response(answer.status_line, list(answer.headers))
-        except BaseException:  # a server refuses fields that it could not write; it closes nothing that it never got
-            sent.close()
-            raise
-        return sent
-
-    def _measured(self, request: Request) -> Response:
+    async def answer(self, head: RequestHead, client: ClientLink) -> Response:
+        """The answer, counted and timed; its body may be on its way yet."""
+        request = Request(head.method, head.target, head.headers, client.peer, "http")
         began, route, answer = time.monotonic(), OTHER_ROUTE, None
         try:
             match = self._match(request)
             route = match.route.target if isinstance(match, Owned) else OTHER_ROUTE
-            answer = self._answer(request, match)
+            answer = await self._answer(request, head, match, client)
+        except asyncio.CancelledError:
+            answer = CLIENT_GONE.to_answer()
+            raise
         finally:
             self._measures.requested(route, answer, time.monotonic() - began)
         return answer
 
-    def _ended(self) -> None:
-        self._measures.use(Bounded.THREADS, -1)
+    def refused(self, answer: Response) -> None:
+        self._measures.requested(OTHER_ROUTE, answer, 0.0)
 
     def _match(self, request: Request) -> Match:
         """Whose request it is, by its method and its raw target."""
         match = self._targets.match(request.method, request.target)
         return AmbiguousTarget(OVERRIDE_REFUSED) if self._is_overridden(request, match) else match
 
-    def _answer(self, request: Request, match: Match) -> Response:
+    async def _answer(self, request: Request, head: RequestHead, match: Match, client: ClientLink) -> Response:
         if request.method == "CONNECT":
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
-                return self._owned.answer(request, match)
+                return await self._owned.answer(request, head, match, client)
             case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
-                return self._own(request.method, match.path)
+                return await self._health.answer_to(request.method, match.path)
             case NotOwned():
-                return forward(request, self._upstream)
+                if _asks_for_a_socket(request.headers):
+                    return NO_UPGRADE.to_answer()
+                body = b"" if head.framing.empty else client
+                return await forward(request, body, head.framing, self._upstream, _passing(head, client))
             case _:
                 assert_never(match)
 
@@ -114,37 +124,19 @@ class Facade:
         ]
         return any(_place(other) != _place(match) for other in others)
 
-    def _own(self, method: str, path: str) -> Response:
-        """200 while this process serves. Without a database it still forwards, so that is reported, not failed."""
-        if path != HEALTH_PATH or method not in ("GET", "HEAD"):
-            return NOT_HERE.to_answer()
-        body = json.dumps({"status": "ready", "database": "up" if self._database.answers() else "down"}).encode()
-        return Response(
-            200,
-            "OK",
-            [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
-            body,
-            RequestOutcome.OWN,
-        )
+
+def _passing(head: RequestHead, client: ClientLink) -> OnInterim:
+    """Of what comes before the answer HTTP/1.0 knows nothing."""
+
+    def pass_on(response: ResponseHead) -> None:
+        if head.http_1_1:
+            client.write(interim(response.status, response.reason, to_client(response.headers)))
+
+    return pass_on
 
 
-class _Sent:
-    """An answer's body on its way to the client; `ended` hears that it has gone, or its client."""
-
-    def __init__(self, body: bytes | Iterable[bytes], ended: Callable[[], None], *, empty: bool) -> None:
-        self._body, self._ended, self._empty = body, ended, empty
-
-    def __iter__(self) -> Iterator[bytes]:
-        if isinstance(self._body, bytes):
-            return iter([self._body] if self._body and not self._empty else [])
-        return iter(self._body)
-
-    def close(self) -> None:
-        try:
-            if isinstance(self._body, Streamed):
-                self._body.close()
-        finally:
-            self._ended()
+def _asks_for_a_socket(headers: Headers) -> bool:
+    return "websocket" in options(headers, "upgrade") and "upgrade" in options(headers, "connection")
 
 
 def _place(match: Match) -> object:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
-from strangler.facade.message import Headers, Outgoing
+from strangler.facade.message import Headers, Outgoing, Streamed
 from strangler.facade.problem import Problem
 
 R = TypeVar("R")
@@ -34,7 +34,7 @@ class AppAnswer:
     reason: str
     headers: Headers
     body: bytes
-    rest: Iterable[bytes] | None = None
+    rest: Streamed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""One request and its response on a connection of http.client: framing, streaming, and what a failure means."""
+"""One request and its response on a connection to the application: what has arrived of it, and what a failure means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+import asyncio
+from collections.abc import Callable
 
-from strangler.facade.client_body import ClientGone
-from strangler.facade.message import Body, Framing, Headers, Outgoing
-from strangler.facade.problem import BODY_INCOMPLETE
-
-CHUNK_BYTES = 64 * 1024
+from strangler.facade.link import Gone, Late
+from strangler.facade.problem import Problem
+from strangler.facade.response_reader import BadResponse
+from strangler.facade.upstream_link import UpstreamLink
+from strangler.facade.wire import MessageEnd, ResponseHead
 
 
 class NotSent(Exception):
@@ -21,83 +21,84 @@ class Broke(Exception):
 
 
 class HungUp(Broke):
-    """The connection was closed or reset before the response's head was complete."""
+    """The connection was closed or reset before a byte of the response had come."""
 
 
 class TooSlow(Broke):
     """It did not answer in time."""
 
 
+class ClientGone(Exception):
+    """The client stopped in the middle of its body. `problem` is what it is told if it still listens."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.kind)
+        self.problem = problem
+
+
 class Exchange:
-    """A response whose head has arrived. Iterate for the body, in pieces as they come; close in any case."""
+    """A response whose head has arrived. Of one task; close in any case. `settle` hears whether it was complete."""
 
-    def __init__(self, response: HTTPResponse, headers: Headers, settle: Callable[[bool], None]) -> None:
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = headers
-        self._response = response
-        self._settle = settle
+    def __init__(
+        self,
+        link: UpstreamLink,
+        head: ResponseHead,
+        upload: asyncio.Task[None] | None,
+        settle: Callable[[UpstreamLink, bool], None],
+        read_timeout_s: float,
+    ) -> None:
+        self.status, self.reason, self.headers = head.status, head.reason, head.headers
+        self._link, self._upload, self._settle = link, upload, settle
+        self._read_timeout_s = read_timeout_s
         self._open = True
-        self._complete = False
 
-    def __iter__(self) -> Iterator[bytes]:
-        remaining = self._response.length
-        while remaining is None or remaining > 0:
-            piece = self._read(CHUNK_BYTES if remaining is None else min(CHUNK_BYTES, remaining))
-            if not piece:
-                break
-            remaining = None if remaining is None else remaining - len(piece)
-            if remaining == 0:
-                self._finish()  # before the client has all: its next request finds the connection free
-            yield piece
-        if remaining:
-            raise Broke(f"the answer broke off: {remaining} bytes short")
-        self._finish()
+    @property
+    def uploading(self) -> bool:
+        """The request's body is still on its way."""
+        return self._open and self._upload is not None and not self._upload.done()
 
-    def _read(self, size: int) -> bytes:
+    def ready(self) -> tuple[bytes, bool]:
+        """What of the body is there already, and whether that is its end."""
+        pieces = []
+        while self._open and self._link.ready():
+            pieces.append(self._taken(self._link.pop()))
+        return b"".join(pieces), not self._open
+
+    async def read(self) -> bytes:
+        """The next piece; an empty one is the end. `Broke`, or `ClientGone` if the request's body ended too early."""
+        if not self._open:
+            return b""
         try:
-            return self._response.read1(size)
-        except TimeoutError as error:
+            return self._taken(await patiently(self._link, self._read_timeout_s))
+        except Late as error:
             raise TooSlow("the answer stopped in the middle") from error
-        except (OSError, HTTPException) as error:
-            raise Broke(f"the answer broke off: {type(error).__name__}") from error
-
-    def _finish(self) -> None:
-        self._complete = True
-        self.close()
 
     def close(self) -> None:
-        """The connection is used again only after a complete answer."""
+        """The connection is used again only after a complete answer to a complete request."""
+        self._close(complete=False)
+
+    def _taken(self, event: ResponseHead | bytes | MessageEnd) -> bytes:
+        if isinstance(event, bytes):
+            return event
+        self._close(complete=self._upload is None or self._upload.done())
+        return b""
+
+    def _close(self, *, complete: bool) -> None:
         if self._open:
             self._open = False
-            self._response.close()
-            self._settle(self._complete)
+            if self._upload is not None:
+                self._upload.cancel()
+            self._settle(self._link, complete)
 
 
-def put_head(connection: HTTPConnection, outgoing: Outgoing) -> None:
-    """The raw target as it is: no quoting, no normalising; no Host and no Accept-Encoding of http.client's own."""
-    connection.putrequest(outgoing.method, outgoing.target, skip_host=True, skip_accept_encoding=True)
-    for name, value in outgoing.headers:
-        connection.putheader(name, value)
-    if outgoing.framing.chunked:
-        connection.putheader("Transfer-Encoding", "chunked")
-    elif outgoing.framing.length is not None:
-        connection.putheader("Content-Length", str(outgoing.framing.length))
-
-
-def send_body(connection: HTTPConnection, body: bytes | Body, framing: Framing) -> None:
-    if isinstance(body, bytes):
-        connection.endheaders(body or None)
-        return
-    connection.endheaders()
-    remaining = framing.length or 0
-    while framing.chunked or remaining > 0:
-        piece = body.read(CHUNK_BYTES if framing.chunked else min(CHUNK_BYTES, remaining))
-        if not piece:
-            break
-        remaining -= len(piece)
-        connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece)
-    if framing.chunked:
-        connection.send(b"0\r\n\r\n")
-    elif remaining:
-        raise ClientGone(BODY_INCOMPLETE)
+async def patiently(link: UpstreamLink, within_s: float) -> ResponseHead | bytes | MessageEnd:
+    """The next event. `Broke`; `Late` after so many seconds in which nothing moved, in either direction."""
+    while True:
+        touched = link.touched
+        try:
+            return await link.next(touched + within_s)
+        except Late:
+            if link.touched == touched:
+                raise
+        except (Gone, BadResponse) as error:
+            raise Broke(str(error)) from error

@@ -40,6 +40,7 @@ class Sent(StrEnum):
 class Bounded(StrEnum):
     """What the facade has a bounded number of."""
 
+    CLIENTS = "clients"
     THREADS = "threads"
     UPSTREAM = "upstream"
     DATABASE = "database"
@@ -78,7 +79,20 @@ COUNTED = (
         "facade_in_use",
         "gauge",
         ("what",),
-        "`threads` with a request, connections to the application (`upstream`) and to the `database`; of all workers",
+        "connections of `clients`, `threads` with an owned request, connections to the application (`upstream`) and to "
+        "the `database`; of all workers",
+    ),
+    Described(
+        "facade_clients_evicted",
+        "counter",
+        (),
+        "connections that waited without a complete request and were hung up on, to make room for others",
+    ),
+    Described(
+        "facade_fields_dropped",
+        "counter",
+        (),
+        "fields of the application's answers that went no further, for their names are none",
     ),
 )
 LIMIT = Described("facade_limit", "gauge", ("what",), "as many there may be")  # settings, which nothing has to count

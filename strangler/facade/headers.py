@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from strangler.facade.message import Framing, Headers, values
+from strangler.facade.message import Headers, options, values
 
 # RFC 9110 section 7.6.1; what `Connection` names is for one hop as well.
 HOP_BY_HOP = frozenset(
@@ -13,12 +13,11 @@ HOP_BY_HOP = frozenset(
 )
 # `Connection: host` must not take away what the next hop cannot do without.
 NEVER_HOP_BY_HOP = frozenset({"host", "content-length", "content-type"})
-# Ours to set, or settled here: the server has answered `Expect` by then.
-_SET_HERE = frozenset({"content-length", "expect", "x-forwarded-for"})
+_SET_HERE = frozenset({"content-length", "x-forwarded-for"})
 CONTROL_PREFIX = "strangler-"
 # A WSGI server reads `X_Y` as `X-Y`: such a twin of a field that we set or drop would pass for the real one.
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
-_NO_TWIN = HOP_BY_HOP | _SET_HERE | _FORWARDED | {"host", "content-type", "idempotency-key"}
+_NO_TWIN = HOP_BY_HOP | _SET_HERE | _FORWARDED | {"host", "expect", "content-type", "idempotency-key"}
 
 # They open, renew or end one client's session, or prove something of one exchange: a replay must not.
 GIVEN_ONCE = frozenset(
@@ -33,18 +32,16 @@ _OF_THE_ASKER = frozenset(
 )
 
 
-def to_upstream(headers: Headers, *, peer: str, scheme: str, authority: str) -> list[tuple[str, str]]:
+def to_upstream(headers: Headers, *, peer: str, scheme: str) -> list[tuple[str, str]]:
     """The request's fields for the next hop, without framing, which belongs to whoever sends the body.
 
     `X-Forwarded-For` is appended to; `-Proto` and `-Host` that are there already are kept, so that the application
-    sees what it would have seen without us. `authority` stands in for the Host of a client that sent none.
+    sees what it would have seen without us.
     """
     hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
     kept = [(name, value) for name, value in headers if _passes(name.lower(), hop)]
     present = {name.lower() for name, _ in kept}
     hosts = values(headers, "host")
-    if not hosts:
-        kept.insert(0, ("Host", authority))
     kept.append(("X-Forwarded-For", ", ".join([*values(headers, "x-forwarded-for"), peer])))
     if "x-forwarded-proto" not in present:
         kept.append(("X-Forwarded-Proto", scheme))
@@ -54,11 +51,11 @@ def to_upstream(headers: Headers, *, peer: str, scheme: str, authority: str) -> 
 
 
 def to_client(headers: Headers) -> list[tuple[str, str]]:
-    """The response's fields for the client. A chunked body has no length of its own (RFC 9112 section 6.3)."""
+    """The response's fields for the client. A coding beneath `chunked` stays, for nobody here takes it off."""
     hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
-    if any(name.lower() == "transfer-encoding" for name, _ in headers):
-        hop |= {"content-length"}
-    return [(name, value) for name, value in headers if name.lower() not in hop]
+    kept = [(name, value) for name, value in headers if name.lower() not in hop]
+    codings = [coding for coding in options(headers, "transfer-encoding") if coding != "chunked"]
+    return [*kept, ("Transfer-Encoding", ", ".join(codings))] if codings else kept
 
 
 def is_field_value(text: str) -> bool:
@@ -76,30 +73,8 @@ def to_look_up(headers: Headers, also: Collection[str] = ()) -> list[tuple[str, 
     return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER or name.lower() in also]
 
 
-def request_framing(headers: Headers) -> Framing:
-    """How the body is framed; the server has refused contradictions (length and chunks, two lengths) before."""
-    if any(name.lower() == "transfer-encoding" for name, _ in headers):
-        return Framing(chunked=True)
-    lengths = values(headers, "content-length")
-    return Framing(length=int(lengths[0])) if lengths else Framing()
-
-
-def bad_response_framing(headers: Headers) -> str | None:
-    """Why the end of a response cannot be told for sure; a guess would hand one client's bytes to another."""
-    codings = values(headers, "transfer-encoding")
-    lengths = values(headers, "content-length")
-    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
-        return f"Transfer-Encoding {codings!r}"
-    if codings and lengths:
-        return "both Content-Length and Transfer-Encoding"
-    if len(set(lengths)) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
-        return f"Content-Length {lengths!r}"
-    return None
-
-
 def _named_by_connection(headers: Headers) -> frozenset[str]:
-    named = values(headers, "connection")
-    return frozenset(option.strip().lower() for value in named for option in value.split(",")) if named else frozenset()
+    return frozenset(options(headers, "connection"))
 
 
 def _passes(name: str, hop: frozenset[str]) -> bool:

@@ -91,6 +91,12 @@ class Measures(Protocol):
     def use(self, what: Bounded, change: int) -> None:
         """So many more, or fewer, are in use."""
 
+    def dropped(self, fields: int) -> None:
+        """So many fields of an answer went no further."""
+
+    def evicted(self) -> None:
+        """A client made room for another."""
+
 
 class Unmeasured:
     """Where no page is served: nothing is counted."""
@@ -111,6 +117,12 @@ class Unmeasured:
         return nullcontext()
 
     def use(self, what: Bounded, change: int) -> None:
+        pass
+
+    def dropped(self, fields: int) -> None:
+        pass
+
+    def evicted(self) -> None:
         pass
 
 
@@ -160,6 +172,12 @@ class WorkerMeasures:
 
     def use(self, what: Bounded, change: int) -> None:
         self._add(change, "facade_in_use", what)
+
+    def dropped(self, fields: int) -> None:
+        self._add(fields, "facade_fields_dropped")
+
+    def evicted(self) -> None:
+        self._add(1, "facade_clients_evicted")
 
     def _add(self, value: float, *series: str) -> None:
         place = self._place(series)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -12,9 +12,9 @@ Headers: TypeAlias = Sequence[tuple[str, str]]  # as on the wire: order and dupl
 
 
 class Body(Protocol):
-    """A request's body; an empty answer is its end."""
+    """A request's body, in pieces as they come; an empty one is its end."""
 
-    def read(self, size: int, /) -> bytes: ...
+    async def read(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,17 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target` is the raw request target, byte for byte; `peer` the address it came from."""
+    """`target` is the raw request target, byte for byte; `peer` the address it came from.
+
+    `body` is the whole one, where it is read before the request goes on.
+    """
 
     method: str
     target: str
     headers: Headers
     peer: str
     scheme: str
-    body: Body
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,22 @@ class RequestOutcome(StrEnum):
     ERROR = "error"  # a mistake of the facade's
 
 
+class Streamed(Protocol):
+    """An answer on its way from the application. `close` in any case: a connection of the application's is held."""
+
+    @property
+    def uploading(self) -> bool:
+        """The request's body is still on its way."""
+
+    def ready(self) -> tuple[bytes, bool]:
+        """What of it is there already, and whether that is its end."""
+
+    async def read(self) -> bytes:
+        """The next piece; an empty one is its end."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """`headers` are end to end. A `body` that is not bytes is streamed, and closed by whoever streams it.
@@ -75,13 +94,9 @@ class Response:
     status: int
     reason: str
     headers: Headers
-    body: bytes | Iterable[bytes]
+    body: bytes | Streamed
     outcome: RequestOutcome = RequestOutcome.ANSWERED
     cause: str = ""
-
-    @property
-    def status_line(self) -> str:
-        return f"{self.status} {self.reason or phrase(self.status)}"
 
 
 def phrase(status: int) -> str:
@@ -95,3 +110,9 @@ def phrase(status: int) -> str:
 def values(headers: Headers, name: str) -> list[str]:
     """Every value of a field, in order; `name` in lower case."""
     return [value for found, value in headers if found.lower() == name]
+
+
+def options(headers: Headers, name: str) -> list[str]:
+    """The members of a field that is a list, in lower case; `name` in lower case."""
+    found = [value for each, value in headers if each.lower() == name]
+    return [member for value in found for part in value.split(",") if (member := part.strip(" \t").lower())]

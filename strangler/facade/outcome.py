@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TypeVar, assert_never
 
 from outbox.connection import PsycopgConnection
@@ -25,8 +23,7 @@ from strangler.facade.asks import (
 )
 from strangler.facade.claims import Stages
 from strangler.facade.database import Database
-from strangler.facade.exchange import Broke, NotSent, TooSlow
-from strangler.facade.forward import Streamed
+from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.headers import to_client
 from strangler.facade.idempotency import FirstAnswer, Held, Stored
 from strangler.facade.look_up import Places
@@ -118,27 +115,10 @@ class Outcomes:
 
     def _exchanged(self, sent: Outgoing) -> AppAnswer | NotSent | Broke:
         """`body` is all that may be kept; the connection is free again unless there is more."""
+        bounds = self.bounds
         try:
-            exchange = self._upstream.exchange(sent)
+            said = self._upstream.ask(sent, most_bytes=bounds.answer_bytes, within_s=bounds.answer_within_s)
         except (NotSent, Broke) as error:
             return error
-        try:
-            pieces = iter(exchange)
-            body, ended = self._read(pieces)
-        except Broke as broke:
-            exchange.close()
-            return broke
-        rest = None if ended else Streamed(exchange, chain([body], pieces))
-        return AppAnswer(exchange.status, exchange.reason, to_client(exchange.headers), body, rest)
-
-    def _read(self, pieces: Iterator[bytes]) -> tuple[bytes, bool]:
-        """The body, or what of it may be kept; whether that is all. `TooSlow` when it trickles."""
-        deadline = time.monotonic() + self.bounds.answer_within_s
-        head = bytearray()
-        for piece in pieces:
-            head += piece
-            if len(head) > self.bounds.answer_bytes:
-                return bytes(head), False
-            if time.monotonic() > deadline:
-                raise TooSlow(f"the answer was not complete after {self.bounds.answer_within_s:g} s")
-        return bytes(head), True
+        head = said.head
+        return AppAnswer(head.status, head.reason, to_client(head.headers), said.body, said.rest)

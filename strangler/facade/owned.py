@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from outbox.fault_points import FaultPoints
 from strangler.facade.asks import AppAnswer, Ask, ClaimKey, Forward, driven
 from strangler.facade.caller import CallerFailed, caller_fields
 from strangler.facade.carry_out import Attempt, carry_out
-from strangler.facade.client_body import ClientBody, read_all
 from strangler.facade.facade_catalogue import ClaimState
-from strangler.facade.forward import Streamed, outgoing
-from strangler.facade.headers import request_framing
+from strangler.facade.forward import outgoing
 from strangler.facade.idempotency import RETENTION_S, Held, RequestClaim, mint_ref
 from strangler.facade.measures import Measures, claim_state
-from strangler.facade.message import Framing, Request, Response
+from strangler.facade.message import Framing, Request, Response, Streamed, values
 from strangler.facade.outcome import Outcomes
 from strangler.facade.problem import CALLER_FAILED, Problem
 from strangler.facade.request_key import RequestKey, key_of
 from strangler.facade.targets import Owned
-from strangler.facade.upstream import Upstream
 from strangler.routes import Callers
 
 logger = logging.getLogger(__name__)
@@ -42,7 +38,6 @@ class ClaimSettings:
     work: str
     caller: Callers = ()
     retention_s: float = RETENTION_S
-    body_limit_bytes: int = 1024 * 1024
 
 
 class OwnedWrites:
@@ -51,33 +46,28 @@ class OwnedWrites:
     def __init__(
         self,
         settings: ClaimSettings,
-        upstream: Upstream,
         outcomes: Outcomes,
         fault_points: FaultPoints,
         *,
         measures: Measures,
     ) -> None:
         self._settings = settings
-        self._upstream = upstream
         self._outcomes = outcomes
         self._fault_points = fault_points
         self._measures = measures
 
     def answer(self, request: Request, match: Owned) -> Response:
         """The first answer, a replay of it, or a problem that says whether anything was done."""
-        body = read_all(ClientBody(request.body), request_framing(request.headers), self._settings.body_limit_bytes)
-        if isinstance(body, Problem):
-            return body.to_answer()
-        claim = self._claim_of(request, match, body)
+        claim = self._claim_of(request, match)
         if isinstance(claim, Problem):
             return claim.to_answer()
-        answer = self._carried_out(self._attempt(request, match, body, claim))
+        answer = self._carried_out(self._attempt(request, match, claim))
         self._measures.claimed(match.route.target, answer)
         return answer
 
     def _carried_out(self, attempt: Attempt) -> Response:
         pinned: list[Held] = []
-        opened: list[Iterable[bytes]] = []
+        opened: list[Streamed] = []
         response = None
 
         def answer(ask: Ask) -> object:
@@ -94,7 +84,7 @@ class OwnedWrites:
             response = driven(carry_out(attempt), answer)
         finally:
             for rest in opened:
-                if isinstance(rest, Streamed) and (response is None or response.body is not rest):
+                if response is None or response.body is not rest:
                     rest.close()
         for held in pinned:
             if not held.pinned_now or claim_state(response) is not ClaimState.RELEASED:
@@ -107,8 +97,8 @@ class OwnedWrites:
         elif isinstance(ask, Forward) and isinstance(said, AppAnswer):
             self._fault_points.reach("facade.forwarded")
 
-    def _claim_of(self, request: Request, match: Owned, body: bytes) -> RequestClaim | Problem:
-        found = key_of(request, match, body, self._callers(match), time.time())
+    def _claim_of(self, request: Request, match: Owned) -> RequestClaim | Problem:
+        found = key_of(request, match, request.body, self._callers(match), time.time())
         if isinstance(found, CallerFailed):
             logger.error("caller_failed", extra={"route": match.route.path, "error": found.error})
             return CALLER_FAILED
@@ -137,12 +127,12 @@ class OwnedWrites:
     def _callers(self, match: Owned) -> Callers:
         return self._settings.caller if match.route.caller is None else match.route.caller
 
-    def _attempt(self, request: Request, match: Owned, body: bytes, claim: RequestClaim) -> Attempt:
-        framing = request_framing(request.headers)
-        known = Framing(length=len(body)) if framing.chunked or framing.length is not None else framing
+    def _attempt(self, request: Request, match: Owned, claim: RequestClaim) -> Attempt:
+        framed = values(request.headers, "content-length") or values(request.headers, "transfer-encoding")
+        framing = Framing(length=len(request.body)) if framed else Framing()
         return Attempt(
             claim,
-            outgoing(request, self._upstream, body, known),
+            outgoing(request, request.body, framing),
             match,
             self._outcomes.bounds.places,
             self._settings.reference_header,

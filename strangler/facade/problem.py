@@ -60,7 +60,7 @@ class Problem:
 
 
 def request_refused(why: str) -> Problem:
-    """A request line that the facade and the application could take for different requests."""
+    """A request that the facade and the application could take for different ones."""
     return Problem(400, REQUEST_REFUSED, why)
 
 
@@ -76,9 +76,16 @@ FORM_UNREADABLE = Problem(
     "this route's key is a field of the form, and the form cannot be read: it has more than 1,000 fields, is "
     "compressed, or is not of the plain form that its Content-Type says; send the key in an Idempotency-Key header",
 )
+HEAD_TOO_LARGE = Problem(
+    431, "head-too-large", "the request's line and fields exceed 64 KiB or 1,000 fields; send fewer or shorter ones"
+)
+HEAD_SLOW = Problem(408, "head-slow", "the request's line and fields did not arrive in time; send the request again")
+NO_CODING = Problem(501, "no-coding", "chunked is the only Transfer-Encoding that is taken; encode by Content-Encoding")
+NO_VERSION = Problem(505, "no-version", "HTTP/1.1 and HTTP/1.0 are spoken here; ask in one of them")
 BODY_INCOMPLETE = Problem(400, "body-incomplete", "the body ended before its Content-Length; send the request again")
 BODY_SLOW = Problem(408, "body-slow", "the body did not arrive in time; send the request again")
 BODY_TOO_LARGE = Problem(413, "body-too-large", "the body exceeds what this route takes; split the request")
+CLIENT_GONE = Problem(400, "client-gone", "the client hung up before it was answered", RequestEffect.UNKNOWN)
 OTHER_REQUEST = Problem(
     422, "key-reused", "this Idempotency-Key came with another request before; use a new key for a new request"
 )
@@ -155,6 +162,23 @@ UPSTREAM_BROKE = Problem(
     502, "upstream-broke", "the application broke off before it had answered", RequestEffect.UNKNOWN
 )
 UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in time", RequestEffect.UNKNOWN)
+THREADS_BUSY = Problem(
+    503,
+    "threads-busy",
+    "every thread for owned requests stayed in use, nothing was forwarded; try again",
+    RequestEffect.NONE,
+    2,
+    rejected=True,
+)
+CODED_FOR_1_0 = Problem(
+    502,
+    "coded-for-1-0",
+    "the application's answer is in a transfer coding that HTTP/1.0 does not have; ask by HTTP/1.1",
+    RequestEffect.UNKNOWN,
+)
+NO_UPGRADE = Problem(
+    501, "no-upgrade", "WebSockets are not forwarded; let clients reach the application's by an address of its own"
+)
 NO_TUNNEL = Problem(501, "no-tunnel", "CONNECT is not forwarded; talk to the application by plain requests")
 NOT_HERE = Problem(404, "not-here", "nothing of the facade's own has this path; /-/healthz tells its state")
 

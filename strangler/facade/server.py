@@ -1,38 +1,54 @@
-"""The facade served by gunicorn: the one place where its parts are put together."""
+"""The facade as workers behind one socket: the one place where its parts are put together."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from functools import partial
 
 from outbox.fault_points import FaultPoints
 from outbox.metrics import listen
 from outbox.metrics import serve as serve_metrics
-from strangler.facade.app import Facade
+from strangler.errors import RefusedError
+from strangler.facade.app import Facade, OwnedThreads
+from strangler.facade.client_link import Patience
+from strangler.facade.clients import Clients
+from strangler.facade.conversation import converse
 from strangler.facade.database import Database
 from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
+from strangler.facade.health import Health
+from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
-from strangler.facade.message import Headers
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
+from strangler.facade.supervise import GRACE_S, supervise
 from strangler.facade.targets import Targets
-from strangler.facade.upstream import Upstream, UpstreamSettings
-from strangler.http_server import RawRequest, serve
+from strangler.facade.upstream import Upstream
 from strangler.ownership import reference_header
 from strangler.plan import Plan
 from strangler.routes import INTERNAL_PREFIX
 
+logger = logging.getLogger(__name__)
+
 LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the subject up
+BACKLOG = 1024
+PROBES = 64  # clients of the socket for health
+DESCRIPTORS = 128  # for what is neither a client's nor the application's
 
 
 @dataclass(frozen=True, slots=True)
 class FacadeSettings:
-    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` each wait for a client.
+    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` a head, a body and each wait for a
+    client that takes an answer. `threads`, `clients` and `connections` (to the application) are one worker's.
 
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
+    `health_port`: where `/-/healthz` is answered beside the clients' port.
     `expire_every_s`: how often a worker looks for keys whose time is over.
     """
 
@@ -42,69 +58,46 @@ class FacadeSettings:
     host: str = "127.0.0.1"
     workers: int = 1
     threads: int = 32
+    clients: int = 10_000
+    connections: int = 256
     read_timeout_s: float = 30.0
     client_timeout_s: float = 30.0
     body_limit_bytes: int = 1024 * 1024
     database_connections: int = 8
+    health_port: int | None = None
     internal_token: str | None = field(default=None, repr=False)
     metrics: tuple[str, int] | None = None
     expire_every_s: float = EVERY_S
 
 
-class RawHeaders(threading.local):
-    """The header list of the request that the calling thread works on.
-
-    gunicorn calls `remember` in that thread, before it builds the environ. There, names with `_` would pass for
-    names with `-` (`Script_Name` even for a setting), so they go no further than this list.
-    """
-
-    def __init__(self) -> None:
-        self.fields: Headers = ()
-
-    def remember(self, _worker: object, request: RawRequest) -> None:
-        self.fields = list(request.headers)
-        request.headers[:] = [field for field in request.headers if "_" not in field[0]]
-
-
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
-    """Serve until SIGTERM; does not return. `ConfigurationError` where the page of metrics cannot be served."""
-    raw = RawHeaders()
+    """Serve until SIGTERM. `RefusedError` where a port is taken, `ConfigurationError` where the page of metrics cannot
+    be served.
+    """
+    ports = [settings.port] if settings.health_port is None else [settings.port, settings.health_port]
+    sockets = [_listening(settings.host, port) for port in ports]
     measured = None if settings.metrics is None else (_measures_of(plan, settings), listen(settings.metrics))
 
-    def of_worker() -> WSGIApplication:
-        if measured is None:
-            return make_app(plan, settings, fault_points, raw, Unmeasured())
-        shared, listener = measured
-        measures = shared.of_worker()
-        serve_metrics(shared, listener)  # from each worker, so that none of them is missed
-        return make_app(plan, settings, fault_points, raw, measures)
+    def work() -> None:
+        measures: Measures = Unmeasured()
+        if measured is not None:
+            shared, listener = measured
+            measures = shared.of_worker()
+            serve_metrics(shared, listener)  # from each worker, so that none of them is missed
+        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+            runner.run(_serve(plan, settings, fault_points, measures, sockets))
 
-    serve(
-        of_worker,
-        port=settings.port,
-        host=settings.host,
-        workers=settings.workers,
-        threads=settings.threads,
-        pre_request=raw.remember,
-    )
+    supervise(work, settings.workers)
 
 
-def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
-    limits = {
-        Bounded.THREADS: settings.threads,
-        Bounded.UPSTREAM: settings.threads,  # a connection for each thread
-        Bounded.DATABASE: settings.database_connections,
-    }
-    routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
-    return SharedMeasures(routes, steps, settings.workers, limits)
-
-
-def make_app(
-    plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, raw: RawHeaders, measures: Measures
-) -> WSGIApplication:
-    """One worker's application. Connections are opened when they are needed."""
-    way = UpstreamSettings(settings.upstream, connections=settings.threads, read_timeout_s=settings.read_timeout_s)
-    upstream = Upstream(way, measures)
+def facade_of(
+    plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, measures: Measures, health: Health
+) -> Facade:
+    """One worker's. Connections are opened when they are needed."""
+    loop = asyncio.get_running_loop()
+    way = UpstreamSettings(settings.upstream, connections=settings.connections, read_timeout_s=settings.read_timeout_s)
+    on_loop = LoopUpstream(way, loop, measures)
+    upstream = Upstream(on_loop, loop)
     database = Database(settings.dsn, measures, size=settings.database_connections)
     bounds = Bounds(
         plan.subject.path,
@@ -118,16 +111,91 @@ def make_app(
         reference_header=reference_header(plan.subject.name),
         work=plan.subject.name,
         caller=() if plan.subject.caller is None else plan.subject.caller,
-        body_limit_bytes=settings.body_limit_bytes,
     )
     outcomes = Outcomes(database, upstream, bounds)
-    owned = OwnedWrites(claim_settings, upstream, outcomes, fault_points, measures=measures)
+    owned = OwnedWrites(claim_settings, outcomes, fault_points, measures=measures)
     Expiry(database, measures, settings.expire_every_s).start()
+    threads = OwnedThreads(
+        owned,
+        measures,
+        plan.subject.name,
+        threads=settings.threads,
+        wait_s=settings.read_timeout_s,
+        limit_bytes=settings.body_limit_bytes,
+    )
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
-    facade = Facade(targets, owned, upstream, database, lambda: raw.fields, measures=measures)
+    return Facade(targets, threads, on_loop, health, measures=measures)
 
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ["gunicorn.socket"].settimeout(settings.client_timeout_s)  # a client that stalls must not keep a thread
-        return facade(environ, start_response)
 
-    return app
+async def _serve(
+    plan: Plan,
+    settings: FacadeSettings,
+    fault_points: FaultPoints,
+    measures: Measures,
+    sockets: list[socket.socket],
+) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    health = Health(Database(settings.dsn, Unmeasured(), size=1), loop)
+    facade = facade_of(plan, settings, fault_points, measures, health)
+    allowed_s = settings.client_timeout_s
+    patience = Patience(head_s=allowed_s, body_s=allowed_s, answer_s=allowed_s)
+    clients = Clients(
+        loop,
+        patience,
+        partial(converse, answers=facade),
+        most=_most_clients(settings),
+        on_use=partial(measures.use, Bounded.CLIENTS),
+        on_evicted=measures.evicted,
+    )
+    probes = Clients(loop, patience, partial(converse, answers=health), most=PROBES)
+    servers = [
+        await loop.create_server(behind.link, sock=each, backlog=BACKLOG)
+        for behind, each in zip((clients, probes), sockets, strict=False)
+    ]
+    await told.wait()
+    for server in servers:
+        server.close()
+    await probes.close(0.0)
+    if not await clients.close(GRACE_S):
+        logger.warning("requests_cut_off")
+
+
+def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
+    limits = {
+        Bounded.CLIENTS: settings.clients,
+        Bounded.THREADS: settings.threads,
+        Bounded.UPSTREAM: settings.connections,
+        Bounded.DATABASE: settings.database_connections,
+    }
+    routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
+    return SharedMeasures(routes, steps, settings.workers, limits)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise RefusedError(
+            f"cannot listen on {host}:{port}: {error.strerror}; stop what is there, or give another port"
+        ) from error
+
+
+def _most_clients(settings: FacadeSettings) -> int:
+    """As many as are set, if there are descriptors for them: of these the process asks for as many as it may have."""
+    others = 2 * settings.connections + settings.database_connections + DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = settings.clients + others if hard == resource.RLIM_INFINITY else min(hard, settings.clients + others)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return min(settings.clients, max(PROBES, max(soft, most) - others))
+
+
+def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's where it is installed."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - the extra `fast`
+    except ImportError:
+        return asyncio.new_event_loop
+    return new_event_loop

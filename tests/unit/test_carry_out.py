@@ -191,8 +191,23 @@ def test_the_first_answer_counts_even_when_another_attempt_gave_it() -> None:
     assert (response.body, response.outcome) == (b"theirs", RequestOutcome.REPLAYED)
 
 
+class Large:
+    """An answer on its way."""
+
+    uploading = False
+
+    def ready(self) -> tuple[bytes, bool]:
+        return b"first and more", True
+
+    async def read(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass
+
+
 def test_an_answer_too_large_to_keep_is_passed_on_then_looked_up_or_said_to_be_gone() -> None:
-    rest = [b"fi", b"rst and more"]
+    rest = Large()
     large = AppAnswer(201, "Created", [], b"fi", rest)
     response, asked = conversation(CREATES, [PINNED, large, COUNTS])
     assert response.body is rest

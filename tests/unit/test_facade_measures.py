@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import socket
 from collections.abc import Callable
 
 import pytest
 
-from legacy_app.plan.plan import plan
-from outbox.fault_points import FaultPoints
 from outbox.metrics import Counters
 from strangler.facade import problem
 from strangler.facade.exchange import NotSent, TooSlow
@@ -19,7 +15,6 @@ from strangler.facade.facade_catalogue import COUNTED, Bounded, Sent, label_valu
 from strangler.facade.measures import MOST_NAMED, Series, SharedMeasures, claim_state
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import Problem
-from strangler.facade.server import FacadeSettings, RawHeaders, make_app
 from tests.support.logs import lines_of
 
 ROUTE = "POST /orders"
@@ -30,7 +25,7 @@ def shared(workers: int = 2) -> SharedMeasures:
 
 
 def in_a_worker(work: Callable[[], None]) -> None:
-    """Forked, as gunicorn forks them; it ends without a word, as one that is killed."""
+    """Forked, as the facade forks them; it ends without a word, as one that is killed."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -153,39 +148,3 @@ def test_an_exchange_is_timed_by_what_came_of_it() -> None:
         f'facade_upstream_seconds_count{{context="facade",sent="{sent}"}} 1'
         for sent in ("answered", "not_sent", "too_slow", "broke")
     }
-
-
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_thread_is_in_use_until_its_answer_is_gone(refused: bool) -> None:
-    measures = shared()
-    settings = FacadeSettings(dsn="", upstream="http://127.0.0.1:9", port=0)
-    app = make_app(plan, settings, FaultPoints(), RawHeaders(), measures.of_worker())
-
-    def start_response(*_: object) -> Callable[[bytes], object]:
-        if refused:
-            raise ValueError("a field that cannot be written")
-        return bytes
-
-    def threads() -> str:
-        return next(
-            line[-1] for line in measures.page().splitlines() if line.startswith("facade_in_use") and "th" in line
-        )
-
-    ours, theirs = socket.socketpair()
-    environ = {
-        "REQUEST_METHOD": "CONNECT",
-        "RAW_URI": "a:443",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "gunicorn.socket": ours,
-    }
-    with ours, theirs:
-        if refused:
-            with pytest.raises(ValueError, match="a field"):
-                app(environ, start_response)
-        else:
-            sent = app(environ, start_response)
-            assert (b"no-tunnel" in b"".join(sent), threads()) == (True, "1")
-            sent.close()  # type: ignore[attr-defined] # as servers do
-    assert threads() == "0"

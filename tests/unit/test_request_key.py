@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -44,7 +43,7 @@ def asked(
 ) -> object:
     body = (urlencode(fields) if form else json.dumps(fields)).encode()
     kind = "application/x-www-form-urlencoded" if form else "application/json"
-    request = Request("POST", "/bookings", [*headers, ("Content-Type", kind)], "peer", "http", io.BytesIO(body))
+    request = Request("POST", "/bookings", [*headers, ("Content-Type", kind)], "peer", "http", body)
     return key_of(request, Owned(route, None, "/bookings"), body, callers, now_s)
 
 

@@ -25,16 +25,16 @@ def test_the_raw_target_and_the_fields_arrive_as_sent(facade: Running, app: Http
     )
     (seen,) = app.seen
     assert seen.line == "GET /a%2Fb//c/../d;p=1?x=%20&y=a+b HTTP/1.1"
-    assert [(name.lower(), value) for name, value in seen.fields] == [
-        ("host", "shop.example"),
-        ("x_api_key", "k"),
-        ("x-twice", "1"),
-        ("accept", "a"),
-        ("x-twice", "2"),
-        ("x-latin", "caf\xe9"),
-        ("x-forwarded-for", "127.0.0.1"),
-        ("x-forwarded-proto", "http"),
-        ("x-forwarded-host", "shop.example"),
+    assert seen.fields == [
+        ("Host", "shop.example"),
+        ("X_Api_Key", "k"),
+        ("X-Twice", "1"),
+        ("Accept", "a"),
+        ("X-Twice", "2"),
+        ("X-Latin", "caf\xe9"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "shop.example"),
     ]
 
 
@@ -51,7 +51,7 @@ def test_a_response_arrives_as_sent(facade: Running, app: HttpStub) -> None:
     )
     got = ask(facade, "GET", "/")
     assert got.status == 302
-    own = ("server", "date", "connection")
+    own = ("date", "connection")
     assert [field for field in got.fields if field[0].lower() not in own] == [
         ("Content-Length", "0"),
         ("Location", "/next?a=%2F"),
@@ -148,23 +148,9 @@ def test_a_streamed_response_is_not_held_back(facade: Running, app: HttpStub) ->
     assert received.endswith(b"4\r\nlast\r\n0\r\n\r\n")
 
 
-def test_expect_is_answered_and_not_forwarded(facade: Running, app: HttpStub) -> None:
-    got = send(
-        facade,
-        b"PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
-    )
-    assert got.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
-    assert (app.seen[0].body, app.seen[0].values("Expect")) == (b"hi", [])
-
-
 def test_an_absolute_target_goes_on_in_origin_form(facade: Running, app: HttpStub) -> None:
     send(facade, b"GET http://shop.example/a%2Fb?c HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
     assert app.seen[0].line == "GET /a%2Fb?c HTTP/1.1"
-
-
-def test_a_client_without_host_is_served(facade: Running, app: HttpStub) -> None:
-    assert send(facade, b"GET /old HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
-    assert app.seen[0].values("host") == [app.url.removeprefix("http://")]
 
 
 def test_a_closed_kept_alive_connection_costs_a_reader_nothing(facade: Running, app: HttpStub) -> None:
@@ -188,8 +174,8 @@ def test_a_write_that_met_a_closing_connection_is_not_sent_again(facade: Running
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
         b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         b"SPDY nonsense\r\n\r\n",
     ],
 )

@@ -28,9 +28,9 @@ MALFORMED = {
     "two_hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "space_in_the_target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
     "no_http_at_all": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-    "long_target": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    "long_field": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-    "many_fields": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 120 + b"\r\n",
+    "long_target": b"GET /" + b"a" * 90_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "long_field": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 90_000 + b"\r\n\r\n",
+    "many_fields": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 1_100 + b"\r\n",
 }
 
 
