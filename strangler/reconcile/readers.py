@@ -33,7 +33,10 @@ SELECT subject_ref, state FROM strangler.hand_back
 WHERE step = %(step)s AND (%(refs)s::text[] IS NULL OR subject_ref = ANY(%(refs)s))"""
 
 # A request that is still under way may yet commit the subject that its effects are for.
-IN_FLIGHT = "SELECT DISTINCT subject_ref FROM strangler.idempotency WHERE state = 'started' AND lease_until > now()"
+# Also for a while after nobody waits for it any more: a client that was told to come again brings the subject then.
+IN_FLIGHT = """
+SELECT DISTINCT subject_ref FROM strangler.idempotency
+WHERE state = 'started' AND lease_until > now() - interval '1 minute'"""
 
 CLAIMS = """
 SELECT subject_ref, number, kind FROM claim

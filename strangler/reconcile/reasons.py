@@ -24,7 +24,7 @@ class Reason(StrEnum):
     HANDING_BACK = "taken from the new side, and legacy has not run it yet"
     MOVED_ON = "legacy moved on after the snapshot; the next run judges it"
     STILL_ABLE = "legacy's process still lives and may act"
-    IN_FLIGHT = "the request is still under way at the facade"
+    IN_FLIGHT = "its request is under way at the facade, or had no answer a moment ago and may come again"
     UNDECIDED = "the subject is not decided yet: it may still come"
     TO_BACKFILL = "legacy's subject, and its backfill has not come to this version"
     # missing

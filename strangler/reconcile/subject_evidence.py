@@ -95,7 +95,7 @@ class LegacySide:
     oracle: Sequence[Fact] = ()
     seam: Sequence[Acted] = ()
     handed_back: str = ""
-    in_flight: bool = False  # the facade still waits for an answer about this order
+    in_flight: bool = False  # the facade waits for an answer about this order, or for a repeat
     open_calls: Sequence[OpenCall] = ()
     changes: Sequence[RecordedChange] = ()
 

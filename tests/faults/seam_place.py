@@ -29,6 +29,7 @@ from tests.faults.seam_worker import Worker
 from tests.strangers.running import ledger
 from tests.strangers.strangled import Town, strangled
 
+AGE = "UPDATE strangler.idempotency SET lease_until = lease_until - interval '5 minutes' WHERE state = 'started'"
 FINAL = "SELECT subject_ref, number, class, detail->>'reason' FROM strangler.verdict WHERE run_id = %s"
 
 
@@ -132,6 +133,10 @@ class Place:
 
     def judge(self, *, everything: bool = False, timeout_s: float = 10.0) -> Report:
         return reconcile(self.plan, self.town.environ, everything=everything, timeout_s=timeout_s)
+
+    def age_requests(self) -> None:
+        """As if minutes had passed since the last customer gave up: what had no answer is awaited no more."""
+        self.main.execute(AGE)
 
     def final(self, report: Report) -> list[tuple[str, int, str, str]]:
         """What a run has said for good: subject, number, verdict, reason."""

@@ -50,6 +50,7 @@ class Play:
         if not customers.end():
             self.report.unsettled.append(f"{self.name}: customers wait for ever; {customers.answers}")
         comes_true(lambda: not truth_of(place, case.mark).unfinished, within_s=UNKNOWN_WITHIN_S, every_s=0.1)
+        place.age_requests()
         self._settle(restarted)
         self.report.answers.update(customers.statuses())
         truth = truth_of(place, case.mark)

@@ -196,7 +196,7 @@ def test_while_a_transaction_stays_open_nothing_is_called_an_orphan(town: Town) 
     assert found(freed) == {(MAILING, "early-1", 100, "orphan"), (MAILING, "legacy-1", 100, "duplicate")}
 
 
-def test_a_request_that_the_facade_still_awaits_may_bring_its_order(town: Town) -> None:
+def test_a_request_that_is_awaited_or_may_come_again_may_bring_its_order(town: Town) -> None:
     town.mail("early-1", 1)
     town.execute(
         "INSERT INTO strangler.idempotency (tenant, key, fingerprint, subject_ref, state, lease_until, expires_at)"
@@ -204,6 +204,8 @@ def test_a_request_that_the_facade_still_awaits_may_bring_its_order(town: Town) 
     )
     assert found(town.judge()) == set()
     town.execute("UPDATE strangler.idempotency SET lease_until = now() - interval '1 second'")
+    assert found(town.judge()) == set(), "its client was told to come again"
+    town.execute("UPDATE strangler.idempotency SET lease_until = now() - interval '2 minutes'")
     assert found(town.judge()) == {(MAILING, "early-1", 100, "orphan")}
     town.place("early-1", Owner.LEGACY, mailed=False)
     assert counted(town.judge())[MAILING] == {"match": 1}
