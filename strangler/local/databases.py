@@ -33,7 +33,7 @@ SELECT pg_drop_replication_slot(slot_name)
 FROM pg_replication_slots WHERE database = current_database() AND active_pid IS NULL"""
 ROLES = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
 DROP_ROLE = sql.SQL("DROP ROLE {role}")
-SLOTS_LEFT = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+SLOTS_LEFT = "SELECT 1 FROM pg_replication_slots WHERE database = %s LIMIT 1"
 
 
 def mark_of(name: str) -> str:
@@ -124,12 +124,17 @@ class Databases:
         with connect(self._admin_dsn, LIMITS, autocommit=True) as connection:
             if connection.execute(EXISTS, (name,)).fetchone() is None:
                 return
-            with connect(with_database(self._admin_dsn, name), LIMITS, autocommit=True) as inside:
-                if not wait_until(lambda: _slots_dropped(inside, name), within_s=DROP_WITHIN_S):
-                    raise DependencyDown(f"database {name} has replication slots in use; stop their readers")
+            if _slots_left(connection, name):
+                self._drop_slots(name)
             connection.execute(DROP.format(name=sql.Identifier(name)))
             for (role,) in connection.execute(ROLES, (mark_of(name),)).fetchall():
                 connection.execute(DROP_ROLE.format(role=sql.Identifier(role)))
+
+    def _drop_slots(self, name: str) -> None:
+        """From within the database: a logical slot is dropped nowhere else."""
+        with connect(with_database(self._admin_dsn, name), LIMITS, autocommit=True) as inside:
+            if not wait_until(lambda: _slots_dropped(inside, name), within_s=DROP_WITHIN_S):
+                raise DependencyDown(f"database {name} has replication slots in use; stop their readers")
 
     def drop_templates(self) -> None:
         for template in self._templates.values():
@@ -147,5 +152,8 @@ class Databases:
 def _slots_dropped(inside: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
     inside.execute(STOP_SLOT_READERS, (name,))
     inside.execute(DROP_SLOTS)
-    row = inside.execute(SLOTS_LEFT).fetchone()
-    return row is not None and row[0] == 0
+    return not _slots_left(inside, name)
+
+
+def _slots_left(connection: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
+    return connection.execute(SLOTS_LEFT, (name,)).fetchone() is not None

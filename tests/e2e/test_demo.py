@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.typed import ROOT, recipe
 
-pytestmark = pytest.mark.alone
 STEPS = ("fraud", "inventory", "payment", "notification", "search", "recommendation")
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_the_chain_is_strangled_and_reconciled(tmp_path: Path) -> None:
     out = tmp_path / "out.json"

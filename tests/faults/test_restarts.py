@@ -55,7 +55,7 @@ def send(bootstrap: str, topic_prefix: str, sent: list[str]) -> None:
     producer.close(5.0)
 
 
-@pytest.mark.alone
+@pytest.mark.tour
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("restart", [restart_database, restart_broker])
 def test_a_restart_in_mid_consumption_charges_each_order_once_and_ends_no_context(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -111,9 +112,16 @@ class Rig:
         self.admin.close()
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with connect_to(self.dsn) as connection:
-            found = connection.execute(statement, values)
-            return found.fetchall() if found.description else []
+        """Committed at once. By one connection, for a test looks twenty times and a new one costs more than a look."""
+        found = self._looking.execute(statement, values)
+        return found.fetchall() if found.description else []
+
+    @cached_property
+    def _looking(self) -> PsycopgConnection:
+        connection = self.open.enter_context(closing(connect_to(self.dsn)))
+        connection.autocommit = True
+        connection.prepare_threshold = None  # a test may change its tables
+        return connection
 
     def send(
         self, key: str, number: int, *, lsn: int | None = None, deadline: int | None = None, payload: bytes = b"{}"

@@ -17,7 +17,7 @@ from tests.integration.family import descendants, runs
 from tests.support.waiting import wait_until
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.tour,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's end"),
     pytest.mark.timeout(240),
 ]

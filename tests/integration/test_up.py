@@ -22,11 +22,7 @@ from strangler.step.intents import Json
 from tests.integration.family import descendants, runs
 from tests.support.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc"),
-    pytest.mark.timeout(240),
-]
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc")
 
 PLAN = """
 from strangler.plan import Plan, Process, Route, Step, Subject
@@ -72,6 +68,8 @@ def up(folder: Path, kafka: str, *flags: str) -> Iterator[tuple[subprocess.Popen
             wait_until(lambda: not any(runs(pid) for pid in family))
 
 
+@pytest.mark.tour
+@pytest.mark.timeout(240)
 def test_all_runs_is_found_goes_and_comes_back_with_its_data(folder: Path, kafka_kind: str) -> None:
     with up(folder, kafka_kind) as (process, said):
         assert {place["name"] for place in said["places"]} == {"postgres", "kafka", "legacy", "relay", "facade"}
