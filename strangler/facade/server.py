@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 
 from outbox.fault_points import FaultPoints
 from outbox.metrics import listen
@@ -193,9 +194,10 @@ def _most_clients(settings: FacadeSettings) -> int:
 
 
 def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's where it is installed."""
+    """uvloop's where it is installed: the extra `fast`."""
     try:
-        from uvloop import new_event_loop  # noqa: PLC0415 - the extra `fast`
+        loops = import_module("uvloop")
     except ImportError:
         return asyncio.new_event_loop
-    return new_event_loop
+    made: Callable[[], asyncio.AbstractEventLoop] = loops.new_event_loop
+    return made
