@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
-WORKERS ?= 3
+WORKERS ?= 4
 # Images of containers set it. Each of some thousand processes would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -22,6 +22,7 @@ from strangler.local import ports
 from strangler.local.stack import Stack
 from tests.support.bookings_plan import PLAN
 from tests.support.logs import logging_put_back
+from tests.support.longest_first import longest_first
 
 # An example's time says nothing of the code where other processes run beside it.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -42,6 +43,7 @@ PLENTY_BYTES = 8 * 1024**3
 NO_KAFKA_OF_ITS_OWN = frozenset({"bootstrap", "database", "stack", "toolkit"})
 
 
+@pytest.hookimpl(trylast=True)  # of those that are run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another Kafka than the default, tests that touch none are left out: they ran on the default, with the same
     parts. A test counts as touching it when it, or a fixture of its own, asks for the stack or its Kafka, unless it is
@@ -54,7 +56,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     else:
         out = {item for item in functions if not _touches_kafka(item)}
     config.hook.pytest_deselected(items=list(out))
-    items[:] = [item for item in items if item not in out]
+    kept = [item for item in items if item not in out]
+    items[:] = longest_first(kept, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), _takes_s)
+
+
+def _takes_s(item: pytest.Item) -> float:
+    """What it may take, where that is more than the others may."""
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0]) if marker else 0.0
+    return seconds if seconds > float(item.config.getini("timeout")) else 0.0
 
 
 def _touches_kafka(item: pytest.Function) -> bool:

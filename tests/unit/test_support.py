@@ -9,6 +9,7 @@ import requests
 
 from tests.support.clock import Clock
 from tests.support.http_stub import Seen, answer, http_stub
+from tests.support.longest_first import longest_first
 from tests.support.waiting import NotInTime, comes_true, wait_until
 
 
@@ -64,3 +65,24 @@ def test_a_stub_that_cannot_reply_fails_its_test() -> None:
 
     with pytest.raises(AssertionError, match=r"could not reply to .*GET /orders HTTP/1.1.*invalid literal"):
         ask()
+
+
+def shares(items: list[int], processes: int) -> list[list[int]]:
+    """As xdist deals out a list."""
+    left, dealt = list(items), []
+    for number in range(processes):
+        size = len(left) // (processes - number)
+        dealt.append(left[:size])
+        del left[:size]
+    return dealt
+
+
+def test_each_process_begins_with_what_takes_longest_and_the_rest_keeps_its_order() -> None:
+    ordered = longest_first([1, 2, 900, 3, 300, 4, 240, 5, 6, 500], 3, lambda one: one if one > 120 else 0)
+    assert shares(ordered, 3) == [[900, 240, 1], [500, 2, 3], [300, 4, 5, 6]]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+@pytest.mark.parametrize("items", [[], [900], [900, 800, 700, 600], [1, 900, 2], list(range(100, 140))])
+def test_whatever_takes_long_each_test_is_run_once(items: list[int], processes: int) -> None:
+    assert sorted(longest_first(items, processes, lambda one: one if one > 120 else 0)) == sorted(items)
