@@ -179,6 +179,7 @@ def lag_of(moved_s: float | None) -> PartitionLag:
         (30.0, None, False, None, [], StandingCause.NO_MEMBER),  # nobody was ever there
         (30.0, 40.0, False, 1.0, [], None),  # a rebalance
         (30.0, 40.0, True, 0.1, [], StandingCause.NOT_MOVING),
+        (30.0, 8.0, True, 0.1, [], StandingCause.NOT_MOVING),  # told within 10 s, looks of a second included
         (30.0, 1.0, True, 0.1, [], None),  # it works
         (1.0, 99.0, True, 0.1, [], None),  # it has just arrived
         (30.0, 40.0, True, 0.1, [Standing(StandingCause.BREAKER_OPEN, 9.0)], None),  # its member said why

@@ -12,7 +12,7 @@ from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.kafka.port import TopicPartition
 
 STANDS_AFTER_S = 5.0  # what is shorter is a hiccup: a retry, a takeover
-SILENT_AFTER_S = 10.0  # nothing moved for so long though a member holds it and says nothing
+SILENT_AFTER_S = 7.0  # nothing moved for so long though a member holds it and says nothing
 
 
 @dataclass(frozen=True, slots=True)
