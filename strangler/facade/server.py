@@ -88,7 +88,11 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
         with asyncio.Runner(loop_factory=_new_loop()) as runner:
             runner.run(_serve(plan, settings, fault_points, measures, sockets))
 
-    supervise(work, settings.workers)
+    def close() -> None:
+        for each in sockets:
+            each.close()
+
+    supervise(work, settings.workers, close)
 
 
 def facade_of(

@@ -20,12 +20,13 @@ _ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
 _WAITED_FOR = (*_ASKED_TO_STOP, signal.SIGCHLD, signal.SIGALRM)
 
 
-def supervise(work: Callable[[], None], workers: int) -> None:
-    """`work` runs in each of so many processes, and returns when that gets SIGTERM. Until this process gets one.
+def supervise(work: Callable[[], None], workers: int, close: Callable[[], None]) -> None:
+    """`work` runs in each of so many processes, and returns when that gets SIGTERM. Until this process gets one; then
+    it closes what it has opened for them, so that nobody is let in whom nobody serves.
 
     Called in a process of one thread. Workers die with it, at once.
     """
-    _Workers(work, workers).run()
+    _Workers(work, workers).run(close)
 
 
 class _Workers:
@@ -35,7 +36,7 @@ class _Workers:
         self._not_before = 0.0
         self._ask = dies_with_parent(signal.SIGKILL)
 
-    def run(self) -> None:
+    def run(self, close: Callable[[], None]) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
         for number in (signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, _noted)  # else a system may drop it while it is blocked
@@ -45,6 +46,7 @@ class _Workers:
                 break
             for pid, status in _ended():
                 self._replace(pid, status)
+        close()
         self._stop()
 
     def _start(self) -> None:
