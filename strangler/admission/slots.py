@@ -19,11 +19,12 @@ from strangler.admission.work_class import WorkClass
 TICK_S = 0.005
 WAIT_OF_SERVICE = 0.8  # of a service time is the longest wait: 1.0 left no room below twice the unloaded p99,
 # 0.6 refused over 1 % after an outage had ended
-WAIT_OF_RETURNS = 4.0  # times that, for who was told to come back
+WAIT_OF_RETURNS = 3.5  # times that, for who was told to come back
 AGED = 1.25  # times that is what nobody waits for: a starved class never comes to its turn by itself
 RESERVE, SMALL = 1, 8  # slots kept for the first class, where there are so many
 LATELY_S = 0.0101  # nobody is refused who has seen a lower class served within 10 ms ...
 MOST_WAITERS = 200  # ... as long as there is room to wait
+ROUNDING = 1e-9  # two slots' time, times slots a second, may be a little less than two
 RATE_OVER_S = 2.0
 FRESH_CREDIT = 2.0  # what a floor must have earned for fresh work while returns are owed: else it takes theirs
 
@@ -55,6 +56,10 @@ class ClassSlots:
         if self._fits(rank) and not any(self.queues[above].waiting for above in range(rank + 1)):
             return self._grant(work, now)
         return self._wait_or_refuse(work, now, promised=promised)
+
+    def take(self, now: float, work: Work) -> Grant:
+        """A slot for what is not asked: it uses the application all the same."""
+        return self._grant(work, now)
 
     def release(self, grant: Grant, now: float, *, served: bool) -> list[Settled]:
         """The slot is free; what was decided of those who waited for it."""
@@ -106,7 +111,7 @@ class ClassSlots:
         wait_s = min(longest_s, work.deadline - now - self.drain.service_s)
         above = sum(other.waiting for other in self.queues[: work.rank])
         place = 1 + queue.before(work.tenant, promised=promised)
-        too_long = above + place > wait_s * per_s
+        too_long = above + place > wait_s * per_s + ROUNDING
         if not promised:
             too_long = too_long or place > wait_s * self._left_per_s(work.rank, per_s)
         if too_long and not self._lower_served_lately(work.rank, now):

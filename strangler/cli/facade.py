@@ -9,11 +9,13 @@ from outbox.fault_points import FaultPoints
 from outbox.metrics import address_of
 from outbox.telemetry import log_to_stderr
 from strangler.cli.common import Invocation
+from strangler.cli.stages import basis_points
 from strangler.errors import BadInput
 from strangler.facade import server
 from strangler.facade.expiry import EVERY_S
 from strangler.facade.loop_upstream import UpstreamSettings
 from strangler.facade.server import FacadeSettings
+from strangler.plan import Plan
 
 METRICS = "OUTBOX_METRICS_ADDRESS=host:port serves all workers' metrics there, at /metrics, for Prometheus."
 
@@ -66,7 +68,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=EVERY_S,
         help="how often to forget keys whose day is over (default 60)",
     )
+    _who_may_come(parser)
     parser.set_defaults(run=run)
+
+
+def _who_may_come(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--admission",
+        type=basis_points,
+        default=0,
+        help="the share of requests that the plan's admission decides about; the others are let in (default 0%%)",
+    )
 
 
 def run(invocation: Invocation) -> int:
@@ -78,6 +90,7 @@ def run(invocation: Invocation) -> int:
             "STRANGLER_INTERNAL_TOKEN must be set: lost answers are looked up at the toolkit's own route in the "
             "application; set the application's, or give Subject(path=...) a route of its own"
         )
+    _check_admission(plan, settings)
     UpstreamSettings(settings.upstream).address()
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
@@ -85,6 +98,20 @@ def run(invocation: Invocation) -> int:
     log_to_stderr()
     server.run(plan, settings, FaultPoints.from_environ(invocation.environ))
     return 0
+
+
+def _check_admission(plan: Plan, settings: FacadeSettings) -> None:
+    if not settings.admission_bp:
+        return
+    if plan.admission is None:
+        raise BadInput(
+            f"--admission is given and plan {plan.name!r} has none; declare it: docs/reference/admission.md#in-the-plan"
+        )
+    if plan.admission.slots < settings.workers:
+        raise BadInput(
+            f"the plan's admission has {plan.admission.slots} slots for {settings.workers} workers, which share them; "
+            "give fewer --workers or more slots"
+        )
 
 
 def _settings(invocation: Invocation) -> FacadeSettings:
@@ -108,6 +135,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         internal_token=invocation.settings.internal_token,
         metrics=address_of(environ),
         expire_every_s=args.expire_every_s,
+        admission_bp=args.admission,
     )
 
 

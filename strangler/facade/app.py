@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -11,6 +12,7 @@ from typing import assert_never
 
 from strangler.facade.answer_head import interim
 from strangler.facade.client_link import ClientLink
+from strangler.facade.entrance import Entrance
 from strangler.facade.facade_catalogue import OTHER_ROUTE, Bounded
 from strangler.facade.forward import forward
 from strangler.facade.headers import to_client
@@ -62,8 +64,16 @@ class Facade:
     """Answers every request of one worker."""
 
     def __init__(
-        self, targets: Targets, owned: OwnedThreads, upstream: LoopUpstream, health: Health, *, measures: Measures
+        self,
+        targets: Targets,
+        owned: OwnedThreads,
+        upstream: LoopUpstream,
+        health: Health,
+        *,
+        measures: Measures,
+        entrance: Entrance | None = None,
     ) -> None:
+        self._entrance = entrance
         self._targets = targets
         self._owned = owned
         self._upstream = upstream
@@ -98,7 +108,7 @@ class Facade:
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
-                return await self._owned.answer(request, head, match, client)
+                return await self._let_in(request, partial(self._owned.answer, request, head, match, client))
             case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
@@ -107,9 +117,15 @@ class Facade:
                 if _asks_for_a_socket(request.headers):
                     return NO_UPGRADE.to_answer()
                 body = b"" if head.framing.empty else client
-                return await forward(request, body, head.framing, self._upstream, _passing(head, client))
+                passing = _passing(head, client)
+                return await self._let_in(
+                    request, partial(forward, request, body, head.framing, self._upstream, passing)
+                )
             case _:
                 assert_never(match)
+
+    async def _let_in(self, request: Request, answering: Callable[[], Awaitable[Response]]) -> Response:
+        return await (answering() if self._entrance is None else self._entrance.through(request, answering))
 
     def _is_overridden(self, request: Request, match: Match) -> bool:
         """Whether an application that honours such fields would run another owned route, or a reserved path."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from outbox.catalogue import Described
+from strangler.admission.work import Clause
 from strangler.facade.message import RequestOutcome
 from strangler.facade.problem import CAUSES
 from strangler.ownership import Owner
@@ -89,6 +90,13 @@ COUNTED = (
         "connections that waited without a complete request and were hung up on, to make room for others",
     ),
     Described(
+        "facade_admission",
+        "counter",
+        ("work", "said"),
+        "requests that the plan's admission was asked about, by class: `granted`, the clause that refused them, or "
+        "`left`: the client went while it waited",
+    ),
+    Described(
         "facade_fields_dropped",
         "counter",
         (),
@@ -99,7 +107,9 @@ LIMIT = Described("facade_limit", "gauge", ("what",), "as many there may be")  #
 FACADE = (*COUNTED, LIMIT)
 
 
-def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Sequence[str]]:
+def label_values(
+    routes: Iterable[str], steps: Iterable[str], classes: Iterable[str] = ()
+) -> Mapping[str, Sequence[str]]:
     """Each label's values: all that a series can be made of, so that no request makes one."""
     return {
         "route": [*dict.fromkeys(routes), OTHER_ROUTE],
@@ -112,4 +122,6 @@ def label_values(routes: Iterable[str], steps: Iterable[str]) -> Mapping[str, Se
         "answered": ["yes", "no"],
         "sent": [*Sent],
         "what": [*Bounded],
+        "work": [*dict.fromkeys(classes)],
+        "said": ["granted", *Clause, "left"],
     }

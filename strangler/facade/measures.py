@@ -94,6 +94,9 @@ class Measures(Protocol):
     def dropped(self, fields: int) -> None:
         """So many fields of an answer went no further."""
 
+    def admitted(self, work: str, said: str) -> None:
+        """What a request was told that asked to be let in."""
+
     def evicted(self) -> None:
         """A client made room for another."""
 
@@ -120,6 +123,9 @@ class Unmeasured:
         pass
 
     def dropped(self, fields: int) -> None:
+        pass
+
+    def admitted(self, work: str, said: str) -> None:
         pass
 
     def evicted(self) -> None:
@@ -176,6 +182,9 @@ class WorkerMeasures:
     def dropped(self, fields: int) -> None:
         self._add(fields, "facade_fields_dropped")
 
+    def admitted(self, work: str, said: str) -> None:
+        self._add(1, "facade_admission", work, said)
+
     def evicted(self) -> None:
         self._add(1, "facade_clients_evicted")
 
@@ -208,11 +217,16 @@ class SharedMeasures:
     """
 
     def __init__(
-        self, routes: Iterable[str], steps: Iterable[str], workers: int, limits: Mapping[Bounded, int]
+        self,
+        routes: Iterable[str],
+        steps: Iterable[str],
+        workers: int,
+        limits: Mapping[Bounded, int],
+        classes: Iterable[str] = (),
     ) -> None:
         self._steps = tuple(steps)
         self._limits = {what: workers * most for what, most in limits.items()}
-        self._series = Series(COUNTED, label_values(routes, self._steps))
+        self._series = Series(COUNTED, label_values(routes, self._steps, classes))
         self._cells = SharedCells(self._series.width, workers)
 
     def of_worker(self) -> WorkerMeasures:

@@ -32,7 +32,10 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`kind` is the machine's key. `rejected`: the facade refused the work itself, so no hop counts it as a failure."""
+    """`kind` is the machine's key. `rejected`: the facade refused the work itself, so no hop counts it as a failure.
+
+    `clause`: what of the plan it is refused by.
+    """
 
     status: int
     kind: str
@@ -40,6 +43,7 @@ class Problem:
     effect: RequestEffect = RequestEffect.NONE
     retry_after_s: int | None = None
     rejected: bool = False
+    clause: str = ""
 
     def to_answer(self, work: str = NOT_OF_A_ROUTE) -> Response:
         """With the class of the refused work, the subject's name where a route of the plan was asked."""
@@ -50,6 +54,8 @@ class Problem:
             "detail": self.detail,
             "effect": self.effect.value,
         }
+        if self.clause:
+            members["clause"] = self.clause
         body = json.dumps(members).encode()
         headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         if self.retry_after_s is not None:
@@ -169,6 +175,15 @@ THREADS_BUSY = Problem(
     RequestEffect.NONE,
     2,
     rejected=True,
+)
+OVER_QUOTA = Problem(
+    429,
+    "over-quota",
+    "more of these requests came from you than are taken in a second, nothing was done",
+    rejected=True,
+)
+NO_ROOM = Problem(
+    503, "no-room", "there is not room for all, and other requests go first; nothing was done, try again", rejected=True
 )
 CODED_FOR_1_0 = Problem(
     502,

@@ -21,6 +21,7 @@ from strangler.facade.client_link import Patience
 from strangler.facade.clients import Clients
 from strangler.facade.conversation import converse
 from strangler.facade.database import Database
+from strangler.facade.entrance import Entrance, EntranceSettings
 from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.health import Health
@@ -31,6 +32,7 @@ from strangler.facade.owned import ClaimSettings, OwnedWrites
 from strangler.facade.supervise import GRACE_S, supervise
 from strangler.facade.targets import Targets
 from strangler.facade.upstream import Upstream
+from strangler.facade.work_classes import WorkClasses
 from strangler.ownership import reference_header
 from strangler.plan import Plan
 from strangler.routes import INTERNAL_PREFIX
@@ -50,6 +52,7 @@ class FacadeSettings:
 
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     `health_port`: where `/-/healthz` is answered beside the clients' port.
+    `admission_bp`: the share of requests that the plan's admission is asked about.
     `expire_every_s`: how often a worker looks for keys whose time is over.
     """
 
@@ -69,6 +72,7 @@ class FacadeSettings:
     internal_token: str | None = field(default=None, repr=False)
     metrics: tuple[str, int] | None = None
     expire_every_s: float = EVERY_S
+    admission_bp: int = 0
 
 
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
@@ -129,7 +133,23 @@ def facade_of(
         limit_bytes=settings.body_limit_bytes,
     )
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
-    return Facade(targets, threads, on_loop, health, measures=measures)
+    entrance = _entrance_of(plan, settings, loop, measures)
+    return Facade(targets, threads, on_loop, health, measures=measures, entrance=entrance)
+
+
+def _entrance_of(
+    plan: Plan, settings: FacadeSettings, loop: asyncio.AbstractEventLoop, measures: Measures
+) -> Entrance | None:
+    """None where nobody is asked. Each worker has its part of the slots."""
+    if plan.admission is None or not settings.admission_bp:
+        return None
+    asked = EntranceSettings(
+        plan.admission,
+        slots=max(1, plan.admission.slots // settings.workers),
+        share_bp=settings.admission_bp,
+        callers=() if plan.subject.caller is None else plan.subject.caller,
+    )
+    return Entrance(asked, WorkClasses(plan.admission).rank, loop, measures)
 
 
 async def _serve(
@@ -174,7 +194,8 @@ def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
         Bounded.DATABASE: settings.database_connections,
     }
     routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
-    return SharedMeasures(routes, steps, settings.workers, limits)
+    classes = [] if plan.admission is None else [one.name for one in plan.admission.classes]
+    return SharedMeasures(routes, steps, settings.workers, limits, classes)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ import pytest
 from strangler.cli import main
 
 SUPPORT = Path(__file__).parents[1] / "support"
+ADMISSION = str(SUPPORT / "facade_admission_plan.py")
 INTERNAL = str(SUPPORT / "facade_internal_plan.py")
 GOOD = {
     "STRANGLER_DSN": "postgresql://postgres@127.0.0.1:1/x",
@@ -32,6 +33,8 @@ GOOD = {
         ({}, ["--threads", "0"], "--threads"),
         ({}, ["--read-timeout-s", "-1"], "--read-timeout-s"),
         ({"STRANGLER_PLAN": "nowhere.py"}, [], "nowhere.py"),
+        ({}, ["--admission", "10%"], "plan 'facade' has none; declare it"),
+        ({"STRANGLER_PLAN": ADMISSION}, ["--admission", "1%", "--workers", "3"], "2 slots for 3 workers"),
         ({"STRANGLER_PLAN": INTERNAL, "STRANGLER_INTERNAL_TOKEN": ""}, [], "STRANGLER_INTERNAL_TOKEN must be set"),
     ],
 )

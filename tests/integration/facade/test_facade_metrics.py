@@ -24,7 +24,7 @@ from tests.support.http_stub import HANG_UP, HttpStub, answer
 from tests.support.waiting import wait_until
 
 NOT_TAKEN = answer(429, b"later")
-NOT_YET = {"facade_expired_total", "facade_clients_evicted_total", "facade_fields_dropped_total"}
+NOT_YET = {f"facade_{name}_total" for name in ("admission", "expired", "clients_evicted", "fields_dropped")}
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 ROUTE = "POST /orders"
 EXPECTED: dict[tuple[str, tuple[str, ...]], float] = {

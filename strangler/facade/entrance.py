@@ -1,0 +1,185 @@
+"""Requests that want a slot of the plan's admission: let in, told to wait, or refused before their body is read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from strangler.admission.declared import Admission
+from strangler.admission.slots import TICK_S, ClassSlots
+from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
+from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
+from strangler.facade.measures import Measures
+from strangler.facade.message import Request, Response, Streamed, values
+from strangler.facade.problem import NO_ROOM, OVER_QUOTA
+from strangler.routes import Callers, listed
+
+logger = logging.getLogger(__name__)
+
+SHARES = 10_000
+SAY_EVERY_S = 1.0  # a log must not grow with what is refused
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EntranceSettings:
+    """Of one worker. `share_bp` of the requests are asked, the others are let in and counted. `callers`: who a tenant
+    is; where nobody can be identified, an address is one.
+    """
+
+    admission: Admission
+    slots: int
+    share_bp: int = SHARES
+    callers: Callers = ()
+
+
+class Entrance:
+    """One loop's. `rank_of` method and path is a request's class: nothing else in it decides that."""
+
+    def __init__(
+        self,
+        settings: EntranceSettings,
+        rank_of: Callable[[str, str], int],
+        loop: asyncio.AbstractEventLoop,
+        measures: Measures,
+    ) -> None:
+        self._classes, self._share_bp = settings.admission.classes, settings.share_bp
+        self._callers = [one for one in listed(settings.callers) if isinstance(one, str)]  # a function may block
+        self._rank_of, self._loop, self._measures = rank_of, loop, measures
+        draw = random.Random().random  # noqa: S311 - it spreads returns
+        self._slots = ClassSlots(self._classes, settings.slots, draw, loop.time())
+        self._waiting: dict[Work, asyncio.Future[Grant | Refusal]] = {}
+        self._ticking = False
+        self._refused: Counter[tuple[str, Clause]] = Counter()
+        self._said_at = loop.time()
+
+    async def through(self, request: Request, answering: Callable[[], Awaitable[Response]]) -> Response:
+        """The answer of what is let in, which holds its slot until it has come to its end; or why it is not."""
+        said = await self._asked(self._work(request))
+        if isinstance(said, Response):
+            return said
+        try:
+            answer = await answering()
+        except BaseException:
+            self._leave(said, served=False)
+            raise
+        if isinstance(answer.body, bytes):
+            self._leave(said, served=_is_served(answer))
+            return answer
+        return replace(answer, body=_Holding(answer.body, lambda: self._leave(said, served=_is_served(answer))))
+
+    def _work(self, request: Request) -> Work:
+        """Known again by its key, else by what it asks for: a promise is its tenant's."""
+        rank = self._rank_of(request.method, request.target)
+        scope = scope_of(self._callers, request.headers, "")
+        named = isinstance(scope, str) and scope not in (ANONYMOUS_SCOPE, UNKNOWN_SCOPE)
+        tenant = str(scope) if named else request.peer
+        asked = "".join(values(request.headers, "idempotency-key")) or f"{request.method} {request.target}"
+        return Work(rank, tenant, self._loop.time() + self._classes[rank].deadline_s, f"{tenant} {asked}")
+
+    async def _asked(self, work: Work) -> Grant | Response:
+        now = self._loop.time()
+        if zlib.crc32(work.key.encode()) % SHARES >= self._share_bp:
+            said: Grant | Refusal | Waits = self._slots.take(now, work)
+        else:
+            said = self._slots.admit(now, work)
+        self._tick_soon()
+        if isinstance(said, Waits):
+            self._settle([] if said.instead_of is None else [said.instead_of])
+            said = await self._turn(work)
+        name = self._classes[work.rank].name
+        self._measures.admitted(name, "granted" if isinstance(said, Grant) else said.clause.value)
+        return said if isinstance(said, Grant) else self._refusal(name, said)
+
+    async def _turn(self, work: Work) -> Grant | Refusal:
+        future: asyncio.Future[Grant | Refusal] = self._loop.create_future()
+        self._waiting[work] = future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._measures.admitted(self._classes[work.rank].name, "left")
+            if self._waiting.pop(work, None) is not None:
+                self._slots.leave(work)
+            elif not future.cancelled() and isinstance(said := future.result(), Grant):
+                self._leave(said, served=False)
+            raise
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        for work, said in settled:
+            future = self._waiting.pop(work)
+            if not future.done():
+                future.set_result(said)
+            elif isinstance(said, Grant):  # its client has left in this turn of the loop
+                self._leave(said, served=False)
+
+    def _leave(self, grant: Grant, *, served: bool) -> None:
+        self._settle(self._slots.release(grant, self._loop.time(), served=served))
+
+    def _refusal(self, name: str, said: Refusal) -> Response:
+        self._refused[name, said.clause] += 1
+        problem = OVER_QUOTA if said.clause is Clause.QUOTA else NO_ROOM
+        clause = f"admission:{name}.{said.clause}"
+        return replace(problem, clause=clause, retry_after_s=said.retry_after_s).to_answer(name)
+
+    def _tick_soon(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self._loop.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        """Only while there is something to look after."""
+        self._ticking = False
+        now = self._loop.time()
+        self._settle(self._slots.tick(now))
+        if self._refused and now - self._said_at >= SAY_EVERY_S:
+            for (name, clause), count in self._refused.items():
+                logger.warning("work_refused", extra={"work": name, "clause": clause.value, "requests": count})
+            self._refused.clear()
+            self._said_at = now
+        if self._waiting or self._refused or self._slots.drain.in_flight:
+            self._tick_soon()
+
+
+def _is_served(answer: Response) -> bool:
+    """By the application: what the facade says in its place tells nothing of how long service takes."""
+    return not answer.cause and answer.status < SERVER_ERROR
+
+
+class _Holding:
+    """An answer on its way, and the slot that it holds until its end."""
+
+    def __init__(self, body: Streamed, leave: Callable[[], None]) -> None:
+        self._body, self._leave = body, leave
+        self._holds = True
+
+    @property
+    def uploading(self) -> bool:
+        return self._body.uploading
+
+    def ready(self) -> tuple[bytes, bool]:
+        piece, ended = self._body.ready()
+        if ended:
+            self._let_go()
+        return piece, ended
+
+    async def read(self) -> bytes:
+        piece = await self._body.read()
+        if not piece:
+            self._let_go()
+        return piece
+
+    def close(self) -> None:
+        try:
+            self._body.close()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._leave()

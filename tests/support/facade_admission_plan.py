@@ -1,0 +1,21 @@
+"""The facade's smallest plan with an admission of two slots."""
+
+from dataclasses import replace
+
+from strangler.admission.declared import Admission, Belongs
+from strangler.admission.work_class import WorkClass
+from tests.support import facade_plan
+
+plan = replace(
+    facade_plan.plan,
+    admission=Admission(
+        classes=(
+            WorkClass("checkout", deadline_s=20),
+            WorkClass("browse", deadline_s=20),
+            WorkClass("feeds", deadline_s=20, quota_per_s=1.0),
+        ),
+        belongs=(Belongs("POST /orders", "checkout"), Belongs("* /feeds/{rest:path}", "feeds")),
+        others="browse",
+        slots=2,
+    ),
+)
