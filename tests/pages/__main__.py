@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.pages import api, cli, decisions, environment, tables
+from tests.pages import api, cli, decisions, environment, modules, tables
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -13,6 +13,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/api.md": api.page,
     "reference/cli.md": cli.page,
     "reference/environment.md": environment.page,
+    "reference/modules.md": modules.page,
     "reference/tables.md": tables.page,
 }
 
