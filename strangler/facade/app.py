@@ -24,10 +24,11 @@ from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, THREADS_BUSY, Problem, request_refused
 from strangler.facade.slots import Slots
 from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
-from strangler.facade.wire import RequestHead, ResponseHead
+from strangler.facade.wire import TARGET_BYTES, RequestHead, ResponseHead
 
 METHOD_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 PATH_OVERRIDES = frozenset({"x-original-url", "x-rewrite-url"})
+MOST_OVERRIDES = 3
 OVERRIDE_REFUSED = "a header field overrides method or path, which would make this an owned request; send it plainly"
 
 
@@ -134,6 +135,8 @@ class Facade:
         targets = [value for name, value in fields if name in PATH_OVERRIDES]
         if not methods and not targets:
             return False
+        if len(methods) + len(targets) > MOST_OVERRIDES or any(len(target) > TARGET_BYTES for target in targets):
+            return True  # nobody means it, and each pair of them takes time
         both = product([request.method, *methods], [request.target, *targets])
         others = [
             other for other in (self._targets.match(*each) for each in both) if isinstance(other, Owned | Reserved)

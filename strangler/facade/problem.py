@@ -85,6 +85,7 @@ FORM_UNREADABLE = Problem(
 HEAD_TOO_LARGE = Problem(
     431, "head-too-large", "the request's line and fields exceed 64 KiB or 1,000 fields; send fewer or shorter ones"
 )
+TARGET_TOO_LONG = Problem(414, "target-too-long", "the request target exceeds 8 KiB; send what is long in a body")
 HEAD_SLOW = Problem(408, "head-slow", "the request's line and fields did not arrive in time; send the request again")
 NO_CODING = Problem(501, "no-coding", "chunked is the only Transfer-Encoding that is taken; encode by Content-Encoding")
 NO_VERSION = Problem(505, "no-version", "HTTP/1.1 and HTTP/1.0 are spoken here; ask in one of them")

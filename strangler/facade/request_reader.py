@@ -7,8 +7,8 @@ import re
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from strangler.facade.message import Framing, options
-from strangler.facade.problem import HEAD_TOO_LARGE, NO_CODING, NO_VERSION, Problem, request_refused
-from strangler.facade.wire import ENDED, MOST_FIELDS, REQUEST_HEAD_BYTES, RequestEvent, RequestHead
+from strangler.facade.problem import HEAD_TOO_LARGE, NO_CODING, NO_VERSION, TARGET_TOO_LONG, Problem, request_refused
+from strangler.facade.wire import ENDED, MOST_FIELDS, REQUEST_HEAD_BYTES, TARGET_BYTES, RequestEvent, RequestHead
 
 _HOST = re.compile(r"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")  # RFC 3986 section 3.2, without a user
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -99,6 +99,8 @@ class RequestReader:
     def on_url(self, url: bytes) -> None:
         self._target += url
         self._bytes = len(self._target)
+        if self._bytes > TARGET_BYTES:
+            raise _Refuse(TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._silent = 0

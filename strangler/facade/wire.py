@@ -13,6 +13,7 @@ from strangler.facade.problem import Problem
 
 MOST_FIELDS = 1_000
 REQUEST_HEAD_BYTES = 64 * 1024
+TARGET_BYTES = 8 * 1024  # it is read in up to 256 ways: 14 ms for the worst of this length, 133 ms for one of 64 KiB
 RESPONSE_HEAD_BYTES = 256 * 1024
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2

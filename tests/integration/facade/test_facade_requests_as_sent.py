@@ -105,6 +105,20 @@ def test_another_upgrade_is_not_taken_and_the_request_goes_on(facade: Running, a
     ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"X-Original-URL: /a%2525;b\\//./\r\nX-HTTP-Method: PUT\r\n" * 400,
+        b"X-Rewrite-URL: /" + b"%2525252f..;a\\//./" * 3_000 + b"\r\n",
+    ],
+)
+def test_overrides_that_take_long_to_read_are_refused_unread(facade: Running, app: HttpStub, fields: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"Connection: close\r\n\r\n"
+    for _ in range(20):
+        assert send(facade, head, timeout_s=5).startswith(b"HTTP/1.1 400 ")
+    assert not app.seen
+
+
 def test_many_requests_at_once_are_answered_in_their_order(facade: Running, app: HttpStub) -> None:
     def reply(seen: Seen) -> Reply:
         return answer(200, seen.target.encode())
