@@ -60,6 +60,7 @@ class Figures:
     decisions: int = 0
     inversions: int = 0  # a slot for a lower class while work of a higher one waited
     lately: int = 0  # work refused within 10 ms after a lower class had got a slot above its floor
+    came: list[tuple[float, int, str]] = field(default_factory=list)  # each request, its class and tenant
     good_at: list[float] = field(default_factory=list)
     attempts_at: list[float] = field(default_factory=list)
     refused_at: list[float] = field(default_factory=list)

@@ -5,11 +5,13 @@ The provider serves 20 at once in 20 ms on average, so 1,000 a second; unloaded,
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from strangler.admission.dry_run import Arrival, Assumed, dry_run
 from strangler.admission.found_limit import FoundLimit
 from strangler.admission.slots import ClassSlots
 from strangler.admission.work_class import WorkClass
@@ -168,6 +170,27 @@ def hot_tenant(others: float, seed: int, seconds: float) -> Found:
     }
 
 
+def foretold(times: float, seed: int, seconds: float, *, obedient: float = 0.8) -> Found:
+    """What the dry run says of the first attempts beside what was done: percentage points of the worst class.
+
+    It knows neither the service times of the run nor when each client came back.
+    """
+    flows = [replace(flow, until=seconds) for flow in mix(times)]
+    done = world(slots(seed), flows, seed).run(seconds + 30)  # until the last has come back
+    rng = random.Random(seed + 2_000_000)
+    arrivals = [
+        Arrival(at, rank, tenant, rng.lognormvariate(math.log(0.02) - 0.125, 0.5)) for at, rank, tenant in done.came
+    ]
+    said = dry_run(CLASSES, PLACES, arrivals, Assumed(obedient), rng)
+    pairs = list(zip(said, done.classes, strict=False))
+    return {
+        "lost_off": max(100 * abs(one.lost / one.requests - it.lost / it.requests) for one, it in pairs),
+        "refused_off": max(
+            100 * abs(one.refused.total() / one.requests - it.first_refused / it.requests) for one, it in pairs
+        ),
+    }
+
+
 def cost(times: float, seed: int, seconds: float) -> Found:
     """Microseconds of a decision, with 300 tenants."""
     timed = Timed(slots(seed))
@@ -228,6 +251,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "knee_quiet": Scenario(partial(knee, 20, 0.6), 60, {"goodput": 0.95}, {"limit_most": 20}),
     "cost_2x": Scenario(partial(cost, 2.0), 20, {}, CHEAP),
     "cost_10x": Scenario(partial(cost, 10.0), 20, {}, CHEAP),
+    "foretold_2x": Scenario(partial(foretold, 2.0), 60, {}, {"lost_off": 2.0, "refused_off": 2.0}),
+    "foretold_4x": Scenario(partial(foretold, 4.0), 60, {}, {"lost_off": 2.0, "refused_off": 2.0}),
+    "foretold_2x_disobeyed": Scenario(partial(foretold, 2.0, obedient=0.4), 60, {}, {}),
     "hot_tenant": Scenario(partial(hot_tenant, 0.3), 60, {"others_good": 0.999}, {"p99_moved": 0.05}),
     "hot_tenant_50": Scenario(partial(hot_tenant, 0.5), 60, {"others_good": 0.999}, {}),
 }

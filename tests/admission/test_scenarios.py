@@ -62,6 +62,12 @@ def test_a_hot_tenant_costs_the_others_of_its_class_little() -> None:
     assert beside["p99_moved"] < 0.25
 
 
+def test_a_dry_run_foretells_what_is_refused_and_lost() -> None:
+    beside = found("foretold_2x", 8)
+    assert beside["lost_off"] < 2.0
+    assert beside["refused_off"] < 3.0
+
+
 @pytest.mark.parametrize(("name", "seconds"), [("knee", 16), ("knee_quiet", 4)])
 def test_a_limit_that_nobody_knows_is_found(name: str, seconds: float) -> None:
     assert SCENARIOS[name].broken(found(name, seconds)) == []

@@ -32,6 +32,7 @@ class Flow:
     per_s: float
     tenants: tuple[str, ...] = ("",)
     counted: int | None = None  # apart from its class
+    until: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -90,7 +91,9 @@ class World:
         return self.figures
 
     def _come_next(self, flow: Flow, now: float) -> None:
-        self.at(now + self.rng.expovariate(flow.per_s), lambda later: self._come(flow, later))
+        when = now + self.rng.expovariate(flow.per_s)
+        if when < flow.until:
+            self.at(when, lambda later: self._come(flow, later))
 
     def _come(self, flow: Flow, now: float) -> None:
         self._come_next(flow, now)
@@ -102,6 +105,7 @@ class World:
             self.rng.random() < self.clients.obedient,
             self.figures.classes[flow.rank if flow.counted is None else flow.counted],
         )
+        self.figures.came.append((now, asked.rank, asked.tenant))
         if now >= self.figures.since:
             asked.counted.requests += 1
         self._attempt(asked, now)
