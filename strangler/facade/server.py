@@ -24,6 +24,7 @@ from strangler.facade.database import Database
 from strangler.facade.entrance import Entrance, EntranceSettings
 from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
+from strangler.facade.hang import end_if_it_hangs
 from strangler.facade.health import Health
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
@@ -161,6 +162,7 @@ async def _serve(
 ) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
+    end_if_it_hangs(loop)
     health = Health(Database(settings.dsn, Unmeasured(), size=1), loop)
     facade = facade_of(plan, settings, fault_points, measures, health)
     allowed_s = settings.client_timeout_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -66,6 +67,26 @@ def test_no_worker_outlives_its_parent(launch: StartFacade) -> None:
     os.kill(facade.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(runs, workers)))
     assert len(workers) == 2
+
+
+HANGS = """
+import asyncio, time
+from strangler.facade.hang import end_if_it_hangs
+
+async def main():
+    end_if_it_hangs(asyncio.get_running_loop(), 1.0)
+    await asyncio.sleep(3.0)  # it may take its time, if it turns
+    print("turned", flush=True)
+    time.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_worker_that_hangs_ends_and_says_where() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "turned\n")
+    assert "line 9 in main" in ended.stderr
 
 
 def test_health_is_told_while_the_database_hangs(launch: StartFacade, app: HttpStub) -> None:
