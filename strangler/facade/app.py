@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import product
 from typing import assert_never
 
 from strangler.facade.answer_head import interim
@@ -20,15 +19,13 @@ from strangler.facade.health import Health
 from strangler.facade.loop_upstream import LoopUpstream, OnInterim
 from strangler.facade.measures import Measures
 from strangler.facade.message import Headers, Request, Response, options
+from strangler.facade.overrides import meanings
 from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, THREADS_BUSY, Problem, request_refused
 from strangler.facade.slots import Slots
 from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
-from strangler.facade.wire import TARGET_BYTES, RequestHead, ResponseHead
+from strangler.facade.wire import RequestHead, ResponseHead
 
-METHOD_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-PATH_OVERRIDES = frozenset({"x-original-url", "x-rewrite-url"})
-MOST_OVERRIDES = 3
 OVERRIDE_REFUSED = "a header field overrides method or path, which would make this an owned request; send it plainly"
 
 
@@ -130,16 +127,13 @@ class Facade:
 
     def _is_overridden(self, request: Request, match: Match) -> bool:
         """Whether an application that honours such fields would run another owned route, or a reserved path."""
-        fields = [(name.lower().replace("_", "-"), value.strip()) for name, value in request.headers]
-        methods = [value.upper() for name, value in fields if name in METHOD_OVERRIDES]
-        targets = [value for name, value in fields if name in PATH_OVERRIDES]
-        if not methods and not targets:
+        meant = meanings(request.method, request.target, request.headers)
+        if meant is None:
+            return True
+        if len(meant) == 1:
             return False
-        if len(methods) + len(targets) > MOST_OVERRIDES or any(len(target) > TARGET_BYTES for target in targets):
-            return True  # nobody means it, and each pair of them takes time
-        both = product([request.method, *methods], [request.target, *targets])
         others = [
-            other for other in (self._targets.match(*each) for each in both) if isinstance(other, Owned | Reserved)
+            other for other in (self._targets.match(*each) for each in meant) if isinstance(other, Owned | Reserved)
         ]
         return any(_place(other) != _place(match) for other in others)
 

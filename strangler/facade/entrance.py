@@ -16,6 +16,7 @@ from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Wor
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
 from strangler.facade.measures import Measures
 from strangler.facade.message import Request, Response, Streamed, values
+from strangler.facade.overrides import meanings
 from strangler.facade.problem import NO_ROOM, OVER_QUOTA
 from strangler.routes import Callers, listed
 
@@ -75,7 +76,8 @@ class Entrance:
 
     def _work(self, request: Request) -> Work:
         """Known again by its key, else by what it asks for: a promise is its tenant's."""
-        rank = self._rank_of(request.method, request.target)
+        meant = meanings(request.method, request.target, request.headers)
+        rank = len(self._classes) - 1 if meant is None else max(self._rank_of(*each) for each in meant)
         scope = scope_of(self._callers, request.headers, "")
         named = isinstance(scope, str) and scope not in (ANONYMOUS_SCOPE, UNKNOWN_SCOPE)
         tenant = str(scope) if named else request.peer

@@ -140,6 +140,16 @@ def test_a_client_that_leaves_gives_up_its_place(
     assert f"/gone/{key}" not in {seen.target for seen in app.seen}
 
 
+def test_a_field_that_overrides_the_path_is_no_way_into_a_higher_class(
+    bending: Running, app: HttpStub, key: str, metrics: str
+) -> None:
+    feeds = [(ASKED, ("feeds", said)) for said in ("granted", "quota")]
+    before = scraped(metrics)
+    ask(bending, "GET", f"/{key}", fields={"X-Original-URL": f"/feeds/{key}"})
+    after = scraped(metrics)
+    assert sum(after.get(one, 0) - before.get(one, 0) for one in feeds) == 1
+
+
 def test_what_is_not_asked_is_let_in(launch: StartFacade, app: HttpStub, clients: ThreadPoolExecutor, key: str) -> None:
     open_door = launch("--admission", "0%", plan=PLAN)
     app.reply = lambda _: answer(200, b"ok") if app.held.wait(30) else b""
