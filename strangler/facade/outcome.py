@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from outbox.connection import PsycopgConnection
@@ -26,7 +26,6 @@ from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.headers import to_client
 from strangler.facade.idempotency import FirstAnswer, Held, Stored
-from strangler.facade.look_up import Places
 from strangler.facade.message import Outgoing
 from strangler.facade.problem import DATABASE_DOWN, NOT_STORABLE, Problem
 from strangler.facade.upstream import Upstream
@@ -38,20 +37,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream).
+    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream)."""
 
-    `subject_path`, `status_path` and `token` as `Places` has them.
-    """
-
-    subject_path: str
-    status_path: str
     answer_bytes: int
     answer_within_s: float
-    token: str | None = field(default=None, repr=False)
-
-    @property
-    def places(self) -> Places:
-        return Places(self.subject_path, self.status_path, self.token)
 
 
 class Outcomes:
@@ -59,7 +48,7 @@ class Outcomes:
 
     def __init__(self, database: Database, upstream: Upstream, bounds: Bounds) -> None:
         self._database, self._upstream = database, upstream
-        self.bounds = bounds
+        self._bounds = bounds
         self._stages = Stages()
 
     def answer(self, ask: Ask) -> object:
@@ -115,7 +104,7 @@ class Outcomes:
 
     def _exchanged(self, sent: Outgoing) -> AppAnswer | NotSent | Broke:
         """`body` is all that may be kept; the connection is free again unless there is more."""
-        bounds = self.bounds
+        bounds = self._bounds
         try:
             said = self._upstream.ask(sent, most_bytes=bounds.answer_bytes, within_s=bounds.answer_within_s)
         except (NotSent, Broke) as error:

@@ -13,6 +13,7 @@ from strangler.facade.carry_out import Attempt, carry_out
 from strangler.facade.facade_catalogue import ClaimState
 from strangler.facade.forward import outgoing
 from strangler.facade.idempotency import RETENTION_S, Held, RequestClaim, mint_ref
+from strangler.facade.look_up import Places
 from strangler.facade.measures import Measures, claim_state
 from strangler.facade.message import Framing, Request, Response, Streamed, values
 from strangler.facade.outcome import Outcomes
@@ -30,12 +31,14 @@ class ClaimSettings:
     After `retention_s` a key is free again, with or without an answer.
 
     `reference_header` carries the subject's reference to the application, `work` is the class of what is refused.
-    `caller` identifies who sends a key on routes without a `caller` of their own.
+    `places`: where a subject is looked up. `caller` identifies who sends a key on routes without a `caller` of their
+    own.
     """
 
     lease_s: float
     reference_header: str
     work: str
+    places: Places
     caller: Callers = ()
     retention_s: float = RETENTION_S
 
@@ -134,7 +137,7 @@ class OwnedWrites:
             claim,
             outgoing(request, request.body, framing),
             match,
-            self._outcomes.bounds.places,
+            self._settings.places,
             self._settings.reference_header,
             self._settings.work,
             caller_fields(self._callers(match)),

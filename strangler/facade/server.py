@@ -26,6 +26,7 @@ from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.hang import end_if_it_hangs
 from strangler.facade.health import Health
+from strangler.facade.look_up import Places
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
 from strangler.facade.outcome import Bounds, Outcomes
@@ -109,19 +110,15 @@ def facade_of(
     on_loop = LoopUpstream(way, loop, measures)
     upstream = Upstream(on_loop, loop)
     database = Database(settings.dsn, measures, size=settings.database_connections)
-    bounds = Bounds(
-        plan.subject.path,
-        plan.subject.status_path,
-        answer_bytes=settings.body_limit_bytes,
-        answer_within_s=settings.read_timeout_s,
-        token=settings.internal_token if plan.subject.internal_look_up else None,
-    )
+    token = settings.internal_token if plan.subject.internal_look_up else None
     claim_settings = ClaimSettings(
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
         reference_header=reference_header(plan.subject.name),
         work=plan.subject.name,
+        places=Places(plan.subject.path, plan.subject.status_path, token),
         caller=() if plan.subject.caller is None else plan.subject.caller,
     )
+    bounds = Bounds(answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
     outcomes = Outcomes(database, upstream, bounds)
     owned = OwnedWrites(claim_settings, outcomes, fault_points, measures=measures)
     Expiry(database, measures, settings.expire_every_s).start()

@@ -76,7 +76,7 @@ class KeyShop:
 
     def _said(self, way: str, made: bytes, wish: str) -> Reply:
         gateway = answer(502 + self.tries[wish] % 3, b"gateway")
-        well = answer(201, made, "X-Odd: caf\xe9") if made else answer(500, b"there is one already")
+        well = answer(201, made, "X-Odd: a\x01b") if made else answer(500, b"there is one already")
         said: dict[str, Reply] = {
             "well": well,
             "error": answer(500, b"behind the commit"),
