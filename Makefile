@@ -26,7 +26,7 @@ demo: setup ## strangle the chain live, end to end, and reconcile it (DEMO_ARGS=
 test: setup ## all tests on the embedded default (KAFKA=apache: on Apache Kafka; TESTS=tests/unit: a part)
 	@ended=5; part() { $(BIN)/pytest "$$@" $(TESTS) $(TEST_ARGS) && ended=0 || { of=$$?; [ $$of -eq 5 ] || exit $$of; }; }; \
 	part --numprocesses $(WORKERS) --dist worksteal -m "not alone and not tour"; \
-	part --numprocesses 2 --dist worksteal -m tour; \
+	part --numprocesses $(WORKERS) --dist worksteal -m tour; \
 	part -m alone; \
 	exit $$ended # 5: none of them is among these
 
