@@ -55,6 +55,7 @@ class ClientLink(LoopLink[RequestEvent]):
         self._converse, self._on_gone = converse, on_gone
         self._reader = RequestReader()
         self._discarded: int | None = None
+        self._over = False
         self._body_bytes, self._body_waited_s = 0, 0.0
 
     @property
@@ -147,14 +148,19 @@ class ClientLink(LoopLink[RequestEvent]):
                 await self.stir(deadline)
 
     def end(self) -> None:
-        """Its task is given up."""
+        """It is hung up on and its task given up, also where that has not begun."""
+        self._over = True
         if self.task is not None:
             self.task.cancel()
+        self.abort()
 
     # What the loop calls, by its names.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self._over:
+            self.abort()
+            return
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self.task = self.loop.create_task(self._converse(self))
