@@ -105,6 +105,8 @@ class SourcePosition(NamedTuple):
     def parse(cls, text: str) -> SourcePosition:
         """Read what `str()` wrote; `ValueError` if it did not, or if it is nothing that a database can be at."""
         source, lsn, ordinal = text.rsplit(":", 2)
+        if not ((lsn + ordinal).isascii() and lsn.isalnum() and ordinal.isdigit()):  # int takes more
+            raise ValueError("an LSN and an ordinal are digits alone")
         found = cls(source, int(lsn, 16), int(ordinal))
         if "\0" in source or found.lsn >> LSN_BITS or found.ordinal >> ORDINAL_BITS:
             raise ValueError("a source's name holds no NUL, an LSN has 63 bits and an ordinal 31, neither a sign")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from uuid import UUID
 from outbox.errors import Undecodable
 from outbox.event import Event, ReceivedEvent, SourcePosition
 from outbox.kafka.headers import RawHeaders
-from outbox.kafka.own_events import UUID_DIGITS, last_segment, own_event
+from outbox.kafka.own_events import UUID_DIGITS, last_segment, own_event, whole
 from outbox.kafka.port import Record
 from outbox.structured import Item, format_dictionary, parse_dictionary
 
@@ -102,7 +103,7 @@ def _event(record: Record, headers: Mapping[str, bytes]) -> Event:
         raise _NoEvent("it has no key or no value")
     key = record.key.decode()
     aggregate_id, context, trace = headers.get("aggregateid"), headers.get("context"), headers.get("traceparent")
-    version = int(headers["version"])
+    version = whole(headers["version"])
     if version < 1:
         raise _NoEvent(f"its version is {version}, below 1")
     return Event(
@@ -129,7 +130,7 @@ def _uuid(text: bytes) -> UUID:
     digits = text.replace(b"-", b"")
     if len(digits) != UUID_DIGITS:
         raise ValueError(f"an id has {UUID_DIGITS} digits, not {len(digits)}")
-    return UUID(int=int(digits, 16))
+    return UUID(bytes=unhexlify(digits))
 
 
 def _undecodable(record: Record, why: str) -> Undecodable:

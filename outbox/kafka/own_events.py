@@ -6,6 +6,7 @@ once. What looks different in any way is left to `outbox.kafka.codec`.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -67,6 +68,8 @@ def own_event(record: Record, raw: bytes) -> ReceivedEvent | None:
 
 def _position(place: bytes) -> SourcePosition:
     source, lsn, ordinal = place.rsplit(b":", 2)
+    if not (lsn.isalnum() and ordinal.isdigit()):  # int takes signs, blanks and underscores, too
+        raise ValueError("no position")
     at, number = int(lsn, 16), int(ordinal)
     if at >> LSN_BITS or number >> ORDINAL_BITS or 0 in source:
         raise ValueError("no position")
@@ -80,7 +83,7 @@ def _event(record: Record, id_text: bytes, shared: _Shared, trace: str | None) -
         raise ValueError(f"an id has {UUID_DIGITS} digits, not {len(digits)}")
     event: Any = _new(_Open)
     event.id = id_ = _new(UUID)
-    _int(id_, int(digits, 16))
+    _int(id_, int.from_bytes(unhexlify(digits)))
     _is_safe(id_, _unknown)
     event.aggregate_type, event.aggregate_id = last_segment(topic), key.decode()  # type: ignore[union-attr] # not None
     event.type, event.aggregate_version, context = shared
@@ -88,6 +91,13 @@ def _event(record: Record, id_text: bytes, shared: _Shared, trace: str | None) -
     event.traceparent, event.partition_key = trace, None
     event.__class__ = Event  # its slots are the same
     return event  # type: ignore[no-any-return] # it is one now
+
+
+def whole(digits: bytes) -> int:
+    """A number as a relay writes it; `ValueError` for what `int` would take beside: a sign, blanks, underscores."""
+    if not digits.isdigit():
+        raise ValueError("not a number in digits")
+    return int(digits)
 
 
 @lru_cache(maxsize=256)
@@ -114,7 +124,7 @@ def _shared(others: int, between: bytes, trace_at: int) -> _Shared:
 
 @lru_cache(maxsize=4096)
 def _parsed(type_: bytes, version: bytes, context: bytes) -> _Shared:
-    number = int(version)
+    number = whole(version)
     if number < 1:
         raise ValueError(f"the version is {number}, below 1")
     return _Shared(type_.decode(), number, parse_dictionary(context.decode()) if context else {})

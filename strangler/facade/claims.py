@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 from outbox.connection import PsycopgConnection
@@ -13,9 +14,10 @@ from strangler.facade.headers import to_keep
 from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
-from strangler.store import STAGE_LOCK, read_stages
+from strangler.store import STAGE_LOCK, read_stages, share_stage_lock
 
-TRIES = 8  # stages may move again while they are read, a reference that was guessed be another
+TRIES = 8  # a reference that was guessed may be another
+WITHOUT_LOCK = 3  # of them: then the stages are kept from moving while they are read
 
 
 class Stages:
@@ -31,18 +33,21 @@ def pin(connection: PsycopgConnection, claim: RequestClaim, stages: Stages) -> H
     One round trip when the stages have not moved since this process last looked; two for a subject that the application
     knows by an id of its own, and that has another reference than the one made of it.
     """
-    for _ in range(TRIES):
-        table = stages.table or read_stages(connection)
-        stages.table = table
-        owners = ownership_for(table, claim.subject_ref)
-        said, row = _asked(connection, claim, {"epoch": owners.epoch, "owners": owners.to_header()})
+    for attempt in range(TRIES):
+        with connection.transaction() if attempt >= WITHOUT_LOCK else nullcontext():
+            if attempt >= WITHOUT_LOCK:
+                share_stage_lock(connection)
+                stages.table = None
+            table = stages.table = stages.table or read_stages(connection)
+            owners = ownership_for(table, claim.subject_ref)
+            said, row = _asked(connection, claim, {"epoch": owners.epoch, "owners": owners.to_header()})
         if said == "moved":
             stages.table = None
         elif said == "named":
             claim = replace(claim, subject_ref=row[1])  # its_ref
         else:
             return _outcome(said, row, claim)
-    raise DependencyDown(f"the stages moved {TRIES} times while a {claim.route} was pinned; try again")
+    raise DependencyDown(f"the subject was named anew {TRIES} times while a {claim.route} was pinned; try again")
 
 
 def claim_command(connection: PsycopgConnection, claim: RequestClaim) -> Held | Stored:

@@ -51,5 +51,5 @@ def test_positions_sort_as_they_were_committed() -> None:
 
 @pytest.mark.parametrize("text", ["", "main", "main:1", "main:xyz:0", "main:1:two"])
 def test_other_text_is_no_position(text: str) -> None:
-    with pytest.raises(ValueError, match=r"unpack|invalid literal"):
+    with pytest.raises(ValueError, match=r"unpack|invalid literal|digits"):
         SourcePosition.parse(text)

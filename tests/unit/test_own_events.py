@@ -163,3 +163,26 @@ def test_held_headers_are_a_sequence() -> None:
     assert (len(headers), headers[0], headers[1:]) == (3, ("id", b"1"), [("none", None), ("id", b"2")])
     assert headers == [("id", b"1"), ("none", None), ("id", b"2")]
     assert headers != [("id", b"1")]
+
+
+LENIENT = [
+    ("id", b"+" + b"0" * 31),
+    ("id", b"0" * 15 + b"_" + b"0" * 16),
+    ("id", "\u0661".encode() * 16),
+    ("version", b"+7"),
+    ("version", b" 7 "),
+    ("version", b"1_0"),
+    ("position", b"7/shop:+1:1"),
+    ("position", b"7/shop:1_0:1"),
+    ("position", b"7/shop:1: 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), LENIENT)
+def test_a_number_is_digits_and_nothing_that_python_reads_beside(name: str, value: bytes) -> None:
+    """Two texts of one number would be two records of one event, of which one is dropped as a repeat."""
+    ours = {"id": b"0" * 32, "type": b"OrderPlaced", "version": b"7", "position": b"7/shop:1:1"}
+    headers = list({**ours, name: value}.items())
+    for decode in (from_record, header_by_header):
+        with pytest.raises(Undecodable):
+            decode(fetched(headers))

@@ -18,6 +18,7 @@ from tests.support.http_stub import HttpStub, http_stub
 
 PLAN = Path(__file__).parents[2] / "support" / "facade_plan.py"
 StartFacade = Callable[..., Running]
+NEVER_EXPIRES = ("--expire-every-s", "3600")  # of the keys of other tests, while one looks
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade
         port = stack.take_port()
         running = stack.spawn(
             f"facade-{port}",
-            [sys.executable, "-m", "strangler", "facade", "--port", str(port), *flags],
+            [sys.executable, "-m", "strangler", "facade", "--port", str(port), *NEVER_EXPIRES, *flags],
             env=env | ({"OUTBOX_STOP_AT": stop_at} if stop_at else {}),
             port_env="FACADE_PORT",
             port=port,
