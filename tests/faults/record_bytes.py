@@ -70,7 +70,9 @@ SPOILT: list[Spoil] = [
     _without("id"),
     _without("type"),
     _without("version"),
-    _instead("id", None, b"", b"\0", b"7", b"-" * 40, b"+" + b"0" * 31, b"_" * 32, "\u0661".encode() * 32, b"f" * 31 + b"g"),
+    _instead(
+        "id", None, b"", b"\0", b"7", b"-" * 40, b"+" + b"0" * 31, b"_" * 32, "\u0661".encode() * 32, b"f" * 31 + b"g"
+    ),
     _instead("type", None, b"", b"\0", b"\xff", b"T" * 70_000, b"\xed\xa0\x80"),
     _instead("version", None, b"", b"0", b"-1", b"1" + b"0" * 30, b"9" * 9_000, b"\0", b"1_0", "\u0662".encode()),
     lambda rng, headers: [*headers, ("context", rng.choice((b"=;", b"(" * 9_000, b"a=" + b"1" * 5_000, b"\xff")))],
