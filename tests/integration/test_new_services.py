@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -123,7 +124,9 @@ def test_missing_addresses_are_named_and_end_the_start(name: str, given: dict[st
 
 
 @pytest.mark.no_kafka
-def test_a_schema_that_is_behind_ends_the_start_and_comes_up_to_date_when_asked_for(database: str) -> None:
+def test_a_schema_that_is_behind_ends_the_start_and_comes_up_to_date_when_asked_for(
+    database: str, tmp_path: Path
+) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("DROP SCHEMA search CASCADE")
     environ = context_environ(database, "127.0.0.1:1", "x.") | {"PATH": os.environ["PATH"]}
@@ -134,9 +137,11 @@ def test_a_schema_that_is_behind_ends_the_start_and_comes_up_to_date_when_asked_
     assert "run `strangler migrate` first" in done.stderr
 
     made = "SELECT count(*) FROM pg_tables WHERE schemaname = 'search' AND tablename = 'claim'"
-    with subprocess.Popen([*argv, "--migrate"], env=environ) as waiting:  # for Kafka, which is not there
+    log = tmp_path / "run.log"
+    with log.open("w") as said, subprocess.Popen([*argv, "--migrate"], env=environ, stderr=said) as waiting:
         try:
             wait_until(lambda: rows(database, made) == [(1,)], waiting.poll, within_s=60)
+            wait_until(lambda: "broker_unreachable" in log.read_text(), waiting.poll, within_s=60)  # it waits for Kafka
             assert rows(database, "SELECT count(*) FROM search.claim") == [(0,)]
         finally:
             waiting.terminate()

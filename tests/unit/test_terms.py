@@ -79,7 +79,7 @@ def wrong(hint: Any) -> list[Any]:
     if origin in (Union, UnionType):
         return wrong_for_all([one for one in arguments if one is not NoneType], none=NoneType in arguments)
     if origin is tuple:
-        return ["a", [1], (1,), ("a\0b",), 1, None, {"a": 1}] if arguments[0] is str else [1, None, "a", (1,)]
+        return ["a", [1], (1,), ("a\0b",), 1, None, {"a": 1}] if arguments[0] is str else [1, None, "a", ("a",)]
     if is_dataclass(hint):
         return [1, "a", {}, hint, True, [1]]
     if isinstance(hint, type) and issubclass(hint, StrEnum):

@@ -95,6 +95,9 @@ def test_a_facade_forgets_by_itself_and_says_how_many(
     connection.execute(MANY, {"key": key})
     address = f"127.0.0.1:{stack.take_port()}"
     facade = launch("--expire-every-s", "0.05", "--workers", "2", metrics=address)
-    wait_until(lambda: connection.execute(LEFT, (f"{key}%",)).fetchone() == (0,))
-    wait_until(lambda: scraped(address).get(("facade_expired_total", ("yes",)), 0) >= 30)
-    wait_until(lambda: "keys_expired" in facade.log_path.read_text())
+    try:
+        wait_until(lambda: connection.execute(LEFT, (f"{key}%",)).fetchone() == (0,))
+        wait_until(lambda: scraped(address).get(("facade_expired_total", ("yes",)), 0) >= 30)
+        wait_until(lambda: "keys_expired" in facade.log_path.read_text())
+    finally:
+        facade.kill()  # else it forgets the keys of the tests that follow
