@@ -79,9 +79,8 @@ def wrong(hint: Any) -> list[Any]:
     if origin in (Union, UnionType):
         return wrong_for_all([one for one in arguments if one is not NoneType], none=NoneType in arguments)
     if origin is tuple:
-        if arguments[0] is str:
-            return ["a", [1], (1,), ("a\0b",), 1, None, {"a": 1}]
-        return [1, None, "a", ("a",) if arguments[0] is int else (1,)]
+        other = ("a",) if arguments[0] is int else (1,)
+        return [1, None, "a", other, *([[1], ("a\0b",), {"a": 1}] if arguments[0] is str else [])]
     if is_dataclass(hint):
         return [1, "a", {}, hint, True, [1]]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
