@@ -3,12 +3,12 @@
 from outbox.policy.contradictions import Contradiction, contradictions, contradictions_among, require
 from outbox.policy.cross_policy_rules import Placed
 from outbox.policy.failure_rules import require_runnable
-from outbox.policy.flow import (
+from outbox.policy.flow import Policy
+from outbox.policy.values import (
     DuplicateImpact,
     Expired,
     Loss,
     OverBudget,
-    Policy,
     Quarantine,
     Retry,
     Sampling,

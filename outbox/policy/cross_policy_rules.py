@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from outbox.policy.flow import Expired, Loss, Policy, ServiceClass
+from outbox.policy.flow import Policy
 from outbox.policy.rule import Rule
+from outbox.policy.values import Expired, Loss, ServiceClass
 from outbox.terms import check_terms
 
 MEMBER_BYTES = 512 * 1024 * 1024  # the most that one member's queues may hold when it has every partition

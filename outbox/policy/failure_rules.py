@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from outbox.errors import ConfigurationError
-from outbox.policy.flow import Loss, OverBudget, Policy, Retry, Versions
+from outbox.policy.flow import Policy
 from outbox.policy.rule import Rule
+from outbox.policy.values import Loss, OverBudget, Retry, Versions
 from outbox.terms import check_terms
 
 MAX_ATTEMPTS = 10

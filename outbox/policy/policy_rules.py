@@ -6,8 +6,9 @@ import math
 import re
 
 from outbox.policy.failure_rules import FAILURE
-from outbox.policy.flow import DuplicateImpact, Expired, Loss, OverBudget, Policy, ServiceClass
+from outbox.policy.flow import Policy
 from outbox.policy.rule import Rule
+from outbox.policy.values import DuplicateImpact, Expired, Loss, OverBudget, ServiceClass
 from outbox.told import in_words
 
 LARGEST_RECORD_BYTES = 1024 * 1024  # what a broker takes by default
