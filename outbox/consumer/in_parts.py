@@ -42,12 +42,11 @@ def in_parts(connection: PsycopgConnection, run: Run, events: Sequence[ReceivedE
     savepoint = _FIRST
     for places in run.parts(len(events)):
         part = events[places.start : places.stop]
-        back = run.part is not None and not (run.again and places.start == 0)
-        if back:
+        if places.start:
             _say(connection, savepoint)
             savepoint = _NEXT
         try:
-            given.failed = _attempted(connection, run, part, how, given, back=back)
+            given.failed = _attempted(connection, run, part, how, given, behind_others=places.start > 0)
         except Poison as poison:
             raise Poison(places.start + poison.index, poison.reason) from poison
         if given.failed is not None:
@@ -63,12 +62,9 @@ def _attempted(
     how: Application,
     given: Given,
     *,
-    back: bool,
+    behind_others: bool,
 ) -> Failed | None:
-    """Its answers are given then; tried again at once, at most once, where the retries of all allow it.
-
-    `back`: it stands behind a savepoint, so nothing else is taken back with it.
-    """
+    """Its answers are given then; tried again at once, at most once, where the retries of all allow it."""
     tried = 0
     while True:
         begun = time.monotonic()
@@ -76,12 +72,10 @@ def _attempted(
             given.answers += _answered(connection, part, how.handler)
         except Exception as error:
             final = isinstance(error, Poison) or classify(error) is Trouble.PERMANENT
-            if final or not back or not _taken_back(connection):
+            if final or not behind_others or not _taken_back(connection):
                 raise
             failed = Failed(run.cut_to(part[0].offset, part[-1].offset, tried=tried), error)
             if tried or not how.retries.at_once(failed.part, error, time.monotonic() - begun):
-                if part[0].offset == run.records[0].offset:
-                    raise
                 return failed
             tried = 1
         else:
