@@ -92,6 +92,8 @@ def test_expired_keys_are_forgotten_in_batches_and_no_others(connection: Psycopg
 def test_a_facade_forgets_by_itself_and_says_how_many(
     launch: StartFacade, stack: Stack, connection: PsycopgConnection, key: str
 ) -> None:
+    connection.execute(MANY, {"key": f"kept-{key}"})
+    connection.execute("UPDATE strangler.idempotency SET expires_at = now() + interval '1 h' WHERE key LIKE 'kept-%'")
     connection.execute(MANY, {"key": key})
     address = f"127.0.0.1:{stack.take_port()}"
     facade = launch("--expire-every-s", "0.05", "--workers", "2", metrics=address)
@@ -99,5 +101,6 @@ def test_a_facade_forgets_by_itself_and_says_how_many(
         wait_until(lambda: connection.execute(LEFT, (f"{key}%",)).fetchone() == (0,))
         wait_until(lambda: scraped(address).get(("facade_expired_total", ("yes",)), 0) >= 30)
         wait_until(lambda: "keys_expired" in facade.log_path.read_text())
+        assert connection.execute(LEFT, (f"kept-{key}%",)).fetchone() == (30,)
     finally:
         facade.kill()  # else it forgets the keys of the tests that follow

@@ -67,6 +67,7 @@ def test_no_worker_outlives_its_parent(launch: StartFacade) -> None:
     workers = descendants(facade.pid)
     os.kill(facade.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(runs, workers)))
+    assert len(workers) == 2
 
 
 HANGS = """
