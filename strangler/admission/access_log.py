@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TextIO
 
 LONGEST_LINE = 64 * 1024
 _COMMON = re.compile(
@@ -48,9 +48,9 @@ class NotRead:
     why: str
 
 
-def read_log(lines: Iterable[str]) -> Iterator[Logged | NotRead]:
-    """Each line that is not blank, in the order of the log."""
-    for number, line in enumerate(lines, 1):
+def read_log(log: TextIO) -> Iterator[Logged | NotRead]:
+    """Each line that is not blank, in the order of the log; of one that is too long no more than the bound is held."""
+    for number, line in enumerate(_bounded(log), 1):
         text = line.strip()
         if not text:
             continue
@@ -60,6 +60,14 @@ def read_log(lines: Iterable[str]) -> Iterator[Logged | NotRead]:
             yield _from_json(json.loads(text)) if text.startswith("{") else _from_common(text)
         except (ValueError, OverflowError, RecursionError) as error:
             yield NotRead(number, str(error))
+
+
+def _bounded(log: TextIO) -> Iterator[str]:
+    while line := log.readline(LONGEST_LINE + 2):
+        rest = line
+        while rest and not rest.endswith("\n"):
+            rest = log.readline(LONGEST_LINE)
+        yield line
 
 
 def _from_common(text: str) -> Logged:

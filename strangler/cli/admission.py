@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,11 +45,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 @dataclass(slots=True)
 class _Log:
-    """What was read of one."""
+    """What was read of one. `first`: of the lines that could not be."""
 
     name: str
     requests: list[Logged] = field(default_factory=list)
-    not_read: list[NotRead] = field(default_factory=list)
+    not_read: int = 0
+    first: list[NotRead] = field(default_factory=list)
 
 
 def run_dry(invocation: Invocation) -> int:
@@ -64,7 +65,7 @@ def run_dry(invocation: Invocation) -> int:
     arrived = arrivals_of(log.requests, WorkClasses(plan.admission).rank, args.service_s, rng)
     slots, assumed = args.slots or plan.admission.slots, Assumed(args.obedient / 10_000, args.retries)
     found = dry_run(plan.admission.classes, slots, arrived.arrivals, assumed, rng)
-    for one in log.not_read[:SHOWN]:
+    for one in log.first:
         invocation.talk(f"strangler: {log.name}, line {one.line} is left out: {one.why}")
     report = _Report(log, arrived, found, slots, assumed)
     invocation.emit(report.to_json(), report.lines())
@@ -85,17 +86,18 @@ def _opened(name: str) -> Iterator[TextIO]:
         ) from error
 
 
-def _read(lines: Iterable[str], name: str) -> _Log:
+def _read(lines: TextIO, name: str) -> _Log:
     log = _Log(name)
     for one in read_log(lines):
         if isinstance(one, NotRead):
-            log.not_read.append(one)
+            log.not_read += 1
+            log.first += [one] if len(log.first) < SHOWN else []
         else:
             log.requests.append(one)
         if len(log.requests) > MOST_REQUESTS:
             raise BadInput(f"{name} has more than {MOST_REQUESTS:,} requests; give its busiest hours")
     if not log.requests:
-        why = f"line {log.not_read[0].line}: {log.not_read[0].why}" if log.not_read else "it is empty"
+        why = f"line {log.first[0].line}: {log.first[0].why}" if log.first else "it is empty"
         raise BadInput(f"{name} has no request that can be read: {why}; give an access log: common, combined or JSON")
     return log
 
@@ -111,11 +113,11 @@ class _Report:
     assumed: Assumed
 
     def to_json(self) -> Json:
-        not_read = self.log.not_read
+        first = [[one.line, one.why] for one in self.log.first]
         return {
             "requests": len(self.arrived.arrivals),
             "repeats": self.arrived.repeats,
-            "not_read": {"lines": len(not_read), "first": [[one.line, one.why] for one in not_read[:SHOWN]]},
+            "not_read": {"lines": self.log.not_read, "first": first},
             "from": _moment(self.arrived.arrivals[0].at),
             "to": _moment(self.arrived.arrivals[-1].at),
             "most_at_once": self.arrived.most_at_once,
@@ -135,11 +137,11 @@ class _Report:
         }
 
     def lines(self) -> Iterator[str]:
-        arrivals, not_read = self.arrived.arrivals, self.log.not_read
+        arrivals, first = self.arrived.arrivals, self.log.first
         when = f"{_moment(arrivals[0].at)} to {_moment(arrivals[-1].at)}"
         yield f"{len(arrivals)} first attempts of {self.log.name}, {when}, with {self.slots} slots"
-        if not_read:
-            yield f"{len(not_read)} line(s) could not be read, the first is line {not_read[0].line}"
+        if first:
+            yield f"{self.log.not_read} line(s) could not be read, the first is line {first[0].line}"
         if self.arrived.repeats:
             yield f"{self.arrived.repeats} further attempts with a key are left out: returns are reckoned instead"
         if self.arrived.most_at_once is not None:

@@ -141,7 +141,7 @@ def test_a_plan_without_admission_and_a_log_that_is_not_there_are_told(
 
 
 def only(line: str) -> Logged | NotRead:
-    (found,) = read_log([line])
+    (found,) = read_log(io.StringIO(line))
     return found
 
 
@@ -202,3 +202,18 @@ def test_a_line_that_is_no_request_says_why(line: str, why: str) -> None:
     found = only(line)
     assert isinstance(found, NotRead)
     assert why in found.why
+
+
+def test_a_line_without_an_end_is_not_held_and_the_next_one_keeps_its_number() -> None:
+    """A log that was no text, or cut in two: what is held of a line is bounded, not what is in the file."""
+    held: list[int] = []
+
+    class Watched(io.StringIO):
+        def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override] # its bases disagree
+            piece = super().readline(-1 if size is None else size)
+            held.append(len(piece))
+            return piece
+
+    found = list(read_log(Watched("x" * 1_000_000 + "\n\n" + '{"time": 1}')))
+    assert [one.line for one in found if isinstance(one, NotRead)] == [1, 3]
+    assert max(held) < 70_000
