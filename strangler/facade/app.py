@@ -106,7 +106,7 @@ class Facade:
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
-                return await self._let_in(request, partial(self._owned.answer, request, head, match, client))
+                return await self._let_in(request, client, partial(self._owned.answer, request, head, match, client))
             case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
@@ -117,13 +117,15 @@ class Facade:
                 body = b"" if head.framing.empty else client
                 passing = _passing(head, client)
                 return await self._let_in(
-                    request, partial(forward, request, body, head.framing, self._upstream, passing)
+                    request, client, partial(forward, request, body, head.framing, self._upstream, passing)
                 )
             case _:
                 assert_never(match)
 
-    async def _let_in(self, request: Request, answering: Callable[[], Awaitable[Response]]) -> Response:
-        return await (answering() if self._entrance is None else self._entrance.through(request, answering))
+    async def _let_in(
+        self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        return await (answering() if self._entrance is None else self._entrance.through(request, client, answering))
 
     def _is_overridden(self, request: Request, match: Match) -> bool:
         """Whether an application that honours such fields would run another owned route, or a reserved path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Patience:
 
 class ClientLink(LoopLink[RequestEvent]):
     """`interruptible`: its task is given up when the client is gone. `closing`: it is answered, and no more asked.
-    `waits`: for its next request, or for its leave.
+    `waits`: for its next request, or for its leave. `body_by`: the loop's time by which this request's body is whole.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ClientLink(LoopLink[RequestEvent]):
         self._discarded: int | None = None
         self._over = False
         self._body_bytes, self._body_waited_s = 0, 0.0
+        self.body_by = math.inf
 
     @property
     def begun(self) -> bool:
@@ -80,7 +82,7 @@ class ClientLink(LoopLink[RequestEvent]):
                 raise
         event, self.waits = self.pop(), False
         if isinstance(event, RequestHead):
-            self.in_body, self._body_bytes, self._body_waited_s = True, 0, 0.0
+            self.in_body, self._body_bytes, self._body_waited_s, self.body_by = True, 0, 0.0, math.inf
             return event
         if isinstance(event, Problem):
             return event
@@ -92,7 +94,7 @@ class ClientLink(LoopLink[RequestEvent]):
         allowed_s = patience.body_s + self._body_bytes / patience.body_bytes_per_s - self._body_waited_s
         began = self.loop.time()
         try:
-            event = await self.next(began + allowed_s)
+            event = await self.next(min(began + allowed_s, self.body_by))
         except Late:
             raise ClientGone(BODY_SLOW) from None
         except Gone as gone:

@@ -14,6 +14,7 @@ from strangler.admission.declared import Admission
 from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
+from strangler.facade.client_link import ClientLink
 from strangler.facade.measures import Measures
 from strangler.facade.message import Request, Response, Streamed, values
 from strangler.facade.overrides import meanings
@@ -59,11 +60,17 @@ class Entrance:
         self._refused: Counter[tuple[str, Clause]] = Counter()
         self._said_at = loop.time()
 
-    async def through(self, request: Request, answering: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer of what is let in, which holds its slot until it has come to its end; or why it is not."""
+    async def through(
+        self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """The answer of what is let in, which holds its slot until it has come to its end; or why it is not.
+
+        A body that is not whole by the deadline ends it: a few that trickle would hold all slots.
+        """
         said = await self._asked(self._work(request))
         if isinstance(said, Response):
             return said
+        client.body_by = said.work.deadline
         try:
             answer = await answering()
         except BaseException:

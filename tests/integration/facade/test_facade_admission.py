@@ -114,6 +114,17 @@ def test_who_is_refused_need_not_send_its_body(
     assert f"/sent/{key}" not in {seen.target for seen in app.seen}
 
 
+def test_bodies_that_trickle_hold_slots_no_longer_than_their_answers_are_of_use(
+    bending: Running, app: HttpStub, clients: ThreadPoolExecutor, key: str, metrics: str
+) -> None:
+    head = f"POST /uploads/{key} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nb".encode()
+    before = scraped(metrics).get((ASKED, ("uploads", "granted")), 0)
+    trickling = [clients.submit(send, bending, head) for _ in range(2)]
+    wait_until(lambda: scraped(metrics).get((ASKED, ("uploads", "granted")), 0) == before + 2)
+    assert all(one.result().startswith(b"HTTP/1.1 408 ") for one in trickling)
+    assert ask(bending, "GET", f"/{key}").status == 200
+
+
 def test_a_tenants_quota_is_told_with_when_there_is_more(bending: Running, app: HttpStub, key: str) -> None:
     said = [ask(bending, "GET", f"/feeds/{key}") for _ in range(3)]
     refused = [one for one in said if one.status == 429]
