@@ -14,6 +14,7 @@ from outbox.errors import AccessDenied, DependencyDown, PositionLost, Unreadable
 from outbox.kafka.port import GroupMember, Record, TopicPartition
 
 REST_AFTER_ERROR_S = 0.5
+WHILE_PAUSED_S = 0.005
 
 
 class Intake:
@@ -82,8 +83,16 @@ class Intake:
         return records
 
     def _ask(self) -> Sequence[Record]:
+        """Nothing can end a poll that waits for the broker: while partitions are full it waits for a moment only, and
+        while all are it does not wait at all, for their gates may open any time.
+        """
+        hold_s, flow = self._settings.poll_s, self._board.flow()
+        if flow.paused:
+            if not flow.flowing and self._board.wait_for_room(hold_s):
+                return ()
+            hold_s = min(hold_s, WHILE_PAUSED_S) if flow.flowing else 0.0
         try:
-            return self._consumer.poll(self._settings.poll_s, self._settings.fetch_records)
+            return self._consumer.poll(hold_s, self._settings.fetch_records)
         except PositionLost as lost:
             self._assignments.recheck(lost)
         except Unreadable as unreadable:

@@ -191,6 +191,15 @@ def test_a_slow_handler_pauses_its_partition_within_the_bound(rig: Rig) -> None:
     rig.assert_once_and_in_order()
 
 
+def test_a_partition_goes_on_as_soon_as_it_has_room_however_long_a_poll_waits(rig: Rig) -> None:
+    rig.send_many(keys=20, each=40)
+    running = rig.runtime(settings=replace(QUICK, fetch_records=10, bound=Bound(records=20), poll_s=2.0))
+    wait_until(rig.all_applied, rig.effects)
+    running.stop()
+    assert running.count(Metric.RESUMED) >= 2
+    rig.assert_once_and_in_order()
+
+
 def test_the_end_of_a_thread_is_the_end_of_run(rig: Rig) -> None:
     def broken(connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> list[Disposition]:
         raise SystemExit(0)

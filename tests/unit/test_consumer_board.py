@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,29 @@ def test_the_gate_counts_what_runs_and_what_waits_for_a_retry(board: LaneSchedul
     board.retry(run, 60.0)
     assert board.gates() == ([], [])
     assert board.load() == {HOME: (4, 4)}
+
+
+def test_who_waits_for_room_hears_of_the_run_that_makes_it(board: LaneScheduler) -> None:
+    board.offer({HOME: ([record(offset, FIRST) for offset in range(4)], 4)})
+    run = board.take(0.0)
+    assert run is not None
+    assert (board.flow(), board.wait_for_room(0.0)) == ((1, 0), False), "nobody is paused"
+    board.gates()
+    assert (board.flow(), board.wait_for_room(0.0)) == ((0, 1), False)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(board.wait_for_room, 60.0)
+        board.done(done(run))
+        assert waiting.result(30.0)
+    assert board.gates() == ([], [HOME])
+    assert (board.flow(), board.wait_for_room(0.0)) == ((1, 0), False)
+
+
+def test_what_cannot_be_read_on_is_neither_paused_nor_flows(board: LaneScheduler) -> None:
+    board.offer({HOME: ([record(offset, FIRST) for offset in range(4)], 4)})
+    board.gates()
+    board.dry_up(HOME)
+    assert board.flow() == (0, 0)
+    assert not board.wait_for_room(0.0)
 
 
 def test_after_a_stop_no_run_is_given_out(board: LaneScheduler) -> None:

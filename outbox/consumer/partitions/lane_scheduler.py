@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.consumer.partitions.bounds import Bound
+from outbox.consumer.partitions.gates import Flow, flow_of, some_have_room, turned
 from outbox.consumer.partitions.lanes import PartitionLanes, sort_by_lane
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
@@ -63,14 +64,17 @@ class LaneScheduler:
 
     def gates(self) -> tuple[list[TopicPartition], list[TopicPartition]]:
         """Partitions to pause and to resume, by their bounds."""
-        pause: list[TopicPartition] = []
-        resume: list[TopicPartition] = []
         with self._changed:
-            for partition, lanes in self._partitions.items():
-                before = lanes.paused
-                if lanes.gate() != before and not lanes.dry:
-                    (resume if before else pause).append(partition)
-        return pause, resume
+            return turned(self._partitions)
+
+    def flow(self) -> Flow:
+        with self._changed:
+            return flow_of(self._partitions)
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until a paused partition may go on. False: the time ended first."""
+        with self._changed:
+            return self._ended.wait_for(lambda: self._stopped or some_have_room(self._partitions), timeout_s)
 
     def held(self) -> list[TopicPartition]:
         with self._changed:

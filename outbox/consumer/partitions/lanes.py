@@ -271,6 +271,11 @@ class PartitionLanes:
         """All records below are done."""
         return min(lane.next_offset for lane in self._lanes)
 
+    @property
+    def has_room(self) -> bool:
+        """It is paused, and the next look at its gate will open it."""
+        return self.paused and not (self.dry or self._bound.gate(self.records, self.bytes, closed=True))
+
     def gate(self) -> bool:
         """Decide, remember and tell whether the partition should be paused."""
         self.paused = self._bound.gate(self.records, self.bytes, closed=self.paused)
