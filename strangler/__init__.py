@@ -14,6 +14,7 @@ from outbox.lazy import names_from
 if TYPE_CHECKING:
     from outbox import Policy as Policy
     from outbox.event import Event as Event
+    from strangler.admission.bulk import Bulk as Bulk
     from strangler.admission.declared import Admission as Admission
     from strangler.admission.declared import Belongs as Belongs
     from strangler.admission.work_class import WorkClass as WorkClass
@@ -50,6 +51,7 @@ _HOMES = {
     "Admission": "strangler.admission.declared",
     "Answer": "strangler.step.vendor",
     "Belongs": "strangler.admission.declared",
+    "Bulk": "strangler.admission.bulk",
     "Call": "strangler.step.intents",
     "Check": "strangler.plan",
     "Choreography": "strangler.choreography.graph",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from legacy_app.admission import admission
 from legacy_app.plan import oracle, oracle_middle, readers
 from legacy_app.plan.authority import stock, velocity
 from legacy_app.plan.choreography import choreography
@@ -63,17 +64,13 @@ plan = Plan(
     ),
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
+    admission=admission,
     facets=lambda event: {("sku", line["sku"]) for line in event.json().get("lines", ())},
     resumer="legacy_app.seams.resuming:create_resumed",
     projections={"order": "new_services.order.service:order"},
     topics=dict.fromkeys(("fraud", "inventory", "payment", "order", "notification"), 4),
     processes=(
-        Process(
-            "vendors",
-            ("legacy_app", "vendors"),
-            url="VENDORS_URL",
-            tokens=("VENDORS_ADMIN_TOKEN",),
-        ),
+        Process("vendors", ("legacy_app", "vendors"), url="VENDORS_URL", tokens=("VENDORS_ADMIN_TOKEN",)),
         Process("legacy", ("legacy_app", "serve"), url="LEGACY_URL"),
     ),
     own_tables=("migrations",),

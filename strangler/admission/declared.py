@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from outbox.terms import check_terms
+from strangler.admission.bulk import Bulk, bulk_problems
 from strangler.admission.work_class import WorkClass
 from strangler.errors import BadPlan
 from strangler.routes import PLACEHOLDER, TOKEN
@@ -42,13 +43,14 @@ class Admission:
 
     `classes`: the most important first; a class is served before those below it, beyond what their floors keep.
     `belongs`: the first that fits counts, and what none fits is of the class `others`. `slots`: how many requests the
-    application can work on at once; more of them only wait in it.
+    application can work on at once; more of them only wait in it. `bulk`: of work that does not come over HTTP.
     """
 
     classes: tuple[WorkClass, ...]
     belongs: tuple[Belongs, ...]
     others: str
     slots: int
+    bulk: Bulk | None = None
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan)
@@ -72,6 +74,7 @@ def admission_problems(admission: Admission) -> Iterable[str]:
     if floors >= 1:
         yield f"admission's floors keep {floors:.0%} of the slots; leave some to who comes first, below 100% in all"
     yield from _belonging_problems(admission, names)
+    yield from () if admission.bulk is None else bulk_problems(admission.bulk)
     if admission.slots < 1:
         yield f"admission has {admission.slots} slots; give how many requests the application can work on at once"
 

@@ -32,6 +32,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "pressure": ("pressure",),
     "policy": ("policy",),
     "admission": ("admission",),
+    "admit": ("admit",),
     "topology": ("topology",),
     "consumers": ("positions", "quarantine"),
 }

@@ -21,6 +21,7 @@ PUBLIC = frozenset(
         "outbox.testing",
         "strangler",
         "strangler.alembic",
+        "strangler.bulk",
         "strangler.flask",
         "strangler.sqlalchemy",
         "strangler.choreography",

@@ -1,0 +1,101 @@
+"""`strangler admit bulk`: a command waits for the plan's contexts, and is not stopped while it holds locks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+
+from outbox.connection import connect
+from outbox.kafka.python_admin import PythonAdmin
+from strangler.bulk.pressure import Transactions
+from strangler.cli import main
+from strangler.local.stack import Stack
+from tests.integration.test_replay_rebuild import environ, late, publish, running
+from tests.support.waiting import wait_until
+
+__all__ = ["environ"]  # the fixture
+
+
+@contextmanager
+def admitted(environ: dict[str, str], *argv: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "strangler", "admit", "bulk", "--json", "--", *argv]
+    process = subprocess.Popen(command, env={**environ, "PATH": "/usr/bin:/bin"}, stdout=-1, stderr=-1, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.timeout(300)
+def test_a_batch_waits_while_a_context_is_behind_and_its_exit_code_is_its_own(
+    stack: Stack,
+    database: str,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with closing(PythonAdmin(environ["KAFKA_BOOTSTRAP"])) as admin:
+        admin.ensure_topics({environ["OUTBOX_TOPIC_PREFIX"] + topic: 1 for topic in ("fraud", "inventory", "payment")})
+    with running(stack, environ, "payment"), psycopg.connect(database) as connection:
+        connection.execute("LOCK TABLE payment.claim")  # payment's handler waits for it
+        publish(environ, *late("StockReserved", "payment=new"))
+        wait_until(lambda: would_begin(capsys) is False, within_s=90)
+        with admitted(environ, "sh", "-c", "exit 7") as process:
+            assert process.stderr is not None
+            assert "payment's live events wait" in process.stderr.readline()
+            assert process.poll() is None
+            connection.rollback()
+            said, trouble = process.communicate(timeout=120)
+        told = json.loads(said.splitlines()[-1])
+        assert (process.returncode, told["exit_code"], told["ended"]) == (7, 7, "by itself"), trouble
+        assert told["waited_s"] > 0
+        assert set(told["why"]) == {"payment"}
+        assert "payment has caught up" in trouble
+        wait_until(lambda: would_begin(capsys) is True, within_s=90)
+
+
+def would_begin(capsys: pytest.CaptureFixture[str]) -> object:
+    capsys.readouterr()
+    assert main(["admit", "bulk", "--dry-run", "--json", "--", "true"]) == 0
+    return json.loads(capsys.readouterr().out)["would_begin"]
+
+
+@pytest.mark.no_kafka
+def test_a_transaction_of_the_commands_is_seen_and_one_that_cannot_be_seen_counts(database: str) -> None:
+    said: list[str] = []
+    with (
+        closing(Transactions(lambda: connect(database, autocommit=True), "bulk-1", said.append)) as transactions,
+        psycopg.connect(database, application_name="bulk-1") as batch,
+        psycopg.connect(database, application_name="bulk-2") as other,
+    ):
+        other.execute("SELECT 1")
+        assert not transactions.any()
+        batch.execute("SELECT 1")
+        assert transactions.any()
+        batch.rollback()
+        assert not transactions.any()
+    unreachable = Transactions(lambda: psycopg.connect("host=127.0.0.1 port=1"), "bulk-1", said.append)
+    assert unreachable.any()
+    assert unreachable.any()
+    assert said == ["the command is not slowed: nobody can tell what it holds (OperationalError)"]
+
+
+def test_a_plan_without_bulk_and_a_command_that_is_not_there_are_usage(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert main(["admit", "bulk", "--", "/nowhere/to/be/found"]) == 2
+    assert "'/nowhere/to/be/found' cannot be run: No such file" in capsys.readouterr().err
+    monkeypatch.setenv("STRANGLER_PLAN", "tests/support/facade_plan.py")
+    assert main(["admit", "bulk", "--", "true"]) == 2
+    assert "says nothing of bulk; give its admission Bulk(" in capsys.readouterr().err

@@ -1,0 +1,212 @@
+"""A command that does not come over HTTP waits, is slowed, and ends, with all of its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strangler.bulk import BulkEnded, units
+from tests.support.waiting import wait_until
+
+UNITS = """
+import os, pathlib, sys, time
+from strangler.bulk import units
+folder = pathlib.Path(sys.argv[1])
+(folder / "child").write_text(str(os.getpid()))
+while not (folder / "pressed").exists():
+    time.sleep(0.01)
+for number in units(range(5)):
+    with (folder / "log").open("a") as file:
+        file.write("unit\\n")
+sys.exit(7)"""
+# A shell and what it started: both are of the group, and neither asks for anything.
+GROUP = 'sleep 3000 & echo $! > "$0/grandchild"; echo $$ > "$0/child"; wait'
+DEAF = 'trap "" TERM INT; echo $$ > "$0/child"; while true; do sleep 0.1; done'
+
+
+@contextmanager
+def admitted(folder: Path, *argv: str, **terms: float) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.support.bulk_process", str(folder), json.dumps(terms), "--", *argv]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+        for name in ("child", "grandchild"):
+            if (folder / name).exists():
+                with suppress(ProcessLookupError):
+                    os.kill(number(folder, name), signal.SIGKILL)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    said, trouble = process.communicate(timeout=60)
+    assert process.returncode == 0, trouble
+    return dict(json.loads(said.splitlines()[-1]))
+
+
+def number(folder: Path, name: str) -> int:
+    return int((folder / name).read_text())
+
+
+def state(folder: Path, name: str) -> str:
+    """As /proc tells it: T is stopped; empty where it is gone."""
+    try:
+        return Path(f"/proc/{number(folder, name)}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return ""
+
+
+def done(log: Path) -> int:
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def press(folder: Path, name: str = "pressed") -> None:
+    (folder / name).touch()
+
+
+def relieve(folder: Path, name: str = "pressed") -> None:
+    (folder / name).unlink()
+
+
+def test_it_waits_before_it_begins_and_its_exit_code_is_the_commands(tmp_path: Path) -> None:
+    press(tmp_path)
+    with admitted(tmp_path, "sh", "-c", 'touch "$0/began"; exit 7', str(tmp_path)) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        assert not (tmp_path / "began").exists()
+        relieve(tmp_path)
+        found = ended(process)
+    assert (found["exit_code"], found["ended"], (tmp_path / "began").exists()) == (7, "by itself", True)
+    assert found["waited_s"] > 0
+    assert found["why"] == {"payment": 6.0}
+
+
+def test_it_is_refused_once_it_has_waited_for_as_long_as_it_may(tmp_path: Path) -> None:
+    press(tmp_path)
+    with admitted(tmp_path, "touch", str(tmp_path / "began"), longest_wait_s=0.2) as process:
+        found = ended(process)
+    assert found["exit_code"] is None
+    assert found["ended"] == "not begun: payment behind for longest_wait_s=0.2"
+    assert not (tmp_path / "began").exists()
+
+
+def test_who_asks_does_one_unit_under_pressure_and_the_others_after_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with admitted(tmp_path, sys.executable, "-c", UNITS, str(tmp_path)) as process:
+        wait_until((tmp_path / "child").exists)
+        press(tmp_path)
+        wait_until(lambda: done(log) == 1)  # the first is let begin: slowed, not stopped
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        assert (done(log), state(tmp_path, "child")) == (1, "S"), "held by its answer, never stopped"
+        relieve(tmp_path)
+        found = ended(process)
+    assert (done(log), found["units"], found["exit_code"]) == (5, 5, 7)
+    assert found["slowed_s"] > 0
+    assert found["in_transaction_s"] == 0
+
+
+def test_slow_is_one_unit_in_so_many_seconds(tmp_path: Path) -> None:
+    with admitted(tmp_path, sys.executable, "-c", UNITS, str(tmp_path), slow_s=0.05) as process:
+        wait_until((tmp_path / "child").exists)
+        press(tmp_path)
+        assert ended(process)["units"] == 5, "pressure that stays holds nobody up for ever"
+
+
+def test_who_does_not_ask_is_stopped_with_all_its_processes_and_continued(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", GROUP, str(tmp_path)) as process:
+        wait_until(lambda: state(tmp_path, "child") and state(tmp_path, "grandchild"))
+        press(tmp_path)
+        wait_until(lambda: (state(tmp_path, "child"), state(tmp_path, "grandchild")) == ("T", "T"))
+        relieve(tmp_path)
+        wait_until(lambda: (state(tmp_path, "child"), state(tmp_path, "grandchild")) == ("S", "S"))
+        process.send_signal(signal.SIGTERM)
+        found = ended(process)
+    assert found["slowed_s"] > 0
+
+
+def test_it_runs_for_a_tenth_of_the_time_however_long_the_pressure_lasts(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", GROUP, str(tmp_path), slow_s=2.0) as process:
+        wait_until(lambda: state(tmp_path, "grandchild"))
+        press(tmp_path)
+        wait_until(lambda: state(tmp_path, "child") == "T")
+        wait_until(lambda: state(tmp_path, "child") == "S")
+        wait_until(lambda: state(tmp_path, "child") == "T")
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)["slowed_s"] > 0
+
+
+def test_it_is_not_stopped_while_it_has_a_transaction_open(tmp_path: Path) -> None:
+    press(tmp_path, "open")
+    with admitted(tmp_path, "sh", "-c", GROUP, str(tmp_path)) as process:
+        wait_until(lambda: state(tmp_path, "grandchild"))
+        press(tmp_path)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        assert state(tmp_path, "child") == "S"
+        relieve(tmp_path, "open")
+        wait_until(lambda: state(tmp_path, "child") == "T")
+        process.send_signal(signal.SIGTERM)
+        found = ended(process)
+    assert found["in_transaction_s"] > 0
+
+
+def test_what_passes_its_bound_is_told_to_end_also_where_it_stands(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", GROUP, str(tmp_path), longest_s=3.0, slow_s=3.0) as process:
+        wait_until(lambda: state(tmp_path, "grandchild"))
+        press(tmp_path)
+        wait_until(lambda: state(tmp_path, "child") == "T")
+        found = ended(process)
+    assert (found["exit_code"], found["ended"]) == (128 + signal.SIGTERM, "ran for longest_s=3")
+    wait_until(lambda: state(tmp_path, "grandchild") in ("", "Z"))
+
+
+def test_what_is_deaf_is_killed(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", DEAF, str(tmp_path), longest_s=0.5, grace_s=0.2) as process:
+        found = ended(process)
+    assert found["exit_code"] == 128 + signal.SIGKILL
+    assert found["ended"] == "ran for longest_s=0.5, and killed 0.2 s later"
+
+
+def test_ctrl_c_is_passed_on_and_all_end(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", 'echo $$ > "$0/child"; exec sleep 3000', str(tmp_path)) as process:
+        wait_until(lambda: state(tmp_path, "child"))
+        process.send_signal(signal.SIGINT)
+        found = ended(process)
+    assert (found["ended"], found["exit_code"]) == ("told to by SIGINT", 128 + signal.SIGINT)
+
+
+def test_ctrl_c_while_it_waits_begins_nothing(tmp_path: Path) -> None:
+    press(tmp_path)
+    with admitted(tmp_path, "touch", str(tmp_path / "began")) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        process.send_signal(signal.SIGINT)
+        found = ended(process)
+    assert (found["exit_code"], (tmp_path / "began").exists()) == (None, False)
+
+
+def test_what_stands_does_not_stand_for_ever_where_we_are_killed(tmp_path: Path) -> None:
+    with admitted(tmp_path, "sh", "-c", GROUP, str(tmp_path)) as process:
+        wait_until(lambda: state(tmp_path, "grandchild"))
+        press(tmp_path)
+        wait_until(lambda: state(tmp_path, "child") == "T")
+        process.kill()
+        wait_until(lambda: state(tmp_path, "child") != "T")
+        wait_until(lambda: state(tmp_path, "grandchild") != "T")
+
+
+def test_a_job_whose_watcher_is_gone_ends_between_two_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_SOCKET", str(tmp_path / "nobody"))
+    with pytest.raises(BulkEnded, match="start the job by `strangler admit bulk` again"):
+        next(units([1]))
