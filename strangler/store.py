@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import StranglerError
@@ -105,7 +105,11 @@ def lock_stages(connection: PsycopgConnection) -> None:
 
 def read_stages(connection: PsycopgConnection) -> StageTable:
     """The table as of one snapshot."""
-    rows = connection.execute(READ_STAGES).fetchall()
+    return stage_table(connection.execute(READ_STAGES).fetchall())
+
+
+def stage_table(rows: Sequence[tuple[Any, ...]]) -> StageTable:
+    """Of what `READ_STAGES` found."""
     if not rows:
         raise StranglerError("strangler.epoch has no row, so no subject can be pinned; restore it from a backup")
     return StageTable(

@@ -30,24 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--workers", type=flags.whole(1, 1_000), default=1, help="processes, about one per core (default 1)"
     )
-    parser.add_argument(
-        "--threads", type=flags.whole(1, 10_000), default=32, help="owned requests at once per process (default 32)"
-    )
-    parser.add_argument(
-        "--connections",
-        type=flags.whole(1, 100_000),
-        default=256,
-        help="to the application at once, per process (default 256)",
-    )
-    parser.add_argument(
-        "--clients",
-        type=flags.whole(1, 1_000_000),
-        default=10_000,
-        help="connections of clients at once, per process; then the oldest that only waits makes room (default 10000)",
-    )
-    parser.add_argument(
-        "--health-port", type=flags.port, help="answers /-/healthz, also when --clients is reached (default: none)"
-    )
+    _how_many(parser)
     parser.add_argument("--upstream", metavar="URL", help="the application (default LEGACY_URL)")
     parser.add_argument(
         "--read-timeout-s", type=flags.seconds(0.001), default=30.0, help="per wait for the application (default 30)"
@@ -70,6 +53,31 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _who_may_come(parser)
     parser.set_defaults(run=run)
+
+
+def _how_many(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads",
+        type=flags.whole(1, 10_000),
+        default=8,
+        help="for the plan's functions that name callers, which may block, and for large bodies; per process "
+        "(default 8)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=flags.whole(1, 100_000),
+        default=256,
+        help="to the application at once, per process (default 256)",
+    )
+    parser.add_argument(
+        "--clients",
+        type=flags.whole(1, 1_000_000),
+        default=10_000,
+        help="connections of clients at once, per process; then the oldest that only waits makes room (default 10000)",
+    )
+    parser.add_argument(
+        "--health-port", type=flags.port, help="answers /-/healthz, also when --clients is reached (default: none)"
+    )
 
 
 def _who_may_come(parser: argparse.ArgumentParser) -> None:

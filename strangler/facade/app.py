@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
 from strangler.facade.answer_head import interim
 from strangler.facade.client_link import ClientLink
 from strangler.facade.entrance import Entrance
-from strangler.facade.facade_catalogue import OTHER_ROUTE, Bounded
+from strangler.facade.facade_catalogue import OTHER_ROUTE
 from strangler.facade.forward import forward
 from strangler.facade.headers import to_client
 from strangler.facade.health import Health
@@ -21,56 +21,28 @@ from strangler.facade.measures import Measures
 from strangler.facade.message import Headers, Request, Response, options
 from strangler.facade.overrides import meanings
 from strangler.facade.owned import OwnedWrites
-from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, THREADS_BUSY, Problem, request_refused
-from strangler.facade.slots import Slots
+from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, Problem, request_refused
 from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
 from strangler.facade.wire import RequestHead, ResponseHead
 
 OVERRIDE_REFUSED = "a header field overrides method or path, which would make this an owned request; send it plainly"
 
 
-class OwnedThreads:
-    """Owned writes on so many threads. A thread is taken on the loop: nothing queues where it cannot be refused."""
-
-    def __init__(
-        self, owned: OwnedWrites, measures: Measures, work: str, *, threads: int, wait_s: float, limit_bytes: int
-    ) -> None:
-        self._owned, self._work = owned, work
-        self._slots = Slots(threads, partial(measures.use, Bounded.THREADS))
-        self._threads = ThreadPoolExecutor(threads, "owned")
-        self._wait_s, self._limit_bytes = wait_s, limit_bytes
-
-    async def answer(self, request: Request, head: RequestHead, match: Owned, client: ClientLink) -> Response:
-        """Carried out to its end, also when the client has gone."""
-        if head.expects_continue and not client.ready() and (head.framing.length or 0) <= self._limit_bytes:
-            client.write(interim(100, "", []))
-        body = await client.whole(head.framing, self._limit_bytes)
-        if isinstance(body, Problem):
-            return body.to_answer()
-        if not await self._slots.take(self._wait_s):
-            return THREADS_BUSY.to_answer(self._work)
-        client.interruptible = False
-        try:
-            whole = Request(request.method, request.target, request.headers, request.peer, request.scheme, body)
-            return await client.loop.run_in_executor(self._threads, self._owned.answer, whole, match)
-        finally:
-            client.interruptible = True
-            self._slots.give()
-
-
 class Facade:
-    """Answers every request of one worker."""
+    """Answers every request of one worker. `limit_bytes`: of the body of an owned one."""
 
     def __init__(
         self,
         targets: Targets,
-        owned: OwnedThreads,
+        owned: OwnedWrites,
         upstream: LoopUpstream,
         health: Health,
         *,
         measures: Measures,
+        limit_bytes: int,
         entrance: Entrance | None = None,
     ) -> None:
+        self._limit_bytes = limit_bytes
         self._entrance = entrance
         self._targets = targets
         self._owned = owned
@@ -106,7 +78,7 @@ class Facade:
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
-                return await self._let_in(request, client, partial(self._owned.answer, request, head, match, client))
+                return await self._let_in(request, client, partial(self._carry_out, request, head, match, client))
             case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
@@ -121,6 +93,19 @@ class Facade:
                 )
             case _:
                 assert_never(match)
+
+    async def _carry_out(self, request: Request, head: RequestHead, match: Owned, client: ClientLink) -> Response:
+        """To its end, also when the client has gone."""
+        if head.expects_continue and not client.ready() and (head.framing.length or 0) <= self._limit_bytes:
+            client.write(interim(100, "", []))
+        body = await client.whole(head.framing, self._limit_bytes)
+        if isinstance(body, Problem):
+            return body.to_answer()
+        client.interruptible = False
+        try:
+            return await self._owned.answer(replace(request, body=body), match)
+        finally:
+            client.interruptible = True
 
     async def _let_in(
         self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]

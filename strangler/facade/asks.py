@@ -1,11 +1,12 @@
 """What a claimed request asks of the database and of the application, as values with their answers. Pure.
 
-`yield from` one gives its answer, whoever finds that out: threads, a loop, or a test with a list.
+`yield from` one gives its answer, whoever finds that out: the loop, or a test with a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import math
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar, cast
 
@@ -15,7 +16,7 @@ from strangler.facade.message import Headers, Outgoing, Streamed
 from strangler.facade.problem import Problem
 
 R = TypeVar("R")
-Ask: TypeAlias = "ClaimKey | TakeOver | Forward | LookUp | KeepAnswer | FreeKey | EndLease"
+Ask: TypeAlias = "ClaimKey | Pause | TakeOver | Forward | LookUp | KeepAnswer | FreeKey | EndLease"
 Asks: TypeAlias = Generator[Ask, object, R]
 
 
@@ -46,6 +47,13 @@ class ClaimKey(_Asked[Held | Stored | Problem]):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause(_Asked[None]):
+    """Before the next look."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver(_Asked[Held | Problem | None]):
     """A claim that nobody works on any more becomes ours. None: another one was faster."""
 
@@ -68,10 +76,13 @@ class LookUp(_Asked[AppAnswer | NotSent | Broke]):
 
 @dataclass(frozen=True, slots=True)
 class KeepAnswer(_Asked[FirstAnswer]):
-    """The one that counts: another's, if that came first."""
+    """The one that counts: another's, if that came first. Until `sole_until`, by the loop's clock, no other can: then
+    it is the database's, who need not have said that it is stored.
+    """
 
     claim: RequestClaim
     answer: FirstAnswer
+    sole_until: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ class EndLease(_Asked[None]):
     claim: RequestClaim
 
 
-def driven(asks: Asks[R], answer: Callable[[Ask], object]) -> R:
+async def driven(asks: Asks[R], answer: Callable[[Ask], Awaitable[object]]) -> R:
     """The result, with each ask answered where it comes."""
     said: object = None
     while True:
@@ -96,4 +107,4 @@ def driven(asks: Asks[R], answer: Callable[[Ask], object]) -> R:
             ask = asks.send(said)
         except StopIteration as ended:
             return cast("R", ended.value)
-        said = answer(ask)
+        said = await answer(ask)

@@ -22,6 +22,7 @@ from strangler.facade.asks import (
     FreeKey,
     KeepAnswer,
     LookUp,
+    Pause,
     TakeOver,
 )
 from strangler.facade.exchange import Broke, NotSent
@@ -55,6 +56,10 @@ from strangler.facade.targets import Owned
 from strangler.ownership import HEADER
 
 logger = logging.getLogger(__name__)
+
+# A client has its answer when that is on its way to the database: whoever repeats it at once at another worker may be
+# there before it.
+LOOK_AGAIN_S = (0.01, 0.04, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Attempt:
 
 def carry_out(attempt: Attempt) -> Asks[Response]:
     """The first answer, a replay of it, or a problem that says whether anything was done."""
-    held = yield from ClaimKey(attempt.claim, pins=attempt.match.subject_ref is None)
+    held = yield from _claimed(attempt)
     match held:
         case Problem():
             return held.to_answer(attempt.work)
@@ -106,6 +111,17 @@ def carry_out(attempt: Attempt) -> Asks[Response]:
             return (yield from _forwarded(attempt, held))
         case _:
             assert_never(held)
+
+
+def _claimed(attempt: Attempt) -> Asks[Held | Stored | Problem]:
+    claims = ClaimKey(attempt.claim, pins=attempt.match.subject_ref is None)
+    held = yield from claims
+    for pause_s in LOOK_AGAIN_S:
+        if not isinstance(held, Stored) or judge(held, attempt.claim.fingerprint) is not Repeat.IN_PROGRESS:
+            break
+        yield from Pause(pause_s)
+        held = yield from claims
+    return held
 
 
 def _repeated(attempt: Attempt, stored: Stored) -> Asks[Response]:
@@ -181,7 +197,7 @@ def _answered(attempt: Attempt, held: Held, said: AppAnswer) -> Asks[Response]:
         if isinstance(seen, FirstAnswer):
             return (yield from _replayed(attempt, (yield from _settled(attempt, seen)), RequestOutcome.FOUND))
     own = FirstAnswer(said.status, said.reason, said.headers, said.body if said.rest is None else None)
-    counts = yield from KeepAnswer(attempt.claim, own)
+    counts = yield from KeepAnswer(attempt.claim, own, held.sole_until)
     if counts is own:
         return _passed_on(said, RequestOutcome.ANSWERED)
     return (yield from _replayed(attempt, counts))

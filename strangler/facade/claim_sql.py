@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
+from strangler.facade.statement import statement
+from strangler.store import READ_STAGES, SHARE_LOCK
 
-CLAIM: LiteralString = """
+CLAIM = statement(
+    "claim",
+    """
 SELECT * FROM strangler.claim_request(
     %(tenant)s, %(key)s, %(fingerprint)s, %(subject_ref)s, %(route)s, %(lease_s)s, %(retention_s)s,
     %(other_scopes)s::text[], %(near)s::text[], %(within_s)s, %(kind)s, %(native_id)s,
-    %(stage_lock)s, %(epoch)s, %(owners)s)"""
+    %(stage_lock)s, %(epoch)s, %(owners)s)""",
+)
 
-FIRST_ANSWER: LiteralString = """
+FIRST_ANSWER = statement(
+    "first_answer",
+    """
 SELECT status, headers, body FROM strangler.idempotency
-WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'done'"""
+WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'done'""",
+)
 
 # Of several that come for an abandoned claim, one gets it.
-TAKE_OVER: LiteralString = """
+TAKE_OVER = statement(
+    "take_over",
+    """
 UPDATE strangler.idempotency SET state = 'started', lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE tenant = %(tenant)s AND key = %(key)s AND state IN ('started', 'released') AND lease_until <= now()
-RETURNING (SELECT owners FROM strangler.ownership WHERE ownership.subject_ref = idempotency.subject_ref)"""
+RETURNING (SELECT owners FROM strangler.ownership WHERE ownership.subject_ref = idempotency.subject_ref)""",
+)
 
 # Whoever comes first, the original request or one that resolved it, has the first answer. It need not wait for the
 # disk as the claim must: when the server crashes within the next moments, a repeat finds the subject instead.
-FINISH: LiteralString = """
+FINISH = statement(
+    "finish",
+    """
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 UPDATE strangler.idempotency
 SET state = 'done', status = %(status)s, headers = %(headers)s::json, body = %(body)s
-FROM quick WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
+FROM quick WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'""",
+)
 
 # A request that nobody can repeat has ended: its answer is kept for nobody.
-FORGET: LiteralString = """
+FORGET = statement(
+    "forget",
+    """
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-DELETE FROM strangler.idempotency USING quick WHERE tenant = %(tenant)s AND key = %(key)s"""
+DELETE FROM strangler.idempotency USING quick WHERE tenant = %(tenant)s AND key = %(key)s""",
+)
 
-END_LEASE: LiteralString = """
+END_LEASE = statement(
+    "end_lease",
+    """
 UPDATE strangler.idempotency SET lease_until = now()
-WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'"""
+WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started'""",
+)
 
 # Only for a request of which nothing was sent. An ownership that was there before the claim stays: so may its subject.
-RELEASE: LiteralString = """
+RELEASE = statement(
+    "release",
+    """
 WITH claim AS (
     DELETE FROM strangler.idempotency
     WHERE tenant = %(tenant)s AND key = %(key)s AND state = 'started' RETURNING subject_ref
 )
 DELETE FROM strangler.ownership USING claim
-WHERE ownership.subject_ref = claim.subject_ref AND %(pinned_now)s"""
+WHERE ownership.subject_ref = claim.subject_ref AND %(pinned_now)s""",
+)
+
+STAGES = statement("stages", READ_STAGES)
+KEEP_STAGES = statement("keep_stages", SHARE_LOCK)
+BEGIN = statement("begin", "BEGIN")
+COMMIT = statement("commit", "COMMIT")

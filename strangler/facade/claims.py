@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from outbox.connection import PsycopgConnection
 from strangler.errors import DependencyDown, StranglerError
 from strangler.facade.caller import UNKNOWN_SCOPE
-from strangler.facade.claim_sql import CLAIM, END_LEASE, FINISH, FIRST_ANSWER, FORGET, RELEASE, TAKE_OVER
+from strangler.facade.claim_sql import (
+    BEGIN,
+    CLAIM,
+    COMMIT,
+    END_LEASE,
+    FINISH,
+    FIRST_ANSWER,
+    FORGET,
+    KEEP_STAGES,
+    RELEASE,
+    STAGES,
+    TAKE_OVER,
+)
 from strangler.facade.headers import to_keep
 from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
+from strangler.facade.loop_connection import LoopConnection
+from strangler.facade.statement import Statement
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
-from strangler.store import STAGE_LOCK, read_stages, share_stage_lock
+from strangler.store import STAGE_LOCK, stage_table
 
 TRIES = 8  # a reference that was guessed may be another
 WITHOUT_LOCK = 3  # of them: then the stages are kept from moving while they are read
+AHEAD = (CLAIM, FINISH)  # of each connection: what a request that is its key's first one says
 
 
 class Stages:
@@ -27,20 +40,24 @@ class Stages:
         self.table: StageTable | None = None
 
 
-def pin(connection: PsycopgConnection, claim: RequestClaim, stages: Stages) -> Held | Stored:
+async def pin(connection: LoopConnection, claim: RequestClaim, stages: Stages) -> Held | Stored:
     """Claim the key and pin the subject's ownership, in one transaction, committed; or what was stored before.
 
     One round trip when the stages have not moved since this process last looked; two for a subject that the application
     knows by an id of its own, and that has another reference than the one made of it.
     """
     for attempt in range(TRIES):
-        with connection.transaction() if attempt >= WITHOUT_LOCK else nullcontext():
-            if attempt >= WITHOUT_LOCK:
-                share_stage_lock(connection)
-                stages.table = None
-            table = stages.table = stages.table or read_stages(connection)
-            owners = ownership_for(table, claim.subject_ref)
-            said, row = _asked(connection, claim, {"epoch": owners.epoch, "owners": owners.to_header()})
+        keeps_stages = attempt >= WITHOUT_LOCK
+        if keeps_stages:
+            await connection.ask(BEGIN)
+            await connection.ask(KEEP_STAGES, {"key": STAGE_LOCK})
+            stages.table = None
+        if stages.table is None:
+            stages.table = stage_table((await connection.ask(STAGES)).rows)
+        owners = ownership_for(stages.table, claim.subject_ref)
+        said, row = await _asked(connection, claim, {"epoch": owners.epoch, "owners": owners.to_header()})
+        if keeps_stages:
+            await connection.ask(COMMIT)
         if said == "moved":
             stages.table = None
         elif said == "named":
@@ -50,56 +67,70 @@ def pin(connection: PsycopgConnection, claim: RequestClaim, stages: Stages) -> H
     raise DependencyDown(f"the subject was named anew {TRIES} times while a {claim.route} was pinned; try again")
 
 
-def claim_command(connection: PsycopgConnection, claim: RequestClaim) -> Held | Stored:
+async def claim_command(connection: LoopConnection, claim: RequestClaim) -> Held | Stored:
     """Claim the key for a command of a subject that exists, committed; or what was stored before."""
-    said, row = _asked(connection, claim, {"epoch": None, "owners": None})
+    said, row = await _asked(connection, claim, {"epoch": None, "owners": None})
     return _outcome(said, row, claim)
 
 
-def take_over(connection: PsycopgConnection, claim: RequestClaim) -> Held | None:
+async def take_over(connection: LoopConnection, claim: RequestClaim) -> Held | None:
     """A claim whose lease is over, or that was released, committed. None: another request has it, or its answer."""
-    row = connection.execute(TAKE_OVER, {**_name(claim), "lease_s": claim.lease_s}, prepare=True).fetchone()
-    return None if row is None else Held(claim, row[0], again=True)
+    rows = (await connection.ask(TAKE_OVER, {**_name(claim), "lease_s": claim.lease_s})).rows
+    return Held(claim, rows[0][0], again=True) if rows else None
 
 
-def finish(connection: PsycopgConnection, claim: RequestClaim, answer: FirstAnswer) -> FirstAnswer:
+async def finish(connection: LoopConnection, claim: RequestClaim, answer: FirstAnswer) -> FirstAnswer:
     """Store the first answer, committed, and return the one that counts: another, if there is one already."""
+    said = await connection.ask(*finishing(claim, answer))
+    if said.count == 1 or not claim.repeatable:
+        return answer
+    rows = (await connection.ask(FIRST_ANSWER, _name(claim))).rows
+    return _first_answer(*rows[0]) if rows else answer
+
+
+def finishing(claim: RequestClaim, answer: FirstAnswer) -> tuple[Statement, dict[str, object]]:
+    """What stores the first answer, if there is none; of a request that nobody can repeat, it is kept for nobody."""
     if not claim.repeatable:
-        connection.execute(FORGET, _name(claim), prepare=True)
-        return answer
+        return FORGET, _name(claim)
     headers = json.dumps({"reason": answer.reason, "fields": to_keep(answer.headers)})
-    values = {**_name(claim), "status": answer.status, "headers": headers, "body": answer.body}
-    if connection.execute(FINISH, values, prepare=True).rowcount == 1:
-        return answer
-    row = connection.execute(FIRST_ANSWER, _name(claim), prepare=True).fetchone()
-    return answer if row is None else _first_answer(*row)
+    return FINISH, {**_name(claim), "status": answer.status, "headers": headers, "body": answer.body}
 
 
-def end_lease(connection: PsycopgConnection, claim: RequestClaim) -> None:
+async def end_lease(connection: LoopConnection, claim: RequestClaim) -> None:
     """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed."""
-    connection.execute(END_LEASE if claim.repeatable else FORGET, _name(claim), prepare=True)
+    await connection.ask(END_LEASE if claim.repeatable else FORGET, _name(claim))
 
 
-def release(connection: PsycopgConnection, held: Held) -> None:
+async def release(connection: LoopConnection, held: Held) -> None:
     """Nothing was sent: the key is free again, committed."""
-    connection.execute(RELEASE, {**_name(held.claim), "pinned_now": held.pinned_now}, prepare=True)
+    await connection.ask(RELEASE, {**_name(held.claim), "pinned_now": held.pinned_now})
 
 
-def _asked(connection: PsycopgConnection, claim: RequestClaim, pin: dict[str, object]) -> tuple[str, tuple[Json, ...]]:
+async def _asked(
+    connection: LoopConnection, claim: RequestClaim, pin: dict[str, object]
+) -> tuple[str, tuple[Json, ...]]:
     kind, native_id = claim.native or (None, None)
     values = {
-        **asdict(claim),
+        "tenant": claim.tenant,
+        "key": claim.key,
+        "fingerprint": claim.fingerprint,
+        "subject_ref": claim.subject_ref,
+        "route": claim.route,
+        "lease_s": claim.lease_s,
+        "retention_s": claim.retention_s,
         "other_scopes": list(claim.other_scopes),
         "near": list(claim.near),
+        "within_s": claim.within_s,
         "kind": kind,
         "native_id": native_id,
         "stage_lock": STAGE_LOCK,
         **pin,
     }
-    row = connection.execute(CLAIM, values, prepare=True).fetchone()
-    if row is None:
+    rows = (await connection.ask(CLAIM, values)).rows
+    if not rows:
         raise StranglerError("strangler.claim_request said nothing; bring the tables up to date by `strangler migrate`")
-    return row[0], row[1:]
+    said, *row = rows[0]
+    return said, tuple(row)
 
 
 def _outcome(said: str, row: tuple[Json, ...], claim: RequestClaim) -> Held | Stored:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-import threading
 from dataclasses import dataclass
-from typing import LiteralString
 
-from outbox.connection import PsycopgConnection
 from strangler.errors import StranglerError
-from strangler.facade.database import Database
 from strangler.facade.idempotency import RETENTION_S
+from strangler.facade.loop_connection import LoopConnection
+from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.measures import Measures
+from strangler.facade.statement import statement
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,9 @@ LEASES_S = 120.0  # longer than a request's first lease
 
 # Found by the end of the lease, by which there is an index and which is at most `LEASES_S` after the claim; one that
 # was renewed later is forgotten later. Whoever meets another facade at it leaves it to that one.
-FORGET_EXPIRED: LiteralString = """
+FORGET_EXPIRED = statement(
+    "forget_expired",
+    """
 WITH mine AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(%(lock)s) AS ours
 ), expired AS MATERIALIZED (
@@ -34,7 +36,8 @@ WITH mine AS MATERIALIZED (
 ), forgotten AS (
     DELETE FROM strangler.idempotency WHERE ctid = ANY (ARRAY(SELECT ctid FROM expired)) RETURNING state
 )
-SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state <> 'done') FROM forgotten"""
+SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state <> 'done') FROM forgotten""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +48,41 @@ class Forgotten:
     unanswered: int = 0
 
 
-def forget_expired(connection: PsycopgConnection, batch: int = BATCH) -> Forgotten:
+async def forget_expired(connection: LoopConnection, batch: int = BATCH) -> Forgotten:
     """One batch, committed."""
     values = {"lock": EXPIRY_LOCK, "kept_s": RETENTION_S - LEASES_S, "batch": batch}
-    row = connection.execute(FORGET_EXPIRED, values).fetchone() or (0, 0)
-    return Forgotten(*row)
+    return Forgotten(*(await connection.ask(FORGET_EXPIRED, values)).rows[0])
 
 
 class Expiry:
-    """A worker's part in it: a round every `every_s`, in a thread that ends with the process."""
+    """A worker's part in it: a round every `every_s`, on its loop."""
 
-    def __init__(self, database: Database, measures: Measures, every_s: float = EVERY_S) -> None:
+    def __init__(self, database: LoopDatabase, measures: Measures, every_s: float = EVERY_S) -> None:
         self._database, self._measures, self._every_s = database, measures, every_s
-        self._stopped = threading.Event()
 
-    def start(self) -> None:
-        """Facades that start together do not begin together."""
-        threading.Thread(target=self._run, name="expiry", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def round(self) -> Forgotten:
-        """All that have expired, up to the bound; what is left is the next round's."""
-        answered = unanswered = 0
-        for _ in range(MOST_BATCHES):
-            one = self._database.run(forget_expired)
-            answered, unanswered = answered + one.answered, unanswered + one.unanswered
-            if one.answered + one.unanswered < BATCH:
-                break
-        return Forgotten(answered, unanswered)
-
-    def _run(self) -> None:
+    async def run(self) -> None:
+        """Until it is cancelled. Facades that start together do not begin together."""
         wait_s = random.uniform(0, self._every_s)  # noqa: S311 - no secret
-        while not self._stopped.wait(wait_s):
+        while True:
+            await asyncio.sleep(wait_s)
             wait_s = self._every_s
             try:
-                forgotten = self.round()
+                forgotten = await self._round()
             except StranglerError as error:
                 logger.warning("keys_not_forgotten", extra={"reason": str(error)})
                 continue
             if forgotten != Forgotten():
                 self._tell(forgotten)
+
+    async def _round(self) -> Forgotten:
+        """All that have expired, up to the bound; what is left is the next round's."""
+        answered = unanswered = 0
+        for _ in range(MOST_BATCHES):
+            one = await self._database.run(forget_expired)
+            answered, unanswered = answered + one.answered, unanswered + one.unanswered
+            if one.answered + one.unanswered < BATCH:
+                break
+        return Forgotten(answered, unanswered)
 
     def _tell(self, forgotten: Forgotten) -> None:
         self._measures.expired(forgotten.answered, forgotten.unanswered)

@@ -80,8 +80,8 @@ COUNTED = (
         "facade_in_use",
         "gauge",
         ("what",),
-        "connections of `clients`, `threads` with an owned request, connections to the application (`upstream`) and to "
-        "the `database`; of all workers",
+        "connections of `clients`, `threads` with a function of the plan or a large body, connections to the "
+        "application (`upstream`) and to the `database`; of all workers",
     ),
     Described(
         "facade_clients_evicted",

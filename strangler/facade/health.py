@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 from strangler.facade.client_link import ClientLink
-from strangler.facade.database import Database
+from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import NOT_HERE
 from strangler.facade.wire import RequestHead
@@ -17,12 +16,11 @@ WITHIN_S = 2.0  # what does not answer by then is down
 
 
 class Health:
-    """A thread and a connection of its own, one question at a time: whoever asks meanwhile gets the same answer."""
+    """A connection of its own, one question at a time: whoever asks meanwhile gets the same answer."""
 
-    def __init__(self, database: Database, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, database: LoopDatabase, loop: asyncio.AbstractEventLoop) -> None:
         self._database, self._loop = database, loop
-        self._thread = ThreadPoolExecutor(1, "health")
-        self._asked: asyncio.Future[bool] | None = None
+        self._asked: asyncio.Task[bool] | None = None
 
     async def answer(self, head: RequestHead, client: ClientLink) -> Response:  # noqa: ARG002 - any client's
         return await self.answer_to(head.method, head.target.partition("?")[0])
@@ -35,7 +33,7 @@ class Health:
         if path != HEALTH_PATH or method not in ("GET", "HEAD"):
             return NOT_HERE.to_answer()
         if self._asked is None or self._asked.done():
-            self._asked = self._loop.run_in_executor(self._thread, self._database.answers)
+            self._asked = self._loop.create_task(self._database.answers())
         done, _ = await asyncio.wait({self._asked}, timeout=WITHIN_S)
         is_up = bool(done) and self._asked.result()
         body = json.dumps({"status": "ready", "database": "up" if is_up else "down"}).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ class RequestClaim:
 class Held:
     """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned`: by this claim;
     `pinned_now`: and nobody else can have built on it yet. `again`: another attempt may have reached the application.
+    Nobody else can end the claim until `sole_until`, by the loop's clock.
     """
 
     claim: RequestClaim
@@ -59,6 +61,7 @@ class Held:
     pinned_now: bool = False
     pinned: bool = False
     again: bool = False
+    sole_until: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

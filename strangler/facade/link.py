@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable
+from select import POLLIN, poll
 from typing import Generic, TypeVar, cast
 
 Event = TypeVar("Event")
@@ -145,6 +146,13 @@ class LoopLink(asyncio.Protocol, Generic[Event]):
         self._can_write = True
         if self._writing is not None and not self._writing.done():
             self._writing.set_result(None)
+
+
+def silent(descriptor: int) -> bool:
+    """Nothing has arrived on an idle connection. What arrives unasked is the peer's goodbye, or out of step."""
+    watched = poll()
+    watched.register(descriptor, POLLIN)
+    return not watched.poll(0)
 
 
 def _weight(event: object) -> int:

@@ -1,15 +1,17 @@
-"""Does what a claimed request asks for, on the calling thread: claims in the database, requests to the application."""
+"""Does what a claimed request asks for, on the loop: claims in the database, requests to the application."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, assert_never
 
-from outbox.connection import PsycopgConnection
 from strangler.errors import BadInput, DependencyDown, StranglerError
 from strangler.facade import claims
+from strangler.facade.answer_reader import read_answer
 from strangler.facade.asks import (
     AppAnswer,
     Ask,
@@ -19,16 +21,19 @@ from strangler.facade.asks import (
     FreeKey,
     KeepAnswer,
     LookUp,
+    Pause,
     TakeOver,
 )
 from strangler.facade.claims import Stages
-from strangler.facade.database import Database
 from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.headers import to_client
-from strangler.facade.idempotency import FirstAnswer, Held, Stored
+from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
+from strangler.facade.loop_connection import LoopConnection
+from strangler.facade.loop_database import LoopDatabase
+from strangler.facade.loop_upstream import LoopUpstream
 from strangler.facade.message import Outgoing
 from strangler.facade.problem import DATABASE_DOWN, NOT_STORABLE, Problem
-from strangler.facade.upstream import Upstream
+from strangler.facade.statement import Result
 
 logger = logging.getLogger(__name__)
 
@@ -44,43 +49,54 @@ class Bounds:
 
 
 class Outcomes:
-    """Answers asks. Safe across threads."""
+    """Answers asks. Of one loop."""
 
-    def __init__(self, database: Database, upstream: Upstream, bounds: Bounds) -> None:
+    def __init__(
+        self, database: LoopDatabase, upstream: LoopUpstream, bounds: Bounds, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._database, self._upstream = database, upstream
-        self._bounds = bounds
+        self._bounds, self._loop = bounds, loop
         self._stages = Stages()
+        self._storing: dict[str, asyncio.Future[None]] = {}  # by key: answers of which the result is awaited
 
-    def answer(self, ask: Ask) -> object:
+    async def answer(self, ask: Ask) -> object:
         """What `ask` is answered, as its type says."""
         match ask:
             case ClaimKey():
-                return self._claim(ask)
+                return await self._claim(ask)
             case TakeOver(claim):
-                return self._asked("claim_not_taken_over", lambda connection: claims.take_over(connection, claim))
+                return await self._asked("claim_not_taken_over", partial(claims.take_over, claim=claim))
             case Forward(sent) | LookUp(sent):
-                return self._exchanged(sent)
+                return await self._exchanged(sent)
             case KeepAnswer():
-                return self._keep(ask)
+                return await self._keep(ask)
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
             case FreeKey(held):
-                self._quietly("claim_not_released", lambda connection: claims.release(connection, held))
+                await self._quietly("claim_not_released", partial(claims.release, held=held))
             case EndLease(claim):
-                self._quietly("lease_not_ended", lambda connection: claims.end_lease(connection, claim))
+                await self._quietly("lease_not_ended", partial(claims.end_lease, claim=claim))
             case _:
                 assert_never(ask)
         return None
 
-    def _claim(self, ask: ClaimKey) -> Held | Stored | Problem:
-        def work(connection: PsycopgConnection) -> Held | Stored:
-            if ask.pins:
-                return claims.pin(connection, ask.claim, self._stages)
-            return claims.claim_command(connection, ask.claim)
+    async def _claim(self, ask: ClaimKey) -> Held | Stored | Problem:
+        claim = ask.claim
+        for key in (claim.key, *claim.near):
+            if key in self._storing:
+                await asyncio.wait([self._storing[key]])
+        # Its lease begins later, and ends later.
+        sole_until = self._loop.time() + claim.lease_s / 2
+        if ask.pins:
+            work = partial(claims.pin, claim=claim, stages=self._stages)
+            said = await self._asked("claim_not_stored", work)
+        else:
+            said = await self._asked("claim_not_stored", partial(claims.claim_command, claim=claim))
+        return replace(said, sole_until=sole_until) if isinstance(said, Held) else said
 
-        return self._asked("claim_not_stored", work)
-
-    def _asked(self, event: str, work: Callable[[PsycopgConnection], R]) -> R | Problem:
+    async def _asked(self, event: str, work: Callable[[LoopConnection], Awaitable[R]]) -> R | Problem:
         try:
-            return self._database.run(work)
+            return await self._database.run(work)
         except DependencyDown as error:
             logger.warning(event, extra={"reason": str(error)})
             return DATABASE_DOWN
@@ -88,26 +104,40 @@ class Outcomes:
             logger.warning(event, extra={"reason": str(error)})
             return NOT_STORABLE
 
-    def _keep(self, ask: KeepAnswer) -> FirstAnswer:
+    async def _keep(self, ask: KeepAnswer) -> FirstAnswer:
+        """Where no other can be first, the client does not wait for the disk: the statement is on its way."""
+        claim = ask.claim
         try:
-            return self._database.run(lambda connection: claims.finish(connection, ask.claim, ask.answer))
+            if self._loop.time() >= ask.sole_until:
+                return await self._database.run(partial(claims.finish, claim=claim, answer=ask.answer))
+            stored: asyncio.Future[None] = self._loop.create_future()
+            await self._database.begin(*claims.finishing(claim, ask.answer), partial(self._stored, claim, stored))
+            self._storing[claim.key] = stored
         except StranglerError as error:  # the write is done: the client must hear of it; a repeat will look it up
             logger.warning("answer_not_stored", extra={"reason": str(error)})
-            return ask.answer
+        return ask.answer
 
-    def _quietly(self, event: str, work: Callable[[PsycopgConnection], None]) -> None:
+    def _stored(self, claim: RequestClaim, stored: asyncio.Future[None], said: Result | StranglerError) -> None:
+        stored.set_result(None)
+        if self._storing.get(claim.key) is stored:
+            del self._storing[claim.key]
+        if isinstance(said, StranglerError) or (claim.repeatable and said.count != 1):
+            reason = str(said) if isinstance(said, StranglerError) else "its claim has ended meanwhile"
+            logger.warning("answer_not_stored", extra={"reason": reason})
+
+    async def _quietly(self, event: str, work: Callable[[LoopConnection], Awaitable[None]]) -> None:
         """The client's answer does not depend on it: the lease ends by itself."""
         try:
-            self._database.run(work)
+            await self._database.run(work)
         except StranglerError as error:
             logger.warning(event, extra={"reason": str(error)})
 
-    def _exchanged(self, sent: Outgoing) -> AppAnswer | NotSent | Broke:
+    async def _exchanged(self, sent: Outgoing) -> AppAnswer | NotSent | Broke:
         """`body` is all that may be kept; the connection is free again unless there is more."""
         bounds = self._bounds
         try:
-            said = self._upstream.ask(sent, most_bytes=bounds.answer_bytes, within_s=bounds.answer_within_s)
+            said = await self._upstream.exchange(sent)
+            body, rest = await read_answer(said, most_bytes=bounds.answer_bytes, within_s=bounds.answer_within_s)
         except (NotSent, Broke) as error:
             return error
-        head = said.head
-        return AppAnswer(head.status, head.reason, to_client(head.headers), said.body, said.rest)
+        return AppAnswer(said.status, said.reason, to_client(said.headers), body, rest)

@@ -1,13 +1,14 @@
-"""Writes that the plan owns, carried out on the calling thread: claimed, forwarded once, answered the same since."""
+"""Writes that the plan owns, carried out on the loop: claimed, forwarded once, answered the same since."""
 
 from __future__ import annotations
 
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from outbox.fault_points import FaultPoints
-from strangler.facade.asks import AppAnswer, Ask, ClaimKey, Forward, driven
+from strangler.facade.asks import AppAnswer, Ask, ClaimKey, Forward, KeepAnswer, driven
 from strangler.facade.caller import CallerFailed, caller_fields
 from strangler.facade.carry_out import Attempt, carry_out
 from strangler.facade.facade_catalogue import ClaimState
@@ -17,12 +18,15 @@ from strangler.facade.look_up import Places
 from strangler.facade.measures import Measures, claim_state
 from strangler.facade.message import Framing, Request, Response, Streamed, values
 from strangler.facade.outcome import Outcomes
-from strangler.facade.problem import CALLER_FAILED, Problem
+from strangler.facade.problem import CALLER_FAILED, THREADS_BUSY, Problem
 from strangler.facade.request_key import RequestKey, key_of
 from strangler.facade.targets import Owned
-from strangler.routes import Callers
+from strangler.facade.threads import Threads, ThreadsBusy
+from strangler.routes import Callers, listed
 
 logger = logging.getLogger(__name__)
+
+LARGE_BYTES = 64 * 1024  # as many are read and digested in well below a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +48,39 @@ class ClaimSettings:
 
 
 class OwnedWrites:
-    """Answers requests on owned routes. Safe across threads."""
+    """Answers requests on owned routes. Of one loop."""
 
     def __init__(
         self,
         settings: ClaimSettings,
         outcomes: Outcomes,
+        threads: Threads,
         fault_points: FaultPoints,
         *,
         measures: Measures,
     ) -> None:
         self._settings = settings
         self._outcomes = outcomes
+        self._threads = threads
         self._fault_points = fault_points
         self._measures = measures
 
-    def answer(self, request: Request, match: Owned) -> Response:
+    async def answer(self, request: Request, match: Owned) -> Response:
         """The first answer, a replay of it, or a problem that says whether anything was done."""
-        claim = self._claim_of(request, match)
+        claim = await self._claim_of(request, match)
         if isinstance(claim, Problem):
-            return claim.to_answer()
-        answer = self._carried_out(self._attempt(request, match, claim))
+            return claim.to_answer(self._settings.work)
+        answer = await self._carried_out(self._attempt(request, match, claim))
         self._measures.claimed(match.route.target, answer)
         return answer
 
-    def _carried_out(self, attempt: Attempt) -> Response:
+    async def _carried_out(self, attempt: Attempt) -> Response:
         pinned: list[Held] = []
         opened: list[Streamed] = []
         response = None
 
-        def answer(ask: Ask) -> object:
-            said = self._outcomes.answer(ask)
+        async def answer(ask: Ask) -> object:
+            said = await self._outcomes.answer(ask)
             match said:
                 case Held(pinned=True):
                     pinned.append(said)
@@ -84,7 +90,7 @@ class OwnedWrites:
             return said
 
         try:
-            response = driven(carry_out(attempt), answer)
+            response = await driven(carry_out(attempt), answer)
         finally:
             for rest in opened:
                 if response is None or response.body is not rest:
@@ -99,9 +105,11 @@ class OwnedWrites:
             self._fault_points.reach("facade.claimed")
         elif isinstance(ask, Forward) and isinstance(said, AppAnswer):
             self._fault_points.reach("facade.forwarded")
+        elif isinstance(ask, KeepAnswer):
+            self._fault_points.reach("facade.kept")
 
-    def _claim_of(self, request: Request, match: Owned) -> RequestClaim | Problem:
-        found = key_of(request, match, request.body, self._callers(match), time.time())
+    async def _claim_of(self, request: Request, match: Owned) -> RequestClaim | Problem:
+        found = await self._key_of(request, match)
         if isinstance(found, CallerFailed):
             logger.error("caller_failed", extra={"route": match.route.path, "error": found.error})
             return CALLER_FAILED
@@ -121,6 +129,20 @@ class OwnedWrites:
             None if match.native_id is None else (self._settings.work, match.native_id),
             match.route.target,
         )
+
+    async def _key_of(self, request: Request, match: Owned) -> RequestKey | Problem | CallerFailed:
+        """A function of the plan's may block, and a large body takes its time: those stay off the loop."""
+        callers = self._callers(match)
+        finding = partial(key_of, request, match, request.body, callers, time.time())
+        if len(request.body) <= LARGE_BYTES and not any(map(callable, listed(callers))):
+            return finding()
+        try:
+            return await self._threads.run(finding)
+        except ThreadsBusy as busy:
+            logger.warning("threads_busy", extra={"reason": str(busy)})
+            return THREADS_BUSY
+        except TimeoutError as late:
+            return CallerFailed(type(late).__name__)
 
     def _ref_of(self, match: Owned, key: RequestKey) -> str:
         if match.native_id is not None:

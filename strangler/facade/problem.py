@@ -172,7 +172,7 @@ UPSTREAM_SLOW = Problem(504, "upstream-slow", "the application did not answer in
 THREADS_BUSY = Problem(
     503,
     "threads-busy",
-    "every thread for owned requests stayed in use, nothing was forwarded; try again",
+    "no thread became free to find out whose request it is, nothing was forwarded; try again",
     RequestEffect.NONE,
     2,
     rejected=True,

@@ -16,24 +16,25 @@ from outbox.fault_points import FaultPoints
 from outbox.metrics import listen
 from outbox.metrics import serve as serve_metrics
 from strangler.errors import RefusedError
-from strangler.facade.app import Facade, OwnedThreads
+from strangler.facade.app import Facade
+from strangler.facade.claims import AHEAD
 from strangler.facade.client_link import Patience
 from strangler.facade.clients import Clients
 from strangler.facade.conversation import converse
-from strangler.facade.database import Database
 from strangler.facade.entrance import Entrance, EntranceSettings
 from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.hang import end_if_it_hangs
 from strangler.facade.health import Health
 from strangler.facade.look_up import Places
+from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
 from strangler.facade.supervise import GRACE_S, supervise
 from strangler.facade.targets import Targets
-from strangler.facade.upstream import Upstream
+from strangler.facade.threads import Threads
 from strangler.facade.work_classes import WorkClasses
 from strangler.ownership import reference_header
 from strangler.plan import Plan
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the subject up
 BACKLOG = 1024
+CLOSE_S = 1.0  # for statements that nobody waits for; the server has them
 PROBES = 64  # clients of the socket for health
 DESCRIPTORS = 128  # for what is neither a client's nor the application's
 
@@ -50,7 +52,8 @@ DESCRIPTORS = 128  # for what is neither a client's nor the application's
 @dataclass(frozen=True, slots=True)
 class FacadeSettings:
     """`read_timeout_s` bounds each wait for the application, `client_timeout_s` a head, a body and each wait for a
-    client that takes an answer. `threads`, `clients` and `connections` (to the application) are one worker's.
+    client that takes an answer. `clients`, `connections` (to the application) and `threads` (of what would hold up the
+    loop) are one worker's.
 
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     `health_port`: where `/-/healthz` is answered beside the clients' port.
@@ -63,7 +66,7 @@ class FacadeSettings:
     port: int
     host: str = "127.0.0.1"
     workers: int = 1
-    threads: int = 32
+    threads: int = 8
     clients: int = 10_000
     connections: int = 256
     read_timeout_s: float = 30.0
@@ -102,14 +105,18 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
 
 
 def facade_of(
-    plan: Plan, settings: FacadeSettings, fault_points: FaultPoints, measures: Measures, health: Health
+    plan: Plan,
+    settings: FacadeSettings,
+    fault_points: FaultPoints,
+    *,
+    measures: Measures,
+    database: LoopDatabase,
+    health: Health,
 ) -> Facade:
     """One worker's. Connections are opened when they are needed."""
     loop = asyncio.get_running_loop()
     way = UpstreamSettings(settings.upstream, connections=settings.connections, read_timeout_s=settings.read_timeout_s)
-    on_loop = LoopUpstream(way, loop, measures)
-    upstream = Upstream(on_loop, loop)
-    database = Database(settings.dsn, measures, size=settings.database_connections)
+    upstream = LoopUpstream(way, loop, measures)
     token = settings.internal_token if plan.subject.internal_look_up else None
     claim_settings = ClaimSettings(
         lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
@@ -119,20 +126,23 @@ def facade_of(
         caller=() if plan.subject.caller is None else plan.subject.caller,
     )
     bounds = Bounds(answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
-    outcomes = Outcomes(database, upstream, bounds)
-    owned = OwnedWrites(claim_settings, outcomes, fault_points, measures=measures)
-    Expiry(database, measures, settings.expire_every_s).start()
-    threads = OwnedThreads(
-        owned,
-        measures,
-        plan.subject.name,
-        threads=settings.threads,
-        wait_s=settings.read_timeout_s,
-        limit_bytes=settings.body_limit_bytes,
+    owned = OwnedWrites(
+        claim_settings,
+        Outcomes(database, upstream, bounds, loop),
+        Threads(settings.threads, settings.read_timeout_s, measures),
+        fault_points,
+        measures=measures,
     )
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
-    entrance = _entrance_of(plan, settings, loop, measures)
-    return Facade(targets, threads, on_loop, health, measures=measures, entrance=entrance)
+    return Facade(
+        targets,
+        owned,
+        upstream,
+        health,
+        measures=measures,
+        limit_bytes=settings.body_limit_bytes,
+        entrance=_entrance_of(plan, settings, loop, measures),
+    )
 
 
 def _entrance_of(
@@ -160,8 +170,10 @@ async def _serve(
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     end_if_it_hangs(loop)
-    health = Health(Database(settings.dsn, Unmeasured(), size=1), loop)
-    facade = facade_of(plan, settings, fault_points, measures, health)
+    health = Health(LoopDatabase(settings.dsn, Unmeasured(), size=1), loop)
+    database = LoopDatabase(settings.dsn, measures, size=settings.database_connections, ahead=AHEAD)
+    facade = facade_of(plan, settings, fault_points, measures=measures, database=database, health=health)
+    expiry = loop.create_task(Expiry(database, measures, settings.expire_every_s).run())
     allowed_s = settings.client_timeout_s
     patience = Patience(head_s=allowed_s, body_s=allowed_s, answer_s=allowed_s)
     clients = Clients(
@@ -183,6 +195,9 @@ async def _serve(
     await probes.close(0.0)
     if not await clients.close(GRACE_S):
         logger.warning("requests_cut_off")
+    expiry.cancel()
+    if not await database.close(CLOSE_S):
+        logger.warning("database_cut_off")
 
 
 def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:

@@ -7,8 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from strangler.facade.link import LoopLink
-from strangler.facade.pool import silent
+from strangler.facade.link import LoopLink, silent
 from strangler.facade.response_reader import BadResponse, ResponseReader
 from strangler.facade.wire import ResponseEvent
 

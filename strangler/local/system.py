@@ -38,7 +38,6 @@ PLAN = "STRANGLER_PLAN"
 PARTITIONS = "OUTBOX_TOPIC_PARTITIONS"
 RELAY = Process("relay", ("outbox", "relay"))
 FACADE = Process("facade", ("strangler", "facade"), url="FACADE_URL", port="FACADE_PORT", ready_path="/-/healthz")
-FACADE_THREADS = 32
 SLOT_LENGTH = 63 - len("outbox_")
 STOP_WITHIN_S = 10.0
 
@@ -162,7 +161,7 @@ class System:
         port = self._stack.take_port() if process.url else None
         argv = [sys.executable, "-m", *process.command]
         if process is FACADE:
-            argv += ["--port", str(port), "--workers", str(facade_workers), "--threads", str(FACADE_THREADS)]
+            argv += ["--port", str(port), "--workers", str(facade_workers)]
         metrics = self._metrics.get(process.name)
         if metrics:
             self._say(f"{process.name} serves its counts at http://{metrics}/metrics")

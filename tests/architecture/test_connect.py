@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OTHERWISE = {
     "outbox/connection.py": "the one way",
     "outbox/relay/wal.py": "to replicate",
-    "strangler/facade/database.py": "a server that falls silent is given up sooner",
+    "strangler/facade/loop_connection.py": "a server that falls silent is given up sooner",
     "strangler/local/postgres.py": "whether a server that starts answers yet",
     "strangler/service/shedding.py": "an answer that is late is a no",
 }
@@ -19,7 +19,11 @@ OTHERWISE = {
 def connects(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="psycopg"), attr="connect")):
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Name(id="psycopg") | ast.Attribute(value=ast.Name(id="psycopg")), attr="connect"
+                )
+            ):
                 yield node.lineno
 
 
@@ -34,3 +38,4 @@ def test_nobody_else_connects() -> None:
 
 def test_the_look_sees_a_call_and_no_example() -> None:
     assert list(connects(ast.parse('"""psycopg.connect(dsn)"""\nwith psycopg.connect(dsn) as one: pass'))) == [2]
+    assert list(connects(ast.parse("async def f(): await psycopg.AsyncConnection.connect(dsn)"))) == [1]

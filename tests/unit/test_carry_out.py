@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -11,14 +13,15 @@ import pytest
 from strangler.facade.asks import (
     AppAnswer,
     Ask,
+    Asks,
     ClaimKey,
     EndLease,
     Forward,
     FreeKey,
     KeepAnswer,
     LookUp,
+    Pause,
     TakeOver,
-    driven,
 )
 from strangler.facade.carry_out import Attempt, carry_out
 from strangler.facade.exchange import Broke, NotSent
@@ -52,14 +55,21 @@ def conversation(route: Route, said: Sequence[object], claim: RequestClaim = CLA
 
     def answer(ask: Ask) -> object:
         asked.append(ask)
-        if isinstance(ask, EndLease | FreeKey):
+        if isinstance(ask, EndLease | FreeKey | Pause):
             return None
         found = next(answers)
         return ask.answer if found is COUNTS and isinstance(ask, KeepAnswer) else found
 
-    response = driven(carry_out(attempt), answer)
+    def whole() -> Asks[None]:
+        responses.append((yield from carry_out(attempt)))
+
+    responses: list[Response] = []
+    asks, told = whole(), None
+    with suppress(StopIteration):
+        while True:
+            told = answer(asks.send(told))
     assert list(answers) == []
-    return response, asked
+    return responses[0], asked
 
 
 def kinds(asked: Sequence[Ask]) -> list[type]:
@@ -103,6 +113,35 @@ def test_a_creation_of_which_nobody_can_say_is_not_forwarded_again(said: object)
 def test_of_several_that_come_for_an_abandoned_claim_one_goes_on() -> None:
     response, asked = conversation(CREATES, [STALE, None])
     assert (response.cause, kinds(asked)) == ("in-progress", [ClaimKey, TakeOver])
+
+
+UNDER_WAY = replace(STALE, lease_over=False)
+DONE = replace(UNDER_WAY, answer=FirstAnswer(201, "Created", [], b"first"))
+
+
+def test_a_repeat_that_overtakes_the_storing_of_the_answer_waits_a_moment_for_it() -> None:
+    response, asked = conversation(CREATES, [UNDER_WAY, UNDER_WAY, DONE])
+    assert (response.status, response.body, response.outcome) == (201, b"first", RequestOutcome.REPLAYED)
+    assert kinds(asked) == [ClaimKey, Pause, ClaimKey, Pause, ClaimKey]
+
+
+def test_a_repeat_of_what_is_under_way_is_told_so_after_a_bounded_time() -> None:
+    response, asked = conversation(CREATES, [UNDER_WAY] * 4)
+    assert (response.cause, kinds(asked)) == ("in-progress", [ClaimKey, *[Pause, ClaimKey] * 3])
+    assert sum(ask.seconds for ask in asked if isinstance(ask, Pause)) <= 0.5
+
+
+def test_a_repeat_goes_on_by_itself_when_the_key_is_freed_meanwhile() -> None:
+    response, asked = conversation(CREATES, [UNDER_WAY, PINNED, OK, COUNTS])
+    assert (response.status, kinds(asked)) == (201, [ClaimKey, Pause, ClaimKey, Forward, KeepAnswer])
+
+
+def test_only_while_nobody_else_can_end_the_claim_the_answer_is_not_waited_for() -> None:
+    _, asked = conversation(CREATES, [replace(PINNED, sole_until=7.0), OK, COUNTS])
+    assert asked[-1] == KeepAnswer(CLAIM, FirstAnswer(201, "Created", [], b"first"), sole_until=7.0)
+    _, asked = conversation(CREATES, [STALE, AGAIN, ABSENT, OK, COUNTS])
+    assert isinstance(asked[-1], KeepAnswer)
+    assert asked[-1].sole_until == -math.inf
 
 
 def test_what_an_earlier_attempt_made_meanwhile_is_the_answer_to_the_one_that_was_refused() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlencode
 
-import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
 from strangler.facade import claims
+from strangler.facade.claim_sql import BEGIN, COMMIT
 from strangler.facade.idempotency import Held, RequestClaim, Stored
+from strangler.facade.loop_connection import LoopConnection
 from strangler.local.process import Running
 from tests.integration.facade.client import Answer, ask
 from tests.integration.facade.shop import Shop
 from tests.support.http_stub import HttpStub, answer
+from tests.support.on_loop import on_loop
 from tests.support.waiting import wait_until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -131,11 +135,18 @@ def test_equal_orders_on_both_sides_of_a_windows_edge_are_one(
         for side in (0, 1)
     )
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as early, psycopg.connect(dsn, autocommit=True) as late:
-        assert isinstance(claims.claim_command(early, one), Held)
-        second = pool.submit(claims.claim_command, late, other)
-        wait_until(lambda: connection.execute(waiting).fetchone() == (1,))
-        early.commit()
-        found = second.result(30)
+    others = "SELECT count(*) FROM strangler.idempotency WHERE key = ANY (%s)"
+    with ThreadPoolExecutor(1) as pool:
+
+        async def early(first: LoopConnection) -> Future[Held | Stored]:
+            await first.ask(BEGIN)
+            assert isinstance(await claims.claim_command(first, one), Held)
+            second = pool.submit(on_loop, dsn, partial(claims.claim_command, claim=other))
+            await asyncio.to_thread(wait_until, lambda: connection.execute(waiting).fetchone() == (1,))
+            assert connection.execute(others, (names,)).fetchone() == (0,)
+            await first.ask(COMMIT)
+            return second
+
+        found = on_loop(dsn, early).result(30)
     assert isinstance(found, Stored)
     assert (found.key, found.subject_ref) == (one.key, one.subject_ref)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import psycopg
 import pytest
 
 from outbox.connection import PsycopgConnection
@@ -17,6 +18,7 @@ from tests.integration.facade.shop import Shop
 from tests.support.http_stub import HttpStub, Reply, Seen, answer
 from tests.support.waiting import wait_until
 
+STATE = "SELECT state FROM strangler.idempotency WHERE key = %s"
 END_LEASE = "UPDATE strangler.idempotency SET lease_until = now() WHERE key = %s"
 
 
@@ -201,6 +203,59 @@ def test_a_killed_facade_is_resolved_by_the_next(
     assert (got.status, again.body) == (201, got.body)
     assert got.field("Idempotency-Replayed") == ("?1" if sent else None)  # found, or carried out
     assert len(shop.posted) == 1
+
+
+def test_an_answer_is_the_databases_before_it_is_the_clients(
+    launch: StartFacade, shop: Shop, connection: PsycopgConnection, key: str
+) -> None:
+    """Whatever becomes of the facade once its client has it, a repeat is answered the same."""
+    facade, doomed = launch(), launch(stop_at="facade.kept")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_order_in_vain, doomed, key)
+        wait_until(lambda: "stopped_at facade.kept" in doomed.log_path.read_text())
+        doomed.kill()
+    wait_until(lambda: connection.execute(STATE, (key,)).fetchone() == ("done",))
+    got = order(facade, key)
+    assert (got.status, got.field("Idempotency-Replayed"), len(shop.posted)) == (201, "?1", 1)
+
+
+def test_a_client_does_not_wait_until_its_answer_is_stored_and_its_repeat_does(
+    facade: Running, app: HttpStub, dsn: str, key: str
+) -> None:
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(dsn) as locking:
+        locked_while_asked(app, locking, key)
+        assert order(facade, key).status == 201
+        again = pool.submit(order, facade, key)
+        other = order(facade, f"{key}-other")
+        assert other.status == 201
+        assert not again.done()
+        locking.commit()
+        assert again.result(30).field("Idempotency-Replayed") == "?1"
+    assert len(app.asked("POST")) == 2
+
+
+def test_an_answer_that_was_not_stored_when_its_facade_stopped_is_the_servers(
+    launch: StartFacade, app: HttpStub, connection: PsycopgConnection, dsn: str, key: str
+) -> None:
+    facade = launch()
+    with psycopg.connect(dsn) as locking:
+        locked_while_asked(app, locking, key)
+        assert order(facade, key).status == 201
+        assert facade.terminate() == 0
+        assert '"database_cut_off"' in facade.log_path.read_text()
+        locking.commit()
+    wait_until(lambda: connection.execute(STATE, (key,)).fetchone() == ("done",))
+
+
+def locked_while_asked(app: HttpStub, locking: PsycopgConnection, key: str) -> None:
+    """Nobody can write to the claim from then on, until `locking` commits."""
+
+    def reply(seen: Seen) -> Reply:
+        if seen.value("Idempotency-Key") == key:
+            locking.execute("SELECT FROM strangler.idempotency WHERE key = %s FOR UPDATE", (key,))
+        return answer(201, b"{}")
+
+    app.reply = reply
 
 
 def _order_in_vain(facade: Running, key: str) -> None:

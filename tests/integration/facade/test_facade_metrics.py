@@ -48,7 +48,7 @@ EXPECTED: dict[tuple[str, tuple[str, ...]], float] = {
     ("facade_in_use", ("threads",)): 0,
     ("facade_in_use", ("upstream",)): 0,
     ("facade_in_use", ("clients",)): 0,
-    ("facade_limit", ("threads",)): 64,
+    ("facade_limit", ("threads",)): 16,
     ("facade_limit", ("upstream",)): 512,
     ("facade_limit", ("database",)): 16,
 }

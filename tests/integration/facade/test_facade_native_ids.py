@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from strangler.ownership import Ownership
 from tests.integration.facade.client import Answer, ask
 from tests.integration.facade.test_facade_ownership import ADD, STEP, flip
 from tests.support.http_stub import HttpStub, answer
+from tests.support.on_loop import on_loop
 from tests.support.waiting import wait_until
 
 PIN_ALIAS = "SELECT strangler.pin_alias('order', %s, %s)"
@@ -84,9 +86,9 @@ def test_a_command_that_loses_the_race_for_an_id_takes_the_reference_that_won(
 ) -> None:
     """The application commits its alias while the command waits for it, or another command has the same guess."""
     claim = RequestClaim("anonymous", native, b"", f"order:{native}", 30, 60, native=("order", native))
-    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as other, psycopg.connect(dsn, autocommit=True) as own:
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as other:
         other.execute(PIN_ALIAS, (native, f"R-{native}" if known else None))
-        pinned = pool.submit(claims.pin, own, claim, Stages())
+        pinned = pool.submit(on_loop, dsn, partial(claims.pin, claim=claim, stages=Stages()))
         wait_until(lambda: connection.execute(WAITING).fetchone() == (1,))
         other.commit()
         held = pinned.result(30)

@@ -152,22 +152,3 @@ def test_a_client_that_takes_nothing_is_given_up(impatient: Running, app: HttpSt
         assert len(rest_of(client)) < 30_000_000
     app.reply = lambda _: answer(200, b"ok")
     assert quickly(impatient, "/whole") == 200
-
-
-def test_an_owned_request_without_a_thread_is_refused_in_words(launch: StartFacade, app: HttpStub, key: str) -> None:
-    facade = launch("--threads", "1", "--read-timeout-s", "3")
-    app.reply = lambda _: trickled(app)
-    head = b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nIdempotency-Key: " + key.encode() + b"\r\n\r\n"
-    with connected(facade.port, 1, head):
-        wait_until(lambda: bool(app.seen))
-        got = order(facade, f"{key}-other")
-        assert (got.status, got.json()["effect"], got.field("Strangler-Rejected")) == (503, "none", "order")
-        assert str(got.json()["type"]).endswith(":threads-busy")
-        assert quickly(facade, "/-/healthz") == 200
-        app.release()
-
-
-def trickled(app: HttpStub) -> Iterator[bytes]:
-    """An answer that keeps its thread for longer than one wait may take."""
-    yield b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
-    yield from (b"x" for _ in range(20) if not app.held.wait(0.5))
