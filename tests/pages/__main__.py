@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.pages import api, cli, decisions, environment, modules, tables
+from tests.pages import api, cli, decisions, environment, modules, tables, tests
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -15,6 +15,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/environment.md": environment.page,
     "reference/modules.md": modules.page,
     "reference/tables.md": tables.page,
+    "reference/tests.md": tests.page,
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.pages.words import cell, row
 
 ROOT = Path(__file__).resolve().parents[2]
-TOPS = ("outbox", "strangler", "legacy_app", "new_services", "benchmarks")
+TOPS = ("outbox", "strangler", "legacy_app", "new_services", "migrations", "benchmarks")
 TOP = """# Modules
 
 Made of the first line of each module by `python -m tests.pages`. What the rooms are for, and which way data goes
