@@ -93,7 +93,7 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
     if not any(route.creates for route in routes):
         yield f"no route has creates={subject!r}; without it no {subject} gets an owner"
     if caller is not None:
-        yield from (f"the subject's caller {problem}" for problem in _caller_problems(caller))
+        yield from (f"the subject's caller {problem}" for problem in caller_problems(caller))
     for route in routes:
         named = f"route {route.target!r}"
         yield from (f"{named} {problem}" for problem in _path_problems(route, subject))
@@ -108,7 +108,7 @@ def route_problems(routes: Sequence[Route], subject: str, caller: Callers | None
         ):
             yield f"{named} derives its key for anonymous callers; {STRANGERS}"
         if route.caller is not None:
-            yield from (f"{named} has a caller that {problem}" for problem in _caller_problems(route.caller))
+            yield from (f"{named} has a caller that {problem}" for problem in caller_problems(route.caller))
         elif caller is None and route.creates:
             yield f"{named} does not say what identifies the caller of its Idempotency-Key; {CHOICES}"
 
@@ -160,7 +160,8 @@ def _status_problems(route: Route) -> Iterable[str]:
         yield f"keeps {status} and releases it; name it in one of kept and released"
 
 
-def _caller_problems(callers: Callers) -> Iterable[str]:
+def caller_problems(callers: Callers) -> Iterable[str]:
+    """What is wrong with what a plan says identifies a caller, each with the fix."""
     rules = listed(callers)
     if not rules:
         yield 'is empty; name what identifies a caller, or "anonymous"'

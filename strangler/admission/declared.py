@@ -12,7 +12,7 @@ from outbox.terms import check_terms
 from strangler.admission.bulk import Bulk, bulk_problems
 from strangler.admission.work_class import WorkClass
 from strangler.errors import BadPlan
-from strangler.routes import PLACEHOLDER, TOKEN
+from strangler.routes import ANONYMOUS, PLACEHOLDER, TOKEN, caller_problems
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 ANY_METHOD = "*"
@@ -20,10 +20,15 @@ ANY_METHOD = "*"
 
 @dataclass(frozen=True, slots=True)
 class Belongs:
-    """Requests for `target`, a method and a path as of a `Route`, are work of the class `work`; `*` is any method."""
+    """Requests for `target`, a method and a path as of a `Route`, are work of the class `work`; `*` is any method.
+
+    With `caller`, "header:NAME" or "cookie:NAME", only those that carry it, and only downwards: of the classes that a
+    request fits the lowest counts, for what a client says of itself is no way up.
+    """
 
     target: str
     work: str
+    caller: str = ""
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan)
@@ -42,8 +47,9 @@ class Admission:
     """Who is let in while there is not room for all. The server decides it by the request's method and path.
 
     `classes`: the most important first; a class is served before those below it, beyond what their floors keep.
-    `belongs`: the first that fits counts, and what none fits is of the class `others`. `slots`: how many requests the
-    application can work on at once; more of them only wait in it. `bulk`: of work that does not come over HTTP.
+    `belongs`: the first without a caller that fits counts, and what none fits is of the class `others`. `slots`: how
+    many requests the application can work on at once; more of them only wait in it. `bulk`: of work that does not come
+    over HTTP.
     """
 
     classes: tuple[WorkClass, ...]
@@ -94,11 +100,15 @@ def _class_problems(one: WorkClass, rank: int) -> Iterable[str]:
 
 def _belonging_problems(admission: Admission, names: list[str]) -> Iterable[str]:
     known = ", ".join(names)
-    for target, times in Counter(one.target for one in admission.belongs).items():
+    for (target, _), times in Counter((one.target, one.caller) for one in admission.belongs).items():
         if times > 1:
             yield f"admission names {target!r} {times} times, and the first counts; leave the others out"
     for one in admission.belongs:
         yield from (f"admission's target {one.target!r} {problem}" for problem in _target_problems(one))
+        if one.caller:
+            yield from (f"admission's target {one.target!r} has a caller that {problem}" for problem in _caller(one))
+            if one.work == names[0]:
+                yield f"admission's target {one.target!r} has a caller and the first class, which nothing lowers it to"
         if one.work not in names:
             yield f"admission's target {one.target!r} is of class {one.work!r}; known classes: {known}"
     if admission.others not in names:
@@ -107,6 +117,13 @@ def _belonging_problems(admission: Admission, names: list[str]) -> Iterable[str]
     for name in dict.fromkeys(names):
         if name not in used:
             yield f"nothing belongs to admission's class {name!r}; name what does, or leave it out"
+
+
+def _caller(one: Belongs) -> Iterable[str]:
+    if one.caller == ANONYMOUS:
+        yield "is everybody; leave it out"
+    else:
+        yield from caller_problems(one.caller)
 
 
 def _target_problems(one: Belongs) -> Iterable[str]:

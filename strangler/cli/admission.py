@@ -67,7 +67,8 @@ def run_dry(invocation: Invocation) -> int:
     found = dry_run(plan.admission.classes, slots, arrived.arrivals, assumed, rng)
     for one in log.first:
         invocation.talk(f"strangler: {log.name}, line {one.line} is left out: {one.why}")
-    report = _Report(log, arrived, found, slots, assumed)
+    unseen = [one.target for one in plan.admission.belongs if one.caller]
+    report = _Report(log, arrived, found, slots, assumed, unseen)
     invocation.emit(report.to_json(), report.lines())
     return 0
 
@@ -111,6 +112,7 @@ class _Report:
     found: Sequence[ClassFound]
     slots: int
     assumed: Assumed
+    unseen: Sequence[str]  # targets of rules that look at what a request carries: no log has it
 
     def to_json(self) -> Json:
         first = [[one.line, one.why] for one in self.log.first]
@@ -122,6 +124,7 @@ class _Report:
             "to": _moment(self.arrived.arrivals[-1].at),
             "most_at_once": self.arrived.most_at_once,
             "slots": self.slots,
+            "callers_not_seen": list(self.unseen),
             "assumed": {"obedient": self.assumed.obedient, "retries": self.assumed.retries},
             "classes": [
                 {
@@ -144,6 +147,8 @@ class _Report:
             yield f"{self.log.not_read} line(s) could not be read, the first is line {first[0].line}"
         if self.arrived.repeats:
             yield f"{self.arrived.repeats} further attempts with a key are left out: returns are reckoned instead"
+        if self.unseen:
+            yield f"a log does not hold what requests carry: rules with a caller lower nobody, {', '.join(self.unseen)}"
         if self.arrived.most_at_once is not None:
             yield f"as it was, {self.arrived.most_at_once} were in progress at once"
         yield ""

@@ -59,6 +59,15 @@ def other_scopes(scope: str) -> tuple[str, ...]:
     return (ANONYMOUS_SCOPE,) if scope == UNKNOWN_SCOPE else (ANONYMOUS_SCOPE, UNKNOWN_SCOPE)
 
 
+def carries(caller: str, headers: Headers) -> bool:
+    """Whether a request has what a plan names, "header:NAME" or "cookie:NAME".
+
+    >>> carries("header:X-Partner", [("x_partner", "a")]), carries("cookie:s", [("Cookie", "s=")])
+    (True, False)
+    """
+    return bool(_values(caller, headers))
+
+
 def caller_fields(callers: Callers) -> frozenset[str]:
     """The header fields that a plan names, in lower case: the application may need them to know the caller."""
     return frozenset(

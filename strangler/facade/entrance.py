@@ -16,7 +16,7 @@ from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Wor
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
 from strangler.facade.client_link import ClientLink
 from strangler.facade.measures import Measures
-from strangler.facade.message import Request, Response, Streamed, values
+from strangler.facade.message import Headers, Request, Response, Streamed, values
 from strangler.facade.overrides import meanings
 from strangler.facade.problem import NO_ROOM, OVER_QUOTA
 from strangler.routes import Callers, listed
@@ -41,12 +41,12 @@ class EntranceSettings:
 
 
 class Entrance:
-    """One loop's. `rank_of` method and path is a request's class: nothing else in it decides that."""
+    """One loop's. `rank_of` method, path and fields is a request's class; fields only lower it."""
 
     def __init__(
         self,
         settings: EntranceSettings,
-        rank_of: Callable[[str, str], int],
+        rank_of: Callable[[str, str, Headers], int],
         loop: asyncio.AbstractEventLoop,
         measures: Measures,
     ) -> None:
@@ -84,7 +84,7 @@ class Entrance:
     def _work(self, request: Request) -> Work:
         """Known again by its key, else by what it asks for: a promise is its tenant's."""
         meant = meanings(request.method, request.target, request.headers)
-        rank = len(self._classes) - 1 if meant is None else max(self._rank_of(*each) for each in meant)
+        rank = len(self._classes) - 1 if meant is None else max(self._rank_of(*each, request.headers) for each in meant)
         scope = scope_of(self._callers, request.headers, "")
         named = isinstance(scope, str) and scope not in (ANONYMOUS_SCOPE, UNKNOWN_SCOPE)
         tenant = str(scope) if named else request.peer

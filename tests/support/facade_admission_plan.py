@@ -19,6 +19,7 @@ plan = replace(
             Belongs("POST /orders", "checkout"),
             Belongs("* /feeds/{rest:path}", "feeds"),
             Belongs("* /uploads/{rest:path}", "uploads"),
+            Belongs("* /{rest:path}", "uploads", caller="header:X-Partner"),
         ),
         others="browse",
         slots=2,

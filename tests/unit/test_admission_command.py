@@ -74,6 +74,13 @@ def test_for_people_it_states_what_it_assumes(tmp_path: Path, capsys: pytest.Cap
     assert "80% of the refused heed Retry-After" in out
 
 
+def test_rules_that_look_at_what_no_log_holds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = PLAN.replace("belongs=(", 'belongs=(Belongs("POST /orders", "browse", "cookie:kiosk"), ')
+    assert main(written(tmp_path, busy(1), plan)) == 0
+    assert "rules with a caller lower nobody, POST /orders" in capsys.readouterr().out
+    assert asked(written(tmp_path, busy(1), plan), capsys)["callers_not_seen"] == ["POST /orders"]
+
+
 @pytest.mark.parametrize(
     "more", [["--slots", "7"], ["--retries", "0"], ["--obedient", "0%"], ["--service-s", "0.01"], ["--seed", "2"]]
 )

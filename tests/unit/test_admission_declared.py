@@ -53,6 +53,9 @@ def test_a_good_one_has_no_problem() -> None:
         (replace(GOOD, belongs=(Belongs("post /orders", "checkout"),)), "no upper-case token; write it as it is sent"),
         (replace(GOOD, belongs=(Belongs("POST orders", "checkout"),)), "does not begin with '/'; write METHOD"),
         (replace(GOOD, belongs=(Belongs("POST /orders?x", "checkout"),)), "holds one of { } ? # outside"),
+        (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "browse", "X-Partner"))), "'* /a' has a caller that is"),
+        (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "browse", "anonymous"))), "is everybody; leave it out"),
+        (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "checkout", "cookie:s"))), "which nothing lowers it to"),
         (replace(GOOD, slots=0), "has 0 slots; give how many requests"),
     ],
 )
@@ -84,7 +87,9 @@ def refusals(admission: Admission, tenants: str = "abcd") -> list[tuple[str, int
     ranks = WorkClasses(admission)
     asked = [("POST", "/orders"), ("GET", "/search")]
     arrivals = [
-        Arrival(number / 1_000, ranks.rank(*asked[number % 2]), tenants[number % len(tenants)], 0.02)
+        Arrival(
+            number / 1_000, ranks.rank(*asked[number % 2], [("X-Partner", "a")]), tenants[number % len(tenants)], 0.02
+        )
         for number in range(3_000)
     ]
     found = dry_run(admission.classes, admission.slots, arrivals, Assumed(retries=1), Random(1))
@@ -95,6 +100,7 @@ def refusals(admission: Admission, tenants: str = "abcd") -> list[tuple[str, int
 ACTS: Mapping[str, Callable[[], Admission]] = {
     "classes": lambda: replace(GOOD, classes=(BROWSE, CHECKOUT)),
     "belongs": lambda: replace(GOOD, belongs=()),
+    "caller": lambda: replace(GOOD, belongs=(*GOOD.belongs, Belongs("POST /orders", "browse", "header:X-Partner"))),
     "others": lambda: replace(GOOD, others="checkout"),
     "slots": lambda: replace(GOOD, slots=14),
     "name": lambda: replace(GOOD, classes=(CHECKOUT, replace(BROWSE, name="look")), others="look"),
@@ -105,7 +111,7 @@ ACTS: Mapping[str, Callable[[], Admission]] = {
 
 
 def test_every_term_is_held_against_what_it_does() -> None:
-    terms = {one.name for kind in (Admission, WorkClass) for one in fields(kind)}
+    terms = {one.name for kind in (Admission, WorkClass, Belongs) for one in fields(kind)} - {"target", "work"}
     assert set(ACTS) == terms - {"bulk"}, "which acts on what is no request: test_bulk_turns.py"
 
 
@@ -138,6 +144,32 @@ def test_method_and_path_decide_the_class(method: str, target: str, work: str) -
 def test_no_spelling_is_a_way_into_a_higher_class(target: str) -> None:
     upside = replace(GOOD, classes=(BROWSE, CHECKOUT), belongs=(Belongs("* /orders", "checkout"),))
     assert WorkClasses(upside).rank("POST", target) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "work"),
+    [
+        ("/orders", [], "checkout"),
+        ("/orders", [("x_partner", "a")], "browse"),
+        ("/orders", [("X-Partner", " ")], "checkout"),
+        ("//orders", [("X-Partner", "a")], "browse"),
+        ("/orders", [("Cookie", "s=1; kiosk=7")], "bulk"),
+        ("/orders", [("Cookie", "kiosk=7"), ("X-Partner", "a")], "bulk"),
+        ("/search", [("X-Partner", "a")], "browse"),
+        ("/lists", [("X-Partner", "a")], "bulk"),
+    ],
+)
+def test_what_a_request_carries_only_lowers_its_class(target: str, fields: list[tuple[str, str]], work: str) -> None:
+    belongs = (
+        Belongs("* /orders", "browse", "header:X-Partner"),
+        Belongs("* /orders", "bulk", "cookie:kiosk"),
+        Belongs("* /orders", "checkout"),
+        Belongs("* /lists", "browse", "header:X-Partner"),
+        Belongs("* /lists", "bulk"),
+    )
+    asked = replace(GOOD, classes=(CHECKOUT, BROWSE, WorkClass("bulk", 30.0)), belongs=belongs)
+    assert said(asked) == ""
+    assert asked.classes[WorkClasses(asked).rank("POST", target, fields)].name == work
 
 
 def test_any_method_is_written_as_a_star() -> None:

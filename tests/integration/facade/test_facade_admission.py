@@ -171,6 +171,13 @@ def test_a_field_that_overrides_the_path_is_no_way_into_a_higher_class(
     assert sum(after.get(one, 0) - before.get(one, 0) for one in feeds) == 1
 
 
+def test_what_a_request_carries_lowers_its_class(bending: Running, app: HttpStub, key: str, metrics: str) -> None:
+    granted = (ASKED, ("uploads", "granted"))
+    before = scraped(metrics).get(granted, 0)
+    assert ask(bending, "GET", f"/{key}", fields={"X-Partner": "a"}).status == 200
+    assert scraped(metrics)[granted] == before + 1
+
+
 def test_what_is_not_asked_is_let_in(launch: StartFacade, app: HttpStub, clients: ThreadPoolExecutor, key: str) -> None:
     open_door = launch("--admission", "0%", plan=PLAN)
     app.reply = lambda _: answer(200, b"ok") if app.held.wait(30) else b""
