@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from strangler.admission.bulk import Bulk as Bulk
     from strangler.admission.declared import Admission as Admission
     from strangler.admission.declared import Belongs as Belongs
+    from strangler.admission.declared import FoundSlots as FoundSlots
+    from strangler.admission.work_class import LagPromise as LagPromise
     from strangler.admission.work_class import WorkClass as WorkClass
     from strangler.choreography.graph import Choreography as Choreography
     from strangler.contexts import Context as Context
@@ -59,8 +61,10 @@ _HOMES = {
     "Derived": "strangler.keys",
     "Emit": "strangler.step.intents",
     "Event": "outbox.event",
+    "FoundSlots": "strangler.admission.declared",
     "FunctionVendor": "strangler.service.function_vendor",
     "HttpVendor": "strangler.service.http_vendor",
+    "LagPromise": "strangler.admission.work_class",
     "Outcome": "strangler.step.intents",
     "Owner": "strangler.ownership",
     "Ownership": "strangler.ownership",

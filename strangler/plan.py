@@ -260,6 +260,10 @@ def _service_problems(plan: Plan) -> Iterable[str]:
     for step in plan.taken_over():
         if step.history and (step.check is None or step.check.stateful is None) and not _keeps_rows(step):
             yield _NO_ROWS.format(step.name)
+    known = {**plan.contexts(), **plan.resumer_context()}
+    for name in () if plan.admission is None else plan.admission.promised_contexts:
+        if name not in known:
+            yield f"admission promises the lag of {name!r}, which is no context; it has {', '.join(known) or 'none'}"
     for attribute in ("schema", "group"):
         contexts = (*plan.contexts().values(), *plan.resumer_context().values())
         values = [getattr(context, attribute) for context in contexts]

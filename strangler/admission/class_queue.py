@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from strangler.admission.pace import Pace
 from strangler.admission.work import Work
 
 MOST_CREDIT = 3.0
@@ -48,6 +49,7 @@ class ClassQueue:
         self.granted = 0  # since the last tick
         self.per_s = 0.0  # slots that it has got, over the last two seconds
         self.above_floor_at = float("-inf")  # when it last got one that its floor had not earned
+        self.pace = Pace()
         self._lines: dict[str, TenantLine] = {}
         self._in_flight: dict[str, int] = {}
 
@@ -99,6 +101,7 @@ class ClassQueue:
         if self.credit < 1.0:
             self.above_floor_at = now
         self.credit = max(0.0, self.credit - 1.0)
+        self.pace.took_one(now)
         self.granted += 1
         self.in_flight += 1
         self._in_flight[work.tenant] = self._in_flight.get(work.tenant, 0) + 1

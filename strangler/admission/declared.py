@@ -16,6 +16,7 @@ from strangler.routes import ANONYMOUS, PLACEHOLDER, TOKEN, caller_problems
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 ANY_METHOD = "*"
+SHORTEST_PROMISE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,36 @@ class Belongs:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSlots:
+    """Slots of an application of which nobody knows how many it has: found by asking whether more bring more answers.
+
+    It begins with `start`, which is better too few than too many, and never goes above `most`.
+
+    >>> FoundSlots(start=20, most=100).most
+    100
+    """
+
+    start: int
+    most: int
+
+    def __post_init__(self) -> None:
+        check_terms(self, error=BadPlan)
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """Who is let in while there is not room for all. The server decides it by the request's method and path.
 
     `classes`: the most important first; a class is served before those below it, beyond what their floors keep.
     `belongs`: the first without a caller that fits counts, and what none fits is of the class `others`. `slots`: how
-    many requests the application can work on at once; more of them only wait in it. `bulk`: of work that does not come
-    over HTTP.
+    many requests the application can work on at once, more of them only wait in it; `FoundSlots` where nobody knows.
+    `bulk`: of work that does not come over HTTP.
     """
 
     classes: tuple[WorkClass, ...]
     belongs: tuple[Belongs, ...]
     others: str
-    slots: int
+    slots: int | FoundSlots
     bulk: Bulk | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +82,16 @@ class Admission:
     def rank(self, name: str) -> int:
         """The place of a class, 0 the most important."""
         return [one.name for one in self.classes].index(name)
+
+    @property
+    def most_slots(self) -> int:
+        """As many as there may ever be."""
+        return self.slots if isinstance(self.slots, int) else self.slots.most
+
+    @property
+    def promised_contexts(self) -> tuple[str, ...]:
+        """Whose lag is to be known."""
+        return tuple(dict.fromkeys(promise.context for one in self.classes for promise in one.lag_promises))
 
 
 def admission_problems(admission: Admission) -> Iterable[str]:
@@ -81,8 +109,15 @@ def admission_problems(admission: Admission) -> Iterable[str]:
         yield f"admission's floors keep {floors:.0%} of the slots; leave some to who comes first, below 100% in all"
     yield from _belonging_problems(admission, names)
     yield from () if admission.bulk is None else bulk_problems(admission.bulk)
-    if admission.slots < 1:
-        yield f"admission has {admission.slots} slots; give how many requests the application can work on at once"
+    yield from _slot_problems(admission.slots)
+
+
+def _slot_problems(slots: int | FoundSlots) -> Iterable[str]:
+    if isinstance(slots, int):
+        if slots < 1:
+            yield f"admission has {slots} slots; give how many requests the application can work on at once"
+    elif not 1 <= slots.start <= slots.most:
+        yield f"admission finds its slots from {slots.start} to at most {slots.most}; start with 1 or more"
 
 
 def _class_problems(one: WorkClass, rank: int) -> Iterable[str]:
@@ -96,6 +131,15 @@ def _class_problems(one: WorkClass, rank: int) -> Iterable[str]:
         yield "is the first, which needs no floor: nobody is served before it; leave it out"
     if one.quota_per_s is not None and not 0 < one.quota_per_s < math.inf:
         yield f"has quota_per_s={one.quota_per_s}; give what one tenant may send in a second, or leave it out"
+    for promise in one.lag_promises:
+        if not SHORTEST_PROMISE_S <= promise.within_s < math.inf:
+            yield (
+                f"has a promise of {promise.within_s} s on {promise.context!r}; lag is read once a second, "
+                f"give {SHORTEST_PROMISE_S:g} seconds or more"
+            )
+    for name, times in Counter(promise.context for promise in one.lag_promises).items():
+        if times > 1:
+            yield f"has {times} promises on {name!r}; leave the shortest"
 
 
 def _belonging_problems(admission: Admission, names: list[str]) -> Iterable[str]:

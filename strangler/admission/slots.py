@@ -26,7 +26,7 @@ LATELY_S = 0.0101  # nobody is refused who has seen a lower class served within 
 MOST_WAITERS = 200  # ... as long as there is room to wait
 ROUNDING = 1e-9  # two slots' time, times slots a second, may be a little less than two
 RATE_OVER_S = 2.0
-FRESH_CREDIT = 2.0  # what a floor must have earned for fresh work while returns are owed: else it takes theirs
+FRESH_CREDIT = 2.0  # what must have been earned for fresh work while returns are owed: else it takes theirs
 
 
 class ClassSlots:
@@ -53,6 +53,9 @@ class ClassSlots:
                 return Refusal(Clause.QUOTA, math.ceil(wait_s * (1.0 + 0.25 * self._draw())))
             quota.take(work.tenant, now)
         promised = bool(work.key) and self.promises[rank].redeem(work.key, now)
+        queue = self.queues[rank]
+        if queue.pace.is_set and not queue.pace.allows(now, queue.waiting + self._needs(rank, promised=promised)):
+            return self._refusal(Clause.LAG, work, now)
         if self._fits(rank) and not any(self.queues[above].waiting for above in range(rank + 1)):
             return self._grant(work, now)
         return self._wait_or_refuse(work, now, promised=promised)
@@ -60,6 +63,10 @@ class ClassSlots:
     def take(self, now: float, work: Work) -> Grant:
         """A slot for what is not asked: it uses the application all the same."""
         return self._grant(work, now)
+
+    def hold(self, rank: int, per_s: float, now: float, until: float) -> None:
+        """Of the class so many a second are let in until then, whatever is free."""
+        self.queues[rank].pace.set(per_s, now, until)
 
     def release(self, grant: Grant, now: float, *, served: bool) -> list[Settled]:
         """The slot is free; what was decided of those who waited for it."""
@@ -102,8 +109,7 @@ class ClassSlots:
 
     def _wait_or_refuse(self, work: Work, now: float, *, promised: bool) -> Admitted:
         queue = self.queues[work.rank]
-        needed = 1.0 if promised or self.promises[work.rank].owed < 1.0 else FRESH_CREDIT
-        if queue.floor and queue.credit >= needed and not queue.waiting:
+        if queue.floor and queue.credit >= self._needs(work.rank, promised=promised) and not queue.waiting:
             queue.add(work, now, promised=promised)
             return Waits()
         per_s = self.drain.per_s(now, self.limit)
@@ -120,6 +126,10 @@ class ClassSlots:
         if above + queue.waiting > wait_s * per_s and queue.tenants_waiting > 1:
             return _push_out(queue, work)
         return Waits()
+
+    def _needs(self, rank: int, *, promised: bool) -> float:
+        """Of what has been earned for it one by one."""
+        return 1.0 if promised or self.promises[rank].owed < 1.0 else FRESH_CREDIT
 
     def _lower_served_lately(self, rank: int, now: float) -> bool:
         if sum(queue.waiting for queue in self.queues) >= MOST_WAITERS:

@@ -12,6 +12,7 @@ class Clause(StrEnum):
 
     DEADLINE = "deadline"  # nobody would wait for its answer
     QUOTA = "quota"  # its tenant has sent more than its class lets one
+    LAG = "lag"  # those who consume what its class makes are behind
     SHARE = "share"  # the slots go to the classes above, or its class waits for as long as it may
     TENANT = "tenant"  # its tenant waits with more than any other, and another's work needs the place
     WAITED = "waited"  # it has waited for as long as its class may

@@ -10,7 +10,10 @@ DEFAULT = f"{REFERENCE}check.md#a-plan-that-does-not-load"
 
 # The first whose pattern is found in the refusal counts.
 _PAGES: Sequence[tuple[str, str]] = (
-    (r"^(nothing belongs to )?admission|^(Admission|Belongs|WorkClass)\.", "admission.md#in-the-plan"),
+    (
+        r"^(nothing belongs to )?admission|^(Admission|Belongs|FoundSlots|LagPromise|WorkClass)\.",
+        "admission.md#in-the-plan",
+    ),
     (r"anonymous callers|derives (its|a) key|key_field", "routes.md#derived-keys"),
     (r"^route .* has key=", "routes.md#which-key-a-request-has"),
     (r"caller", "routes.md#whose-key-it-is"),

@@ -15,6 +15,7 @@ from typing import TextIO
 from outbox import flags
 from strangler.admission.access_log import Logged, NotRead, read_log
 from strangler.admission.arrivals import Arrived, arrivals_of
+from strangler.admission.declared import FoundSlots
 from strangler.admission.dry_run import Assumed, ClassFound, dry_run
 from strangler.cli.common import Invocation, columns
 from strangler.cli.stages import basis_points
@@ -63,7 +64,7 @@ def run_dry(invocation: Invocation) -> int:
         log = _read(lines, "stdin" if args.log == "-" else args.log)
     rng = random.Random(args.seed)  # noqa: S311 - it plays clients
     arrived = arrivals_of(log.requests, WorkClasses(plan.admission).rank, args.service_s, rng)
-    slots, assumed = args.slots or plan.admission.slots, Assumed(args.obedient / 10_000, args.retries)
+    slots, assumed = args.slots or _known(plan.admission.slots), Assumed(args.obedient / 10_000, args.retries)
     found = dry_run(plan.admission.classes, slots, arrived.arrivals, assumed, rng)
     for one in log.first:
         invocation.talk(f"strangler: {log.name}, line {one.line} is left out: {one.why}")
@@ -71,6 +72,15 @@ def run_dry(invocation: Invocation) -> int:
     report = _Report(log, arrived, found, slots, assumed, unseen)
     invocation.emit(report.to_json(), report.lines())
     return 0
+
+
+def _known(slots: int | FoundSlots) -> int:
+    if isinstance(slots, FoundSlots):
+        raise BadInput(
+            f"the plan's admission finds its slots, from {slots.start} to {slots.most}, and a log does not tell what "
+            "more of them would have brought; give --slots, such as facade_admission_slots showed at a peak"
+        )
+    return slots
 
 
 @contextmanager

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from outbox import flags
 from outbox.fault_points import FaultPoints
 from outbox.metrics import address_of
 from outbox.telemetry import log_to_stderr
+from strangler.addresses import Addresses
+from strangler.admission.declared import FoundSlots
 from strangler.cli.common import Invocation
 from strangler.cli.stages import basis_points
 from strangler.errors import BadInput
 from strangler.facade import server
 from strangler.facade.expiry import EVERY_S
+from strangler.facade.lag_watch import LIMITS, lag_places
 from strangler.facade.loop_upstream import UpstreamSettings
 from strangler.facade.server import FacadeSettings
 from strangler.plan import Plan
@@ -99,6 +103,9 @@ def run(invocation: Invocation) -> int:
             "application; set the application's, or give Subject(path=...) a route of its own"
         )
     _check_admission(plan, settings)
+    if settings.admission_bp:
+        addresses = Addresses(invocation.environ, limits=LIMITS, judging=False)
+        settings = replace(settings, lag=lag_places(plan, addresses))
     UpstreamSettings(settings.upstream).address()
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
@@ -115,7 +122,12 @@ def _check_admission(plan: Plan, settings: FacadeSettings) -> None:
         raise BadInput(
             f"--admission is given and plan {plan.name!r} has none; declare it: docs/reference/admission.md#in-the-plan"
         )
-    if plan.admission.slots < settings.workers:
+    if isinstance(plan.admission.slots, FoundSlots) and settings.workers > 1:
+        raise BadInput(
+            f"the plan's admission finds its slots, and of {settings.workers} workers each would find what the others "
+            "leave; give --workers 1, or say how many slots there are"
+        )
+    if plan.admission.most_slots < settings.workers:
         raise BadInput(
             f"the plan's admission has {plan.admission.slots} slots for {settings.workers} workers, which share them; "
             "give fewer --workers or more slots"

@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from strangler.admission.declared import Admission
+from outbox.consumer.lag.backlog import Backlog
+from strangler.admission.declared import Admission, FoundSlots
+from strangler.admission.found_limit import FoundLimit
+from strangler.admission.lag_holds import BELIEVED_S, LagHeard, LagHolds
 from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
@@ -25,17 +28,17 @@ logger = logging.getLogger(__name__)
 
 SHARES = 10_000
 SAY_EVERY_S = 1.0  # a log must not grow with what is refused
-SERVER_ERROR = 500
+TOO_MANY, SERVER_ERROR = 429, 500
 
 
 @dataclass(frozen=True, slots=True)
 class EntranceSettings:
-    """Of one worker. `share_bp` of the requests are asked, the others are let in and counted. `callers`: who a tenant
-    is; where nobody can be identified, an address is one.
+    """Of one of `workers`, which share the slots. `share_bp` of the requests are asked, the others are let in and
+    counted. `callers`: who a tenant is; where nobody can be identified, an address is one.
     """
 
     admission: Admission
-    slots: int
+    workers: int = 1
     share_bp: int = SHARES
     callers: Callers = ()
 
@@ -54,7 +57,10 @@ class Entrance:
         self._callers = [one for one in listed(settings.callers) if isinstance(one, str)]  # a function may block
         self._rank_of, self._loop, self._measures = rank_of, loop, measures
         draw = random.Random().random  # noqa: S311 - it spreads returns
-        self._slots = ClassSlots(self._classes, settings.slots, draw, loop.time())
+        self._slots = ClassSlots(self._classes, _limit(settings, loop.time()), draw, loop.time())
+        self._holds, self._part = LagHolds(self._classes), 1.0 / settings.workers
+        self._told_slots = 0
+        self._tell_slots()
         self._waiting: dict[Work, asyncio.Future[Grant | Refusal]] = {}
         self._ticking = False
         self._refused: Counter[tuple[str, Clause]] = Counter()
@@ -80,6 +86,14 @@ class Entrance:
             self._leave(said, served=_is_served(answer))
             return answer
         return replace(answer, body=_Holding(answer.body, lambda: self._leave(said, served=_is_served(answer))))
+
+    def heard(self, context: str, backlog: Backlog) -> None:
+        """What a context has still to do whose lag is promised. Called on the loop."""
+        now = self._loop.time()
+        got_per_s = [queue.per_s for queue in self._slots.queues]
+        holds = self._holds.heard(LagHeard(context, now, backlog.waiting, backlog.done), got_per_s, self._part)
+        for rank, per_s in holds.items():
+            self._slots.hold(rank, per_s, now, now + BELIEVED_S)
 
     def _work(self, request: Request) -> Work:
         """Known again by its key, else by what it asks for: a promise is its tenant's."""
@@ -135,6 +149,11 @@ class Entrance:
         clause = f"admission:{name}.{said.clause}"
         return replace(problem, clause=clause, retry_after_s=said.retry_after_s).to_answer(name)
 
+    def _tell_slots(self) -> None:
+        if self._slots.limit != self._told_slots:
+            self._measures.slots(self._slots.limit - self._told_slots)
+            self._told_slots = self._slots.limit
+
     def _tick_soon(self) -> None:
         if not self._ticking:
             self._ticking = True
@@ -145,6 +164,7 @@ class Entrance:
         self._ticking = False
         now = self._loop.time()
         self._settle(self._slots.tick(now))
+        self._tell_slots()
         if self._refused and now - self._said_at >= SAY_EVERY_S:
             for (name, clause), count in self._refused.items():
                 logger.warning("work_refused", extra={"work": name, "clause": clause.value, "requests": count})
@@ -154,9 +174,19 @@ class Entrance:
             self._tick_soon()
 
 
+def _limit(settings: EntranceSettings, now: float) -> int | FoundLimit:
+    slots = settings.admission.slots
+    if isinstance(slots, FoundSlots):
+        shortest_s = min(one.deadline_s for one in settings.admission.classes)
+        return FoundLimit(slots.most, shortest_s, now, start=slots.start)
+    return max(1, slots // settings.workers)
+
+
 def _is_served(answer: Response) -> bool:
-    """By the application: what the facade says in its place tells nothing of how long service takes."""
-    return not answer.cause and answer.status < SERVER_ERROR
+    """By the application: what the facade says in its place tells nothing of how long service takes, nor does what is
+    refused because there is too much of it.
+    """
+    return not answer.cause and answer.status < SERVER_ERROR and answer.status != TOO_MANY
 
 
 class _Holding:

@@ -97,6 +97,18 @@ COUNTED = (
         "`left`: the client went while it waited",
     ),
     Described(
+        "facade_admission_slots",
+        "gauge",
+        (),
+        "requests that are let in at once, of all workers: the plan's slots, or as many as were found",
+    ),
+    Described(
+        "facade_lag_unread",
+        "gauge",
+        ("consumer",),
+        "workers that cannot read how far behind a consumer is whose lag is promised: its classes are not held back",
+    ),
+    Described(
         "facade_fields_dropped",
         "counter",
         (),
@@ -108,7 +120,7 @@ FACADE = (*COUNTED, LIMIT)
 
 
 def label_values(
-    routes: Iterable[str], steps: Iterable[str], classes: Iterable[str] = ()
+    routes: Iterable[str], steps: Iterable[str], classes: Iterable[str] = (), consumers: Iterable[str] = ()
 ) -> Mapping[str, Sequence[str]]:
     """Each label's values: all that a series can be made of, so that no request makes one."""
     return {
@@ -123,5 +135,6 @@ def label_values(
         "sent": [*Sent],
         "what": [*Bounded],
         "work": [*dict.fromkeys(classes)],
+        "consumer": [*dict.fromkeys(consumers)],
         "said": ["granted", *Clause, "left"],
     }

@@ -97,6 +97,12 @@ class Measures(Protocol):
     def admitted(self, work: str, said: str) -> None:
         """What a request was told that asked to be let in."""
 
+    def slots(self, change: int) -> None:
+        """So many more slots of the application are this worker's, or fewer."""
+
+    def lag_unread(self, consumer: str, change: int) -> None:
+        """One more worker cannot read how far that consumer is behind, or one fewer."""
+
     def evicted(self) -> None:
         """A client made room for another."""
 
@@ -126,6 +132,12 @@ class Unmeasured:
         pass
 
     def admitted(self, work: str, said: str) -> None:
+        pass
+
+    def slots(self, change: int) -> None:
+        pass
+
+    def lag_unread(self, consumer: str, change: int) -> None:
         pass
 
     def evicted(self) -> None:
@@ -185,6 +197,12 @@ class WorkerMeasures:
     def admitted(self, work: str, said: str) -> None:
         self._add(1, "facade_admission", work, said)
 
+    def slots(self, change: int) -> None:
+        self._add(change, "facade_admission_slots")
+
+    def lag_unread(self, consumer: str, change: int) -> None:
+        self._add(change, "facade_lag_unread", consumer)
+
     def evicted(self) -> None:
         self._add(1, "facade_clients_evicted")
 
@@ -222,11 +240,13 @@ class SharedMeasures:
         steps: Iterable[str],
         workers: int,
         limits: Mapping[Bounded, int],
+        *,
         classes: Iterable[str] = (),
+        consumers: Iterable[str] = (),
     ) -> None:
         self._steps = tuple(steps)
         self._limits = {what: workers * most for what, most in limits.items()}
-        self._series = Series(COUNTED, label_values(routes, self._steps, classes))
+        self._series = Series(COUNTED, label_values(routes, self._steps, classes, consumers))
         self._cells = SharedCells(self._series.width, workers)
 
     def of_worker(self) -> WorkerMeasures:

@@ -26,6 +26,7 @@ from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.hang import end_if_it_hangs
 from strangler.facade.health import Health
+from strangler.facade.lag_watch import NO_LAG, LagPlaces, LagWatch
 from strangler.facade.look_up import Places
 from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
@@ -57,7 +58,8 @@ class FacadeSettings:
 
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     `health_port`: where `/-/healthz` is answered beside the clients' port.
-    `admission_bp`: the share of requests that the plan's admission is asked about.
+    `admission_bp`: the share of requests that the plan's admission is asked about. `lag`: where that of the contexts
+    is read which it promises.
     `expire_every_s`: how often a worker looks for keys whose time is over.
     """
 
@@ -78,6 +80,7 @@ class FacadeSettings:
     metrics: tuple[str, int] | None = None
     expire_every_s: float = EVERY_S
     admission_bp: int = 0
+    lag: LagPlaces = NO_LAG
 
 
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
@@ -153,11 +156,14 @@ def _entrance_of(
         return None
     asked = EntranceSettings(
         plan.admission,
-        slots=max(1, plan.admission.slots // settings.workers),
+        workers=settings.workers,
         share_bp=settings.admission_bp,
         callers=() if plan.subject.caller is None else plan.subject.caller,
     )
-    return Entrance(asked, WorkClasses(plan.admission).rank, loop, measures)
+    entrance = Entrance(asked, WorkClasses(plan.admission).rank, loop, measures)
+    if settings.lag.contexts:
+        LagWatch(settings.lag, lambda *read: loop.call_soon_threadsafe(entrance.heard, *read), measures).start()
+    return entrance
 
 
 async def _serve(
@@ -209,7 +215,8 @@ def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
     }
     routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
     classes = [] if plan.admission is None else [one.name for one in plan.admission.classes]
-    return SharedMeasures(routes, steps, settings.workers, limits, classes)
+    consumers = [one.name for one in settings.lag.contexts]
+    return SharedMeasures(routes, steps, settings.workers, limits, classes=classes, consumers=consumers)
 
 
 def _listening(host: str, port: int) -> socket.socket:

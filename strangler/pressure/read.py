@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from outbox.connection import PsycopgConnection
+from outbox.consumer.lag.backlog import backlog_of
 from outbox.consumer.lag.hot import Facet
 from outbox.consumer.lag.read import LagReader, Looked
 from outbox.kafka.codec import from_record
@@ -143,12 +144,9 @@ def _watched(plan: Plan, addresses: Addresses, opened: ExitStack, admin: Admin, 
 
 
 def _log(looked: Looked) -> LogReading:
-    """A position beyond its partition's end, as of a topic made again, passes for no other partition's backlog."""
     known = ((TopicPartition(one.topic, one.partition), one.end_offset) for one in looked.lag.partitions)
-    ends = {partition: end for partition, end in known if end is not None}
-    there = [(one.lanes, ends[one.partition]) for one in looked.positions if one.partition in ends]
-    done = sum(sum(min(lane, end) for lane in lanes) / len(lanes) for lanes, end in there)
-    return LogReading(looked.lag.at, sum(ends.values()), done)
+    counted = backlog_of(looked.positions, {partition: end for partition, end in known if end is not None})
+    return LogReading(looked.lag.at, round(counted.end), counted.done)
 
 
 def _facets(record: Record, of_plan: Facets | None) -> Sequence[Facet]:

@@ -65,9 +65,11 @@ def roles_of(plan: Plan, prefix: str) -> Sequence[Role]:
         raise BadPlan(f"a context of plan {plan.name!r} is called {name!r}, as the role of something else; rename it")
     resumer = list(plan.resumer_context().values())
     schemas = [context.schema for context in (*contexts.values(), *resumer)]
+    known = {**contexts, **plan.resumer_context()}
+    promised = () if plan.admission is None else plan.admission.promised_contexts
     kinds = {
         RELAY: _RELAY,
-        FACADE: _FACADE,
+        FACADE: (*_FACADE, *(grant for name in promised if name in known for grant in _lag(known[name]))),
         MONOLITH: (*_MONOLITH, *(grant for context in resumer for grant in _consuming(context))),
         JUDGE: (*_JUDGE, *(grant for schema in schemas for grant in _reading(schema))),
         **{
@@ -128,6 +130,12 @@ _JUDGE = (
 
 def _reading(schema: str) -> Sequence[str]:
     return f"USAGE ON SCHEMA {quoted(schema)}", f"SELECT ON ALL TABLES IN SCHEMA {quoted(schema)}"
+
+
+def _lag(context: Context) -> Sequence[str]:
+    """How far it has come: a class of work has promised that."""
+    schema = quoted(context.schema)
+    return f"USAGE ON SCHEMA {schema}", f"SELECT ON {schema}.position"
 
 
 def _giving_way(fed: Context) -> Sequence[str]:

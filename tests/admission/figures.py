@@ -64,6 +64,7 @@ class Figures:
     good_at: list[float] = field(default_factory=list)
     attempts_at: list[float] = field(default_factory=list)
     refused_at: list[float] = field(default_factory=list)
+    held_at: list[float] = field(default_factory=list)  # refused because a consumer is behind
     waited_most_s: float = 0.0
     most_in_flight: int = 0
     limits: list[tuple[float, int]] = field(default_factory=list)

@@ -13,10 +13,12 @@ from functools import partial
 
 from strangler.admission.dry_run import Arrival, Assumed, dry_run
 from strangler.admission.found_limit import FoundLimit
+from strangler.admission.lag_holds import LagHolds
 from strangler.admission.slots import ClassSlots
-from strangler.admission.work_class import WorkClass
+from strangler.admission.work_class import LagPromise, WorkClass
 from tests.admission.cost import Timed, WithoutCollector
 from tests.admission.figures import Figures
+from tests.admission.lagging import CONSUMER, READ_S, Lagging
 from tests.admission.provider import Provider, Trouble
 from tests.admission.rules import Everybody, FixedLimit, QueueTime, Rule
 from tests.admission.world import Clients, Flow, World
@@ -156,6 +158,42 @@ def knee(start: int, times: float, seed: int, seconds: float, *, slow: bool = Fa
     }
 
 
+def lag(seed: int, seconds: float) -> Found:
+    """Checkout and bulk feed a consumer that can do less than both send; for a third of the time it is slow, and at
+    last it stands still. Bulk is promised 5 s, checkout 20 s, so bulk gives way first.
+    """
+    within_s = {CHECKOUT: 20.0, BULK: 5.0}
+    classes = [
+        replace(one, lag_promises=(LagPromise(CONSUMER, within_s[rank]),) if rank in within_s else ())
+        for rank, one in enumerate(CLASSES)
+    ]
+    rule = slots(seed, classes=classes)
+    flows = [Flow(CHECKOUT, 100.0), Flow(BULK, 300.0)]
+    one = world(rule, flows, seed)
+    slow, ends = seconds / 3, 2 * seconds / 3
+    lagging = Lagging(
+        one,
+        rule,
+        LagHolds(classes),
+        tuple(within_s),
+        lambda now: 0.0 if now >= ends else 150.0 if now >= slow else 250.0,
+        phase_s=random.Random(seed).random(),
+    )
+    lagging.start()
+    found = one.run(seconds)
+    over_at = next((at for at, waits_s in lagging.lags if waits_s > 5.0 and at >= slow), float("inf"))
+    grants = found.classes[CHECKOUT].grants
+    return {
+        "bulk_over": lagging.over(5.0, 10.0, slow),
+        "bulk_over_slow": lagging.over(5.0, slow, ends),
+        "checkout_good": well(found, CHECKOUT),
+        "checkout_per_s": sum(5.0 <= at < ends for at in grants) / (ends - 5.0),
+        "felt_s": max(0.0, next(at for at in found.held_at if at >= slow) - over_at),
+        "after_it_stands_per_s": sum(at >= ends + 5.0 + READ_S for at in found.classes[BULK].grants)
+        / (seconds - ends - 5.0 - READ_S),
+    }
+
+
 def hot_tenant(others: float, seed: int, seconds: float) -> Found:
     """Twenty tenants of one class send a share of what can be served, and one a hundred times what each does."""
     tenants = tuple(f"t{number}" for number in range(20))
@@ -249,6 +287,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "knee_from_100": Scenario(partial(knee, 100, 4.0), 120, {"goodput": 0.95}, {"p99_of_unloaded": 2.0}),
     "knee_slow": Scenario(partial(knee, 20, 3.0, slow=True), 90, {"goodput": 0.95}, {"p99_of_unloaded": 2.0}),
     "knee_quiet": Scenario(partial(knee, 20, 0.6), 60, {"goodput": 0.95}, {"limit_most": 20}),
+    "lag": Scenario(
+        lag, 90, {"checkout_per_s": 95.0}, {"bulk_over": 0.05, "felt_s": 1.0, "after_it_stands_per_s": 0.0}
+    ),
     "cost_2x": Scenario(partial(cost, 2.0), 20, {}, CHEAP),
     "cost_10x": Scenario(partial(cost, 10.0), 20, {}, CHEAP),
     "foretold_2x": Scenario(partial(foretold, 2.0), 60, {}, {"lost_off": 2.0, "refused_off": 2.0}),

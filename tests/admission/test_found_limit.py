@@ -58,22 +58,24 @@ def test_answers_that_take_half_a_deadline_take_slots_away_at_once_and_give_them
 
 
 def test_consumers_that_are_not_behind_hold_nobody_back() -> None:
-    rate = LagRate(5.0, 0.0)
+    rate = LagRate(5.0)
     assert rate.look(1.0, 0, 10) == math.inf
     assert rate.look(2.0, 0, 20) == math.inf, "they did ten in a second for there were no more"
 
 
 def test_who_is_behind_the_promise_lets_in_less_than_is_done_and_who_is_before_it_more() -> None:
-    rate = LagRate(5.0, 0.0)
+    rate = LagRate(5.0)
     rate.look(1.0, 3_500, 0)
-    assert rate.look(2.0, 3_500, 500) < 500
-    rate = LagRate(5.0, 0.0)
+    rate.look(2.0, 3_500, 500)
+    assert rate.look(3.0, 3_500, 1_000) < 500
+    rate = LagRate(5.0)
     rate.look(1.0, 1_000, 0)
-    assert rate.look(2.0, 1_000, 500) > 500
+    rate.look(2.0, 1_000, 500)
+    assert 500 < rate.look(3.0, 1_000, 1_000) < 1_000
 
 
 def test_lag_settles_below_the_promise_when_the_consumers_become_slower() -> None:
-    rate, backlog, done, allowed, lags = LagRate(5.0, 0.0), 0.0, 0.0, math.inf, list[float]()
+    rate, backlog, done, allowed, lags = LagRate(5.0), 0.0, 0.0, math.inf, list[float]()
     for second in range(1, 120):
         drain = 300.0 if 40 <= second < 70 else 500.0
         came = min(allowed, 1_000.0)

@@ -186,6 +186,8 @@ class World:
 
     def _refused(self, asked: Asked, refusal: Refusal, now: float) -> None:
         self.figures.refused_at.append(now)
+        if refusal.clause is Clause.LAG:
+            self.figures.held_at.append(now)
         figures = asked.counted
         self._look_for_lower(asked.rank, refusal, now)
         if now >= self.figures.since and asked.attempt == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ from legacy_app.plan.plan import plan
 from migrations.grants import statements as own_grants
 from outbox.consumer.reprocessing.rebuild import Projection, rebuild
 from outbox.consumer.reprocessing.rights import Rights
+from strangler import Admission, LagPromise, WorkClass
 from strangler.cli import main as strangler
 from strangler.local.databases import database_of
 from strangler.local.stack import Stack
@@ -280,3 +282,11 @@ def test_a_long_prefix_keeps_its_roles_apart() -> None:
     names = {role.name for role in roles_of(plan, long)}
     assert len(names) == len(roles_of(plan, long))
     assert all(len(one.encode()) <= 63 for one in names)
+
+
+def test_the_facade_may_read_how_far_a_promised_consumer_is_and_no_other() -> None:
+    promising = WorkClass("all", deadline_s=1.0, lag_promises=(LagPromise("search", within_s=60.0),))
+    admission = Admission((promising,), (), others="all", slots=1)
+    (facade,) = [one for one in roles_of(replace(plan, admission=admission), "shop") if one.kind == "facade"]
+    (before,) = [one for one in roles_of(plan, "shop") if one.kind == "facade"]
+    assert set(facade.grants) - set(before.grants) == {'USAGE ON SCHEMA "search"', 'SELECT ON "search".position'}

@@ -224,3 +224,13 @@ def test_a_line_without_an_end_is_not_held_and_the_next_one_keeps_its_number() -
     found = list(read_log(Watched("x" * 1_000_000 + "\n\n" + '{"time": 1}')))
     assert [one.line for one in found if isinstance(one, NotRead)] == [1, 3]
     assert max(held) < 70_000
+
+
+def test_slots_that_are_found_must_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = PLAN.replace("import Admission,", "import Admission, FoundSlots,").replace(
+        "slots=5", "slots=FoundSlots(start=5, most=50)"
+    )
+    argv = written(tmp_path, busy(1), found)
+    assert main(argv) == 2
+    assert "finds its slots, from 5 to 50, and a log does not tell" in capsys.readouterr().err
+    assert asked([*argv, "--slots", "5"], capsys)["slots"] == 5

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from strangler import Admission, Belongs, Plan, Route, Subject, WorkClass
+from strangler import Admission, Belongs, FoundSlots, LagPromise, Plan, Route, Subject, WorkClass
 from strangler.admission.declared import admission_problems
 from strangler.admission.dry_run import Arrival, Assumed, dry_run
 from strangler.checking.pages import page_of
@@ -24,6 +24,10 @@ GOOD = Admission(
     others="browse",
     slots=10,
 )
+
+
+def promising(*promises: LagPromise) -> Admission:
+    return replace(GOOD, classes=(CHECKOUT, replace(BROWSE, lag_promises=promises)))
 
 
 def said(admission: Admission) -> str:
@@ -57,6 +61,11 @@ def test_a_good_one_has_no_problem() -> None:
         (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "browse", "anonymous"))), "is everybody; leave it out"),
         (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "checkout", "cookie:s"))), "which nothing lowers it to"),
         (replace(GOOD, slots=0), "has 0 slots; give how many requests"),
+        (replace(GOOD, slots=FoundSlots(20, 10)), "finds its slots from 20 to at most 10; start with 1"),
+        (replace(GOOD, slots=FoundSlots(0, 10)), "finds its slots from 0 to at most 10; start with 1"),
+        (promising(LagPromise("mail", 1.0)), "has a promise of 1.0 s on 'mail'; lag is read once a second, give 2"),
+        (promising(LagPromise("mail", float("inf"))), "has a promise of inf s on 'mail'"),
+        (promising(LagPromise("mail", 5), LagPromise("mail", 9)), "has 2 promises on 'mail'; leave the shortest"),
     ],
 )
 def test_nonsense_is_refused_with_its_fix_and_its_page(admission: Admission, problem: str) -> None:
@@ -68,6 +77,17 @@ def test_nonsense_is_refused_with_its_fix_and_its_page(admission: Admission, pro
 def test_no_term_is_nan(term: str) -> None:
     with pytest.raises(BadPlan, match=rf"WorkClass\.{term} is nan"):
         replace(BROWSE, **{term: float("nan")})  # type: ignore[arg-type] # whichever term
+
+
+def test_a_promise_is_of_a_context_of_the_plans() -> None:
+    with pytest.raises(BadPlan, match=r"promises the lag of 'mial', which is no context; it has none"):
+        Plan(
+            name="shop",
+            subject=Subject("order", table="public.orders", caller="anonymous"),
+            steps=("mail",),  # type: ignore[arg-type] # a name makes a step
+            routes=(Route("POST /orders", creates="order"),),
+            admission=promising(LagPromise("mial", 5)),
+        )
 
 
 def test_a_plan_says_it_all_at_once() -> None:
@@ -92,11 +112,12 @@ def refusals(admission: Admission, tenants: str = "abcd") -> list[tuple[str, int
         )
         for number in range(3_000)
     ]
-    found = dry_run(admission.classes, admission.slots, arrivals, Assumed(retries=1), Random(1))
+    found = dry_run(admission.classes, admission.most_slots, arrivals, Assumed(retries=1), Random(1))
     return [(one.name, one.refused.total(), one.lost) for one in found]
 
 
-# The term, and the same admission with another value of this term alone.
+# The term, and the same admission with another value of this term alone. `lag_promises` acts by what is read of
+# consumers: tests/admission/test_lag.py.
 ACTS: Mapping[str, Callable[[], Admission]] = {
     "classes": lambda: replace(GOOD, classes=(BROWSE, CHECKOUT)),
     "belongs": lambda: replace(GOOD, belongs=()),
@@ -112,7 +133,7 @@ ACTS: Mapping[str, Callable[[], Admission]] = {
 
 def test_every_term_is_held_against_what_it_does() -> None:
     terms = {one.name for kind in (Admission, WorkClass, Belongs) for one in fields(kind)} - {"target", "work"}
-    assert set(ACTS) == terms - {"bulk"}, "which acts on what is no request: test_bulk_turns.py"
+    assert set(ACTS) == terms - {"bulk", "lag_promises"}, "test_bulk_turns.py and test_lag.py"
 
 
 @pytest.mark.parametrize("term", ACTS)

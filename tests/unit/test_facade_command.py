@@ -11,6 +11,7 @@ from strangler.cli import main
 
 SUPPORT = Path(__file__).parents[1] / "support"
 ADMISSION = str(SUPPORT / "facade_admission_plan.py")
+LAG = str(SUPPORT / "facade_lag_plan.py")
 INTERNAL = str(SUPPORT / "facade_internal_plan.py")
 GOOD = {
     "STRANGLER_DSN": "postgresql://postgres@127.0.0.1:1/x",
@@ -35,6 +36,8 @@ GOOD = {
         ({"STRANGLER_PLAN": "nowhere.py"}, [], "nowhere.py"),
         ({}, ["--admission", "10%"], "plan 'facade' has none; declare it"),
         ({"STRANGLER_PLAN": ADMISSION}, ["--admission", "1%", "--workers", "3"], "2 slots for 3 workers"),
+        ({"STRANGLER_PLAN": LAG}, ["--admission", "1%", "--workers", "2"], "finds its slots, and of 2 workers each"),
+        ({"STRANGLER_PLAN": LAG, "KAFKA_BOOTSTRAP": ""}, ["--admission", "1%"], "KAFKA_BOOTSTRAP is not set"),
         ({"STRANGLER_PLAN": INTERNAL, "STRANGLER_INTERNAL_TOKEN": ""}, [], "STRANGLER_INTERNAL_TOKEN must be set"),
     ],
 )
