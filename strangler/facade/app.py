@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -101,9 +100,10 @@ class Facade:
         body = await client.whole(head.framing, self._limit_bytes)
         if isinstance(body, Problem):
             return body.to_answer()
+        whole = Request(request.method, request.target, request.headers, request.peer, request.scheme, body)
         client.interruptible = False
         try:
-            return await self._owned.answer(replace(request, body=body), match)
+            return await self._owned.answer(whole, match)
         finally:
             client.interruptible = True
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from strangler.facade.message import Headers
 from strangler.routes import ANONYMOUS, COOKIE, HEADER, Callers, NameOf, listed
@@ -41,8 +42,7 @@ def scope_of(callers: Callers, headers: Headers, key: str) -> str | CallerFailed
     if failed is not None:
         return failed
     parts = [("function", str(number), str(name)) for number, name in enumerate(names) if name]
-    declared = {rule for rule in rules if isinstance(rule, str)} | (set() if parts else {HEADER + AUTHORIZATION})
-    for rule in sorted({_canonical(rule) for rule in declared}):  # so that their order in the plan does not matter
+    for rule in _read(tuple(rule for rule in rules if isinstance(rule, str)), named=bool(parts)):
         parts += [(*_kind_and_name(rule), value) for value in _values(rule, headers)]
     if parts:
         return _digest(key, parts)
@@ -79,7 +79,8 @@ def caller_fields(callers: Callers) -> frozenset[str]:
 
 def fields(headers: Headers, name: str) -> list[str]:
     """Every value of a field that is not empty. `X_A` counts as `X-A`: a WSGI server may hand it over as that."""
-    stripped = [value.strip() for found, value in headers if _folded(found) == _folded(name)]
+    wanted = _folded(name)
+    stripped = [value.strip() for found, value in headers if _folded(found) == wanted]
     return [value for value in stripped if value]
 
 
@@ -133,6 +134,13 @@ def _name(rule: NameOf, headers: Headers) -> str | CallerFailed | None:
     except Exception as error:  # noqa: BLE001 - a team's own code: the request is refused, and the error named
         return CallerFailed(type(error).__name__)
     return name if name is None or isinstance(name, str) else CallerFailed(f"returned {type(name).__name__}")
+
+
+@lru_cache(maxsize=256)
+def _read(rules: tuple[str, ...], *, named: bool) -> list[str]:
+    """Which fields and cookies are, in an order that is not the plan's: that does not matter."""
+    declared = {*rules} | (set() if named else {HEADER + AUTHORIZATION})
+    return sorted({_canonical(rule) for rule in declared})
 
 
 def _canonical(rule: str) -> str:

@@ -92,7 +92,8 @@ class Attempt:
         own = [(HEADER, owners)] if owners else []
         if is_field_value(self.ref):  # else the path alone names it
             own.insert(0, (self.reference_header, self.ref))
-        return replace(self.sent, headers=[*self.sent.headers, *own])
+        sent = self.sent
+        return Outgoing(sent.method, sent.target, [*sent.headers, *own], sent.body, sent.framing)
 
 
 def carry_out(attempt: Attempt) -> Asks[Response]:
@@ -105,7 +106,8 @@ def carry_out(attempt: Attempt) -> Asks[Response]:
             claim = replace(attempt.claim, key=held.key, subject_ref=held.subject_ref)
             return (yield from _repeated(replace(attempt, claim=claim), held))
         case Held():
-            attempt = replace(attempt, claim=held.claim)
+            if held.claim is not attempt.claim:
+                attempt = replace(attempt, claim=held.claim)
             if attempt.creates and not held.pinned:
                 return (yield from _from_before(attempt, held))
             return (yield from _forwarded(attempt, held))

@@ -23,7 +23,7 @@ from strangler.facade.claim_sql import (
 from strangler.facade.headers import to_keep
 from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
 from strangler.facade.loop_connection import LoopConnection
-from strangler.facade.statement import Statement
+from strangler.facade.statement import Statement, array
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
 from strangler.store import STAGE_LOCK, stage_table
@@ -118,8 +118,8 @@ async def _asked(
         "route": claim.route,
         "lease_s": claim.lease_s,
         "retention_s": claim.retention_s,
-        "other_scopes": list(claim.other_scopes),
-        "near": list(claim.near),
+        "other_scopes": array(claim.other_scopes),
+        "near": array(claim.near),
         "within_s": claim.within_s,
         "kind": kind,
         "native_id": native_id,

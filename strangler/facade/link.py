@@ -12,6 +12,7 @@ from typing import Generic, TypeVar, cast
 Event = TypeVar("Event")
 
 MOST_WAITING_BYTES = 256 * 1024  # before the other side has taken them: then reading rests
+_TICK_S = 0.001  # of uvloop's clock
 _PIECE_BYTES, _EVENT_BYTES = 64, 4096  # about what a piece of a body takes beside its bytes, and a head or an end
 
 
@@ -34,6 +35,8 @@ class LoopLink(asyncio.Protocol, Generic[Event]):
         self._rests = False
         self._error: Exception | None = None
         self._reading: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
         self._can_write = True
         self._transport: asyncio.Transport | None = None
@@ -92,13 +95,28 @@ class LoopLink(asyncio.Protocol, Generic[Event]):
         """Until something has come; `Late` after the deadline, by the loop's clock."""
         if self._error is not None:
             raise self._error
-        self._reading = self.loop.create_future()
-        timer = self.loop.call_at(deadline, _expire, self._reading)
+        self._reading, self._deadline = self.loop.create_future(), deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._stop_timer()
+            self._timer = self.loop.call_at(deadline, self._look)
         try:
             await self._reading
         finally:
-            timer.cancel()
             self._reading = None
+
+    def _look(self) -> None:
+        """One timer for many waits, of which nearly all end long before it."""
+        self._timer = None
+        if self._reading is not None and not self._reading.done():
+            if self.loop.time() >= self._deadline - _TICK_S:
+                self._reading.set_exception(Late)
+            else:
+                self._timer = self.loop.call_at(self._deadline, self._look)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def send(self, data: bytes, deadline: float) -> None:
         """Written, and room for more. `Late` when the other end takes nothing until then; `Gone`."""
@@ -136,6 +154,7 @@ class LoopLink(asyncio.Protocol, Generic[Event]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - which way it ended makes no difference
         self.gone = True
+        self._stop_timer()
         self.fail(Gone("hung up"))
         self.resume_writing()
 
@@ -148,11 +167,16 @@ class LoopLink(asyncio.Protocol, Generic[Event]):
             self._writing.set_result(None)
 
 
-def silent(descriptor: int) -> bool:
-    """Nothing has arrived on an idle connection. What arrives unasked is the peer's goodbye, or out of step."""
-    watched = poll()
-    watched.register(descriptor, POLLIN)
-    return not watched.poll(0)
+class Silence:
+    """Of an idle connection. What arrives unasked is the peer's goodbye, or out of step."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._watched = poll()
+        self._watched.register(descriptor, POLLIN)
+
+    def __bool__(self) -> bool:
+        """Nothing has arrived until now."""
+        return not self._watched.poll(0)
 
 
 def _weight(event: object) -> int:

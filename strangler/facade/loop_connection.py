@@ -12,7 +12,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from outbox.connection import with_options
-from strangler.facade.link import silent
+from strangler.facade.link import Silence
 from strangler.facade.statement import Result, Statement
 
 CONNECT_TIMEOUT_S = 3
@@ -21,6 +21,7 @@ OPTIONS = r"-c statement_timeout=8s -c default_transaction_isolation=read\ commi
 SILENCE_MS = 9_000  # a server that vanished without a word is noticed then, not by TCP's patience
 LATE_S = 10.0  # after the server would have given up
 
+_TICK_S = 0.001  # of uvloop's clock
 _SAID = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 
@@ -36,11 +37,13 @@ class LoopConnection:
         self._prepared: set[bytes] = set()
         self._asked: asyncio.Future[Result] | None = None
         self._late: asyncio.TimerHandle | None = None
+        self._late_at = 0.0
         self._said: PGresult | None = None
         self._writes = False
         self.closed = False
         self._pg.nonblocking = 1
         self._socket = self._pg.socket
+        self._silence = Silence(self._socket)
         loop.add_reader(self._socket, self._readable)
 
     @classmethod
@@ -69,7 +72,7 @@ class LoopConnection:
     @property
     def usable(self) -> bool:
         """Nothing has come on it since it is idle: that would be a goodbye, or out of step."""
-        return not self.closed and silent(self._socket)
+        return not self.closed and bool(self._silence)
 
     @property
     def sent(self) -> bool:
@@ -101,8 +104,9 @@ class LoopConnection:
         self._fail(psycopg.OperationalError("the connection was closed"))
 
     def _begun(self) -> asyncio.Future[Result]:
-        self._asked = self._loop.create_future()
-        self._late = self._loop.call_later(LATE_S, self._fail, psycopg.OperationalError(f"silent for {LATE_S:g} s"))
+        self._asked, self._late_at = self._loop.create_future(), self._loop.time() + LATE_S
+        if self._late is None:
+            self._late = self._loop.call_at(self._late_at, self._look)
         self._push()
         return self._asked
 
@@ -136,6 +140,15 @@ class LoopConnection:
         except psycopg.Error as error:
             self._fail(error)
 
+    def _look(self) -> None:
+        """One timer for many statements, of which nearly all end long before it."""
+        self._late = None
+        if self._asked is not None:
+            if self._loop.time() >= self._late_at - _TICK_S:
+                self._fail(psycopg.OperationalError(f"silent for {LATE_S:g} s"))
+            else:
+                self._late = self._loop.call_at(self._late_at, self._look)
+
     def _settle(self) -> None:
         said, self._said = self._said, None
         if said is None or said.status not in _SAID:
@@ -146,7 +159,7 @@ class LoopConnection:
         if said.ntuples:
             self._values.set_pgresult(said)
             rows = self._values.load_rows(0, said.ntuples, tuple)
-        asked = self._no_more()
+        asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
             asked.set_result(Result(rows, said.command_tuples or 0))
 
@@ -156,13 +169,8 @@ class LoopConnection:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._pg.finish()
-        asked = self._no_more()
+            if self._late is not None:
+                self._late.cancel()
+        asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
             asked.set_exception(error)
-
-    def _no_more(self) -> asyncio.Future[Result] | None:
-        asked, self._asked = self._asked, None
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-        return asked

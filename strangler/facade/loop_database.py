@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from strangler.facade.statement import Result, Statement, statement
 R = TypeVar("R")
 
 ALIVE = statement("alive", "SELECT 1")
+_THEIRS = (psycopg.Error, UnicodeError)
 
 
 class LoopDatabase:
@@ -39,15 +40,16 @@ class LoopDatabase:
 
     async def run(self, work: Callable[[LoopConnection], Awaitable[R]]) -> R:
         """What `work` says. Its connection is used again only if it says something."""
-        with _in_our_words():
-            connection = await self._take()
-            try:
-                said = await work(connection)
-            except BaseException:
-                self._drop(connection)
-                raise
-            self._give(connection)
-            return said
+        connection = await self._take()
+        try:
+            said = await work(connection)
+        except BaseException as error:
+            self._drop(connection)
+            if isinstance(error, _THEIRS):
+                raise _in_our_words(error) from error
+            raise
+        self._give(connection)
+        return said
 
     async def begin(
         self, statement: Statement, values: Mapping[str, object], told: Callable[[Result | StranglerError], None]
@@ -55,16 +57,17 @@ class LoopDatabase:
         """A statement that is the server's when this returns, whatever becomes of this process; `told` hears the
         result, or why there is none.
         """
-        with _in_our_words():
-            connection = await self._take()
-            try:
-                await connection.prepare(statement)
-                begun = connection.begin(statement, values)
-                if not connection.sent:
-                    await asyncio.wait([begun])
-            except BaseException:
-                self._drop(connection)
-                raise
+        connection = await self._take()
+        try:
+            await connection.prepare(statement)
+            begun = connection.begin(statement, values)
+            if not connection.sent:
+                await asyncio.wait([begun])
+        except BaseException as error:
+            self._drop(connection)
+            if isinstance(error, _THEIRS):
+                raise _in_our_words(error) from error
+            raise
         begun.add_done_callback(partial(self._told, connection, told))
 
     async def answers(self) -> bool:
@@ -96,8 +99,10 @@ class LoopDatabase:
                     return connection
                 connection.close()
             return await LoopConnection.open(self._dsn, asyncio.get_running_loop(), self._ahead)
-        except BaseException:
+        except BaseException as error:
             self._slots.give()
+            if isinstance(error, _THEIRS):
+                raise _in_our_words(error) from error
             raise
 
     def _give(self, connection: LoopConnection) -> None:
@@ -115,11 +120,10 @@ class LoopDatabase:
         begun: asyncio.Future[Result],
     ) -> None:
         try:
-            with _in_our_words():
-                said: Result | StranglerError = begun.result()
-        except StranglerError as error:
+            said: Result | StranglerError = begun.result()
+        except psycopg.Error as error:
             self._drop(connection)
-            said = error
+            said = _in_our_words(error)
         else:
             self._give(connection)
         told(said)
@@ -129,11 +133,7 @@ class LoopDatabase:
             self._idle.pop().close()
 
 
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
-        raise BadInput(f"PostgreSQL takes no such value: {type(error).__name__}") from error
-    except psycopg.Error as error:
-        raise DependencyDown(f"PostgreSQL: {type(error).__name__}; check STRANGLER_DSN and the server") from error
+def _in_our_words(error: psycopg.Error | UnicodeError) -> StranglerError:
+    if isinstance(error, psycopg.DataError | psycopg.errors.ProgramLimitExceeded | UnicodeError):
+        return BadInput(f"PostgreSQL takes no such value: {type(error).__name__}")
+    return DependencyDown(f"PostgreSQL: {type(error).__name__}; check STRANGLER_DSN and the server")

@@ -114,5 +114,23 @@ def values(headers: Headers, name: str) -> list[str]:
 
 def options(headers: Headers, name: str) -> list[str]:
     """The members of a field that is a list, in lower case; `name` in lower case."""
-    found = [value for each, value in headers if each.lower() == name]
-    return [member for value in found for part in value.split(",") if (member := part.strip(" \t").lower())]
+    return members(values(headers, name))
+
+
+def members(lists: Sequence[str]) -> list[str]:
+    """Of a field's values that are lists, in lower case.
+
+    >>> members(["Close, x", "", " y"])
+    ['close', 'x', 'y']
+    """
+    if not lists:
+        return []
+    return [member for value in lists for part in value.split(",") if (member := part.strip(" \t").lower())]
+
+
+def by_name(headers: Headers) -> dict[str, list[str]]:
+    """Every value of every field, in order, by the name in lower case: for who asks for several."""
+    found: dict[str, list[str]] = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    return found

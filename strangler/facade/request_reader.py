@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from strangler.facade.message import Framing, options
+from strangler.facade.message import Framing, by_name, members
 from strangler.facade.problem import HEAD_TOO_LARGE, NO_CODING, NO_VERSION, TARGET_TOO_LONG, Problem, request_refused
 from strangler.facade.wire import ENDED, MOST_FIELDS, REQUEST_HEAD_BYTES, TARGET_BYTES, RequestEvent, RequestHead
 
@@ -140,13 +141,14 @@ class RequestReader:
         if version not in ("1.0", "1.1"):
             return NO_VERSION
         http_1_1 = version == "1.1"
-        framing = self._framed(http_1_1=http_1_1)
+        fields = by_name(self._fields)
+        framing = _framed(fields, http_1_1=http_1_1)
         if isinstance(framing, Problem):
             return framing
-        hosts = [value for name, value in self._fields if name.lower() == "host"]
+        hosts = fields.get("host", [])
         if len(hosts) > 1 or (http_1_1 and not hosts) or not all(map(_HOST.fullmatch, hosts)):
             return request_refused("Host must be there once, as host:port")
-        connection, method = options(self._fields, "connection"), self._parser.get_method().decode("latin-1")
+        connection, method = members(fields.get("connection", [])), self._parser.get_method().decode("latin-1")
         return RequestHead(
             method,
             self._target.decode("latin-1"),
@@ -154,21 +156,21 @@ class RequestReader:
             framing,
             http_1_1,
             method != "CONNECT" and ("close" not in connection if http_1_1 else "keep-alive" in connection),
-            http_1_1 and not framing.empty and "100-continue" in options(self._fields, "expect"),
+            http_1_1 and not framing.empty and "100-continue" in members(fields.get("expect", [])),
         )
 
-    def _framed(self, *, http_1_1: bool) -> Framing | Problem:
-        names = [name.lower() for name, _ in self._fields]
-        if "transfer-encoding" in names:
-            if "content-length" in names or not http_1_1:
-                return request_refused("Transfer-Encoding goes without Content-Length, and not with HTTP/1.0")
-            return Framing(chunked=True) if options(self._fields, "transfer-encoding") == ["chunked"] else NO_CODING
-        lengths = [value for name, value in self._fields if name.lower() == "content-length"]
-        if not lengths:
-            return Framing()
-        if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
-            return request_refused("Content-Length is one number")
-        return Framing(length=int(lengths[0]))
+
+def _framed(fields: Mapping[str, list[str]], *, http_1_1: bool) -> Framing | Problem:
+    lengths = fields.get("content-length", [])
+    if "transfer-encoding" in fields:
+        if lengths or not http_1_1:
+            return request_refused("Transfer-Encoding goes without Content-Length, and not with HTTP/1.0")
+        return Framing(chunked=True) if members(fields["transfer-encoding"]) == ["chunked"] else NO_CODING
+    if not lengths:
+        return Framing()
+    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+        return request_refused("Content-Length is one number")
+    return Framing(length=int(lengths[0]))
 
 
 class _Refuse(Exception):

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from strangler.facade.message import Headers, options, values
+from strangler.facade.message import Headers, by_name, members
 from strangler.facade.wire import ENDED, MOST_FIELDS, RESPONSE_HEAD_BYTES, TOKEN, ResponseEvent, ResponseHead
 
+_PLAIN = re.compile(rb"%b:[^\r\n]*\r(?:\n%b:[^\r\n]*\r)*" % (TOKEN.pattern, TOKEN.pattern))
 _STATUS = re.compile(rb"HTTP/1\.([01])[ \t]+([1-9][0-9]{2})(?:[ \t](.*))?", re.DOTALL)
 _HEAD_END = re.compile(rb"\n\r?\n")  # RFC 9112 section 2.2: a line feed alone ends a line
 _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
@@ -132,15 +133,15 @@ class ResponseReader:
             if len(self._buffer) > RESPONSE_HEAD_BYTES:
                 raise BadResponse(f"a head of more than {RESPONSE_HEAD_BYTES} bytes")
             return None
-        start, *lines = bytes(self._buffer[: end.start()]).split(b"\n")
+        start, _, rest = bytes(self._buffer[: end.start()]).partition(b"\n")
         del self._buffer[: end.end()]
         self._looked = 0
         status = _STATUS.fullmatch(start.removesuffix(b"\r"))
         if status is None:
             raise BadResponse(f"{start[:20]!r} is no status line of HTTP/1")
-        if end.end() > RESPONSE_HEAD_BYTES or len(lines) > MOST_FIELDS:
+        if end.end() > RESPONSE_HEAD_BYTES or rest.count(b"\n") >= MOST_FIELDS:
             raise BadResponse(f"a head of more than {RESPONSE_HEAD_BYTES} bytes or {MOST_FIELDS} fields")
-        headers, dropped = fields_of(lines)
+        headers, dropped = fields_of(rest)
         code = int(status[2])
         head = ResponseHead(code, _text(status[3] or b"").strip(" \t"), headers, dropped)
         if code == 101:
@@ -149,12 +150,14 @@ class ResponseReader:
 
     def _framed(self, head: ResponseHead, *, http_1_1: bool) -> ResponseHead:
         """RFC 9112 section 6.3."""
-        length, codings = _length(head.headers), options(head.headers, "transfer-encoding")
+        fields = by_name(head.headers)
+        lengths = fields.get("content-length", [])
+        length, codings = _length(lengths), members(fields.get("transfer-encoding", []))
         if codings and length is not None:
             raise BadResponse("both Content-Length and Transfer-Encoding")
         if "chunked" in codings[:-1]:
             raise BadResponse(f"Transfer-Encoding {codings!r}")
-        connection = options(head.headers, "connection")
+        connection = members(fields.get("connection", []))
         self.reusable = "close" not in connection and (http_1_1 or ("keep-alive" in connection and not codings))
         if self._method == "HEAD" or head.status in (204, 304):
             length, codings = 0, []
@@ -164,15 +167,24 @@ class ResponseReader:
             self._at, self.reusable = _At.UNTIL_CLOSE, False
         else:
             self._at, self._remaining = _At.COUNTED, length
+        if not lengths or (len(lengths) == 1 and "," not in lengths[0]):
+            return head
         return ResponseHead(head.status, head.reason, _with_one_length(head.headers), head.dropped)
 
 
-def fields_of(lines: list[bytes]) -> tuple[Headers, tuple[str, ...]]:
+def fields_of(text: bytes) -> tuple[Headers, tuple[str, ...]]:
     """The fields of a head, and the names of those that have none: these are dropped with what is folded onto them.
 
-    >>> fields_of([b"X-Bad : 1", b"A: b", b" c", "naïve: 1".encode(), b"Z: a\\rb"])
+    >>> fields_of(b"X-Bad : 1\\r\\nA: b\\r\\n c\\r\\n" + "naïve: 1".encode() + b"\\nZ: a\\rb\\r")
     ([('X-Bad', '1'), ('A', 'b c'), ('Z', 'a b')], ('na\\xc3\\xafve',))
     """
+    if _PLAIN.fullmatch(text) is not None:  # as nearly all are
+        split = [line.partition(":") for line in text[:-1].decode("latin-1").split("\r\n")]
+        return [(name, value.strip(" \t")) for name, _, value in split], ()
+    return _mended(text.split(b"\n") if text else [])
+
+
+def _mended(lines: list[bytes]) -> tuple[Headers, tuple[str, ...]]:
     fields: list[tuple[str, str]] = []
     dropped: list[str] = []
     last_is_kept = False
@@ -197,11 +209,11 @@ def _text(raw: bytes) -> str:
     return raw.removesuffix(b"\r").replace(b"\r", b" ").decode("latin-1").strip(" \t")
 
 
-def _length(headers: Headers) -> int | None:
+def _length(lengths: list[str]) -> int | None:
     """Of one or several that say the same."""
-    if not values(headers, "content-length"):
+    if not lengths:
         return None
-    found = set(options(headers, "content-length"))
+    found = set(members(lengths))
     if len(found) != 1 or _LENGTH.fullmatch(length := found.pop()) is None:
         raise BadResponse("Content-Length is not one number")
     return int(length)
@@ -209,8 +221,6 @@ def _length(headers: Headers) -> int | None:
 
 def _with_one_length(headers: Headers) -> Headers:
     lengths = [field for field in headers if field[0].lower() == "content-length"]
-    if not lengths or (len(lengths) == 1 and "," not in lengths[0][1]):
-        return headers
     one = lengths[0][0], lengths[0][1].partition(",")[0].strip(" \t")
     at = list(headers).index(lengths[0])
     rest = [field for field in headers if field[0].lower() != "content-length"]

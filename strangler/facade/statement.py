@@ -31,6 +31,16 @@ class Result:
     count: int = 0
 
 
+def array(texts: Sequence[str]) -> str:
+    """As the server reads `text[]`.
+
+    >>> print(array(["a", 'b,"']), array([]))
+    {"a","b,\\""} {}
+    """
+    escaped = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return "{" + ",".join([f'"{text}"' for text in escaped]) + "}"
+
+
 def statement(name: str, text: LiteralString) -> Statement:
     """Of a text with named places, as psycopg takes it. The server infers the places' types.
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from strangler.facade.link import LoopLink, silent
+from strangler.facade.link import LoopLink, Silence
 from strangler.facade.response_reader import BadResponse, ResponseReader
 from strangler.facade.wire import ResponseEvent
 
@@ -30,14 +30,14 @@ class UpstreamLink(LoopLink[ResponseEvent]):
 
     def usable(self) -> bool:
         """Nothing has come on it since it is idle: that would be a goodbye, or out of step."""
-        return not self.gone and not self.transport.is_closing() and silent(self._descriptor())
+        return not self.gone and not self.transport.is_closing() and bool(self._silence)
 
     def begin(self, method: str, *, streams: bool) -> None:
         """A request is about to go out; of one that `streams` its body the answer may come before its end."""
         self._reader = ResponseReader(method)
         self.touched = self.loop.time()
         if streams:
-            self._spare = os.dup(self._descriptor())
+            self._spare = os.dup(self._descriptor)
 
     def sent(self, data: bytes) -> None:
         self.touched = self.loop.time()
@@ -55,10 +55,12 @@ class UpstreamLink(LoopLink[ResponseEvent]):
         self._reader = None
         super().abort()
 
-    def _descriptor(self) -> int:
-        return int(self.transport.get_extra_info("socket").fileno())
-
     # What the loop calls, by its names.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._descriptor = int(transport.get_extra_info("socket").fileno())
+        self._silence = Silence(self._descriptor)
 
     def data_received(self, data: bytes) -> None:
         self.touched = self.loop.time()

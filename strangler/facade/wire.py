@@ -58,10 +58,11 @@ ResponseEvent: TypeAlias = ResponseHead | bytes | MessageEnd
 
 def written(start: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """A head. Whatever stands in it makes no second line."""
-    lines = [start, *(f"{name}: {value}" for name, value in headers)]
-    if any(_CRLF.search(line) for line in lines):
-        lines = [_CRLF.sub(" ", line) for line in lines]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    lines = [start, *[f"{name}: {value}" for name, value in headers]]
+    text = "\r\n".join(lines)
+    if text.count("\r") + text.count("\n") != 2 * (len(lines) - 1):
+        text = "\r\n".join(_CRLF.sub(" ", line) for line in lines)
+    return f"{text}\r\n\r\n".encode("latin-1", "replace")
 
 
 def chunk(piece: bytes) -> bytes:
