@@ -35,7 +35,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--workers", type=flags.whole(1, 1_000), default=1, help="processes, about one per core (default 1)"
     )
     _how_many(parser)
-    parser.add_argument("--upstream", metavar="URL", help="the application (default LEGACY_URL)")
+    parser.add_argument("--upstream", metavar="URL", help="the application, by http or https (default LEGACY_URL)")
+    parser.add_argument(
+        "--upstream-ca-file",
+        metavar="FILE",
+        help="PEM: who may sign its certificate (default LEGACY_CA_FILE, else whom the system trusts)",
+    )
     parser.add_argument(
         "--read-timeout-s", type=flags.seconds(0.001), default=30.0, help="per wait for the application (default 30)"
     )
@@ -106,7 +111,9 @@ def run(invocation: Invocation) -> int:
     if settings.admission_bp:
         addresses = Addresses(invocation.environ, limits=LIMITS, judging=False)
         settings = replace(settings, lag=lag_places(plan, addresses))
-    UpstreamSettings(settings.upstream).address()
+    way = UpstreamSettings(settings.upstream, settings.upstream_ca_file)
+    way.address()
+    way.tls()
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
     )
@@ -142,6 +149,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
     return FacadeSettings(
         dsn=invocation.settings.required_dsn(),
         upstream=upstream,
+        upstream_ca_file=args.upstream_ca_file or environ.get("LEGACY_CA_FILE") or None,
         port=args.port if args.port is not None else _port(environ.get("FACADE_PORT", "8080")),
         host=args.host,
         workers=args.workers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from strangler.facade.wire import LAST_CHUNK, ResponseHead, chunk, written
 
 logger = logging.getLogger(__name__)
 
+PORTS = {"http": 80, "https": 443}
 # RFC 9110 section 9.2.2: these may be sent again when a kept-alive connection turns out to be closed.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 # Servers close idle connections after 2 s (gunicorn), 5 s (Apache) and more. What may not be sent twice only goes
@@ -42,25 +44,46 @@ OnInterim: TypeAlias = Callable[[ResponseHead], None]
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings:
-    """The way to the application. Times are per wait: for a connection, for the next bytes."""
+    """The way to the application. Times are per wait: for a connection, for the next bytes.
+
+    By https its certificate must be of the URL's host, signed by one of `ca_file`, or of the system's where that is
+    None.
+    """
 
     url: str
+    ca_file: str | None = None
     connections: int = 256
     connect_timeout_s: float = 2.0
     read_timeout_s: float = 30.0
     wait_s: float = 2.0
 
     def address(self) -> tuple[str, int]:
-        """Host and port; `BadInput` for anything but plain HTTP to a host."""
+        """Host and port; `BadInput` for anything but HTTP or HTTPS to a host."""
         address = urlsplit(self.url)
         try:
-            host, port = address.hostname, address.port or 80
+            host, port = address.hostname, address.port or PORTS.get(address.scheme, 0)
         except ValueError:
             host, port = None, 0
-        if address.scheme != "http" or not host or address.username is not None or address.path.strip("/"):
+        if address.scheme not in PORTS or not host or address.username is not None or address.path.strip("/"):
             seen = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
-            raise BadInput(f"the application's address must be http://HOST:PORT, found {seen!r}; set LEGACY_URL")
+            raise BadInput(
+                f"the application's address must be http://HOST:PORT, or https://..., found {seen!r}; set LEGACY_URL"
+            )
         return host, port
+
+    def tls(self) -> ssl.SSLContext | None:
+        """None for plain HTTP; `BadInput` for certificates that cannot be read, or that nobody would look at."""
+        if urlsplit(self.url).scheme != "https":
+            if self.ca_file is not None:
+                raise BadInput("LEGACY_CA_FILE is for an application at https://...; say so in LEGACY_URL, or unset it")
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise BadInput(
+                f"LEGACY_CA_FILE {self.ca_file!r} holds no certificates in PEM: {error.strerror or error}; name a file "
+                "that does"
+            ) from error
 
 
 class LoopUpstream:
@@ -69,6 +92,7 @@ class LoopUpstream:
     def __init__(self, settings: UpstreamSettings, loop: asyncio.AbstractEventLoop, measures: Measures) -> None:
         self._settings, self._loop, self._measures = settings, loop, measures
         self._host, self._port = settings.address()
+        self._tls = settings.tls()
         self._slots = Slots(settings.connections, partial(measures.use, Bounded.UPSTREAM))
         self._idle: list[UpstreamLink] = []  # the one used last at the end
 
@@ -105,7 +129,9 @@ class LoopUpstream:
                     return link, True
                 link.abort()
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                _, link = await self._loop.create_connection(lambda: UpstreamLink(self._loop), self._host, self._port)
+                _, link = await self._loop.create_connection(
+                    lambda: UpstreamLink(self._loop), self._host, self._port, ssl=self._tls
+                )
         except OSError as error:  # TimeoutError, too
             self._slots.give()
             raise NotSent(f"{type(error).__name__}: {error}") from error

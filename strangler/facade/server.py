@@ -56,6 +56,7 @@ class FacadeSettings:
     client that takes an answer. `clients`, `connections` (to the application) and `threads` (of what would hold up the
     loop) are one worker's.
 
+    `upstream_ca_file`: by whom the application's certificate must be signed, None: by one that the system trusts.
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     `health_port`: where `/-/healthz` is answered beside the clients' port.
     `admission_bp`: the share of requests that the plan's admission is asked about. `lag`: where that of the contexts
@@ -66,6 +67,7 @@ class FacadeSettings:
     dsn: str
     upstream: str
     port: int
+    upstream_ca_file: str | None = None
     host: str = "127.0.0.1"
     workers: int = 1
     threads: int = 8
@@ -118,7 +120,12 @@ def facade_of(
 ) -> Facade:
     """One worker's. Connections are opened when they are needed."""
     loop = asyncio.get_running_loop()
-    way = UpstreamSettings(settings.upstream, connections=settings.connections, read_timeout_s=settings.read_timeout_s)
+    way = UpstreamSettings(
+        settings.upstream,
+        settings.upstream_ca_file,
+        connections=settings.connections,
+        read_timeout_s=settings.read_timeout_s,
+    )
     upstream = LoopUpstream(way, loop, measures)
     token = settings.internal_token if plan.subject.internal_look_up else None
     claim_settings = ClaimSettings(

@@ -36,7 +36,7 @@ class UpstreamLink(LoopLink[ResponseEvent]):
         """A request is about to go out; of one that `streams` its body the answer may come before its end."""
         self._reader = ResponseReader(method)
         self.touched = self.loop.time()
-        if streams:
+        if streams and self.transport.get_extra_info("sslcontext") is None:  # what is enciphered nobody else can read
             self._spare = os.dup(self._descriptor)
 
     def sent(self, data: bytes) -> None:

@@ -63,6 +63,7 @@ class Legacy:
         if missing:
             raise BadInput(f"{' and '.join(missing)} must be set for a hand-back; `--stack` knows a running stack's")
         session.trust_env = False  # neither a proxy nor a .netrc comes between
+        session.verify = environ.get("LEGACY_CA_FILE") or True
         token = Settings.from_environ(environ).internal_token or ""
         return cls(session, environ["LEGACY_URL"].rstrip("/"), token, plan)
 

@@ -20,7 +20,7 @@ from tests.pages.tables import ROOMS, statements
 from tests.support import typed
 
 ROOT = Path(__file__).resolve().parents[2]
-VARIABLE = re.compile(r"""["']((?:OUTBOX|STRANGLER)_[A-Z][A-Z_]*[A-Z]|FACADE_PORT|LEGACY_URL)["']""")
+VARIABLE = re.compile(r"""["']((?:OUTBOX|STRANGLER)_[A-Z][A-Z_]*[A-Z]|FACADE_PORT|LEGACY_URL|LEGACY_CA_FILE)["']""")
 
 
 @pytest.mark.parametrize("name", PAGES)

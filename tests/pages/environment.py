@@ -23,6 +23,11 @@ TOOLKIT = (
         for one in fields(Settings)
     ),
     Setting("LEGACY_URL", "", "the application, for the facade (or `--upstream`) and for hand-back"),
+    Setting(
+        "LEGACY_CA_FILE",
+        "",
+        "PEM: who may sign its certificate at https://... (or `--upstream-ca-file`), else the system's",
+    ),
     Setting("FACADE_PORT", "8080", "where the facade listens, or `--port`"),
 )
 RELAY = [one for one in SETTINGS if one.name.startswith("OUTBOX_")]

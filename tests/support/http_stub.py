@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -110,6 +112,14 @@ class _Server(ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
     block_on_close = False
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Whoever reads shakes hands: nobody waits for a client's."""
+        client, address = super().get_request()
+        if self.tls is not None:
+            client = self.tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        return client, address
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A facade that is killed hangs up on us."""
@@ -122,14 +132,15 @@ def answer(status: int, body: bytes, *fields: str) -> bytes:
 
 
 @contextmanager
-def http_stub(reply: Callable[[Seen], Reply] = say_ok) -> Iterator[HttpStub]:
+def http_stub(reply: Callable[[Seen], Reply] = say_ok, *, tls: ssl.SSLContext | None = None) -> Iterator[HttpStub]:
     """On a free port of loopback, until the block ends; each connection is served by a thread of its own."""
     state = HttpStub(reply=reply)
     handler = type("Connection", (_Connection,), {"state": state})
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        state.url = f"http://127.0.0.1:{server.server_address[1]}"
+        server.tls = tls
+        state.url = f"http{'' if tls is None else 's'}://127.0.0.1:{server.server_address[1]}"
         try:
             yield state
             assert state.failed == [], f"the stub at {state.url} could not reply to {state.failed}"

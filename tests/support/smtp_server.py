@@ -18,6 +18,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.certificates import certificate
 from tests.support.running import in_thread
 
 USER, PASSWORD = "shop", "open sesame/1"
@@ -108,7 +109,7 @@ def smtp_server(folder: Path, security: str = "smtp") -> Iterator[SmtpServer]:
     """On a free port of loopback, until the block ends."""
     folder.mkdir(exist_ok=True)
     if security != "smtp":
-        _certificate(folder)
+        certificate(folder)
     argv = [sys.executable, "-m", "tests.support.smtp_server", str(folder), security]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         try:
@@ -144,13 +145,6 @@ def saying_at_the_end(said: bytes) -> Iterator[str]:
         server.said = said  # type: ignore[attr-defined]  # for its handler
         with in_thread(server.serve_forever, server.shutdown):
             yield f"127.0.0.1:{server.server_address[1]}"
-
-
-def _certificate(folder: Path) -> None:
-    made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mail.test"]
-    files = ["-keyout", str(folder / "server.key"), "-out", str(folder / "server.crt")]
-    argv = ["openssl", "req", *made, *files, "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=60)
 
 
 if __name__ == "__main__":

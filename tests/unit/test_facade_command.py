@@ -24,7 +24,10 @@ GOOD = {
     ("environ", "flags", "said"),
     [
         ({"LEGACY_URL": ""}, [], "--upstream"),
-        ({"LEGACY_URL": "https://legacy"}, [], "'https://legacy'"),
+        ({"LEGACY_URL": "ftp://legacy"}, [], "'ftp://legacy'"),
+        ({"LEGACY_URL": "https://legacy", "LEGACY_CA_FILE": "nowhere.pem"}, [], "'nowhere.pem' holds no certificates"),
+        ({"LEGACY_URL": "https://legacy"}, ["--upstream-ca-file", __file__], "holds no certificates"),
+        ({"LEGACY_CA_FILE": "some.pem"}, [], "LEGACY_CA_FILE is for"),
         ({"LEGACY_URL": "http://legacy:http"}, [], "'http://legacy:http'"),
         ({"LEGACY_URL": "http://user:secret@legacy"}, [], "found 'http://legacy'"),
         ({"LEGACY_URL": "http://legacy/app"}, [], "http://HOST:PORT"),
