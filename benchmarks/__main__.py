@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
+    admission_peak,
     consumer_effect,
     consumer_noop,
     consumer_parallel,
@@ -26,6 +27,7 @@ from benchmarks.question import Answer, Question
 from strangler.local import Stack
 
 QUESTIONS: dict[str, Question] = {
+    "admission_peak": admission_peak.measure,
     "consumer_effect": consumer_effect.measure,
     "consumer_noop": consumer_noop.measure,
     "consumer_parallel": consumer_parallel.measure,

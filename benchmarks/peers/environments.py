@@ -29,6 +29,7 @@ class Framework:
 
 FRAMEWORKS = {
     "faststream": Framework(("faststream[kafka]>=0.7", "psycopg[binary]>=3.2.10"), (3, 11)),
+    "proxy": Framework(("aiohttp>=3.11",), (3, 11)),
     "pyrallel": Framework(("pyrallel-consumer>=1.0",), (3, 12)),
 }
 
