@@ -45,6 +45,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--read-timeout-s", type=flags.seconds(0.001), default=30.0, help="per wait for the application (default 30)"
     )
     parser.add_argument(
+        "--answer-timeout-s",
+        type=flags.seconds(0.001),
+        help="for the whole answer to an owned request; for 5 s longer a repeat is told that it is under way "
+        "(default: --read-timeout-s)",
+    )
+    parser.add_argument(
         "--client-timeout-s",
         type=flags.seconds(0.001),
         default=30.0,
@@ -159,6 +165,7 @@ def _settings(invocation: Invocation) -> FacadeSettings:
         client_timeout_s=args.client_timeout_s,
         health_port=args.health_port,
         read_timeout_s=args.read_timeout_s,
+        answer_timeout_s=args.answer_timeout_s or args.read_timeout_s,
         body_limit_bytes=args.body_limit_bytes,
         internal_token=invocation.settings.internal_token,
         metrics=address_of(environ),

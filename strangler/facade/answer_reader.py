@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 
-from strangler.facade.exchange import Exchange, TooSlow
+from strangler.facade.exchange import Exchange
 from strangler.facade.message import Streamed
 
 
-async def read_answer(exchange: Exchange, *, most_bytes: int, within_s: float) -> tuple[bytes, Streamed | None]:
-    """All of its body and None; or, where that is more, what was read and all of it. `Broke`; `TooSlow` when it
-    trickles.
+async def read_answer(exchange: Exchange, most_bytes: int) -> tuple[bytes, Streamed | None]:
+    """All of its body and None; or, where that is more, what was read and all of it, which may take its time. `Broke`
+    where it is late.
     """
     piece, ended = exchange.ready()
     if ended and len(piece) <= most_bytes:
         return piece, None
     body = bytearray(piece)
     try:
-        async with asyncio.timeout(within_s):
-            while not ended and len(body) <= most_bytes:
-                piece = await exchange.read()
-                body += piece
-                ended = not piece
-    except BaseException as error:
+        while not ended and len(body) <= most_bytes:
+            piece = await exchange.read()
+            body += piece
+            ended = not piece
+    except BaseException:
         exchange.close()
-        if isinstance(error, TimeoutError):
-            raise TooSlow(f"the answer was not complete after {within_s:g} s") from error
         raise
-    whole = ended and len(body) <= most_bytes
-    return bytes(body), None if whole else RestOfAnswer(bytes(body), exchange)
+    if ended and len(body) <= most_bytes:
+        return bytes(body), None
+    exchange.by = math.inf
+    return bytes(body), RestOfAnswer(bytes(body), exchange)
 
 
 class RestOfAnswer:

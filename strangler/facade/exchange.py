@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from strangler.facade.link import Gone, Late
@@ -37,7 +38,10 @@ class ClientGone(Exception):
 
 
 class Exchange:
-    """A response whose head has arrived. Of one task; close in any case. `settle` hears whether it was complete."""
+    """A response whose head has arrived. Of one task; close in any case. `settle` hears whether it was complete.
+
+    `by`: the loop's time until which it may take.
+    """
 
     def __init__(
         self,
@@ -45,11 +49,13 @@ class Exchange:
         head: ResponseHead,
         upload: asyncio.Task[None] | None,
         settle: Callable[[UpstreamLink, bool], None],
+        *,
         read_timeout_s: float,
+        by: float,
     ) -> None:
         self.status, self.reason, self.headers = head.status, head.reason, head.headers
         self._link, self._upload, self._settle = link, upload, settle
-        self._read_timeout_s = read_timeout_s
+        self._read_timeout_s, self.by = read_timeout_s, by
         self._open = True
 
     @property
@@ -69,9 +75,9 @@ class Exchange:
         if not self._open:
             return b""
         try:
-            return self._taken(await patiently(self._link, self._read_timeout_s))
+            return self._taken(await patiently(self._link, self._read_timeout_s, self.by))
         except Late as error:
-            raise TooSlow("the answer stopped in the middle") from error
+            raise TooSlow("the answer was not complete in time") from error
 
     def close(self) -> None:
         """The connection is used again only after a complete answer to a complete request."""
@@ -91,14 +97,16 @@ class Exchange:
             self._settle(self._link, complete)
 
 
-async def patiently(link: UpstreamLink, within_s: float) -> ResponseHead | bytes | MessageEnd:
-    """The next event. `Broke`; `Late` after so many seconds in which nothing moved, in either direction."""
+async def patiently(link: UpstreamLink, within_s: float, by: float = math.inf) -> ResponseHead | bytes | MessageEnd:
+    """The next event. `Broke`; `Late` after so many seconds in which nothing moved, in either direction, or at the
+    loop's time `by`.
+    """
     while True:
         touched = link.touched
         try:
-            return await link.next(touched + within_s)
+            return await link.next(min(touched + within_s, by))
         except Late:
-            if link.touched == touched:
+            if link.touched == touched or link.loop.time() >= by:
                 raise
         except (Gone, BadResponse) as error:
             raise Broke(str(error)) from error

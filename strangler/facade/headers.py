@@ -38,7 +38,7 @@ def to_upstream(headers: Headers, *, peer: str, scheme: str) -> list[tuple[str, 
     `X-Forwarded-For` is appended to; `-Proto` and `-Host` that are there already are kept, so that the application
     sees what it would have seen without us.
     """
-    hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
+    hop = _hop_by_hop(headers)
     kept = [(name, value) for name, value in headers if _passes(name.lower(), hop)]
     present = {name.lower() for name, _ in kept}
     hosts = values(headers, "host")
@@ -52,7 +52,7 @@ def to_upstream(headers: Headers, *, peer: str, scheme: str) -> list[tuple[str, 
 
 def to_client(headers: Headers) -> list[tuple[str, str]]:
     """The response's fields for the client. A coding beneath `chunked` stays, for nobody here takes it off."""
-    hop = HOP_BY_HOP | (_named_by_connection(headers) - NEVER_HOP_BY_HOP)
+    hop = _hop_by_hop(headers)
     kept = [(name, value) for name, value in headers if name.lower() not in hop]
     codings = [coding for coding in options(headers, "transfer-encoding") if coding != "chunked"]
     return [*kept, ("Transfer-Encoding", ", ".join(codings))] if codings else kept
@@ -73,8 +73,13 @@ def to_look_up(headers: Headers, also: Collection[str] = ()) -> list[tuple[str, 
     return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER or name.lower() in also]
 
 
-def _named_by_connection(headers: Headers) -> frozenset[str]:
-    return frozenset(options(headers, "connection"))
+def _hop_by_hop(headers: Headers) -> frozenset[str]:
+    named = _named_by_connection(headers)
+    return HOP_BY_HOP | (frozenset(named) - NEVER_HOP_BY_HOP) if named else HOP_BY_HOP
+
+
+def _named_by_connection(headers: Headers) -> list[str]:
+    return options(headers, "connection")
 
 
 def _passes(name: str, hop: frozenset[str]) -> bool:

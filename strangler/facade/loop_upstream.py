@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -96,8 +97,12 @@ class LoopUpstream:
         self._slots = Slots(settings.connections, partial(measures.use, Bounded.UPSTREAM))
         self._idle: list[UpstreamLink] = []  # the one used last at the end
 
-    async def exchange(self, outgoing: Outgoing, on_interim: OnInterim = lambda _: None) -> Exchange:
+    async def exchange(
+        self, outgoing: Outgoing, on_interim: OnInterim = lambda _: None, *, within_s: float = math.inf
+    ) -> Exchange:
         """Send a request, return when the response's head is there. `NotSent`, `Broke` or `ClientGone`, else.
+
+        Once there is a connection the whole response must come within `within_s`, however it trickles.
 
         Nothing is sent twice, but for this: an idempotent method without a body that must be streamed, when a
         kept-alive connection fails before a byte of the response has come, goes out once more on a new one.
@@ -105,13 +110,14 @@ class LoopUpstream:
         with self._measures.exchange(FAILURES):
             again = outgoing.method in IDEMPOTENT and isinstance(outgoing.body, bytes)
             link, reused = await self._take(REUSE_IDEMPOTENT_WITHIN_S if again else REUSE_WITHIN_S)
+            by = self._loop.time() + within_s
             try:
-                return await self._send(link, outgoing, on_interim)
+                return await self._send(link, outgoing, on_interim, by)
             except HungUp:
                 if not (again and reused):
                     raise
             link, _ = await self._take(-1.0)
-            return await self._send(link, outgoing, on_interim)
+            return await self._send(link, outgoing, on_interim, by)
 
     def close(self) -> None:
         """What is idle is closed."""
@@ -140,7 +146,7 @@ class LoopUpstream:
             raise
         return link, False
 
-    async def _send(self, link: UpstreamLink, outgoing: Outgoing, on_interim: OnInterim) -> Exchange:
+    async def _send(self, link: UpstreamLink, outgoing: Outgoing, on_interim: OnInterim, by: float) -> Exchange:
         upload: asyncio.Task[None] | None = None
         try:
             streamed = None if isinstance(outgoing.body, bytes) else outgoing.body
@@ -149,7 +155,7 @@ class LoopUpstream:
                 link.sent(head_of(outgoing) + (outgoing.body if isinstance(outgoing.body, bytes) else b""))
             if streamed is not None:
                 upload = self._loop.create_task(self._upload(link, streamed, chunked=outgoing.framing.chunked))
-            head = await self._head(link, on_interim)
+            head = await self._head(link, on_interim, by)
         except BaseException as error:
             hung_up = isinstance(error, Broke) and not link.answered
             if upload is not None:
@@ -160,11 +166,11 @@ class LoopUpstream:
             if hung_up:
                 raise HungUp("the connection ended before the answer") from error
             raise
-        return Exchange(link, head, upload, self._settle, self._settings.read_timeout_s)
+        return Exchange(link, head, upload, self._settle, read_timeout_s=self._settings.read_timeout_s, by=by)
 
-    async def _head(self, link: UpstreamLink, on_interim: OnInterim) -> ResponseHead:
+    async def _head(self, link: UpstreamLink, on_interim: OnInterim, by: float) -> ResponseHead:
         while True:
-            event = await patiently(link, self._settings.read_timeout_s)
+            event = await patiently(link, self._settings.read_timeout_s, by)
             if not isinstance(event, ResponseHead):
                 raise Broke("a body without a head")
             if event.dropped:

@@ -42,7 +42,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of an answer that is kept: its bytes, and the time until its end (one wait is bounded by the upstream)."""
+    """Of an answer that is kept: its bytes, and the time until its end, within which the lease must not run out."""
 
     answer_bytes: int
     answer_within_s: float
@@ -136,8 +136,8 @@ class Outcomes:
         """`body` is all that may be kept; the connection is free again unless there is more."""
         bounds = self._bounds
         try:
-            said = await self._upstream.exchange(sent)
-            body, rest = await read_answer(said, most_bytes=bounds.answer_bytes, within_s=bounds.answer_within_s)
+            said = await self._upstream.exchange(sent, within_s=bounds.answer_within_s)
+            body, rest = await read_answer(said, bounds.answer_bytes)
         except (NotSent, Broke) as error:
             return error
         return AppAnswer(said.status, said.reason, to_client(said.headers), body, rest)

@@ -43,7 +43,7 @@ from strangler.routes import INTERNAL_PREFIX
 
 logger = logging.getLogger(__name__)
 
-LEASE_MARGIN_S = 5.0  # for connecting and storing; ending early is harmless, a repeat only looks the subject up
+LEASE_MARGIN_S = 5.0  # for connecting and storing: nobody begins again what may still be under way
 BACKLOG = 1024
 CLOSE_S = 1.0  # for statements that nobody waits for; the server has them
 PROBES = 64  # clients of the socket for health
@@ -52,9 +52,9 @@ DESCRIPTORS = 128  # for what is neither a client's nor the application's
 
 @dataclass(frozen=True, slots=True)
 class FacadeSettings:
-    """`read_timeout_s` bounds each wait for the application, `client_timeout_s` a head, a body and each wait for a
-    client that takes an answer. `clients`, `connections` (to the application) and `threads` (of what would hold up the
-    loop) are one worker's.
+    """`read_timeout_s` bounds each wait for the application, `answer_timeout_s` an owned request's whole answer,
+    `client_timeout_s` a head, a body and each wait for a client that takes an answer. `clients`, `connections` (to the
+    application) and `threads` (of what would hold up the loop) are one worker's.
 
     `upstream_ca_file`: by whom the application's certificate must be signed, None: by one that the system trusts.
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
@@ -74,6 +74,7 @@ class FacadeSettings:
     clients: int = 10_000
     connections: int = 256
     read_timeout_s: float = 30.0
+    answer_timeout_s: float = 30.0
     client_timeout_s: float = 30.0
     body_limit_bytes: int = 1024 * 1024
     database_connections: int = 8
@@ -129,13 +130,13 @@ def facade_of(
     upstream = LoopUpstream(way, loop, measures)
     token = settings.internal_token if plan.subject.internal_look_up else None
     claim_settings = ClaimSettings(
-        lease_s=settings.read_timeout_s + LEASE_MARGIN_S,
+        lease_s=settings.answer_timeout_s + LEASE_MARGIN_S,
         reference_header=reference_header(plan.subject.name),
         work=plan.subject.name,
         places=Places(plan.subject.path, plan.subject.status_path, token),
         caller=() if plan.subject.caller is None else plan.subject.caller,
     )
-    bounds = Bounds(answer_bytes=settings.body_limit_bytes, answer_within_s=settings.read_timeout_s)
+    bounds = Bounds(answer_bytes=settings.body_limit_bytes, answer_within_s=settings.answer_timeout_s)
     owned = OwnedWrites(
         claim_settings,
         Outcomes(database, upstream, bounds, loop),

@@ -4,6 +4,7 @@ again under its reference, a command only where that is harmless.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -245,6 +246,23 @@ def test_an_answer_that_was_not_stored_when_its_facade_stopped_is_the_servers(
         assert '"database_cut_off"' in facade.log_path.read_text()
         locking.commit()
     wait_until(lambda: connection.execute(STATE, (key,)).fetchone() == ("done",))
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_an_answer_that_trickles_ends_before_its_claim_does(
+    launch: StartFacade, app: HttpStub, key: str, start: bytes
+) -> None:
+    """Each wait is short; else a repeat would carry out what is still under way."""
+    facade = launch("--read-timeout-s", "5", "--answer-timeout-s", "1")
+
+    def trickled() -> Iterator[bytes]:
+        yield start
+        yield from (b"x" for _ in range(600) if not app.held.wait(0.05))
+
+    app.reply = lambda seen: trickled() if seen.method == "POST" else answer(404, b"")
+    got = order(facade, key)
+    assert (got.status, got.json()["effect"], app.held.is_set()) == (503, "unknown", False)
+    assert '"answer_lost"' in facade.log_path.read_text()
 
 
 def locked_while_asked(app: HttpStub, locking: PsycopgConnection, key: str) -> None:
