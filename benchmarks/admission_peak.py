@@ -11,6 +11,7 @@ import json
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,6 @@ from typing import Any
 
 import requests
 
-from benchmarks.open_load import BODY
 from benchmarks.peak_plan import PARTNER, SLOTS, plan
 from benchmarks.peers.environments import python_of
 from benchmarks.question import Answer
@@ -37,6 +37,17 @@ RULES = ("ours", "none", "fixed", "queue_time")
 TIMES = (2, 4, 10)
 RUN_S, SKIP_S = 25.0, 8.0
 ALONE_S, TOP, SURGE = 40.0, 20_000, 12
+SKUS = 2_000  # a row of stock is locked for all of an order: two must rarely want one
+BODIES = [
+    {
+        "client_ref": "bench",
+        "channel": "web",
+        "country": "United Kingdom",
+        "placed_at": "2026-12-01T10:00:00Z",
+        "lines": [{"sku": f"bench-{number}", "quantity": 1, "unit_price_minor": 295, "description": "a mug"}],
+    }
+    for number in range(SKUS)
+]
 DEADLINES_S = {"continue": 1.0, "checkout": 3.0, "partners": 3.0}
 Load = Mapping[str, Any]
 Found = Mapping[str, Any]
@@ -151,7 +162,7 @@ def slow_vendors(stack: Stack) -> str:
 
 def ordered(url: str) -> str:
     """An order's reference, placed directly."""
-    said = requests.post(f"{url}/orders", data=BODY % (secrets.token_hex(6), 1), timeout=30)
+    said = requests.post(f"{url}/orders", json=BODIES[0], timeout=30)
     said.raise_for_status()
     return str(said.json()["order_ref"])
 
@@ -163,8 +174,8 @@ def saturated(chain: Chain) -> float:
     def orders(at: int, url: str) -> None:
         with requests.Session() as session:
             while time.monotonic() < until:
-                body = BODY % (secrets.token_hex(6), at * 100 + done[at] % 100)
-                session.post(f"{url}/orders", data=body, timeout=30).raise_for_status()
+                body = BODIES[(at + SLOTS * done[at]) % SKUS]
+                session.post(f"{url}/orders", json=body, timeout=30).raise_for_status()
                 done[at] += time.monotonic() < until
 
     dsn = chain.stack.database(f"peak_{secrets.token_hex(4)}", plan)
@@ -183,17 +194,12 @@ def saturated(chain: Chain) -> float:
 
 def mix(orders_per_s: float, polls: Sequence[str], surge: float = 1.0) -> list[dict[str, Any]]:
     """Who comes: who asks how far an order is, the shop's orders, and partners'."""
-    flows = [
+    ordering = {"method": "POST", "paths": ["/orders"], "bodies": BODIES}
+    of_partner = ordering | {"fields": {PARTNER: "partner-1"}}
+    flows: list[dict[str, Any]] = [
         {"name": "continue", "per_s": POLLS_PER_S, "method": "GET", "paths": polls},
-        {"name": "checkout", "per_s": orders_per_s * CHECKOUT, "method": "POST", "paths": ["/orders"], "orders": True},
-        {
-            "name": "partners",
-            "per_s": orders_per_s * PARTNERS * surge,
-            "method": "POST",
-            "paths": ["/orders"],
-            "orders": True,
-            "fields": {PARTNER: "partner-1"},
-        },
+        ordering | {"name": "checkout", "per_s": orders_per_s * CHECKOUT},
+        of_partner | {"name": "partners", "per_s": orders_per_s * PARTNERS * surge},
     ]
     return [one | {"deadline_s": DEADLINES_S[str(one["name"])]} for one in flows if one["per_s"]]
 
@@ -201,13 +207,11 @@ def mix(orders_per_s: float, polls: Sequence[str], surge: float = 1.0) -> list[d
 def load(port: int, flows: Sequence[Load], seconds: float) -> Found:
     """What the clients of another process say of it."""
     asked = {"port": port, "seconds": seconds, "skip_s": SKIP_S, "seed": 1, "flows": flows}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.open_load"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(asked, file)
+        file.flush()
+        argv = [sys.executable, "-m", "legacy_app.rehearsal.peak_clients", file.name]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the clients failed: {done.stderr.strip().splitlines()[-1]}")
     return dict(json.loads(done.stdout))

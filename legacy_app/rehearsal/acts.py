@@ -24,9 +24,9 @@ PEAK_SUFFIX = "-peak"  # the same orders again are other orders: references and 
 _OPEN = "SELECT count(*) FROM strangler.continuation WHERE state <> 'done'"
 
 
-def slow_down(scene: Scene) -> None:
-    """Turn the vendors' knobs: the same slow provider in both acts."""
-    for book, knobs in script.SLOW_PROVIDER.items():
+def slow_down(scene: Scene, slow: script.Knobs = script.SLOW_PROVIDER) -> None:
+    """Turn the vendors' knobs: the same slow provider before and after."""
+    for book, knobs in slow.items():
         answer = requests.put(
             f"{scene.environ['VENDORS_URL']}/knobs/{book}",
             json=dict(knobs),

@@ -19,11 +19,13 @@ from legacy_app.rehearsal.account import (
 from legacy_app.rehearsal.acts import repeat_peak, settle, show_disease, strangle, symptoms
 from legacy_app.rehearsal.faults import Planted, found, hold_stuck, plant
 from legacy_app.rehearsal.narrator import Narrator
+from legacy_app.rehearsal.peak import TIMES, bent, meet_peak, told_peak
 from legacy_app.rehearsal.report import RehearsalReport
 from legacy_app.rehearsal.scene import Scene
 from strangler import Plan
 from strangler.local import TOPIC_PREFIX, Stack, System
 from strangler.operating import ANONYMOUS_SCOPE, Report, mint_ref, reconcile
+from strangler.service import Json
 
 BARE = frozenset({"vendors", "legacy"})
 SETTLED_WITHIN_S = 30.0
@@ -37,6 +39,7 @@ def rehearse(stack: Stack, plan: Plan, *, orders: int, orders_file: Path | None,
     narrator.act("The chain as found, under a slow payment provider")
     with _system(stack, plan, "bare", topic_prefix="bare.", only=BARE) as system:
         report.legacy_disease = show_disease(Scene(stack, plan, system, narrator, orders, orders_file))
+    report.peak = _peak(stack, plan, narrator, orders, orders_file)
     narrator.act("Real orders through facade and outbox, while the chain is strangled step by step")
     with _system(stack, plan, "shop") as system:
         scene = Scene(stack, plan, system, narrator, orders, orders_file)
@@ -45,6 +48,23 @@ def rehearse(stack: Stack, plan: Plan, *, orders: int, orders_file: Path | None,
     report.set_up_seconds = round(set_up_s, 1)
     report.seconds = round(narrator.elapsed_s - set_up_s, 1)
     return report
+
+
+def _peak(stack: Stack, plan: Plan, narrator: Narrator, orders: int, orders_file: Path | None) -> dict[str, Json]:
+    narrator.act(f"{TIMES} times an ordinary minute, at a payment provider that is slow for all")
+    found: dict[str, Json] = {"times": TIMES}
+    for name, admission in (("without", False), ("with", True)):
+        narrator.say("the plan's admission decides who is let in" if admission else "whoever comes is let in")
+        with _system(stack, plan, f"peak_{name}", topic_prefix=f"peak-{name}.", only=BARE) as system:
+            found[name] = meet_peak(Scene(stack, plan, system, narrator, orders, orders_file), admission=admission)
+        for line in told_peak(found[name]):
+            narrator.say(line)
+    found["bent"], exact = bent(found["with"]), found["with"]
+    narrator.say(
+        f"what bent, most first: {', '.join(found['bent'])}. What stayed exact: {exact['lost']} accepted orders lost, "
+        f"{exact['duplicate_orders']} ordered twice, {exact['payments_without_order']} payments without an order"
+    )
+    return found
 
 
 @contextmanager

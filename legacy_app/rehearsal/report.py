@@ -25,11 +25,13 @@ class RehearsalReport:
     """Filled act by act. Counts are of orders unless the name says otherwise; `seconds` excludes set-up.
 
     `legacy_disease` and `new_path` are one peak before and after; `while_strangling` is the traffic between them.
-    `accepted_pending`: of the accepted, those answered 202 before their outcome was known.
+    `accepted_pending`: of the accepted, those answered 202 before their outcome was known. `peak`: what became of each
+    class of clients `without` and `with` admission, and which of them `bent`, most first.
     """
 
     orders: dict[str, int] = field(default_factory=dict)
     legacy_disease: dict[str, int] = field(default_factory=dict)
+    peak: dict[str, Json] = field(default_factory=dict)
     while_strangling: dict[str, int] = field(default_factory=dict)
     new_path: dict[str, int] = field(default_factory=dict)
     steps: dict[str, StepCounts] = field(default_factory=dict)
@@ -79,6 +81,20 @@ def unexpected(report: RehearsalReport) -> list[str]:
         reasons += [
             f"steps.{name}.{owner} is 0" for owner in ("shadow", "new", "compared_new") if not getattr(step, owner)
         ]
+    reasons += _unexpected_peak(report.peak)
     if not report.orders.get("accepted"):
         reasons.append("no order was accepted")
+    return reasons
+
+
+def _unexpected_peak(peak: Mapping[str, Json]) -> list[str]:
+    """Shares of clients depend on the machine, and which of two runs is better does not."""
+    if not peak:
+        return ["peak: nobody came"]
+    exact = [(name, peak["with"][name]) for name in ("lost", "duplicate_orders")]
+    reasons = [f"peak.with.{name} is {count}, not 0" for name, count in exact if count]
+    for name in ("continue", "checkout"):
+        before, after = (peak[run]["classes"][name] for run in ("without", "with"))
+        if after["good"] * before["came"] <= before["good"] * after["came"]:
+            reasons.append(f"peak: {name} was answered in time no more often with admission than without")
     return reasons

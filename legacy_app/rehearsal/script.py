@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from strangler.service import Json
 
@@ -20,8 +21,9 @@ PLANT = ("new_services", "plant")
 STUCK = "stuck_event"
 FAULTS = ("dropped_mail", "doubled_mail", "wrong_document", "dropped_charge", "wrong_reservation", STUCK)
 
-# By vendors' book.
-SLOW_PROVIDER: Mapping[str, Mapping[str, Json]] = MappingProxyType(
+Knobs: TypeAlias = Mapping[str, Mapping[str, Json]]  # by vendors' book
+BUSY_PROVIDER: Knobs = MappingProxyType({"payments": {"latency_ms": 400}})
+SLOW_PROVIDER: Knobs = MappingProxyType(
     {
         "payments": {
             "latency_ms": 20,

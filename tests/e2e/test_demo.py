@@ -35,6 +35,8 @@ def test_the_chain_is_strangled_and_reconciled(tmp_path: Path) -> None:
     assert report["relay"]["lost"] == report["relay"]["duplicated_effects"] == 0
     assert report["planted"]["found"] == report["planted"]["of"] == 6
     assert report["legacy_disease"]["timeouts"] > 0
+    assert report["peak"]["with"]["classes"]["browse"]["refused"] > 0
+    assert report["peak"]["with"]["lost"] == report["peak"]["with"]["duplicate_orders"] == 0
     for name in STEPS:
         assert report["steps"][name]["stage"] == "live"
         assert min(report["steps"][name][owner] for owner in ("shadow", "new", "compared_new")) > 0

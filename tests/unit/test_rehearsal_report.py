@@ -13,6 +13,14 @@ VERDICTS = ("missing", "extra", "mismatch", "duplicate", "unknown", "late", "act
 def flawless() -> RehearsalReport:
     return RehearsalReport(
         legacy_disease={"timeouts": 40},
+        peak={
+            "without": {"classes": {name: {"came": 10, "good": 1} for name in ("continue", "checkout")}},
+            "with": {
+                "classes": {"continue": {"came": 10, "good": 10}, "checkout": {"came": 10, "good": 4}},
+                "lost": 0,
+                "duplicate_orders": 0,
+            },
+        },
         orders={"offered": 40, "accepted": 39, "lost": 0, "duplicated": 0},
         new_path={"payments_without_order": 0, "duplicate_orders": 0, "timeouts": 0},
         choreography={"done": 39, "stuck": 0, "contradiction": 0},
@@ -84,6 +92,18 @@ def test_a_disease_that_was_not_shown() -> None:
     report.legacy_disease["timeouts"] = 0
 
     assert unexpected(report) == ["legacy_disease.timeouts is 0: there was nothing to cure"]
+
+
+def test_a_peak_that_admission_did_not_bend() -> None:
+    report = flawless()
+    report.peak["with"]["classes"]["checkout"]["good"] = 1
+    report.peak["with"]["lost"] = 1
+    assert unexpected(report) == [
+        "peak.with.lost is 1, not 0",
+        "peak: checkout was answered in time no more often with admission than without",
+    ]
+    report.peak.clear()
+    assert unexpected(report) == ["peak: nobody came"]
 
 
 @pytest.mark.parametrize("stage", ["legacy", "ramp"])
