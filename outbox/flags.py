@@ -11,6 +11,8 @@ __all__ = ["count", "port", "seconds", "seed", "whole"]
 
 MOST = 10**18  # fits PostgreSQL's bigint
 LONGEST_S = 3_600.0
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_LONGEST_DURATION_S = 366 * 86_400.0
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -53,6 +55,22 @@ def seconds(least: float = 0.0, most: float = LONGEST_S) -> Callable[[str], floa
         return found
 
     return read
+
+
+def duration(text: str) -> float:
+    """Seconds, of `90s`, `30m`, `2h` or `1d`; a bare number would be a guess.
+
+    >>> duration("2h"), duration("1.5m")
+    (7200.0, 90.0)
+    """
+    unit_s = _UNITS_S.get(text[-1:])
+    try:
+        found = float(text[:-1]) * (unit_s or math.nan)
+    except ValueError:
+        found = math.nan
+    if not 1.0 <= found <= _LONGEST_DURATION_S:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no such time; give 90s, 30m, 2h or 1d, a second to a year")
+    return found
 
 
 count = whole(1)

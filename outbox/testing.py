@@ -129,8 +129,8 @@ def _governed(
         return handler
     policy = require(policy or Policy.lossless(3_600, "the position"))
     shedding, report = Shedding.of(policy, permitted=lambda: bool(policy.shedding())), Report(ignore)
-    if policy.sampling is not None:
-        handler = Sampled(handler, policy.sampling, shedding, report, lambda _: clock())
+    if shedding.samples:
+        handler = Sampled(handler, shedding, report, lambda _: clock())
     return Expiring(handler, Expiry.of(policy, compensate=compensate), shedding, report, lambda _: clock())
 
 

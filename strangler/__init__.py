@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from strangler.contexts import Context as Context
     from strangler.errors import StranglerError as StranglerError
     from strangler.keys import Derived as Derived
+    from strangler.modes.declared import Mode as Mode
     from strangler.ownership import Owner as Owner
     from strangler.ownership import Ownership as Ownership
     from strangler.plan import Check as Check
@@ -65,6 +66,7 @@ _HOMES = {
     "FunctionVendor": "strangler.service.function_vendor",
     "HttpVendor": "strangler.service.http_vendor",
     "LagPromise": "strangler.admission.work_class",
+    "Mode": "strangler.modes.declared",
     "Outcome": "strangler.step.intents",
     "Owner": "strangler.ownership",
     "Ownership": "strangler.ownership",

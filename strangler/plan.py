@@ -19,6 +19,7 @@ from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
 from strangler.gathering import refused
+from strangler.modes.declared import Mode, mode_problems, unknown_modes
 from strangler.processes import Process
 from strangler.routes import Callers, Route, route_problems
 from strangler.shared_state.shared import Holder, Shared
@@ -83,7 +84,8 @@ class Plan:
     `projections` are contexts that take over no step, by name; `retention_s` is how long the topics keep an event.
     `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
     for any more: what makes the application, as `package.module:create_app`; `strangler run resume` runs it.
-    Services that name no topics read the subject's. `admission` says who is let in while there is not room for all.
+    Services that name no topics read the subject's. `admission` says who is let in while there is not room for all,
+    `modes` which states of the business people may declare.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
@@ -106,6 +108,7 @@ class Plan:
     resumer: Declared | str | None = None
     choreography: Choreography | None = None
     admission: Admission | None = None
+    modes: tuple[Mode, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, list | tuple):
@@ -252,6 +255,7 @@ def _problems(plan: Plan) -> Iterable[str]:
     yield from subject_problems(plan.subject)
     yield from route_problems(plan.routes, plan.subject.name, plan.subject.caller)
     yield from () if plan.admission is None else admission_problems(plan.admission)
+    yield from mode_problems(plan.modes, plan.admission)
 
 
 def _service_problems(plan: Plan) -> Iterable[str]:
@@ -264,6 +268,7 @@ def _service_problems(plan: Plan) -> Iterable[str]:
     for name in () if plan.admission is None else plan.admission.promised_contexts:
         if name not in known:
             yield f"admission promises the lag of {name!r}, which is no context; it has {', '.join(known) or 'none'}"
+    yield from unknown_modes(plan.contexts(), plan.modes)
     for attribute in ("schema", "group"):
         contexts = (*plan.contexts().values(), *plan.resumer_context().values())
         values = [getattr(context, attribute) for context in contexts]

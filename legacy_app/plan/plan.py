@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from legacy_app.admission import admission
+from legacy_app.admission import admission, modes
 from legacy_app.plan import oracle, oracle_middle, readers
 from legacy_app.plan.authority import stock, velocity
 from legacy_app.plan.choreography import choreography
@@ -65,6 +65,7 @@ plan = Plan(
     shared={"stock": stock, "velocity": velocity},
     choreography=choreography,
     admission=admission,
+    modes=modes,
     facets=lambda event: {("sku", line["sku"]) for line in event.json().get("lines", ())},
     resumer="legacy_app.seams.resuming:create_resumed",
     projections={"order": "new_services.order.service:order"},

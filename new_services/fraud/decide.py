@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from new_services.fraud.policy import REVIEW_FROM, policy
 from new_services.fraud.tiers import Tier, Velocity, tier_of, words
 from new_services.order_event import FraudDecided, OrderEvent, OrderReceived
 from new_services.order_state import Order, state
@@ -30,16 +31,17 @@ def conclude(effect: Effect, ending: Ending, outcome: Mapping[str, Json]) -> Seq
     return [Write("score", {"order_ref": effect.subject_ref, "score": score}, carry={"order": effect.carry["order"]})]
 
 
-def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity) -> Outcome:
+def settle(order: Mapping[str, Json], score: int | None, velocity: Velocity, review_from: float) -> Outcome:
     """What came of an order, told as its event."""
-    tier = tier_of(score, velocity, order["total_minor"])
+    tier = tier_of(score, velocity, order["total_minor"], review_from)
     told = {"score": score, "tier": tier.value, "reason": words(score, velocity, order["total_minor"])}
     told |= {"recent_orders": velocity.orders, "recent_minor": velocity.minor}
     return Outcome("FraudRefused" if tier is Tier.HIGH else "FraudCleared", order, told)
 
 
 def _decision(order_ref: str, amount_minor: int, score: int | None, velocity: Velocity) -> Write:
-    values = {"order_ref": order_ref, "score": score, "verdict": tier_of(score, velocity, amount_minor).verdict}
+    verdict = tier_of(score, velocity, amount_minor, policy.numbers[REVIEW_FROM]).verdict  # the same in every mode
+    values = {"order_ref": order_ref, "score": score, "verdict": verdict}
     return Write("decision", {**values, "recent_orders": velocity.orders, "recent_minor": velocity.minor})
 
 

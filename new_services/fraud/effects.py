@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 from new_services.fraud.decide import settle
+from new_services.fraud.policy import REVIEW_FROM, policy
 from new_services.fraud.tiers import REFUSE_FROM, Tier, Velocity
 from outbox import Event, PsycopgConnection, append_all
-from strangler.service import Json, NumberedWrite, emitted
+from strangler.service import Json, NumberedWrite, emitted, numbers_now
 
 STEP = "fraud"
 
@@ -46,9 +47,11 @@ def apply_writes(connection: PsycopgConnection, writes: Sequence[NumberedWrite])
     """
     outcomes: dict[str, Mapping[str, Json]] = {}
     events: list[Event] = []
+    review_from = numbers_now(connection, policy)[REVIEW_FROM]
     connection.execute(SHORT_TURNS)
     for each in sorted(writes, key=_customer):  # the order of locks: one customer after the other
-        told = settle(each.write.carry["order"], each.write.values["score"], _velocity(connection, each))
+        order, score = each.write.carry["order"], each.write.values["score"]
+        told = settle(order, score, _velocity(connection, each), review_from)
         outcomes[each.subject_ref] = told.detail
         events.append(emitted(STEP, each.subject_ref, told, each.context))
     connection.execute(USUAL_TURNS)

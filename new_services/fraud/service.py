@@ -2,10 +2,9 @@
 
 from new_services.fraud.decide import conclude, decide
 from new_services.fraud.effects import apply_writes
+from new_services.fraud.policy import policy
 from new_services.fraud.review import cancel
 from new_services.order_event import reading
-from outbox import Policy
-from outbox.policy import ServiceClass
 from strangler import HttpVendor, Service
 from strangler.service import Review
 
@@ -26,16 +25,7 @@ fraud = Service(
     decide=reading(decide),
     conclude=conclude,
     awaited=True,
-    policy=Policy.lossless(
-        deadline_s=60.0,
-        guard="claim, then the scorer's idempotency key; scores are billed",
-        ordering_scope="order",
-        throttling_unit="fraud scorer",
-        queue_bound=2_000,
-        queue_reason="a customer waits for each: 20 s of scores at 100 a second, then the log keeps them",
-        service_class=ServiceClass.CRITICAL,
-        queue_bytes=4 * 1024 * 1024,
-    ),
+    policy=policy,
     writes=apply_writes,
     vendors={"fraud": {"score": SCORES}},
     review=Review(cancel, about=("score",), key="order_ref"),

@@ -1,7 +1,7 @@
 """How risky an order is, by its score and by what its customer ordered lately, and what is done about it. Pure.
 
 High is refused at once. Medium is cleared at once and put up for review: a person looks at it after the peak, and a
-late refusal cancels the order. The limits for refusing are legacy's.
+late refusal cancels the order. From which score that is, the policy says; the limits for refusing are legacy's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-REVIEW_FROM, REFUSE_FROM = 60, 90  # of 100
+REFUSE_FROM = 90  # of 100
 MOST_ORDERS, MOST_MINOR = 100, 50_000_000  # of a customer in an hour, as in `fraud.count_order`
 
 
@@ -43,10 +43,10 @@ class Velocity:
         return not self.counted or self.orders >= MOST_ORDERS or self.minor + amount_minor > MOST_MINOR
 
 
-def tier_of(score: int | None, velocity: Velocity, amount_minor: int) -> Tier:
+def tier_of(score: int | None, velocity: Velocity, amount_minor: int, review_from: float) -> Tier:
     if score is None or score >= REFUSE_FROM or velocity.too_much(amount_minor):
         return Tier.HIGH
-    return Tier.MEDIUM if score >= REVIEW_FROM else Tier.LOW
+    return Tier.MEDIUM if score >= review_from else Tier.LOW
 
 
 def words(score: int | None, velocity: Velocity, amount_minor: int) -> str | None:

@@ -3,7 +3,7 @@
 from new_services.notification.decide import decide
 from new_services.order_event import SOLD, reading
 from outbox import Policy
-from outbox.policy import Retry, Versions
+from outbox.policy import InMode, Retry, Versions
 from strangler import HttpVendor, Service
 
 MAILS = HttpVendor(
@@ -27,6 +27,7 @@ notification = Service(
         queue_reason="about 20 s of mails at 100 a second, the vendor's usual rate",
         queue_bytes=8 * 1024 * 1024,
         retry=Retry(attempts=3, cap_s=30.0),
+        modes=(InMode("peak", calls_per_s=20.0),),  # mails may be late: an hour is promised
         versions=Versions(wait_s=600.0),  # nobody is told of a cancellation before the order
     ),
     vendors={"mail": {"send": MAILS}},

@@ -4,7 +4,7 @@ from new_services.order_event import SOLD, reading
 from new_services.recommendation.decide import decide
 from new_services.recommendation.effects import apply_writes
 from outbox import Policy
-from outbox.policy import DuplicateImpact, Expired, Loss, OverBudget, Retry, Sampling, ServiceClass
+from outbox.policy import DuplicateImpact, Expired, InMode, Loss, OverBudget, Retry, Sampling, ServiceClass
 from strangler import Service
 
 recommendation = Service(
@@ -29,6 +29,7 @@ recommendation = Service(
         expired=Expired.DROP,
         retry=Retry(over_budget=OverBudget.DROP),
         sampling=Sampling(keep=0.25, above_s=600.0),
+        modes=(InMode("peak", sampling=Sampling(keep=0.1, above_s=60.0)),),
     ),
     writes=apply_writes,
     tables=("basket", "affinity"),

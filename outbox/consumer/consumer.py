@@ -105,6 +105,11 @@ class Consumer:
             raise ConfigurationError(
                 f"policy of consumer {group!r} waits for versions, which only a handler with claims can; leave them out"
             )
+        if self._policy.modes:
+            raise ConfigurationError(
+                f"policy of consumer {group!r} has modes, which nobody declares here; leave them out: a Service of "
+                "strangler heeds them"
+            )
         expiry = Expiry.of(self._policy, compensate=compensate)
         self._expiry = None if self._policy.expired is Expired.RUN else expiry
         self._sources = sources_in({SOURCES: ",".join(sources)})

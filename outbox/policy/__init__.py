@@ -7,6 +7,7 @@ from outbox.policy.flow import Policy
 from outbox.policy.values import (
     DuplicateImpact,
     Expired,
+    InMode,
     Loss,
     OverBudget,
     Quarantine,
@@ -20,6 +21,7 @@ __all__ = [
     "Contradiction",
     "DuplicateImpact",
     "Expired",
+    "InMode",
     "Loss",
     "OverBudget",
     "Placed",

@@ -10,6 +10,7 @@ from outbox.errors import ConfigurationError
 from outbox.policy.cross_policy_rules import CIRCLE_RULES, PAIR_RULES, PLACE_RULES, Placed, circles
 from outbox.policy.flow import Policy
 from outbox.policy.policy_rules import RULES
+from outbox.policy.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,18 @@ class Contradiction:
 
 
 def contradictions(policy: Policy) -> Sequence[Contradiction]:
-    """What a policy says against itself."""
-    return [
-        Contradiction(rule.name, (policy.flow,), rule.what.format(policy=policy), rule.fix)
-        for rule in RULES
-        if rule.broken(policy)
-    ]
+    """What a policy says against itself, also while a mode holds."""
+    usual = {rule.name: rule for rule in RULES if rule.broken(policy)}
+    found = [_broken(rule, policy) for rule in usual.values()]
+    for one in policy.modes:
+        meanwhile = policy.during(one.mode)
+        broken = (rule for rule in RULES if rule.name not in usual and rule.broken(meanwhile))
+        found += [_broken(rule, meanwhile, f"in mode {one.mode} ") for rule in broken]
+    return found
+
+
+def _broken(rule: Rule[Policy], policy: Policy, when: str = "") -> Contradiction:
+    return Contradiction(rule.name, (policy.flow,), when + rule.what.format(policy=policy), rule.fix)
 
 
 def contradictions_among(placed: Sequence[Placed]) -> Sequence[Contradiction]:

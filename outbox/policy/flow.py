@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self, TypedDict, Unpack
 
@@ -12,6 +12,7 @@ from outbox.errors import ConfigurationError
 from outbox.policy.values import (
     DuplicateImpact,
     Expired,
+    InMode,
     Loss,
     OverBudget,
     Quarantine,
@@ -47,6 +48,8 @@ class Terms(TypedDict, total=False):
     sampling: Sampling | None
     versions: Versions | None
     rebuild: tuple[str, ...]
+    numbers: Mapping[str, float]
+    modes: tuple[InMode, ...]
 
 
 RATE_PER_S = 100.0
@@ -89,6 +92,8 @@ class Policy:
     while a context that it feeds, and gives way to, is under pressure.
     `compensation`: the event that takes an expired one back.
     `versions`: the flow handles every version of an aggregate, and waits for one that is missing.
+    `numbers`: the context's own, by name: what its code asks `strangler.service.numbers_now` for.
+    `modes`: what is otherwise while people have declared one.
     `rebuild`: the command, after `python -m`, that makes the flow's state anew from the source of truth.
     """
 
@@ -114,6 +119,8 @@ class Policy:
     versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
     floor_per_s: float = 1.0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    modes: tuple[InMode, ...] = ()
 
     def __post_init__(self) -> None:
         check_terms(self)
@@ -168,8 +175,32 @@ class Policy:
         return ranks.index(fed.service_class) <= ranks.index(self.service_class)
 
     def terms(self) -> Mapping[str, Term]:
-        """Every field by its dotted name, such as `retry.attempts`; `rebuild` as one line."""
-        return dict(_flat(asdict(self), ""))
+        """Every field by its dotted name: `retry.attempts`, `modes.peak.sampling.keep`; `rebuild` as one line.
+
+        `numbers` and `modes` are the names of those that there are.
+        """
+        values = asdict(self)
+        numbers, modes = values.pop("numbers"), values.pop("modes")
+        found: dict[str, Term] = dict(_flat(values, ""))
+        found |= {"numbers": " ".join(numbers), **dict(_flat(numbers, "numbers."))}
+        found["modes"] = " ".join(one["mode"] for one in modes)
+        for one in modes:
+            said = {name: value for name, value in one.items() if name != "mode" and value is not None}
+            found |= dict(_flat(said, f"modes.{one['mode']}."))
+        return found
+
+    def during(self, mode: str) -> Self:
+        """The policy while that mode holds: itself, where it says nothing of it.
+
+        >>> kept = InMode("peak", numbers={"review_from": 75})
+        >>> policy = Policy.lossless(60, "the claim", numbers={"review_from": 60}, modes=(kept,))
+        >>> policy.during("peak").numbers, policy.during("").numbers
+        ({'review_from': 75}, {'review_from': 60})
+        """
+        said = next((one for one in self.modes if one.mode == mode), None)
+        if said is None:
+            return self
+        return replace(self, sampling=said.sampling or self.sampling, numbers={**self.numbers, **said.numbers})
 
     def clause(self, name: str) -> str:
         """What a decision cites: the flow, the term and what it says. Every shed, deferral, retry, parking has one.
@@ -189,6 +220,7 @@ class Policy:
             "expired": self.expired is Expired.DROP,
             "retry.over_budget": self.retry.over_budget is OverBudget.DROP,
         }
+        clauses |= {f"modes.{one.mode}.sampling.keep": one.sampling is not None for one in self.modes}
         return tuple(self.clause(name) for name, loses in clauses.items() if loses and self.loss is Loss.LOSSY)
 
     def describe(self) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from outbox.policy.cross_policy_rules import CIRCLE_RULES, PAIR_RULES, PLACE_RULES
 from outbox.policy.flow import Policy
 from outbox.policy.policy_rules import RULES
+from outbox.terms import takes
 
 MEANING: Mapping[str, str] = {
     "flow": "the context's name; it stands in every clause",
@@ -43,6 +44,8 @@ MEANING: Mapping[str, str] = {
     "sampling.above_s": "the age of the oldest waiting event from which it is sampled",
     "sampling.by_key": "whole keys are left out, not single events",
     "versions.wait_s": "how long an event waits, parked, for an earlier version that is missing",
+    "numbers": "the context's own, by name: what its code asks `numbers_now` for",
+    "modes": "while people have declared one: `sampling`, the most `calls_per_s` of each vendor, `numbers`",
     "rebuild": "the command, after `python -m`, that makes the state anew from the source of truth",
 }
 
@@ -74,7 +77,8 @@ def _terms(kind: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
     hints = get_type_hints(kind)
     for field in fields(kind):
         hint = hints[field.name]
-        inner = next((option for option in get_args(hint) if is_dataclass(option)), hint)
+        several = get_origin(hint) in (tuple, Mapping)
+        inner = next((one for one in get_args(hint) if is_dataclass(one) and not several), hint)
         if is_dataclass(inner):
             yield from _terms(inner, f"{prefix}{field.name}.")
         else:
@@ -83,6 +87,10 @@ def _terms(kind: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 def _values(hint: Any) -> str:
     options = get_args(hint)
+    if get_origin(hint) is Mapping:
+        return "numbers by name"
+    if options and is_dataclass(options[0]):
+        return "list of " + takes(options[0]).removeprefix("an ")
     if NoneType in options:
         return f"{_values(options[0])} or null"
     if options:
@@ -95,7 +103,7 @@ def _values(hint: Any) -> str:
 
 def _default(field: Field[Any]) -> str:
     if field.default is MISSING:
-        return "required"
+        return "required" if field.default_factory is MISSING else "none"
     match field.default:
         case "" | () | None:
             return "none"

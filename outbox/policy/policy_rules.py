@@ -7,6 +7,7 @@ import re
 
 from outbox.policy.failure_rules import FAILURE
 from outbox.policy.flow import Policy
+from outbox.policy.mode_rules import MODES
 from outbox.policy.rule import Rule
 from outbox.policy.values import DuplicateImpact, Expired, Loss, OverBudget, ServiceClass
 from outbox.told import in_words
@@ -233,4 +234,4 @@ VERSIONS: tuple[Rule[Policy], ...] = (
     ),
 )
 
-RULES = (*NAMED, *QUEUE, *LOSS, *EXPIRY, *SAMPLING, *VERSIONS, *FAILURE)
+RULES = (*NAMED, *QUEUE, *LOSS, *EXPIRY, *SAMPLING, *VERSIONS, *FAILURE, *MODES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from outbox.terms import check_terms
@@ -103,6 +104,23 @@ class Versions:
     """An event that comes before an earlier version of its aggregate is parked for so long; then a person is asked."""
 
     wait_s: float
+
+    def __post_init__(self) -> None:
+        check_terms(self)
+
+
+@dataclass(frozen=True, slots=True)
+class InMode:
+    """What a flow does otherwise while people have declared the mode of that name. What it does not say stays as it is.
+
+    `sampling`: in the place of the flow's. `calls_per_s`: the most that each of its vendors gets, from legacy and us.
+    `numbers`: in the place of the flow's numbers of those names.
+    """
+
+    mode: str
+    sampling: Sampling | None = None
+    calls_per_s: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_terms(self)

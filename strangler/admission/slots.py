@@ -40,8 +40,17 @@ class ClassSlots:
         self.queues = [ClassQueue(one.floor) for one in classes]
         self._found = None if isinstance(limit, int) else limit
         self._quotas = [None if one.quota_per_s is None else Quotas(one.quota_per_s) for one in classes]
+        self._classes = tuple(classes)
         self.promises = [Promises(draw, now) for _ in classes]
         self._draw, self._ticked = draw, now
+
+    def redeclare(self, classes: Sequence[WorkClass]) -> None:
+        """Other floors and quotas from now on, for classes of the same places; what a floor has earned stays earned."""
+        for rank, (one, before) in enumerate(zip(classes, self._classes, strict=True)):
+            self.queues[rank].floor = one.floor
+            if one.quota_per_s != before.quota_per_s:
+                self._quotas[rank] = None if one.quota_per_s is None else Quotas(one.quota_per_s)
+        self._classes = tuple(classes)
 
     def admit(self, now: float, work: Work) -> Admitted:
         """Decided at once for all but what may wait; that hears from a later call."""

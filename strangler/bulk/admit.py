@@ -82,7 +82,7 @@ class Admit:
                 return False
             if self.found.waited_s >= self.bulk.longest_wait_s:
                 names = ", ".join(sorted(pressure))
-                self.found.ended = f"not begun: {names} behind for longest_wait_s={self.bulk.longest_wait_s:g}"
+                self.found.ended = f"not begun within longest_wait_s={self.bulk.longest_wait_s:g}, for {names}"
                 return False
             gate.wait(LOOK_S)
         return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import LiteralString
 
 import psycopg
@@ -12,6 +12,8 @@ import psycopg
 from outbox.connection import PsycopgConnection
 from outbox.consumer.give_way import PAUSE_S, GiveWay, Waits
 from outbox.policy import ServiceClass
+from strangler.modes.table import HeldReader
+from strangler.modes.watch import ModeWatch, watched
 from strangler.service.declaration import Service
 from strangler.service.giving_way import giving_way
 from strangler.service.settings import RunSettings
@@ -44,6 +46,20 @@ def looked_at(
             yield looks.now
         finally:
             looks.stop()
+
+
+@contextmanager
+def held_back(
+    modes: Collection[str], connect: Callable[[], PsycopgConnection], say: Callable[[str], None]
+) -> Iterator[Callable[[], Mapping[str, float]]]:
+    """By one of these modes, while it holds; how long is not known, so it is 0."""
+    if not modes:
+        yield dict
+        return
+    held = HeldReader(connect)
+    watch = ModeWatch("admit bulk", held, lambda name: say(f"mode {name} holds") if name in modes else None)
+    with closing(held), watched(watch):
+        yield lambda: {f"mode {name}": 0.0} if (name := watch.now()) in modes else {}
 
 
 class _PressureLooks:

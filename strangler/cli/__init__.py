@@ -33,6 +33,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "policy": ("policy",),
     "admission": ("admission",),
     "admit": ("admit",),
+    "mode": ("mode",),
     "topology": ("topology",),
     "consumers": ("positions", "quarantine"),
 }

@@ -12,7 +12,7 @@ from functools import partial
 
 from strangler.admission.bulk import Bulk
 from strangler.bulk.admit import Admit, BulkEnd, ToldToEnd
-from strangler.bulk.pressure import Transactions, looked_at
+from strangler.bulk.pressure import Transactions, held_back, looked_at
 from strangler.cli.common import Invocation
 from strangler.contexts import declared
 from strangler.errors import BadInput, BadPlan, RefusedError
@@ -52,7 +52,15 @@ def run_bulk(invocation: Invocation) -> int:
     say = partial(_say, invocation)
     services = _services(plan, skipped=invocation.talk)
     told = ToldToEnd()
-    with looked_at(services, settings, plan.subject.name, say) as pressed:
+    modes = frozenset(one.name for one in plan.modes if one.holds_bulk)
+    with (
+        looked_at(services, settings, plan.subject.name, say) as behind,
+        held_back(modes, partial(settings.connect, "strangler", autocommit=True), say) as mode,
+    ):
+
+        def pressed() -> Mapping[str, float]:
+            return {**behind(), **mode()}
+
         if args.dry_run:
             return _tell(invocation, bulk, pressed())
         before = {number: signal.signal(number, told) for number in SIGNALS}

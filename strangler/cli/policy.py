@@ -13,6 +13,7 @@ from outbox.policy.page import MEANING, page, rules
 from strangler.cli.common import Invocation, columns
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask, may_shed, rebuild_exists
+from strangler.flows.mode_changes import ModeChange, mode_changes
 from strangler.flows.places import judge
 from strangler.service.retry_questions import lines_of, retries_of
 
@@ -41,7 +42,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.set_defaults(run=run_show)
     check = verbs.add_parser("check", help="every contradiction, who may shed, what retries lack", epilog=EPILOG)
     check.set_defaults(run=run_check)
-    explain = verbs.add_parser("explain", help="every term and every rule, as Markdown")
+    explain = verbs.add_parser(
+        "explain", help="every term, every rule, and what each mode of the plan changes, as Markdown"
+    )
     explain.set_defaults(run=run_explain)
 
 
@@ -83,8 +86,22 @@ def run_check(invocation: Invocation) -> int:
 
 
 def run_explain(invocation: Invocation) -> int:
-    invocation.emit({"terms": dict(MEANING), "rules": rules()}, page())
+    """The terms and the rules need no plan; where there is one, what its modes change is said, too."""
+    plan = invocation.plan() if invocation.settings.plan.is_file() else None
+    placed = [] if plan is None else judge(plan).placed
+    changes = {} if plan is None else {one.name: mode_changes(plan.admission, placed, one) for one in plan.modes}
+    data = {name: [asdict(each) for each in found] for name, found in changes.items()}
+    invocation.emit({"terms": dict(MEANING), "rules": rules(), "modes": data}, [*page(), *_modes(changes)])
     return 0
+
+
+def _modes(changes: Mapping[str, Sequence[ModeChange]]) -> list[str]:
+    rows = [
+        f"| `{name}` | {each.where} | `{each.term}` | {each.usually} | {each.meanwhile} |"
+        for name, found in changes.items()
+        for each in found
+    ]
+    return ["", "| Mode | Where | Term | Usually | Meanwhile |", "|---|---|---|---|---|", *rows] if rows else []
 
 
 def _cells(policy: Policy) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from strangler.admission.found_limit import FoundLimit
 from strangler.admission.lag_holds import BELIEVED_S, LagHeard, LagHolds
 from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
+from strangler.admission.work_class import WorkClass
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
 from strangler.facade.client_link import ClientLink
 from strangler.facade.measures import Measures
@@ -65,6 +66,11 @@ class Entrance:
         self._ticking = False
         self._refused: Counter[tuple[str, Clause]] = Counter()
         self._said_at = loop.time()
+
+    def redeclare(self, classes: Sequence[WorkClass]) -> None:
+        """These, of the same names and places, from now on; on the loop. Who waits, or has a slot, keeps it."""
+        self._classes = tuple(classes)
+        self._slots.redeclare(classes)
 
     async def through(
         self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]

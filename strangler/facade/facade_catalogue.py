@@ -96,6 +96,7 @@ COUNTED = (
         "requests that the plan's admission was asked about, by class: `granted`, the clause that refused them, or "
         "`left`: the client went while it waited",
     ),
+    Described("facade_mode", "gauge", ("mode",), "workers in which the mode holds"),
     Described(
         "facade_admission_slots",
         "gauge",
@@ -120,7 +121,11 @@ FACADE = (*COUNTED, LIMIT)
 
 
 def label_values(
-    routes: Iterable[str], steps: Iterable[str], classes: Iterable[str] = (), consumers: Iterable[str] = ()
+    routes: Iterable[str],
+    steps: Iterable[str],
+    classes: Iterable[str] = (),
+    consumers: Iterable[str] = (),
+    modes: Iterable[str] = (),
 ) -> Mapping[str, Sequence[str]]:
     """Each label's values: all that a series can be made of, so that no request makes one."""
     return {
@@ -136,5 +141,6 @@ def label_values(
         "what": [*Bounded],
         "work": [*dict.fromkeys(classes)],
         "consumer": [*dict.fromkeys(consumers)],
+        "mode": [*dict.fromkeys(modes)],
         "said": ["granted", *Clause, "left"],
     }

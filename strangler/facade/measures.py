@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
-from time import monotonic
-from types import TracebackType
 from typing import Protocol
 
 from outbox.catalogue import BUCKETS_S, Described
 from outbox.metrics import Counters
 from strangler.errors import BadOwnership
 from strangler.facade import problem
+from strangler.facade.exchange_timer import ExchangeTimer
 from strangler.facade.facade_catalogue import COUNTED, FACADE, LIMIT, Bounded, ClaimState, Sent, label_values
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.shared_cells import SharedCells
@@ -107,6 +106,9 @@ class Measures(Protocol):
     def evicted(self) -> None:
         """A client made room for another."""
 
+    def mode(self, name: str) -> None:
+        """It begins to hold, and the one before ends; "": none holds."""
+
 
 class Unmeasured:
     """Where no page is served: nothing is counted."""
@@ -144,6 +146,9 @@ class Unmeasured:
     def evicted(self) -> None:
         pass
 
+    def mode(self, name: str) -> None:
+        pass
+
 
 class WorkerMeasures:
     """One worker's row of the page."""
@@ -153,6 +158,7 @@ class WorkerMeasures:
         self._lock = threading.Lock()
         self._strange: set[tuple[str, ...]] = set()
         self._pinned: dict[str | None, list[int]] = {}
+        self._mode = ""
 
     def requested(self, route: str, answer: Response | None, seconds: float) -> None:
         outcome, status = (RequestOutcome.ERROR, 500) if answer is None else (answer.outcome, answer.status)
@@ -178,7 +184,7 @@ class WorkerMeasures:
         self._add(unanswered, "facade_expired", "no")
 
     def exchange(self, failures: Mapping[type[BaseException], Sent]) -> AbstractContextManager[None]:
-        return _Timed(self._time, failures)
+        return ExchangeTimer(self._time, failures)
 
     def use(self, what: Bounded, change: int) -> None:
         self._add(change, "facade_in_use", what)
@@ -211,6 +217,13 @@ class WorkerMeasures:
         self._pinned[owners] = [place for place in found if place is not None]
         return self._pinned[owners]
 
+    def mode(self, name: str) -> None:
+        if self._mode:
+            self._add(-1, "facade_mode", self._mode)
+        if name:
+            self._add(1, "facade_mode", name)
+        self._mode = name
+
     def _add(self, value: float, *series: str) -> None:
         place = self._place(series)
         if place is not None:
@@ -233,23 +246,6 @@ class WorkerMeasures:
         return place
 
 
-class _Timed(AbstractContextManager[None]):
-    """What `contextmanager` would make of a generator, at a third of its time."""
-
-    __slots__ = ("_began", "_failures", "_time")
-
-    def __init__(self, time: Callable[..., None], failures: Mapping[type[BaseException], Sent]) -> None:
-        self._time, self._failures, self._began = time, failures, monotonic()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        sent = Sent.ANSWERED
-        if error is not None:
-            sent = next((said for each, said in self._failures.items() if isinstance(error, each)), Sent.BROKE)
-        self._time(monotonic() - self._began, "facade_upstream_seconds", sent)
-
-
 class SharedMeasures:
     """Made before the workers are forked; each makes its own, and each can show the page of all.
 
@@ -265,10 +261,11 @@ class SharedMeasures:
         *,
         classes: Iterable[str] = (),
         consumers: Iterable[str] = (),
+        modes: Iterable[str] = (),
     ) -> None:
         self._steps = tuple(steps)
         self._limits = {what: workers * most for what, most in limits.items()}
-        self._series = Series(COUNTED, label_values(routes, self._steps, classes, consumers))
+        self._series = Series(COUNTED, label_values(routes, self._steps, classes, consumers, modes))
         self._cells = SharedCells(self._series.width, workers)
 
     def of_worker(self) -> WorkerMeasures:

@@ -31,6 +31,7 @@ from strangler.facade.look_up import Places
 from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
 from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
+from strangler.facade.mode_at_the_edge import watch_modes
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
 from strangler.facade.supervise import GRACE_S, supervise
@@ -145,6 +146,8 @@ def facade_of(
         measures=measures,
     )
     targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
+    entrance = _entrance_of(plan, settings, loop, measures)
+    watch_modes(plan, settings.dsn, entrance, loop, measures)
     return Facade(
         targets,
         owned,
@@ -152,7 +155,7 @@ def facade_of(
         health,
         measures=measures,
         limit_bytes=settings.body_limit_bytes,
-        entrance=_entrance_of(plan, settings, loop, measures),
+        entrance=entrance,
     )
 
 
@@ -223,8 +226,8 @@ def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
     }
     routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
     classes = [] if plan.admission is None else [one.name for one in plan.admission.classes]
-    consumers = [one.name for one in settings.lag.contexts]
-    return SharedMeasures(routes, steps, settings.workers, limits, classes=classes, consumers=consumers)
+    consumers, modes = [one.name for one in settings.lag.contexts], [one.name for one in plan.modes]
+    return SharedMeasures(routes, steps, settings.workers, limits, classes=classes, consumers=consumers, modes=modes)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -93,7 +93,7 @@ _RELAY = (
 # Pins ownership, keeps claims and answers, throws away what has expired.
 _FACADE = (
     "USAGE ON SCHEMA strangler",
-    "SELECT ON strangler.epoch, strangler.stage",
+    "SELECT ON strangler.epoch, strangler.stage, strangler.mode",
     "SELECT, INSERT, DELETE ON strangler.ownership",
     "SELECT, INSERT ON strangler.subject_alias",
     f"{ROWS} ON strangler.idempotency",
@@ -115,7 +115,7 @@ _SERVICE = (
     "USAGE ON SCHEMA outbox, strangler",
     "INSERT ON outbox.outbox",
     "SELECT ON outbox.outbox_version",
-    "SELECT ON strangler.authority, strangler.verdict, strangler.reconciliation_run",
+    "SELECT ON strangler.authority, strangler.mode, strangler.verdict, strangler.reconciliation_run",
 )
 # Reads both sides, writes verdicts; sees whose transactions are open.
 _JUDGE = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from outbox.lazy import names_from
 
 if TYPE_CHECKING:
+    from strangler.modes.numbers import numbers_now as numbers_now
     from strangler.service.resumer import Resumer as Resumer
     from strangler.service.review import Review as Review
     from strangler.service.settings import RunSettings as RunSettings
@@ -39,6 +40,7 @@ _HOMES = {
     "emitted": "strangler.step.apply",
     "encode": "strangler.step.pg_json",
     "first_number": "strangler.step.intents",
+    "numbers_now": "strangler.modes.numbers",
 }
 __all__ = list(_HOMES)
 

@@ -60,7 +60,8 @@ class BackgroundWorker(Protocol):
 class Consuming:
     """A consumer, complete but for its addresses. `wakes`: the dispositions after which the worker has more to do.
 
-    `parts`: the tables in its schema that must be up to date before it starts. `feeds`: whom it gives way to.
+    `parts`: the tables in its schema that must be up to date before it starts. `feeds`: whom it gives way to. `gauges`:
+    what else is told to whoever asks for metrics.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Consuming:
     shedding: Shedding = field(default_factory=Shedding)
     wakes: frozenset[Disposition] = frozenset(Disposition)
     feeds: Sequence[GiveWay] = ()
+    gauges: Callable[[], Iterable[Sample]] = tuple
 
 
 def consume(
@@ -92,6 +94,7 @@ def consume(
         require_tables(connection, consuming)
         ours = Installation.of(connection, settings.other_sources, settings.group_prefix)
     counters = Counters({"context": consuming.name}, CATALOGUE)
+    counters.source(consuming.gauges)
     worker = make_worker(counters)
     stopping = _told_to_stop()
     with served(counters, settings.metrics):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -14,17 +15,21 @@ from outbox.consumer import (
     RuntimeSettings,
     VersionProgress,
 )
+from outbox.consumer.middleware.shedding import no_mode
 from outbox.errors import ConfigurationError
 from outbox.policy import require
 from outbox.schema.parts import CONSUMER
+from outbox.telemetry import log_to_stderr
 from strangler.contexts import context_of
+from strangler.modes.table import HeldReader
+from strangler.modes.watch import ModeWatch, watched
 from strangler.schema.parts import CONTEXT
 from strangler.service.declaration import Service
 from strangler.service.giving_way import giving_way, log_giving_way
 from strangler.service.runner import Consuming, consume
 from strangler.service.settings import RunSettings
 from strangler.service.shedding import expiry_of, shedding_of
-from strangler.service.vendors import limits_of
+from strangler.service.vendors import limits_in_modes, limits_of
 from strangler.step.effects import EffectSender, SenderSettings
 from strangler.step.handler import MAX_VERSION
 from strangler.step.step_progress import handled_by
@@ -51,7 +56,10 @@ def run(
     require(service.policy)
     consuming = consuming or RuntimeSettings.of(service.policy, lanes=settings.lanes, start=service.start)
     vendors = service.reached_vendors(settings.environ)
-    calls = VendorBudget(limits_of(service.vendors))
+    held = HeldReader(partial(settings.connect, "strangler", autocommit=True))
+    watch = ModeWatch(service.name, held)
+    in_modes = limits_in_modes(service.policy, service.vendors)
+    calls = VendorBudget(limits_of(service.vendors), in_modes=in_modes, mode=watch.now)
 
     def sender(observe: Observe) -> EffectSender | None:
         if not vendors:
@@ -60,9 +68,14 @@ def run(
         return sender_of(service, settings, budget, vendors=vendors, calls=calls, observe=observe, sending=sending)
 
     given_way_to = [one for one in feeds if service.policy.gives_way_to(one.policy)]
-    with giving_way(given_way_to, settings, subject, partial(log_giving_way, service)) as several:
-        whole = consuming_of(service, settings, consuming, subject, calls if vendors else None)
-        consume(replace(whole, feeds=several), settings, sender)
+    log_to_stderr()
+    with (
+        closing(held),
+        watched(watch) if service.policy.modes else nullcontext(),
+        giving_way(given_way_to, settings, subject, partial(log_giving_way, service)) as several,
+    ):
+        whole = consuming_of(service, settings, consuming, subject, calls if vendors else None, mode=watch.now)
+        consume(replace(whole, feeds=several, gauges=watch.gauges), settings, sender)
 
 
 def consuming_of(
@@ -71,8 +84,10 @@ def consuming_of(
     consuming: RuntimeSettings,
     subject: str,
     calls: VendorBudget | None = None,
+    *,
+    mode: Callable[[], str] = no_mode,
 ) -> Consuming:
-    """`calls` hears what legacy calls at the service's vendors."""
+    """`calls` hears what legacy calls at the service's vendors. `mode` names the one that holds."""
     legacy_acts = calls.made_by_legacy if calls is not None else lambda _: None
     return Consuming(
         name=service.name,
@@ -84,7 +99,7 @@ def consuming_of(
         settings=consuming,
         expiry=expiry_of(service.policy, service.compensate),
         progress=progress_of(service),
-        shedding=shedding_of(service, settings.dsn),
+        shedding=shedding_of(service, settings.dsn, mode),
         wakes=frozenset({Disposition.APPLIED}),
     )
 

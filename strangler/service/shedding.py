@@ -11,6 +11,7 @@ import psycopg
 
 from outbox.connection import with_options
 from outbox.consumer import Expiry, Handler, Shedding
+from outbox.consumer.middleware.shedding import no_mode
 from outbox.policy import Expired, Policy
 from strangler.errors import Refused
 from strangler.flows.interlock import Permitted, ask
@@ -62,9 +63,9 @@ def expiry_of(policy: Policy, compensate: Handler | None = None) -> Expiry | Non
     return None if policy.expired is Expired.RUN else Expiry.of(policy, compensate=compensate)
 
 
-def shedding_of(service: Service, dsn: str) -> Shedding:
+def shedding_of(service: Service, dsn: str, mode: Callable[[], str] = no_mode) -> Shedding:
     """What is given up is claimed as shed by the service's step. Where the policy has no clause for it, nothing is."""
     if not service.policy.shedding():
         return Shedding.of(service.policy, permitted=lambda: False)
     give_up = service.step().give_up
-    return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn), give_up=give_up)
+    return Shedding.of(service.policy, permitted=Interlock(service.policy, dsn), give_up=give_up, mode=mode)

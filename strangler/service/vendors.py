@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from outbox.policy import Policy
 from strangler.errors import BadInput
 from strangler.service.http_vendor import HttpVendor
 from strangler.service.smtp_vendor import SmtpVendor
@@ -29,6 +30,12 @@ def _limit_of(vendor: Declared) -> float | None:
     if limit is not None and not (type(limit) in (int, float) and 0 < limit < math.inf):
         raise BadInput(f"{type(vendor).__name__}.calls_per_s is {limit!r}; give a number above 0, or leave it out")
     return limit
+
+
+def limits_in_modes(policy: Policy, vendors: Iterable[str]) -> dict[str, dict[str, float]]:
+    """By mode, the most that each vendor gets while it holds."""
+    names = list(vendors)
+    return {one.mode: dict.fromkeys(names, one.calls_per_s) for one in policy.modes if one.calls_per_s is not None}
 
 
 def reached(vendors: Mapping[str, Declared], environ: Mapping[str, str], caller: str) -> dict[str, Vendor]:

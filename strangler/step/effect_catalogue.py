@@ -38,5 +38,6 @@ EFFECTS = (
     ),
     Described("effect_breaker_open", "gauge", ("vendor",), "1 while a vendor gets probes only"),
 )
+MODES = (Described("context_mode", "gauge", ("mode",), "1 while the mode holds by which the context does otherwise"),)
 # What a context serves.
-CATALOGUE = (*LAG, *MEMBER, *SATURATION, *CONSUMER, *EFFECTS)
+CATALOGUE = (*LAG, *MEMBER, *SATURATION, *CONSUMER, *EFFECTS, *MODES)

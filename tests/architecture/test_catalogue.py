@@ -25,7 +25,7 @@ from outbox.metrics import Counters
 from strangler.choreography.audit_metrics import WORKFLOW
 from strangler.facade.facade_catalogue import FACADE
 from strangler.reconcile.report_metrics import RECONCILIATION
-from strangler.step.effect_catalogue import CATALOGUE, EFFECTS
+from strangler.step.effect_catalogue import CATALOGUE, EFFECTS, MODES
 from strangler.step.effect_gauges import samples
 from strangler.step.effect_gauges import saturated as effects_saturated
 from strangler.step.effect_metrics import MOST_SAID, EffectMetric, Told
@@ -91,7 +91,7 @@ def test_the_enums_name_what_the_catalogue_counts() -> None:
     assert {one.shown for one in RELAY} == {*get_args(telemetry.Metric)}
 
 
-PARTS = (LAG, MEMBER, COUNTS, EFFECTS, RELAY, FACADE, SLOT, SATURATION, RECONCILIATION, WORKFLOW)
+PARTS = (LAG, MEMBER, COUNTS, EFFECTS, MODES, RELAY, FACADE, SLOT, SATURATION, RECONCILIATION, WORKFLOW)
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -63,6 +63,25 @@ def test_a_batch_waits_while_a_context_is_behind_and_its_exit_code_is_its_own(
         wait_until(lambda: would_begin(capsys) is True, within_s=90)
 
 
+def test_a_batch_waits_while_a_mode_holds_that_says_so(
+    database: str, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert would_begin(capsys) is True
+    told = ("--actor", "operations", "--reason", "black friday")
+    assert main(["mode", "declare", "peak", "--for", "2h", *told]) == 0
+    with admitted(environ, "sh", "-c", "exit 7") as process:
+        assert process.stderr is not None
+        assert "mode peak holds" in process.stderr.readline()
+        assert would_begin(capsys) is False
+        assert process.poll() is None
+        assert main(["mode", "end", *told]) == 0
+        said, trouble = process.communicate(timeout=60)
+    assert process.returncode == 7, trouble
+    assert json.loads(said.splitlines()[-1])["why"] == {"mode peak": 0.0}
+
+
 def would_begin(capsys: pytest.CaptureFixture[str]) -> object:
     capsys.readouterr()
     assert main(["admit", "bulk", "--dry-run", "--json", "--", "true"]) == 0

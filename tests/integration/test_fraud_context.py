@@ -8,6 +8,9 @@ import psycopg
 
 from legacy_app.vendors.answers import LARGE_MINOR, risk
 from outbox.consumer.handler import Disposition
+from outbox.told import Told
+from strangler import Mode
+from strangler.modes.table import declare
 from tests.integration.contexts import rows
 from tests.integration.middle import FAST, handle, sending, told, until_ended
 from tests.support.orders import of_order
@@ -41,6 +44,20 @@ def test_each_tier_has_its_decision_event_and_review(database: str, vendors: Ven
     assert all(vendors.asked("fraud", ref) == {f"{ref}:fraud:100": 1} for ref in amounts)
     scored = vendors_at(vendors.url, "fraud")["fraud"].look_up(f"{c}:fraud:100", "score")
     assert scored.detail["score"] >= 90
+
+
+def test_at_a_peak_fewer_are_put_up_for_review_and_the_verdict_is_the_same(
+    database: str, vendors: Vendors, a: str
+) -> None:
+    amounts = {a: amount_of(60, 74), f"{a}b": amount_of(75, 89)}
+    with psycopg.connect(database) as connection:
+        declare(connection, Mode("peak", longest_s=600), 600, Told("ann", "black friday"))
+    events = [of_order("OrderReceived", ref, "fraud=new", total_minor=amount) for ref, amount in amounts.items()]
+    handle(database, "fraud", *events)
+    with sending(database, "fraud", vendors_at(vendors.url, "fraud")):
+        until_ended(database, "fraud", 2)
+    assert rows(database, DECISIONS) == [(a, "cleared", "low"), (f"{a}b", "cleared", "medium")]
+    assert rows(database, "SELECT order_ref FROM fraud.review") == [(f"{a}b",)]
 
 
 def test_a_customer_whose_turn_does_not_come_holds_up_nobody_else(database: str, vendors: Vendors, a: str) -> None:

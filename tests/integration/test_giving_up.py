@@ -15,8 +15,11 @@ import requests
 from outbox import Event
 from outbox.event import uuid7
 from outbox.policy import Expired
+from outbox.told import Told
+from strangler import Mode
 from strangler.local.process import Running
 from strangler.local.stack import Stack
+from strangler.modes.table import declare, end
 from strangler.service.shedding import ASK_EVERY_S, Interlock, expiry_of, shedding_of
 from tests.integration.contexts import rows
 from tests.integration.test_interlock import POLICY, ran, verdict
@@ -67,6 +70,7 @@ def test_only_a_context_whose_policy_says_so_gives_up_anything(database: str) ->
 OWNED = "recommendation=new"
 BASKETS = "SELECT order_ref FROM recommendation.basket ORDER BY 1"
 GIVEN_UP = "SELECT subject_ref, clause FROM recommendation.claim WHERE kind = 'shed' ORDER BY 1"
+IN_PEAK = 'context_mode{context="recommendation",mode="peak"} 1'
 SAMPLING = SERVICES["recommendation"].policy.clause("sampling.keep")
 # The counters against the baskets: what is made up for is counted once.
 UNEVEN = f"SELECT orders FROM recommendation.affinity WHERE orders <> (SELECT count(*) FROM ({BASKETS}) AS basket)"
@@ -89,7 +93,11 @@ def recommending(stack: Stack, environ: dict[str, str]) -> Iterator[str]:
 def waiting_for_long(prefix: str, count: int) -> list[Event]:
     """Orders whose events are older than the age from which recommendation samples."""
     assert SERVICES["recommendation"].policy.sampling is not None
-    made_ms = round((time.time() - SERVICES["recommendation"].policy.sampling.above_s - 60) * 1000)
+    return waiting(prefix, count, age_s=SERVICES["recommendation"].policy.sampling.above_s + 60)
+
+
+def waiting(prefix: str, count: int, *, age_s: float) -> list[Event]:
+    made_ms = round((time.time() - age_s) * 1000)
     return [replace(placed(f"{prefix}{number:02}", OWNED), id=uuid7(made_ms + number)) for number in range(count)]
 
 
@@ -121,6 +129,35 @@ def test_under_pressure_recommendation_samples_and_makes_up_for_it_later(
     assert rows(database, GIVEN_UP) == []
     assert rows(database, BASKETS) == sorted((event.aggregate_id,) for event in [*old, *new])
     assert rows(database, UNEVEN) == [], "all baskets are alike: each pair is counted once for each"
+
+
+@pytest.mark.timeout(180)
+def test_at_a_peak_recommendation_samples_sooner_and_harder_and_as_ever_after_it(
+    stack: Stack, database: str, environ: dict[str, str]
+) -> None:
+    """Events of an age at which it usually samples nothing: the mode begins and ends while it runs."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        ran(connection, "recommendation")
+        verdict(connection, "compared", "match")
+        connection.execute("UPDATE strangler.verdict SET step = 'recommendation'")
+    usual, peak, after = (waiting(each, 12, age_s=120.0) for each in ("usual", "peak", "after"))
+    with recommending(stack, environ) as metrics:
+        publish(environ, *usual)
+        wait_until(lambda: len(rows(database, BASKETS)) == 12)
+        with psycopg.connect(database) as connection:
+            declare(connection, Mode("peak", longest_s=600), 600, Told("ann", "black friday"))
+        wait_until(lambda: IN_PEAK in requests.get(metrics, timeout=30).text)
+        publish(environ, *peak)
+        wait_until(lambda: len(rows(database, BASKETS)) + len(rows(database, GIVEN_UP)) == 24)
+        shed = rows(database, GIVEN_UP)
+        assert {clause for _, clause in shed} == {"policy:recommendation.modes.peak.sampling.keep=0.1"}
+        assert len(shed) > 6, "nine of ten are given up"
+        with psycopg.connect(database) as connection:
+            assert end(connection, Told("ann", "it is over")) == "peak"
+        wait_until(lambda: IN_PEAK not in requests.get(metrics, timeout=30).text)
+        publish(environ, *after)
+        wait_until(lambda: len(rows(database, BASKETS)) + len(rows(database, GIVEN_UP)) == 36)
+    assert rows(database, GIVEN_UP) == shed
 
 
 @pytest.mark.timeout(180)

@@ -97,6 +97,28 @@ def debt(dsn: str) -> float:
     return float(found[0][0]) if found else 0.0
 
 
+def test_while_a_mode_holds_a_vendor_gets_what_that_leaves_and_then_all_at_once_again(database: str) -> None:
+    vendor, held = MoodyVendor(Answer(AnswerKind.DONE)), ["peak"]
+    calls = VendorBudget({}, in_modes={"peak": {"mail": 1.0}}, mode=lambda: held[0])
+    plan(database, 200)
+    with sender(database, vendor, calls):
+        wait_until(lambda: len(vendor.calls) >= 4)
+        assert most_in(vendor.calls, 0.5) <= 1.0 * (0.5 + BURST_S) + 2, "a memory holds four calls, at one a second"
+        assert calls.calls_per_s == {"mail": 1.0}
+        held[0] = ""
+        until_done(database, 200)
+    assert calls.calls_per_s == {}
+
+
+def test_a_mode_and_the_usual_limit_hold_both(database: str) -> None:
+    calls = VendorBudget({"mail": 4.0}, in_modes={"peak": {"mail": 100.0}}, mode=lambda: "peak")
+    with connect(database, "notification") as connection:
+        assert 1 <= calls.granted(connection, "mail", 50) <= 4.0 * BURST_S, "what the usual account holds"
+        assert calls.granted(connection, "mail", 1) == 0
+        calls.unused("mail", 1)
+        assert calls.granted(connection, "mail", 2) == 1
+
+
 def test_a_vendor_that_takes_a_call_in_two_seconds_gets_it(database: str) -> None:
     vendor = MoodyVendor(Answer(AnswerKind.DONE))
     plan(database, 4)

@@ -34,6 +34,8 @@ INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, ty
 VALUES ('01a229c0-5400-7000-8000-000000000000', 'o', 'a', 1, 'T', '')"""
 KNOWN = "INSERT INTO strangler.subject_alias VALUES ('order', '18', 'b') ON CONFLICT (kind, native_id) DO NOTHING"
 OWNED = "INSERT INTO strangler.ownership (subject_ref, epoch, owners) VALUES ('a', 1, '')"
+DECLARED = """
+INSERT INTO strangler.mode (mode, actor, reason, declared_at, until) VALUES ('a', 'b', 'c', now(), 'infinity')"""
 VERDICT = "INSERT INTO strangler.verdict SELECT * FROM strangler.verdict"
 
 HOW_FAR = """
@@ -42,7 +44,7 @@ WHERE resolved_at IS NULL AND next_attempt_at < 'infinity' AND state = 'planned'
 
 MAY = {
     "relay": ("SELECT FROM outbox.outbox", "SELECT outbox.make_partition('2031-01-01')"),
-    "facade": ("SELECT FROM strangler.epoch", OWNED, KNOWN, "DELETE FROM strangler.idempotency"),
+    "facade": ("SELECT FROM strangler.epoch, strangler.mode", OWNED, KNOWN, "DELETE FROM strangler.idempotency"),
     "monolith": (
         "DELETE FROM legacy.orders",
         "SELECT FROM strangler.ownership",
@@ -55,7 +57,11 @@ MAY = {
         "SELECT fraud.count_order('a', 'customer', 100)",
     ),
     "search": (f"INSERT INTO {CLAIM}", "DELETE FROM search.document", "SELECT FROM search.consumer_version"),
-    "fraud": ("SELECT fraud.count_order('a', 'customer', 100)", HOW_FAR.format("inventory")),
+    "fraud": (
+        "SELECT fraud.count_order('a', 'customer', 100)",
+        "SELECT FROM strangler.mode",
+        HOW_FAR.format("inventory"),
+    ),
     "inventory": ("SELECT inventory.reserve_stock(ARRAY['a'], ARRAY['sku'], ARRAY[1::bigint])",),
     "judge": (
         "SELECT FROM legacy.orders, search.claim, search.document, payment.effect, outbox.outbox, strangler.stage",
@@ -72,6 +78,7 @@ MAY_NOT = {
     "facade": (
         "UPDATE strangler.stage SET stage = 'live'",
         "UPDATE strangler.epoch SET epoch = 9",
+        DECLARED,
         "UPDATE strangler.ownership SET owners = ''",
         "UPDATE strangler.subject_alias SET subject_ref = ''",
         "SELECT strangler.pin_part('a', 'a.1')",
@@ -111,6 +118,7 @@ MAY_NOT = {
         "DELETE FROM inventory.position",
         HOW_FAR.format("payment"),
         "UPDATE strangler.authority SET holder = 'new'",
+        DECLARED,
     ),
     "inventory": ("SELECT FROM legacy.orders", "SELECT FROM fraud.decision", "DELETE FROM legacy.stock"),
     "judge": (
@@ -287,6 +295,6 @@ def test_a_long_prefix_keeps_its_roles_apart() -> None:
 def test_the_facade_may_read_how_far_a_promised_consumer_is_and_no_other() -> None:
     promising = WorkClass("all", deadline_s=1.0, lag_promises=(LagPromise("search", within_s=60.0),))
     admission = Admission((promising,), (), others="all", slots=1)
-    (facade,) = [one for one in roles_of(replace(plan, admission=admission), "shop") if one.kind == "facade"]
+    (facade,) = [one for one in roles_of(replace(plan, admission=admission, modes=()), "shop") if one.kind == "facade"]
     (before,) = [one for one in roles_of(plan, "shop") if one.kind == "facade"]
     assert set(facade.grants) - set(before.grants) == {'USAGE ON SCHEMA "search"', 'SELECT ON "search".position'}

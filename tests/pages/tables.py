@@ -83,6 +83,7 @@ ROOMS = (
             "continuation": "subjects that wait for a step of the new side, and what is still to run",
             "authority": "who writes what subjects share, such as stock",
             "authority_move": "the audit of its moves",
+            "mode": "who declared which mode, why, until when; the newest that is open is the one that holds",
             "backfill": "how far a step's backfill has come",
         },
     ),

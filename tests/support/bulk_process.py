@@ -19,6 +19,14 @@ from strangler.bulk.admit import Admit, ToldToEnd
 LONG = {"longest_wait_s": 3_000.0, "longest_s": 3_000.0, "slow_s": 3_000.0}
 
 
+def looked(folder: Path) -> dict[str, float]:
+    """FOLDER has a file `waits` once there was pressure at a look."""
+    if not (folder / "pressed").exists():
+        return {}
+    (folder / "waits").touch()
+    return {"payment": 6.0}
+
+
 def main() -> None:
     folder, terms, argv = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[4:]
     told = ToldToEnd()
@@ -26,7 +34,7 @@ def main() -> None:
         signal.signal(number, told)
     admit = Admit(
         Bulk(**{**LONG, **terms}),
-        lambda: {"payment": 6.0} if (folder / "pressed").exists() else {},
+        lambda: looked(folder),
         (folder / "open").exists,
         lambda text: print(text, flush=True),
         told,

@@ -73,7 +73,7 @@ def test_more_workers_than_rows_do_not_fail(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_each_series_has_a_place_of_its_own() -> None:
-    series = Series(COUNTED, label_values([ROUTE, ROUTE], ["payment", "payment"], ["browse"]))
+    series = Series(COUNTED, label_values([ROUTE, ROUTE], ["payment", "payment"], ["browse"], ["mail"], ["peak"]))
     places = sorted(series.places.values())
     assert len(set(places)) == len(places) == len(series.places)
     counters = Counters({"context": "facade"}, COUNTED)

@@ -137,7 +137,7 @@ def test_an_answered_score_is_to_be_counted_and_an_order_without_one_is_settled_
 def test_the_risky_and_who_orders_too_much_are_refused_at_once(
     score: int | None, velocity: Velocity, tier: str
 ) -> None:
-    told = fraud.settle({**payload(REF), "status": "pending"}, score, velocity)
+    told = fraud.settle({**payload(REF), "status": "pending"}, score, velocity, 60)
     assert (told.type, told.version) == ("FraudRefused" if tier == "high" else "FraudCleared", 1)
     outcome = told.emit().body["outcome"]
     assert (outcome["by"], outcome["score"], outcome["tier"]) == ("new", score, tier)
@@ -214,7 +214,7 @@ def test_a_refund_that_is_refused_tells_nobody_that_it_was_made() -> None:
 
 def test_an_outcome_of_the_new_side_reads_as_one_of_legacy() -> None:
     """What the next step decides does not depend on who did the last."""
-    told = fraud.settle(effect("fraud", "score").carry["order"], 12, Velocity(2, 900))
+    told = fraud.settle(effect("fraud", "score").carry["order"], 12, Velocity(2, 900), 60)
     legacys = of_order("FraudCleared", REF)
     assert parse(replace(legacys, payload=json.dumps(told.emit().body).encode())) == parse(legacys)
     assert told.emit().body["lines"] == payload(REF)["lines"]

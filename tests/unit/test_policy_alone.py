@@ -8,6 +8,7 @@ from outbox.consumer import RuntimeSettings
 from outbox.errors import ConfigurationError
 from outbox.policy import (
     Expired,
+    InMode,
     Loss,
     OverBudget,
     Policy,
@@ -64,6 +65,12 @@ BREAKS: dict[str, Policy] = {
     "retry_budget": replace(STANDARD, retry=Retry(budget_ratio=0.5)),
     "over_budget_drop": replace(STANDARD, retry=Retry(over_budget=OverBudget.DROP)),
     "critical_over_budget": replace(CRITICAL, retry=Retry(over_budget=OverBudget.QUARANTINE)),
+    "mode_names": replace(STANDARD, modes=(InMode("Peak", calls_per_s=1.0),)),
+    "mode_twice": replace(STANDARD, modes=(InMode("peak", calls_per_s=1.0),) * 2),
+    "mode_changes_nothing": replace(STANDARD, modes=(InMode("peak"),)),
+    "mode_number": replace(STANDARD, modes=(InMode("peak", numbers={"limit": 1}),)),
+    "mode_calls": replace(STANDARD, modes=(InMode("peak", calls_per_s=0.0),)),
+    "endless_number": replace(STANDARD, numbers={"limit": float("inf")}),
     "quarantine_limits": replace(STANDARD, quarantine=Quarantine(ratio=0.0)),
 }
 

@@ -51,6 +51,17 @@ def test_one_flow_is_shown_with_every_term(capsys: pytest.CaptureFixture[str]) -
     assert all(f"{name}: " in shown for name in LOSSY.terms())
 
 
+def test_what_each_mode_changes_is_explained_where_there_is_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    alone = printed(capsys, "policy", "explain")
+    explained = printed(capsys, "policy", "explain", *SAMPLE)
+    assert explained.startswith(alone)
+    assert "| `peak` | fraud | `numbers.review_from` | 60 | 75 |" in explained.splitlines()
+    assert "| `peak` | recommendation | `sampling.keep` | 0.25 | 0.1 |" in explained.splitlines()
+    assert {one["where"] for one in data(capsys, "policy", "explain", *SAMPLE)["modes"]["peak"]} == {
+        "admission", "bulk", "fraud", "notification", "recommendation",
+    }  # fmt: skip
+
+
 def test_an_unknown_flow_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "show", "letters", *SAMPLE]) == 2
     assert "no context 'letters'" in capsys.readouterr().err

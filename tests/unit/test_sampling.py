@@ -59,7 +59,7 @@ class Context:
 
     def sampled(self, sample: Sampling = SAMPLE, *, permitted: bool = True) -> Sampled:
         shedding = Shedding(lambda: permitted, self.give_up, sample, sample_clause=CLAUSE)
-        return Sampled(self.handle, sample, shedding, Report(self._observe), lambda _: NOW)
+        return Sampled(self.handle, shedding, Report(self._observe), lambda _: NOW)
 
     def _seen(self, events: Sequence[ReceivedEvent]) -> list[tuple[str, int]]:
         for index, one in enumerate(events):

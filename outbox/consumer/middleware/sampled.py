@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from outbox.connection import PsycopgConnection
 from outbox.consumer.handler import Answering, Disposition, Poison
@@ -11,7 +12,6 @@ from outbox.consumer.middleware.sample import keeps, needed
 from outbox.consumer.middleware.shedding import Shedding
 from outbox.consumer.report import Report
 from outbox.event import ReceivedEvent
-from outbox.policy import Sampling
 
 
 class Sampled:
@@ -20,27 +20,27 @@ class Sampled:
     The clock is the context's database's, as for deadlines. Replays, and what a person releases, are not sampled.
     """
 
-    def __init__(
-        self, handler: Answering, sample: Sampling, shedding: Shedding, report: Report, now: Now = database_now
-    ) -> None:
-        self._handler, self._sample, self._shedding = handler, sample, shedding
-        self._report, self._now = report, now
+    def __init__(self, handler: Answering, shedding: Shedding, report: Report, now: Now = database_now) -> None:
+        self._handler, self._shedding, self._report, self._now = handler, shedding, report, now
 
     def __call__(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        if not needed(self._sample, events, self._now(connection)) or not self._shedding.permitted():
+        sample, clause = self._shedding.now()
+        if sample is None or not needed(sample, events, self._now(connection)) or not self._shedding.permitted():
             return self._handler(connection, events)
-        kept = [index for index, one in enumerate(events) if keeps(self._sample, one.event)]
+        kept = [index for index, one in enumerate(events) if keeps(sample, one.event)]
         others = sorted(set(range(len(events))) - set(kept))
         # First what takes only claims: no row that other lanes want is held while a claim is waited for.
-        became = self._part(connection, events, others, self._give_up) | self._part(
+        became = self._part(connection, events, others, partial(self._give_up, clause=clause)) | self._part(
             connection, events, kept, self._handler
         )
         ordered = [became[index] for index in range(len(events))]
-        self._report.shed(self._shedding.sample_clause, ordered.count(Disposition.SHED))
+        self._report.shed(clause, ordered.count(Disposition.SHED))
         return ordered
 
-    def _give_up(self, connection: PsycopgConnection, events: Sequence[ReceivedEvent]) -> Sequence[Disposition]:
-        return self._shedding.give_up(connection, events, self._shedding.sample_clause)
+    def _give_up(
+        self, connection: PsycopgConnection, events: Sequence[ReceivedEvent], clause: str
+    ) -> Sequence[Disposition]:
+        return self._shedding.give_up(connection, events, clause)
 
     @staticmethod
     def _part(

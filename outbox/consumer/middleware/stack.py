@@ -23,12 +23,12 @@ class Middleware:
 
     def __bool__(self) -> bool:
         """Whether anything stands there."""
-        return not (self.expiry is None and self.versions is None and self.shedding.sample is None)
+        return not (self.expiry is None and self.versions is None and not self.shedding.samples)
 
     def before(self, handler: Answering, report: Report) -> Answering:
         """The handler with all of it."""
-        if self.shedding.sample is not None:
-            handler = Sampled(handler, self.shedding.sample, self.shedding, report)
+        if self.shedding.samples:
+            handler = Sampled(handler, self.shedding, report)
         if self.expiry is not None:
             handler = Expiring(handler, self.expiry, self.shedding, report)
         return handler if self.versions is None else InVersions(handler, self.versions)

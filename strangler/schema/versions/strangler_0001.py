@@ -193,6 +193,21 @@ TABLES = (
         moved_at    timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (resource, epoch)
     )""",
+    # The audit of modes: a row for each time that people declared one, never taken away. One holds at a time: the
+    # newest that nobody has ended and whose time is not over. `ended_by` and `ended_for`: who ended it early, and why.
+    """CREATE TABLE strangler.mode (
+        id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        mode        text        NOT NULL,
+        actor       text        NOT NULL,
+        reason      text        NOT NULL,
+        declared_at timestamptz NOT NULL,
+        until       timestamptz NOT NULL CHECK (until > declared_at),
+        ended_at    timestamptz,
+        ended_by    text,
+        ended_for   text,
+        CHECK ((ended_at IS NULL) = (ended_by IS NULL) AND (ended_at IS NULL) = (ended_for IS NULL))
+    )""",
+    "CREATE INDEX mode_open ON strangler.mode (until) WHERE ended_at IS NULL",
     # finished_at: it had come as far as the step's own consumer once; NULL again while it goes on.
     # incarnation: of the topic. NULL: nobody knows, it is begun again.
     """CREATE TABLE strangler.backfill (
