@@ -35,7 +35,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--workers", type=flags.whole(1, 1_000), default=1, help="processes, about one per core (default 1)"
     )
     _how_many(parser)
-    parser.add_argument("--upstream", metavar="URL", help="the application, by http or https (default LEGACY_URL)")
+    parser.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="the application: http(s)://HOST:PORT, perhaps with /BASE (default LEGACY_URL)",
+    )
     parser.add_argument(
         "--upstream-ca-file",
         metavar="FILE",
@@ -119,6 +123,7 @@ def run(invocation: Invocation) -> int:
         settings = replace(settings, lag=lag_places(plan, addresses))
     way = UpstreamSettings(settings.upstream, settings.upstream_ca_file)
     way.address()
+    way.base()
     way.tls()
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"

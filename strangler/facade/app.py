@@ -119,6 +119,8 @@ class Facade:
             return True
         if len(meant) == 1:
             return False
+        if self._targets.below_a_base and any(target != request.target for _, target in meant):
+            return True  # with the base or without it: nobody knows which one the application means
         others = [
             other for other in (self._targets.match(*each) for each in meant) if isinstance(other, Owned | Reserved)
         ]

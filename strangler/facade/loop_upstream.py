@@ -8,17 +8,18 @@ import math
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from strangler.errors import BadInput
+from strangler.facade.base_path import BasePath
 from strangler.facade.exchange import Broke, ClientGone, Exchange, HungUp, NotSent, TooSlow, patiently
 from strangler.facade.facade_catalogue import Bounded, Sent
 from strangler.facade.link import Gone, Late
 from strangler.facade.measures import Measures
-from strangler.facade.message import Body, Outgoing
+from strangler.facade.message import Body, Outgoing, values
 from strangler.facade.response_reader import NAMED
 from strangler.facade.slots import Slots
 from strangler.facade.upstream_link import UpstreamLink
@@ -65,12 +66,25 @@ class UpstreamSettings:
             host, port = address.hostname, address.port or PORTS.get(address.scheme, 0)
         except ValueError:
             host, port = None, 0
-        if address.scheme not in PORTS or not host or address.username is not None or address.path.strip("/"):
-            seen = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
-            raise BadInput(
-                f"the application's address must be http://HOST:PORT, or https://..., found {seen!r}; set LEGACY_URL"
-            )
+        if address.scheme not in PORTS or not host or address.username is not None:
+            raise self._bad()
         return host, port
+
+    def base(self) -> BasePath:
+        """Where its paths begin; `BadInput` for what is no plain path."""
+        address = urlsplit(self.url)
+        base = None if address.query or address.fragment else BasePath.of(address.path)
+        if base is None:
+            raise self._bad()
+        return base
+
+    def _bad(self) -> BadInput:
+        address = urlsplit(self.url)
+        seen = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+        return BadInput(
+            f"the application's address must be http://HOST:PORT, perhaps with https and a /BASE, found {seen!r}; "
+            "set LEGACY_URL"
+        )
 
     def tls(self) -> ssl.SSLContext | None:
         """None for plain HTTP; `BadInput` for certificates that cannot be read, or that nobody would look at."""
@@ -93,7 +107,7 @@ class LoopUpstream:
     def __init__(self, settings: UpstreamSettings, loop: asyncio.AbstractEventLoop, measures: Measures) -> None:
         self._settings, self._loop, self._measures = settings, loop, measures
         self._host, self._port = settings.address()
-        self._tls = settings.tls()
+        self._tls, self._base = settings.tls(), settings.base()
         self._slots = Slots(settings.connections, partial(measures.use, Bounded.UPSTREAM))
         self._idle: list[UpstreamLink] = []  # the one used last at the end
 
@@ -152,10 +166,12 @@ class LoopUpstream:
             streamed = None if isinstance(outgoing.body, bytes) else outgoing.body
             link.begin(outgoing.method, streams=streamed is not None)
             with suppress(Gone):  # then there is no answer either
-                link.sent(head_of(outgoing) + (outgoing.body if isinstance(outgoing.body, bytes) else b""))
+                link.sent(self._head_of(outgoing) + (outgoing.body if isinstance(outgoing.body, bytes) else b""))
             if streamed is not None:
                 upload = self._loop.create_task(self._upload(link, streamed, chunked=outgoing.framing.chunked))
             head = await self._head(link, on_interim, by)
+            if self._base.path:
+                head = replace(head, headers=self._base.shown(head.headers, values(outgoing.headers, "host")))
         except BaseException as error:
             hung_up = isinstance(error, Broke) and not link.answered
             if upload is not None:
@@ -180,6 +196,11 @@ class LoopUpstream:
             if event.status >= 200:
                 return event
             on_interim(event)
+
+    def _head_of(self, outgoing: Outgoing) -> bytes:
+        if self._base.path:
+            outgoing = replace(outgoing, target=self._base.sent(outgoing.target))
+        return head_of(outgoing)
 
     async def _upload(self, link: UpstreamLink, body: Body, *, chunked: bool) -> None:
         try:

@@ -145,7 +145,8 @@ def facade_of(
         fault_points,
         measures=measures,
     )
-    targets = Targets(plan.routes, internal=[plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"])
+    internal = [plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"]
+    targets = Targets(plan.routes, internal, below_a_base=bool(way.base().path))
     entrance = _entrance_of(plan, settings, loop, measures)
     watch_modes(plan, settings.dsn, entrance, loop, measures)
     return Facade(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from strangler.facade.base_path import climbs
 from strangler.facade.patterns import PathPattern, encoded
 from strangler.facade.readings import Reading, as_wsgi, decoded, has_one_reading, readings
 from strangler.routes import OWN_PREFIX, Route
@@ -21,6 +22,7 @@ _UNRESERVED = re.compile(r"%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])", re.IG
 METHOD_REFUSED = "the method must be an upper-case token, such as POST"
 TARGET_REFUSED = "the request target must be /path or http(s)://host/path, in printable ASCII; * goes with OPTIONS only"
 TOO_MANY_READINGS = "the path can be read in too many ways; send it without escapes, dot segments and double slashes"
+CLIMBS = "the path leads above the application's; send it without .. segments"
 TWO_MEANINGS = "the path can be read as more than one owned request; send it in its plain spelling"
 SPELLING_REFUSED = "this route is taken in its plain spelling only; send the path as it is documented"
 REFERENCE_REFUSED = "the subject's reference or id holds a control character; send the one that the subject was given"
@@ -69,9 +71,12 @@ Match: TypeAlias = NotOwned | Owned | Reserved | AmbiguousTarget
 
 
 class Targets:
-    """The plan's routes, compiled once. `internal`: path templates that only the toolkit asks for, with any method."""
+    """The plan's routes, compiled once. `internal`: path templates that only the toolkit asks for, with any method.
+    `below_a_base`: paths go on behind one, so none may lead above it.
+    """
 
-    def __init__(self, routes: Sequence[Route], internal: Sequence[str] = ()) -> None:
+    def __init__(self, routes: Sequence[Route], internal: Sequence[str] = (), *, below_a_base: bool = False) -> None:
+        self.below_a_base = below_a_base
         self._routes: dict[str, list[_Compiled]] = {}
         for route in routes:
             pattern = PathPattern.of(route.path, case_insensitive=route.case_insensitive)
@@ -104,6 +109,8 @@ class Targets:
         read = readings(path)
         if read is None:
             return AmbiguousTarget(TOO_MANY_READINGS)
+        if self.below_a_base and any(climbs(reading.text) for reading in read):
+            return AmbiguousTarget(CLIMBS)
         reserved = next((reading.text for reading in read if self._is_reserved(reading.text)), None)
         if reserved is not None:
             return Reserved(reserved)

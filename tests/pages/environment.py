@@ -22,7 +22,9 @@ TOOLKIT = (
         Setting(PREFIX + one.name.upper(), "" if one.default is None else str(one.default), one.metadata[MEANING])
         for one in fields(Settings)
     ),
-    Setting("LEGACY_URL", "", "the application, for the facade (or `--upstream`) and for hand-back"),
+    Setting(
+        "LEGACY_URL", "", "the application, perhaps with a /BASE, for the facade (or `--upstream`) and for hand-back"
+    ),
     Setting(
         "LEGACY_CA_FILE",
         "",
