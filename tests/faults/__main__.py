@@ -26,6 +26,7 @@ from tests.faults.flips import FlipReport, run_flips
 from tests.faults.installations import run_installations
 from tests.faults.judge import run_judge
 from tests.faults.judge_report import JudgeReport
+from tests.faults.key_report import KeyReport
 from tests.faults.keys import run_keys
 from tests.faults.lag import run_lag
 from tests.faults.outage import Scale, run_outage
@@ -189,9 +190,11 @@ def records(stack: Stack, arguments: argparse.Namespace) -> Result:
 
 
 def keys(stack: Stack, arguments: argparse.Namespace) -> Result:
-    """Clients that ask again, an application that fails, facades that are killed."""
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    report = run_keys(stack, seeds, say)
+    """Clients that ask again, an application that fails, facades that are killed, stages that move."""
+    goes_on = arguments.first and arguments.report is not None
+    seeds = range(max(arguments.first, arguments.seed), arguments.seed + arguments.seeds)
+    earlier = KeyReport.read(arguments.report) if goes_on else KeyReport()
+    report = run_keys(stack, seeds, earlier, say)
     return report.to_json(), bool(report.problems())
 
 

@@ -21,7 +21,7 @@ SCENARIOS = {
     "continuations": "the awaited outcome before, at and after the deadline, with kills",
     "seams": "an application's process killed at each named point of its seams, and a loss planted each time",
     "records": "one consumer under any bytes, codecs, errors and answers, and something planted now and then",
-    "keys": "keyed requests, repeated, before an application that fails and facades that are killed",
+    "keys": "keyed requests, repeated, while the application fails, facades are killed and stages move",
     "overload": "ten times the load that a consumer can take",
     "outage": "the payment vendor away for long, then three times the load it takes",
     "downstream": "what a handler calls away for long, then three times the load it takes",
@@ -60,7 +60,7 @@ def read_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--from", type=_count, default=1, dest="first", metavar="N", help="go on with run N, and add to the report"
     )
     goes_on = "go on with seed N, and add to the report"
-    for name in ("seams", "records"):
+    for name in ("seams", "records", "keys"):
         made[name].add_argument("--from", type=_count, default=0, dest="first", metavar="N", help=goes_on)
     for name in OVERLOADS:
         none = "; 0: none" if name == "consumers" else ""

@@ -10,7 +10,8 @@ from tests.faults.campaign_report import CampaignReport
 
 @dataclass
 class KeyReport(CampaignReport):
-    """`ways`: what the application did; `statuses`: of the answers that ended a key; `kills`: of facades.
+    """`ways`: what the application did; `statuses`: of the answers that ended a key; `kills`: of facades;
+    `flips`: moves of stages.
 
     Bars, each empty: `doubled` (two effects of one key), `unmade` (answered 201, and nothing is there), `differing`
     (a repeat that is not byte for byte what the first got), `endless` (a key without an end).
@@ -22,6 +23,7 @@ class KeyReport(CampaignReport):
     requests: int = 0
     keys: int = 0
     kills: int = 0
+    flips: int = 0
     longest_key_s: float = 0.0
     ways: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
@@ -39,6 +41,6 @@ class KeyReport(CampaignReport):
             "keys without an end": self.endless,
         }
         found = [f"{len(each)} {what}" for what, each in bars.items() if each]
-        if not self.interrupted and self.seeds and not self.kills:
-            found.append("no facade was killed: what this is for has not been tried")
+        if not self.interrupted and self.seeds and not (self.kills and self.flips):
+            found.append("no facade was killed, or no stage moved: what this is for has not been tried")
         return found

@@ -1,4 +1,5 @@
-"""Fault runs of keys: clients that ask again until there is an end, an application that fails, facades that are killed.
+"""Fault runs of keys: clients that ask again until there is an end, an application that fails, facades that are killed,
+stages that move.
 
 `python -m tests.faults keys --seeds 20 --report FILE`. One effect per key, the same answer to each repeat, no key
 without an end.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +18,13 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import psycopg
+
 from legacy_app.plan.plan import plan as sample
+from strangler import store
 from strangler.local.process import Running
 from strangler.local.stack import Stack
+from strangler.moves import Moved, advance, rollback
 from tests.faults.key_report import KeyReport
 from tests.faults.key_shop import KeyShop
 from tests.support.http_stub import http_stub
@@ -27,6 +33,8 @@ from tests.support.waiting import comes_true
 PLAN = Path(__file__).parents[1] / "support" / "facade_plan.py"
 WISHES, DUPLICATES, CLIENTS, FACADES, KILLS = 240, 60, 16, 2, 3
 ENDS_WITHIN_S = 60.0
+MOVE_EVERY_S = 0.1
+ACTOR, REASON = "keys", "at random"
 ASK_AGAIN = frozenset({403, 502, 503, 504})  # of this shop: its key is free again, or not yet known
 DYNAMIC = frozenset({"server", "date", "connection", "idempotency-replayed"})
 
@@ -63,6 +71,7 @@ class KeyPlay:
 
     facades: Sequence[Running]
     shop: KeyShop
+    dsn: str
     seed: int
     report: KeyReport = field(default_factory=lambda: KeyReport(seeds=1))
 
@@ -75,7 +84,7 @@ class KeyPlay:
         requests = [one for wish in wishes for one in ([wish, wish] if wish in together else [wish])]
         for wish in later:
             requests.insert(rng.randrange(len(requests)), wish)
-        with ThreadPoolExecutor(CLIENTS) as pool:
+        with Moving(self.dsn, self.seed) as moving, ThreadPoolExecutor(CLIENTS) as pool:
             asked = [(wish, pool.submit(self._until_its_end, wish)) for wish in requests]
             for number in range(1, KILLS + 1):
                 due = asked[len(asked) * number // (KILLS + 2)][1]
@@ -88,6 +97,7 @@ class KeyPlay:
         for wish, seen in ends.items():
             self._weigh(wish, seen)
         report = self.report
+        report.flips = moving.count
         report.requests, report.keys, report.next_seed = len(requests), len(ends), self.seed + 1
         report.ways, report.seconds = self.shop.ways, time.monotonic() - begun
         return report
@@ -133,25 +143,59 @@ class KeyPlay:
             self.report.unmade.append(f"seed {self.seed}: {wish}")
 
 
-def run_keys(stack: Stack, seeds: Sequence[int], say: Callable[[str], None] = lambda _: None) -> KeyReport:
-    """All seeds, in order, on one database. Ctrl-C ends it with what has been found so far."""
-    report = KeyReport()
-    name = f"keys_{seeds[0]}"
-    dsn = stack.database(name, sample)
+class Moving:
+    """Moves stages at random, one move after the other, until the block ends; `count` of them."""
+
+    def __init__(self, dsn: str, seed: int) -> None:
+        self._dsn, self._rng = dsn, random.Random(seed)
+        self._ended, self._thread = threading.Event(), ThreadPoolExecutor(1)
+        self.count = 0
+
+    def __enter__(self) -> Moving:
+        self._moving = self._thread.submit(self._move)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.shutdown()
+        self._moving.result()
+
+    def _move(self) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            while not self._ended.wait(MOVE_EVERY_S):
+                step, back = self._rng.choice(["payment", "notification"]), self._rng.random() < 0.4
+                if back:
+                    moved = rollback(connection, sample, step, actor=ACTOR, reason=REASON)
+                else:
+                    ramp_bp = self._rng.choice([None, self._rng.randrange(1, 10_000)])  # some are refused
+                    moved = advance(connection, sample, step, ramp_bp=ramp_bp, anyway=True, actor=ACTOR, reason=REASON)
+                self.count += isinstance(moved, Moved)
+
+
+def run_keys(
+    stack: Stack, seeds: Sequence[int], earlier: KeyReport, say: Callable[[str], None] = lambda _: None
+) -> KeyReport:
+    """All seeds, in order, on one database, added to an earlier campaign's. Ctrl-C ends it with what it has."""
+    report = earlier
+    if not seeds:
+        return report
+    dsn = stack.database(f"keys_{seeds[0]}", sample)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        store.ensure_steps(connection, sample)
     with http_stub() as app:
         facades = [_facade(stack, dsn, app.url, number) for number in range(FACADES)]
         try:
             for seed in seeds:
-                report.add(KeyPlay(facades, KeyShop(app, seed), seed).run())
+                report.add(KeyPlay(facades, KeyShop(app, seed), dsn, seed).run())
                 found = report.problems() or "no problem"
-                say(f"seed {seed}: {report.requests} requests, {report.kills} kills; {found}")
+                say(f"seed {seed}: {report.requests} requests, {report.kills} kills, {report.flips} flips; {found}")
         except KeyboardInterrupt:
             report.interrupted = True
         finally:
             for facade in facades:
                 facade.kill()
             with suppress(OSError):
-                stack.databases.drop(name)
+                stack.databases.drop(f"keys_{seeds[0]}")
     return report
 
 
