@@ -28,4 +28,5 @@ plan = replace(
         others="partners",
         slots=SLOTS,
     ),
+    modes=(),  # the sample's change classes of its own admission
 )
