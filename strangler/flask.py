@@ -22,7 +22,21 @@ from strangler.seam.served import TOKEN, Answered, Asked, Served, shown
 from strangler.seam.telling import Context, Payload, RepeatedReference, no_context
 from strangler.seam.unit import Unit
 
+DEGRADE = "Strangler-Degrade"
 SERVED = f"{EXTENSION}_served"
+
+
+def degraded() -> frozenset[str]:
+    """What of this request may be left out, by the names that its class of work has as `degrade`: the facade is full.
+
+    Empty without pressure, without a facade in front, and outside of a request. What a client says of it itself, the
+    facade drops.
+
+    >>> "recommendations" in degraded()
+    False
+    """
+    said = request.headers.get(DEGRADE, "") if has_request_context() else ""
+    return frozenset(name for one in said.split(",") if (name := one.strip()))
 
 
 class EarlyAnswer(HTTPException):

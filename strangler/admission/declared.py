@@ -131,6 +131,15 @@ def _class_problems(one: WorkClass, rank: int) -> Iterable[str]:
         yield "is the first, which needs no floor: nobody is served before it; leave it out"
     if one.quota_per_s is not None and not 0 < one.quota_per_s < math.inf:
         yield f"has quota_per_s={one.quota_per_s}; give what one tenant may send in a second, or leave it out"
+    yield from (
+        f"degrades {name!r}, which cannot stand in a field; use lower case letters, digits and _"
+        for name in one.degrade
+        if NAME.fullmatch(name) is None
+    )
+    yield from _promise_problems(one)
+
+
+def _promise_problems(one: WorkClass) -> Iterable[str]:
     for promise in one.lag_promises:
         if not SHORTEST_PROMISE_S <= promise.within_s < math.inf:
             yield (

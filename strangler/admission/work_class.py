@@ -31,7 +31,9 @@ class WorkClass:
 
     `deadline_s`: after it nobody waits for the answer any more, counted from when the request came. `floor`: the share
     of the slots that the class keeps however much those above it ask for. `quota_per_s`: requests that one tenant may
-    send of it in a second. `lag_promises`: no more is let in than its events' consumers can do in time.
+    send of it in a second. `lag_promises`: no more is let in than its events' consumers can do in time. `degrade`: what
+    the application may leave out of it while the slots are full: told by the field `Strangler-Degrade`, which it may
+    heed.
     """
 
     name: str
@@ -39,6 +41,7 @@ class WorkClass:
     floor: float = 0.0
     quota_per_s: float | None = None
     lag_promises: tuple[LagPromise, ...] = ()
+    degrade: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_terms(self, error=BadPlan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -77,7 +78,8 @@ class Facade:
             return NO_TUNNEL.to_answer()
         match match:
             case Owned():
-                return await self._let_in(request, client, partial(self._carry_out, request, head, match, client))
+                carried_out = partial(self._carry_out, head=head, match=match, client=client)
+                return await self._let_in(request, client, carried_out)
             case AmbiguousTarget():
                 return request_refused(match.why).to_answer()
             case Reserved():
@@ -87,9 +89,8 @@ class Facade:
                     return NO_UPGRADE.to_answer()
                 body = b"" if head.framing.empty else client
                 passing = _passing(head, client)
-                return await self._let_in(
-                    request, client, partial(forward, request, body, head.framing, self._upstream, passing)
-                )
+                onwards = partial(forward, body=body, framing=head.framing, upstream=self._upstream, on_interim=passing)
+                return await self._let_in(request, client, onwards)
             case _:
                 assert_never(match)
 
@@ -100,7 +101,7 @@ class Facade:
         body = await client.whole(head.framing, self._limit_bytes)
         if isinstance(body, Problem):
             return body.to_answer()
-        whole = Request(request.method, request.target, request.headers, request.peer, request.scheme, body)
+        whole = replace(request, body=body)
         client.interruptible = False
         try:
             return await self._owned.answer(whole, match)
@@ -108,9 +109,11 @@ class Facade:
             client.interruptible = True
 
     async def _let_in(
-        self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]
+        self, request: Request, client: ClientLink, answering: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        return await (answering() if self._entrance is None else self._entrance.through(request, client, answering))
+        if self._entrance is None:
+            return await answering(request)
+        return await self._entrance.through(request, client, answering)
 
     def _is_overridden(self, request: Request, match: Match) -> bool:
         """Whether an application that honours such fields would run another owned route, or a reserved path."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from outbox.consumer.lag.backlog import Backlog
 from strangler.admission.declared import Admission, FoundSlots
+from strangler.admission.degrading import Degrading
 from strangler.admission.found_limit import FoundLimit
 from strangler.admission.lag_holds import BELIEVED_S, LagHeard, LagHolds
 from strangler.admission.slots import TICK_S, ClassSlots
@@ -60,6 +61,7 @@ class Entrance:
         draw = random.Random().random  # noqa: S311 - it spreads returns
         self._slots = ClassSlots(self._classes, _limit(settings, loop.time()), draw, loop.time())
         self._holds, self._part = LagHolds(self._classes), 1.0 / settings.workers
+        self._degrading = Degrading()
         self._told_slots = 0
         self._tell_slots()
         self._waiting: dict[Work, asyncio.Future[Grant | Refusal]] = {}
@@ -73,7 +75,7 @@ class Entrance:
         self._slots.redeclare(classes)
 
     async def through(
-        self, request: Request, client: ClientLink, answering: Callable[[], Awaitable[Response]]
+        self, request: Request, client: ClientLink, answering: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         """The answer of what is let in, which holds its slot until it has come to its end; or why it is not.
 
@@ -84,7 +86,7 @@ class Entrance:
             return said
         client.body_by = said.work.deadline
         try:
-            answer = await answering()
+            answer = await answering(self._costing(request, said.work))
         except BaseException:
             self._leave(said, served=False)
             raise
@@ -92,6 +94,16 @@ class Entrance:
             self._leave(said, served=_is_served(answer))
             return answer
         return replace(answer, body=_Holding(answer.body, lambda: self._leave(said, served=_is_served(answer))))
+
+    def _costing(self, request: Request, work: Work) -> Request:
+        """The request with what the application may leave out of it now."""
+        slots, now = self._slots, self._loop.time()
+        full = slots.drain.in_flight >= slots.limit or slots.queues[work.rank].pace.is_set or bool(self._waiting)
+        one = self._classes[work.rank]
+        if not self._degrading.let_in(now, full=full) or not one.degrade:
+            return request
+        self._measures.degraded(one.name)
+        return replace(request, degrade=one.degrade)
 
     def heard(self, context: str, backlog: Backlog) -> None:
         """What a context has still to do whose lag is promised. Called on the loop."""

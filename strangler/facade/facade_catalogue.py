@@ -96,6 +96,9 @@ COUNTED = (
         "requests that the plan's admission was asked about, by class: `granted`, the clause that refused them, or "
         "`left`: the client went while it waited",
     ),
+    Described(
+        "facade_degraded", "counter", ("work",), "requests that went on with the hint that they may cost less, by class"
+    ),
     Described("facade_mode", "gauge", ("mode",), "workers in which the mode holds"),
     Described(
         "facade_admission_slots",

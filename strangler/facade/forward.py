@@ -14,6 +14,7 @@ from strangler.facade.targets import origin_form
 
 logger = logging.getLogger(__name__)
 
+DEGRADE = "Strangler-Degrade"  # a client's own goes no further than here
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1: they change nothing
 
 
@@ -35,6 +36,8 @@ def outgoing(request: Request, body: bytes | Body, framing: Framing) -> Outgoing
     fields = to_upstream(request.headers, peer=request.peer, scheme=request.scheme)
     if body and isinstance(body, bytes):
         fields = [field for field in fields if field[0].lower() != "expect"]
+    if request.degrade:
+        fields.append((DEGRADE, ", ".join(request.degrade)))
     target = origin_form(request.target) or request.target  # what has no origin form was refused before
     return Outgoing(request.method, target, fields, body, framing)
 

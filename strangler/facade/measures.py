@@ -106,6 +106,9 @@ class Measures(Protocol):
     def evicted(self) -> None:
         """A client made room for another."""
 
+    def degraded(self, work: str) -> None:
+        """A request of that class was let in with the hint that it may cost less."""
+
     def mode(self, name: str) -> None:
         """It begins to hold, and the one before ends; "": none holds."""
 
@@ -144,6 +147,9 @@ class Unmeasured:
         pass
 
     def evicted(self) -> None:
+        pass
+
+    def degraded(self, work: str) -> None:
         pass
 
     def mode(self, name: str) -> None:
@@ -216,6 +222,9 @@ class WorkerMeasures:
         found = [self._place(("facade_pinned", step, given.of(step))) for step in self._steps]
         self._pinned[owners] = [place for place in found if place is not None]
         return self._pinned[owners]
+
+    def degraded(self, work: str) -> None:
+        self._add(1, "facade_degraded", work)
 
     def mode(self, name: str) -> None:
         if self._mode:

@@ -33,7 +33,7 @@ class Framing:
 class Request:
     """`target` is the raw request target, byte for byte; `peer` the address it came from.
 
-    `body` is the whole one, where it is read before the request goes on.
+    `body` is the whole one, where it is read before the request goes on. `degrade`: what the application may leave out.
     """
 
     method: str
@@ -42,6 +42,7 @@ class Request:
     peer: str
     scheme: str
     body: bytes = b""
+    degrade: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

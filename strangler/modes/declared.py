@@ -45,7 +45,7 @@ def admission_in(admission: Admission, mode: Mode | None) -> Admission:
 
 
 def _meanwhile(usual: WorkClass, said: WorkClass) -> WorkClass:
-    """What it promises holds in every mode."""
+    """What it promises holds in every mode, and so does what may be left out of it."""
     return replace(usual, deadline_s=said.deadline_s, floor=said.floor, quota_per_s=said.quota_per_s)
 
 

@@ -60,6 +60,7 @@ def test_a_good_one_has_no_problem() -> None:
         (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "browse", "X-Partner"))), "'* /a' has a caller that is"),
         (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "browse", "anonymous"))), "is everybody; leave it out"),
         (replace(GOOD, belongs=(*GOOD.belongs, Belongs("* /a", "checkout", "cookie:s"))), "which nothing lowers it to"),
+        (replace(GOOD, classes=(CHECKOUT, replace(BROWSE, degrade=("a b",)))), "degrades 'a b', which cannot stand"),
         (replace(GOOD, slots=0), "has 0 slots; give how many requests"),
         (replace(GOOD, slots=FoundSlots(20, 10)), "finds its slots from 20 to at most 10; start with 1"),
         (replace(GOOD, slots=FoundSlots(0, 10)), "finds its slots from 0 to at most 10; start with 1"),
@@ -133,7 +134,7 @@ ACTS: Mapping[str, Callable[[], Admission]] = {
 
 def test_every_term_is_held_against_what_it_does() -> None:
     terms = {one.name for kind in (Admission, WorkClass, Belongs) for one in fields(kind)} - {"target", "work"}
-    assert set(ACTS) == terms - {"bulk", "lag_promises"}, "test_bulk_turns.py and test_lag.py"
+    assert set(ACTS) == terms - {"bulk", "degrade", "lag_promises"}, "test_bulk_turns.py, test_degrade.py, test_lag.py"
 
 
 @pytest.mark.parametrize("term", ACTS)

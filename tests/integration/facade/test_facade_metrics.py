@@ -24,7 +24,7 @@ from tests.support.http_stub import HANG_UP, HttpStub, answer
 from tests.support.waiting import wait_until
 
 NOT_TAKEN = answer(429, b"later")
-NOT_YET = {f"facade_{name}_total" for name in ("admission", "expired", "clients_evicted", "fields_dropped")}
+NOT_YET = {f"facade_{name}_total" for name in ("admission", "expired", "clients_evicted", "fields_dropped", "degraded")}
 NOT_YET |= {"facade_lag_unread", "facade_mode"}  # no plan here promises a lag or has a mode
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 ROUTE = "POST /orders"
