@@ -128,8 +128,8 @@ def test_who_is_promised_a_return_while_held_back_has_it() -> None:
 def test_a_backlog_is_of_the_groups_own_topics_and_ends() -> None:
     orders = TopicPartition("orders", 0)
     positions = [
-        StoredPosition(orders, (90, 110), ("a",), 0.0),
-        StoredPosition(TopicPartition("gone", 0), (7,), ("b",), 0.0),
+        StoredPosition(orders, (90, 110), ("a",), 0.0, 0.0),
+        StoredPosition(TopicPartition("gone", 0), (7,), ("b",), 0.0, 0.0),
     ]
     found = backlog_of(positions, {orders: 120, TopicPartition("orders", 1): 5})
     assert (found.end, found.done, found.waiting) == (125, 100, 25)

@@ -17,10 +17,11 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from psycopg.types.json import Jsonb
 
 from outbox import cli
 from outbox.connection import PsycopgConnection
-from outbox.consumer import Disposition, Poison
+from outbox.consumer import Disposition, Poison, lane_of
 from outbox.consumer.lag.figures import GroupLag
 from outbox.consumer.lag.read import LagReader
 from outbox.consumer.partitions.standing import StandingCause
@@ -133,6 +134,22 @@ def test_a_dead_group_stays_visible_with_its_age_and_is_said_to_have_no_member(r
     wait_until(lambda: look().members == 1, look)
     assert look().standing == ()
     again.stop()
+
+
+def test_a_lane_that_nobody_speaks_of_is_named_while_others_of_its_partition_move(rig: Rig, look: Look) -> None:
+    running = rig.runtime()
+    send(rig, "order-1", 1)
+    wait_until(rig.caught_up, rig.positions)
+    running.stop()
+    ((partition,),) = rig.sql("SELECT DISTINCT partition FROM position WHERE next_offset = 1")
+    rig.sql("UPDATE member SET seen_at = now() + interval '1 hour', held = %s", Jsonb([[rig.topic, partition]]))
+    lane = lane_of(b"order-1", QUICK.lanes)
+    others_move = "UPDATE position SET next_offset = 2, updated_at = now() + interval '1 hour'"
+    rig.sql(f"{others_move} WHERE partition = %s AND lane <> %s", partition, lane)
+    send(rig, "order-1", 2)
+    wait_until(lambda: look().standing != (), look)
+    (standing,) = look().standing
+    assert (standing.cause, standing.partition, standing.offset) == (StandingCause.NOT_MOVING, partition, 1)
 
 
 def test_a_group_that_never_ran_is_behind_by_all_that_there_is(rig: Rig, look: Look) -> None:

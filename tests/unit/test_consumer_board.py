@@ -84,6 +84,21 @@ def test_a_lane_stands_once_also_while_it_is_tried_again(board: LaneScheduler, c
     assert [lane for _, lane, *_ in board.standing()] == [failing.lane], "what is only at work is not retried"
 
 
+def test_a_lane_that_waits_for_a_worker_says_so(board: LaneScheduler, clock: Clock) -> None:
+    board.offer({HOME: ([record(0, FIRST), record(1, SECOND), record(2, SECOND)], 3)})
+    clock.now += 0.5
+    assert lanes_standing(board) == [], "most wait for a moment"
+    clock.now += 8.0
+    run = board.take(0.0)
+    assert run is not None
+    (one,) = lanes_standing(board)
+    other = 1 - run.lane
+    assert (one.cause, one.lane, one.for_s, one.detail) == (StandingCause.LANE_STANDS, other, 8.5, "waits for a worker")
+    assert one.offset in (0, 1)
+    board.close([HOME], 0.0)
+    assert lanes_standing(board) == [], "it is nobody's any more"
+
+
 def test_what_comes_back_for_a_forgotten_assignment_is_ignored(board: LaneScheduler) -> None:
     board.offer({HOME: ([record(0, FIRST)], 1)})
     late = board.take(0.0)

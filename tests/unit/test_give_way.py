@@ -136,7 +136,7 @@ def looked(
         place: [Waiting(number, 1 - number, round((NOW_S - waited + number) * 1000), 0, "", "") for number in range(2)]
         for place, waited in zip(places, waited_s, strict=True)
     }
-    return Looked(lag, [StoredPosition(place, (0,) * lanes, ("",), 0.0) for place in places], waiting, 0)
+    return Looked(lag, [StoredPosition(place, (0,) * lanes, ("",), 0.0, 0.0) for place in places], waiting, 0)
 
 
 def test_what_only_a_person_can_end_and_a_group_without_members_hold_nothing_up() -> None:

@@ -11,7 +11,6 @@ from outbox.consumer import lane_of
 from outbox.consumer.append_time import appended_ms, id_ms
 from outbox.consumer.lag.figures import (
     ParkedEvents,
-    PartitionLag,
     age_s,
     lasting,
     partition_lag,
@@ -166,13 +165,8 @@ def test_tenants_are_told_apart_by_class_the_longest_wait_first() -> None:
     ]
 
 
-def lag_of(moved_s: float | None) -> PartitionLag:
-    moved_ms = None if moved_s is None else 100_000 - moved_s * 1000
-    return partition_lag(PLACE, now_ms=100_000, lanes=(7,), end=9, scan=None, moved_ms=moved_ms)
-
-
 @pytest.mark.parametrize(
-    ("arrived_s", "moved_s", "held", "unseen_s", "said", "cause"),
+    ("arrived_s", "came_s", "held", "unseen_s", "said", "cause"),
     [
         (None, 99.0, False, 99.0, [], None),  # nothing waits: a group at rest
         (30.0, 40.0, False, 20.0, [], StandingCause.NO_MEMBER),
@@ -198,14 +192,14 @@ def lag_of(moved_s: float | None) -> PartitionLag:
 )
 def test_who_does_not_move_is_named(  # noqa: PLR0917 - a case each
     arrived_s: float | None,
-    moved_s: float | None,
+    came_s: float | None,
     held: bool,
     unseen_s: float | None,
     said: list[Standing],
     cause: StandingCause | None,
 ) -> None:
-    lag = lag_of(moved_s)
-    found = seen_standing(lag, arrived_s=arrived_s, held=held, unseen_s=unseen_s, said=said)
+    lag = partition_lag(PLACE, now_ms=100_000, lanes=(7,), end=9, scan=None)
+    found = seen_standing(lag, arrived_s=arrived_s, came_s=came_s, held=held, unseen_s=unseen_s, said=said)
     assert (None if found is None else found.cause) == cause
     assert found is None or found.offset == 7
 

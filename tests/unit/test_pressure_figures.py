@@ -137,7 +137,7 @@ def test_a_position_beyond_its_partitions_end_hides_no_backlog_of_another() -> N
     there = [(TopicPartition("outbox.event.order", number), *one) for number, one in enumerate(ends)]
     partitions = [partition_lag(place, now_ms=NOW_MS, lanes=lanes, end=end, scan=None) for place, lanes, end in there]
     lag = GroupLag("g", 5.0, 1, 0.0, tuple(partitions), (), complete=True, standing=(), left=())
-    positions = [StoredPosition(place, lanes, ("a", "a"), 1.0) for place, lanes, _ in there]
+    positions = [StoredPosition(place, lanes, ("a", "a"), 1.0, 1.0) for place, lanes, _ in there]
 
     reading = _log(Looked(lag, positions, {}, 0))
 

@@ -151,19 +151,25 @@ def tenants_of(waiting: Iterable[Waiting], now_ms: float) -> tuple[TenantLag, ..
 
 
 def seen_standing(
-    lag: PartitionLag, *, arrived_s: float | None, held: bool, unseen_s: float | None, said: Sequence[Standing]
+    lag: PartitionLag,
+    *,
+    arrived_s: float | None,
+    came_s: float | None,
+    held: bool,
+    unseen_s: float | None,
+    said: Sequence[Standing],
 ) -> Standing | None:
     """What is seen from outside: records wait and nobody holds the partition, or who does neither moves nor speaks.
 
-    `arrived_s`: for how long the first one has waited in the log; `unseen_s`: since when no member was seen. `said`: by
-    the members that hold it.
+    `arrived_s`: for how long the first one has waited in the log; `came_s`: since when the lane that is furthest behind
+    stands there; `unseen_s`: since when no member was seen. `said`: by the members that hold it.
     """
     if arrived_s is None or arrived_s < STANDS_AFTER_S:
         return None
     if not held:
         for_s = arrived_s if unseen_s is None else min(arrived_s, unseen_s)
         return _of(lag, StandingCause.NO_MEMBER, for_s) if for_s >= STANDS_AFTER_S or unseen_s is None else None
-    idle_s = arrived_s if lag.moved_s is None else min(lag.moved_s, arrived_s)
+    idle_s = arrived_s if came_s is None else min(came_s, arrived_s)
     if idle_s < SILENT_AFTER_S or any(_covers(one, lag) for one in said):
         return None
     return _of(lag, StandingCause.NOT_MOVING, idle_s)

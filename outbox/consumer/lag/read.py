@@ -191,7 +191,10 @@ class _Look:
         arrived_s = None if scan is None else age_s(self._now_ms, (one.arrived_ms for one in scan.waiting))
         holders = [member for member in self._members if partition in (member.held or ())]
         said = [one for member in holders for one in member.standing]
-        seen = seen_standing(found, arrived_s=arrived_s, held=bool(holders), unseen_s=self._unseen_s, said=said)
+        came_s = None if at is None else age_s(self._now_ms, [at.came_at * 1000])
+        seen = seen_standing(
+            found, arrived_s=arrived_s, came_s=came_s, held=bool(holders), unseen_s=self._unseen_s, said=said
+        )
         if seen is not None:
             self._stands(seen)
         return found

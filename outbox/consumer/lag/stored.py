@@ -17,7 +17,8 @@ _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 _POSITIONS = """
 SELECT topic, partition, array_agg(next_offset ORDER BY lane), array_agg(DISTINCT incarnation),
-       extract(epoch FROM max(updated_at))::float8
+       extract(epoch FROM max(updated_at))::float8,
+       extract(epoch FROM (array_agg(updated_at ORDER BY next_offset, updated_at DESC))[1])::float8
 FROM position WHERE group_name = %s GROUP BY topic, partition ORDER BY topic, partition"""
 
 _MEMBERS = """
@@ -38,12 +39,15 @@ ParkedPlace = tuple[TopicPartition, str, int]  # with the incarnation and the of
 
 @dataclass(frozen=True, slots=True)
 class StoredPosition:
-    """Next offsets by lane; `moved_at` in seconds of the epoch."""
+    """Next offsets by lane. In seconds of the epoch: when a lane moved, and when the last one that is furthest behind
+    came there: others may go on while it stands.
+    """
 
     partition: TopicPartition
     lanes: tuple[int, ...]
     incarnations: tuple[str, ...]
     moved_at: float
+    came_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def stored(connection: PsycopgConnection, group: str) -> Stored:
 def stored_positions(connection: PsycopgConnection, group: str) -> Sequence[StoredPosition]:
     """Of every partition that a member of the group was ever given, in their order."""
     rows = connection.execute(_POSITIONS, [group]).fetchall()
-    return [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), row[4]) for row in rows]
+    return [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), *row[4:]) for row in rows]
 
 
 def _member(seen_s: float, held: Sequence[tuple[str, int]] | None, standing: Sequence[dict[str, Any]]) -> StoredMember:

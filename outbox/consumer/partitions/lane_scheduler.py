@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from outbox.consumer.partitions.bounds import Bound
@@ -13,6 +11,7 @@ from outbox.consumer.partitions.gates import Flow, flow_of, some_have_room, turn
 from outbox.consumer.partitions.lanes import PartitionLanes, sort_by_lane
 from outbox.consumer.partitions.outcome import Outcome
 from outbox.consumer.partitions.run import Assigned, LanePosition, Run, Sweep
+from outbox.consumer.partitions.turns import Turns
 from outbox.errors import SourceBroken
 from outbox.kafka.port import Record, TopicPartition
 
@@ -29,9 +28,7 @@ class LaneScheduler:
         self._bound, self._run_records, self._run_s, self._clock = bound, run_records, run_s, clock
         self._partitions: dict[TopicPartition, PartitionLanes] = {}
         self._closing: dict[TopicPartition, PartitionLanes] = {}
-        self._ready: deque[tuple[Assigned, int]] = deque()
-        self._delayed: list[tuple[float, int, Assigned, int]] = []
-        self._delays = 0
+        self._turns = Turns()
         self._fenced: list[TopicPartition] = []
         self._broken: list[tuple[TopicPartition, SourceBroken]] = []
         self._stopped = False
@@ -58,7 +55,7 @@ class LaneScheduler:
                 lanes = self._partitions.get(partition)
                 if lanes is not None:
                     numbers = lanes.accept(buckets, position)
-                    self._ready.extend((lanes.assigned, number) for number in numbers)
+                    self._turns.ask(lanes.assigned, numbers, self._clock())
                     ready += len(numbers)
             self._changed.notify(ready)
 
@@ -127,6 +124,15 @@ class LaneScheduler:
                 for number, offset, attempts, since in lanes.standing()
             ]
 
+    def queued(self) -> list[tuple[TopicPartition, int, int, float]]:
+        """Lanes that wait for a worker: partition, lane, first offset, for how many seconds."""
+        with self._changed:
+            return [
+                (assigned.partition, number, head, for_s)
+                for assigned, number, for_s in self._turns.waiting(self._clock())
+                if (lanes := self._open(assigned)) is not None and (head := lanes.head(number)) is not None
+            ]
+
     def at_work(self) -> list[tuple[TopicPartition, int, int, float]]:
         """Runs that were taken and have not ended: partition, lane, first offset, for how many seconds."""
         now = self._clock()
@@ -180,9 +186,8 @@ class LaneScheduler:
         deadline = self._clock() + timeout_s
         with self._changed:
             while not self._stopped:
-                self._release_due()
-                while self._ready:
-                    assigned, number = self._ready.popleft()
+                while (turn := self._turns.next(self._clock())) is not None:
+                    assigned, number = turn
                     lanes = self._open(assigned)
                     run = lanes.take(number, limit or self._run_records, self._clock()) if lanes else None
                     if run is not None:
@@ -272,27 +277,20 @@ class LaneScheduler:
 
     def _again(self, run: Run, *, more: bool) -> None:
         if more:
-            self._ready.append((run.assigned, run.lane))
+            self._turns.ask(run.assigned, [run.lane], self._clock())
             self._changed.notify()
         self._ended.notify_all()
 
     def _again_after(self, run: Run, delay_s: float) -> None:
-        self._delays += 1  # breaks ties: assignments have no order
-        heapq.heappush(self._delayed, (self._clock() + delay_s, self._delays, run.assigned, run.lane))
+        self._turns.ask_at(self._clock() + delay_s, run.assigned, run.lane)
         self._changed.notify()
         self._ended.notify_all()
 
-    def _release_due(self) -> None:
-        while self._delayed and self._delayed[0][0] <= self._clock():
-            _, _, assigned, number = heapq.heappop(self._delayed)
-            self._ready.append((assigned, number))
-
     def _something_due(self) -> bool:
-        return self._stopped or bool(self._ready) or (bool(self._delayed) and self._delayed[0][0] <= self._clock())
+        return self._stopped or self._turns.is_one_due(self._clock())
 
     def _until(self, deadline: float) -> float:
-        due = min(deadline, self._delayed[0][0]) if self._delayed else deadline
-        return max(0.0, due - self._clock())
+        return max(0.0, self._turns.until(deadline) - self._clock())
 
     def _wait_quiet(self, partitions: Sequence[PartitionLanes], deadline: float) -> bool:
         return self._ended.wait_for(

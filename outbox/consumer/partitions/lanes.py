@@ -254,6 +254,10 @@ class PartitionLanes:
             if lane.stands_since is not None and (head := lane.head()) is not None
         ]
 
+    def head(self, number: int) -> int | None:
+        """The offset of a lane's first record that is not done."""
+        return self._lanes[number].head()
+
     def abandon(self) -> None:
         """Forget all work, also what runs: its results will not count."""
         self.given_up.yes = True

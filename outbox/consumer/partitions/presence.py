@@ -56,7 +56,19 @@ def lanes_standing(board: LaneScheduler) -> list[Standing]:
             found.append(
                 Standing(StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work")
             )
-    return found
+    return [*found, *_queued(board)]
+
+
+def _queued(board: LaneScheduler) -> list[Standing]:
+    """Of each partition the lane that has waited longest for a worker."""
+    longest: dict[TopicPartition, Standing] = {}
+    for partition, lane, offset, for_s in board.queued():
+        before = longest.get(partition)
+        if for_s > AT_WORK_S and (before is None or for_s > before.for_s):
+            longest[partition] = Standing(
+                StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="waits for a worker"
+            )
+    return list(longest.values())
 
 
 class Presence:
