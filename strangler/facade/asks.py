@@ -62,16 +62,18 @@ class TakeOver(_Asked[Held | Problem | None]):
 
 @dataclass(frozen=True, slots=True)
 class Forward(_Asked[AppAnswer | NotSent | Broke]):
-    """The write."""
+    """The write, which is over at the loop's time `by`: then another attempt may begin."""
 
     sent: Outgoing
+    by: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp(_Asked[AppAnswer | NotSent | Broke]):
-    """A read, of the subject."""
+    """A read, of the subject, which is over at the loop's time `by`."""
 
     sent: Outgoing
+    by: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ one of which an operator has said that nothing came.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import assert_never
@@ -154,7 +155,7 @@ def _taken_over(attempt: Attempt, *, released: bool) -> Asks[Response]:
         yield from EndLease(attempt.claim)
         logger.warning("outcome_lost", extra={"route": attempt.match.route.target})
         return OUTCOME_LOST.to_answer()
-    seen = yield from _looked_up(attempt)
+    seen = yield from _looked_up(attempt, held.by)
     if seen is Nothing.THERE:
         return (yield from _forwarded(attempt, held))
     if seen is Nothing.KNOWN:
@@ -167,7 +168,7 @@ def _from_before(attempt: Attempt, held: Held) -> Asks[Response]:
     """A new claim whose subject has been pinned before: its key was used longer ago than keys are kept. What was asked
     for then nobody knows any more, so a subject that is there is neither made again nor given as the answer.
     """
-    seen = yield from _looked_up(attempt)
+    seen = yield from _looked_up(attempt, held.by)
     if seen is Nothing.THERE:
         return (yield from _forwarded(attempt, replace(held, again=True)))
     yield from FreeKey(held)
@@ -177,7 +178,7 @@ def _from_before(attempt: Attempt, held: Held) -> Asks[Response]:
 def _forwarded(attempt: Attempt, held: Held) -> Asks[Response]:
     if held.again:
         logger.info("forwarded_again", extra={"route": attempt.match.route.target})
-    said = yield from Forward(attempt.told(held.owners))
+    said = yield from Forward(attempt.told(held.owners), held.by)
     if isinstance(said, Broke):
         return (yield from _lost(attempt, said))
     if isinstance(said, NotSent):
@@ -195,7 +196,7 @@ def _answered(attempt: Attempt, held: Held, said: AppAnswer) -> Asks[Response]:
     if word is Word.NONE:
         return (yield from _lost(attempt, said))
     if held.again and attempt.creates and said.status >= HTTPStatus.BAD_REQUEST:
-        seen = yield from _looked_up(attempt)  # it may refuse what an earlier attempt has made meanwhile
+        seen = yield from _looked_up(attempt, held.by)  # it may refuse what an earlier attempt has made meanwhile
         if isinstance(seen, FirstAnswer):
             return (yield from _replayed(attempt, (yield from _settled(attempt, seen)), RequestOutcome.FOUND))
     own = FirstAnswer(said.status, said.reason, said.headers, said.body if said.rest is None else None)
@@ -237,9 +238,9 @@ def _lost(attempt: Attempt, said: AppAnswer | Broke) -> Asks[Response]:
     return (OUTCOME_UNKNOWN if resolved_later else failed(attempt.sent.method, said)).to_answer()
 
 
-def _looked_up(attempt: Attempt) -> Asks[FirstAnswer | Nothing]:
+def _looked_up(attempt: Attempt, by: float = math.inf) -> Asks[FirstAnswer | Nothing]:
     asked = look_up.question(attempt.places, attempt.ref, attempt.sent.headers, attempt.caller_fields)
-    seen = look_up.found(attempt.places, attempt.ref, (yield from LookUp(asked)))
+    seen = look_up.found(attempt.places, attempt.ref, (yield from LookUp(asked, by)))
     logger.info("outcome_found" if isinstance(seen, FirstAnswer) else "outcome_unknown")
     return seen
 

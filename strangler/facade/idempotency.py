@@ -53,7 +53,7 @@ class RequestClaim:
 class Held:
     """The claim is ours. `owners`: the ownership header of the subject, None if it has none. `pinned`: by this claim;
     `pinned_now`: and nobody else can have built on it yet. `again`: another attempt may have reached the application.
-    Nobody else can end the claim until `sole_until`, by the loop's clock.
+    By the loop's clock: nobody else can end the claim until `sole_until`, and nobody begins it again before `by`.
     """
 
     claim: RequestClaim
@@ -62,6 +62,7 @@ class Held:
     pinned: bool = False
     again: bool = False
     sole_until: float = -math.inf
+    by: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

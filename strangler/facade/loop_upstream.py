@@ -112,11 +112,11 @@ class LoopUpstream:
         self._idle: list[UpstreamLink] = []  # the one used last at the end
 
     async def exchange(
-        self, outgoing: Outgoing, on_interim: OnInterim = lambda _: None, *, within_s: float = math.inf
+        self, outgoing: Outgoing, on_interim: OnInterim = lambda _: None, *, by: float = math.inf
     ) -> Exchange:
         """Send a request, return when the response's head is there. `NotSent`, `Broke` or `ClientGone`, else.
 
-        Once there is a connection the whole response must come within `within_s`, however it trickles.
+        At the loop's time `by` it is over, however the response trickles: nothing is sent later.
 
         Nothing is sent twice, but for this: an idempotent method without a body that must be streamed, when a
         kept-alive connection fails before a byte of the response has come, goes out once more on a new one.
@@ -124,7 +124,6 @@ class LoopUpstream:
         with self._measures.exchange(FAILURES):
             again = outgoing.method in IDEMPOTENT and isinstance(outgoing.body, bytes)
             link, reused = await self._take(REUSE_IDEMPOTENT_WITHIN_S if again else REUSE_WITHIN_S)
-            by = self._loop.time() + within_s
             try:
                 return await self._send(link, outgoing, on_interim, by)
             except HungUp:
@@ -162,6 +161,10 @@ class LoopUpstream:
 
     async def _send(self, link: UpstreamLink, outgoing: Outgoing, on_interim: OnInterim, by: float) -> Exchange:
         upload: asyncio.Task[None] | None = None
+        if self._loop.time() >= by:
+            link.abort()
+            self._slots.give()
+            raise NotSent("it took too long until there was a connection")
         try:
             streamed = None if isinstance(outgoing.body, bytes) else outgoing.body
             link.begin(outgoing.method, streams=streamed is not None)

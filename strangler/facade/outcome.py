@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+STORED_WITHIN_S = 1.0  # of a lease, before its end
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -65,9 +67,11 @@ class Outcomes:
             case ClaimKey():
                 return await self._claim(ask)
             case TakeOver(claim):
-                return await self._asked("claim_not_taken_over", partial(claims.take_over, claim=claim))
-            case Forward(sent) | LookUp(sent):
-                return await self._exchanged(sent)
+                by = self._loop.time() + claim.lease_s - STORED_WITHIN_S
+                said = await self._asked("claim_not_taken_over", partial(claims.take_over, claim=claim))
+                return replace(said, by=by) if isinstance(said, Held) else said
+            case Forward(sent, by) | LookUp(sent, by):
+                return await self._exchanged(sent, by)
             case KeepAnswer():
                 return await self._keep(ask)
             case Pause(seconds):
@@ -85,14 +89,15 @@ class Outcomes:
         for key in (claim.key, *claim.near):
             if key in self._storing:
                 await asyncio.wait([self._storing[key]])
-        # Its lease begins later, and ends later.
-        sole_until = self._loop.time() + claim.lease_s / 2
+        now = self._loop.time()  # the lease begins later, and ends later
         if ask.pins:
             work = partial(claims.pin, claim=claim, stages=self._stages)
             said = await self._asked("claim_not_stored", work)
         else:
             said = await self._asked("claim_not_stored", partial(claims.claim_command, claim=claim))
-        return replace(said, sole_until=sole_until) if isinstance(said, Held) else said
+        if isinstance(said, Held):
+            return replace(said, sole_until=now + claim.lease_s / 2, by=now + claim.lease_s - STORED_WITHIN_S)
+        return said
 
     async def _asked(self, event: str, work: Callable[[LoopConnection], Awaitable[R]]) -> R | Problem:
         try:
@@ -132,11 +137,12 @@ class Outcomes:
         except StranglerError as error:
             logger.warning(event, extra={"reason": str(error)})
 
-    async def _exchanged(self, sent: Outgoing) -> AppAnswer | NotSent | Broke:
+    async def _exchanged(self, sent: Outgoing, by: float) -> AppAnswer | NotSent | Broke:
         """`body` is all that may be kept; the connection is free again unless there is more."""
         bounds = self._bounds
         try:
-            said = await self._upstream.exchange(sent, within_s=bounds.answer_within_s)
+            by = min(by, self._loop.time() + bounds.answer_within_s)
+            said = await self._upstream.exchange(sent, by=by)
             body, rest = await read_answer(said, bounds.answer_bytes)
         except (NotSent, Broke) as error:
             return error

@@ -151,6 +151,15 @@ def test_what_an_earlier_attempt_made_meanwhile_is_the_answer_to_the_one_that_wa
     assert kinds(asked)[3:] == [Forward, LookUp, KeepAnswer]
 
 
+def test_a_second_attempt_is_over_before_a_third_may_begin() -> None:
+    """It looks up, sends, and looks up again, each of which may take as long as the lease leaves."""
+    taken = replace(AGAIN, by=7.0)
+    _, asked = conversation(CREATES, [STALE, taken, ABSENT, AppAnswer(500, "", [], b"unique"), ORDER, COUNTS])
+    assert [ask.by for ask in asked if isinstance(ask, Forward | LookUp)] == [7.0] * 3
+    _, asked = conversation(CREATES, [replace(PINNED, pinned=False, by=8.0), ABSENT, OK, COUNTS])
+    assert [ask.by for ask in asked if isinstance(ask, Forward | LookUp)] == [8.0] * 2
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_what_stands_in_for_an_answer_is_passed_on_and_the_claim_stays_open(status: int) -> None:
     said = AppAnswer(status, "Busy", [("X-Why", "lunch")], b"later")
