@@ -23,6 +23,7 @@ REQUESTS, ROUNDS = 100, 8
 ROWS = 1_000_000  # in the tables of claims and owners before anything is asked
 TOKEN = secrets.token_hex(16)
 CLIENTS, PROCESSES, LOAD_S = 8, 2, 4.0
+CROWD, CROWD_ROUNDS = 1_000, 2
 Ask = Callable[[Client], int]
 FLOOR_GAP_S = 0.002  # between two inserts, as between two requests of one client
 
@@ -48,6 +49,7 @@ def measure(stack: Stack) -> Answer:
         gets = in_turn([direct, ours, proxy, naive], lambda client: client.get("/x"), 200)
         posts = in_turn([direct, ours], lambda client: client.post("/orders"), 201)
         floor = durable_floor(connection)
+        crowded = beside_a_crowd(ours)
         for one in (ours, naive, direct):
             one.terminate()
         fast = {
@@ -69,6 +71,7 @@ def measure(stack: Stack) -> Answer:
         "owned_added_p50_ms": round(at(our_post, 0.5) - at(direct_post, 0.5), 3),
         "owned_added_p99_ms": round(at(our_post, 0.99) - at(direct_post, 0.99), 3),
         "durable_floor_ms": round(floor, 3),
+        "crowded_get_p99_ratio": round(crowded, 2),
         "throughput_per_s": {name: round(rate) for name, rate in rates.items()},
         "throughput_ratio_naive": round(rates["facade"] / rates["naive"], 2),
     }
@@ -95,6 +98,23 @@ def in_turn(servers: Sequence[Running], ask: Ask, wanted: int) -> list[list[floa
             if round_ > 0:  # the first round warms up
                 times[place] += measured
     return times
+
+
+def beside_a_crowd(server: Running) -> float:
+    """How much longer a GET takes (p99) while a crowd sends nothing, or a head that never ends; rounds in turn."""
+    argv = [sys.executable, "-m", "benchmarks.slow_crowd", str(server.port), str(CROWD), str(CROWD)]
+    calm: list[float] = []
+    crowded: list[float] = []
+    for _ in range(CROWD_ROUNDS):
+        calm += in_turn([server], lambda client: client.get("/x"), 200)[0]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
+            if crowd.stdout is None or crowd.stdout.readline() != "there\n":
+                raise RuntimeError("the crowd did not come")
+            crowded += in_turn([server], lambda client: client.get("/x"), 200)[0]
+            crowd.communicate(timeout=30)
+        if crowd.returncode:
+            raise RuntimeError("the crowd was hung up on while it was measured")
+    return at(sorted(crowded), 0.99) / at(sorted(calm), 0.99)
 
 
 def timed(client: Client, ask: Ask, wanted: int) -> float:
