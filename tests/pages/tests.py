@@ -1,4 +1,4 @@
-"""docs/reference/tests.md: what each file of tests shows, and the modules of ours that it opens."""
+"""docs/reference/tests.md: every behaviour that a test shows, and the modules of ours that its file opens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.pages.modules import ROOT, first_line
-from tests.pages.words import cell, row
 
 OURS = ("outbox", "strangler", "legacy_app", "new_services", "migrations")
 TOP = """# Tests
 
-From a behaviour to its code: what each file of tests shows, in the words of its first line, and the modules that it
-opens. A test that works from outside, by HTTP, SQL or a command, opens few. Made by `python -m tests.pages`. What is
-proved about faults, and by which of these: [faults](faults.md).
+From a behaviour to its code: search for its words. Each file of tests says what it shows and which modules it opens
+(one that works from outside, by HTTP, SQL or a command, opens few), then come the behaviours, as its tests are called.
+Made by `python -m tests.pages`. What is proved about faults, and by which of these: [faults](faults.md).
 """
 
 
@@ -38,10 +37,16 @@ def _is_module(name: str) -> bool:
     return (ROOT / f"{name.replace('.', '/')}.py").exists()
 
 
+def behaviours(test: Path) -> list[str]:
+    """The names of its tests, as sentences."""
+    tree = ast.parse(test.read_text())
+    names = [one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")]
+    return [name.removeprefix("test_").replace("_", " ") for name in names]
+
+
 def _files(folder: Path) -> Iterator[str]:
     yield f"## {folder.relative_to(ROOT)}\n"
-    yield row("File", "Shows", "Opens")
-    yield "|---|---|---|"
     for test in sorted(folder.glob("test_*.py")):
-        yield row(f"`{test.name}`", cell(first_line(test)), " ".join(f"`{one}`" for one in opened(test)))
-    yield ""
+        opens = ", ".join(f"`{one}`" for one in opened(test))
+        yield f"**`{test.name}`** {first_line(test)}.{' Opens ' if opens else ''}{opens}\n"
+        yield "".join(f"- {one}\n" for one in behaviours(test))
