@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from strangler.plan import Step as Step
     from strangler.plan import load_plan as load_plan
     from strangler.processes import Process as Process
+    from strangler.reads.declared import ReadRoute as ReadRoute
     from strangler.routes import Route as Route
     from strangler.schema import migrate as migrate
     from strangler.service.declaration import Service as Service
@@ -73,6 +74,7 @@ _HOMES = {
     "Plan": "strangler.plan",
     "Policy": "outbox",
     "Process": "strangler.processes",
+    "ReadRoute": "strangler.reads.declared",
     "Route": "strangler.routes",
     "Rows": "strangler.service.rows",
     "Service": "strangler.service.declaration",

@@ -17,7 +17,7 @@ CONTEXT = frozenset({"context_version", "claim", "passed_over", "intent", "effec
 STRANGLER = frozenset(
     {
         *("authority", "authority_move", "backfill", "claim_release", "continuation", "epoch", "hand_back"),
-        *("idempotency", "mode", "ownership", "reconciliation_run", "seam_record", "stage", "stage_move"),
+        *("idempotency", "mode", "ownership", "read_count", "reconciliation_run", "seam_record", "stage", "stage_move"),
         *("strangler_version", "subject_alias", "subject_change", "verdict"),
     }
 )

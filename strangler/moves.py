@@ -13,7 +13,9 @@ from psycopg.pq import TransactionStatus
 from outbox.connection import PsycopgConnection
 from strangler import store
 from strangler.errors import Refused, StranglerError
-from strangler.plan import Plan
+from strangler.plan import Plan, Step
+from strangler.reads.read_evidence import ReadEvidence
+from strangler.reads.table import evidence_of
 from strangler.shared_state import Holder, authorities
 from strangler.stage_evidence import StageEvidence, needs_evidence
 from strangler.stages import ORDER, PLACE, Move, Stage, StageRow, StageTable, plan_move
@@ -51,7 +53,7 @@ class _Planned:
     """Moves, and what the audit keeps beside each."""
 
     moves: Sequence[Move]
-    evidence: StageEvidence | None = None
+    evidence: StageEvidence | ReadEvidence | None = None
     anyway: Refused | None = None
 
 
@@ -74,18 +76,20 @@ def advance(
 
     Without `to`: the next stage, or at ramp with `ramp_bp` the ramp. `connection` must not be in a transaction. What
     gives the new side more than it has is refused where the judge has not compared the step since its last move, or has
-    found something; `anyway` goes on, and the audit keeps what was lacking.
+    found something; `anyway` goes on, and the audit keeps what was lacking. Of a read the facade's comparisons count.
     """
-    plan.step(step)
+    moved = plan.movable(step)
     _idle(connection)
     with connection.transaction():
-        evidence = store.read_evidence(connection, step)
+        evidence = store.read_evidence(connection, step) if isinstance(moved, Step) else evidence_of(connection, moved)
 
     def planner(row: StageRow) -> _Planned | Refused:
         moves = _forward(row, to, ramp_bp)
         if isinstance(moves, Refused):
             return moves
-        refused = _history_in_place(connection, plan, step, row) or _shared_in_place(connection, plan, step, moves)
+        refused = None
+        if isinstance(moved, Step):
+            refused = _history_in_place(connection, plan, step, row) or _shared_in_place(connection, plan, step, moves)
         if refused is not None or not needs_evidence(moves[0]):
             return refused or _Planned(moves)
         if store.last_epoch(connection, step) != evidence.epoch:
@@ -192,13 +196,16 @@ def _commit_moves(
     connection: PsycopgConnection, plan: Plan, step: str, planner: Planner, *, actor: str, reason: str, dry_run: bool
 ) -> Moved | Refused:
     told(actor, reason)
-    if plan.step(step).service is None:
+    moved = plan.movable(step)
+    if isinstance(moved, Step) and moved.service is None:
         return Refused(f"nobody has built {step}'s new side", "give the step a service and a check in the plan")
     _idle(connection)
     try:
         with connection.transaction():
             store.lock_stages(connection)
-            found = _planned(store.read_stages(connection), step, planner)
+            found = _planned(
+                store.read_stages(connection, "step" if isinstance(moved, Step) else "read"), step, planner
+            )
             if isinstance(found, Refused):
                 return found
             moves, evidence = found.moves, found.evidence
@@ -224,5 +231,7 @@ def _idle(connection: PsycopgConnection) -> None:
 def _planned(table: StageTable, step: str, planner: Planner) -> _Planned | Refused:
     row = table.row(step)
     if row is None:
-        return Refused(f"{step} has no stage in this database", "`strangler migrate` gives each step of the plan one")
+        return Refused(
+            f"{step} has no stage in this database", "`strangler migrate` gives each step and read of the plan one"
+        )
     return planner(row)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +18,10 @@ from strangler.choreography.graph import Choreography
 from strangler.contexts import RESUME, Context, Declared, Named, context_of, declared, imported, name_of
 from strangler.errors import BadPlan
 from strangler.gathering import refused
+from strangler.import_path import find_modules_of
 from strangler.modes.declared import Mode, mode_problems, unknown_modes
 from strangler.processes import Process
+from strangler.reads.declared import ReadRoute, read_problems
 from strangler.routes import Callers, Route, route_problems
 from strangler.shared_state.shared import Holder, Shared
 from strangler.subject import Subject, subject_problems
@@ -85,7 +86,8 @@ class Plan:
     `facets` names what of an event can be hot, beside its tenant. `resumer` goes on with subjects that no request waits
     for any more: what makes the application, as `package.module:create_app`; `strangler run resume` runs it.
     Services that name no topics read the subject's. `admission` says who is let in while there is not room for all,
-    `modes` which states of the business people may declare.
+    `modes` which states of the business people may declare. `reads` are answered by another
+    application, as far as their stages say.
 
     `own_tables` is the command (after `python -m`) that brings the application's own tables, in STRANGLER_DSN's
     database, up to date; `strangler up` runs it after `strangler migrate`, and either may run first.
@@ -109,6 +111,7 @@ class Plan:
     choreography: Choreography | None = None
     admission: Admission | None = None
     modes: tuple[Mode, ...] = ()
+    reads: tuple[ReadRoute, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, list | tuple):
@@ -139,8 +142,12 @@ class Plan:
         for step in self.steps:
             if step.name == name:
                 return step
-        known = ", ".join(step.name for step in self.steps)
+        known = ", ".join((*(step.name for step in self.steps), *(read.name for read in self.reads)))
         raise BadPlan(f"no step {name!r} in plan {self.name!r}; known steps: {known}")
+
+    def movable(self, name: str) -> Step | ReadRoute:
+        """What has a stage under that name; `BadPlan` that lists the known ones."""
+        return next((read for read in self.reads if read.name == name), None) or self.step(name)
 
     def steps_of(self, resource: str) -> Sequence[str]:
         """The steps that write a shared resource."""
@@ -202,7 +209,7 @@ def load_plan(path: Path) -> Plan:
 
     The plan and its services import what lies in the working directory, as under `python -m`, or beside the plan.
     """
-    _find_modules_of(path)
+    find_modules_of(path)
     spec = importlib.util.spec_from_file_location("strangler_loaded_plan", path)
     if not path.is_file():
         raise BadPlan(f"no plan file at {path}; give --plan FILE or set STRANGLER_PLAN")
@@ -219,15 +226,6 @@ def load_plan(path: Path) -> Plan:
     if not isinstance(plan, Plan):
         raise BadPlan(f"{path} has no `plan = Plan(...)`; found {type(plan).__name__}")
     return plan
-
-
-def _find_modules_of(path: Path) -> None:
-    """An installed command has neither folder in its path. Services are loaded later, so both stay there."""
-    here, beside = str(Path.cwd()), str(path.resolve().parent)
-    if not {here, ""} & set(sys.path):
-        sys.path.insert(0, here)
-    if beside not in sys.path:
-        sys.path.append(beside)  # last: its file names must hide no installed module
 
 
 _NO_ROWS = "step {!r} has a history and keeps no rows by version; only a stateful check can judge it"
@@ -254,6 +252,7 @@ def _problems(plan: Plan) -> Iterable[str]:
     yield from _history_problems(plan)
     yield from subject_problems(plan.subject)
     yield from route_problems(plan.routes, plan.subject.name, plan.subject.caller)
+    yield from read_problems(plan.reads, (*names, *plan.projections), plan.routes)
     yield from () if plan.admission is None else admission_problems(plan.admission)
     yield from mode_problems(plan.modes, plan.admission)
 

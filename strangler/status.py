@@ -10,7 +10,7 @@ from typing import LiteralString, assert_never
 from outbox.connection import PsycopgConnection
 from strangler.ownership import Ownership
 from strangler.plan import Plan
-from strangler.stages import Stage, StageRow, spoken
+from strangler.stages import Stage, StageRow, StageTable, spoken
 from strangler.store import AuditedMove, last_moves, read_stages
 from strangler.subject import Subject
 
@@ -40,13 +40,25 @@ class StepStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadStatus:
+    """Of a read that another application is to answer."""
+
+    read: str
+    stage: Stage
+    ramp_bp: int
+    last: AuditedMove | None
+    next_command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """`strangers`: steps with a stage in the database that the plan does not know."""
+    """`strangers`: steps and reads with a stage in the database that the plan does not know."""
 
     epoch: int
     subjects: int
     steps: Sequence[StepStatus]
     strangers: Sequence[str]
+    reads: Sequence[ReadStatus] = ()
 
 
 def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
@@ -68,12 +80,20 @@ def read_status(connection: PsycopgConnection, plan: Plan) -> Status:
             StepStatus(step.name, row.stage, row.ramp_bp, dict(subjects), waiting, old, last.get(step.name), following)
         )
     known = {step.name for step in plan.steps}
-    strangers = [row.step for row in table.rows if row.step not in known]
-    return Status(table.epoch, sum(count for _, count in owned), steps, strangers)
+    of_reads = read_stages(connection, "read")
+    known |= {read.name for read in plan.reads}
+    strangers = [row.step for row in (*table.rows, *of_reads.rows) if row.step not in known]
+    reads = [_read_status(read.name, of_reads, last) for read in plan.reads]
+    return Status(table.epoch, sum(count for _, count in owned), steps, strangers, reads)
 
 
-def next_command(row: StageRow, unfinished: int) -> str:
-    """What one would type next."""
+def _read_status(read: str, table: StageTable, last: Mapping[str, AuditedMove]) -> ReadStatus:
+    row = table.row(read) or StageRow(read, Stage.LEGACY, 0, "")
+    return ReadStatus(read, row.stage, row.ramp_bp, last.get(read), next_command(row, 0, f"strangler reads {read}"))
+
+
+def next_command(row: StageRow, unfinished: int, look: str = "strangler reconcile") -> str:
+    """What one would type next; `look` says how the stage does."""
     move = f"strangler advance {row.step}"
     match row.stage:
         case _ if unfinished:
@@ -81,13 +101,13 @@ def next_command(row: StageRow, unfinished: int) -> str:
         case Stage.LEGACY:
             following = f"{move} --to shadow --reason ..."
         case Stage.SHADOW:
-            following = f"strangler reconcile; {move} --ramp 5% --reason ..."
+            following = f"{look}; {move} --ramp 5% --reason ..."
         case Stage.RAMP if row.ramp_bp < 2_500:
-            following = f"strangler reconcile; {move} --ramp 25% --reason ..."
+            following = f"{look}; {move} --ramp 25% --reason ..."
         case Stage.RAMP:
-            following = f"strangler reconcile; {move} --to live --reason ..."
+            following = f"{look}; {move} --to live --reason ..."
         case Stage.LIVE:
-            following = "strangler reconcile"
+            following = look
         case Stage.RETIRED:
             following = "none: it is done"
         case _:
@@ -97,21 +117,29 @@ def next_command(row: StageRow, unfinished: int) -> str:
 
 def status_lines(status: Status, subject: Subject) -> list[str]:
     """For people: a table, then what needs attention."""
-    width = max(len(step.step) for step in status.steps)
+    width = max(len(name) for name in (*(one.step for one in status.steps), *(one.read for one in status.reads)))
     lines = [f"epoch {status.epoch}, {status.subjects} {subject.plural} pinned"]
     for step in status.steps:
         owners = ", ".join(f"{step.subjects.get(owner, 0)} {owner}" for owner in ("legacy", "shadow", "new"))
         lines.append(f"{step.step:<{width}}  {spoken(step.stage, step.ramp_bp):<12}  {owners}")
-        if step.last is not None:
-            made = step.last
-            when = f"epoch {made.epoch}, {made.moved_at:%Y-%m-%d %H:%M:%S}"
-            lines.append(f"{'':<{width}}  last: {when} by {made.actor}: {made.reason}")
+        lines += _last(step.last, width)
         if step.unfinished:
             lines.append(f"{'':<{width}}  {step.unfinished} {subject.plural} wait for an interrupted hand-back")
         if step.too_old:
             lines.append(f"{'':<{width}}  {step.too_old} {subject.plural} were handed back too old for legacy to run")
         lines.append(f"{'':<{width}}  next: {step.next_command}")
+    for read in status.reads:
+        lines.append(f"{read.read:<{width}}  {spoken(read.stage, read.ramp_bp):<12}  reads")
+        lines += _last(read.last, width)
+        lines.append(f"{'':<{width}}  next: {read.next_command}")
     return lines + [
         f"{name} has a stage but is not in the plan: {subject.plural} are still pinned to it"
         for name in status.strangers
     ]
+
+
+def _last(made: AuditedMove | None, width: int) -> list[str]:
+    if made is None:
+        return []
+    when = f"epoch {made.epoch}, {made.moved_at:%Y-%m-%d %H:%M:%S}"
+    return [f"{'':<{width}}  last: {when} by {made.actor}: {made.reason}"]

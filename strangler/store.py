@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 from outbox.connection import PsycopgConnection
 from strangler.errors import StranglerError
 from strangler.facts import FINDINGS
 from strangler.plan import Plan
+from strangler.reads.table import ensure_reads
 from strangler.shared_state import ensure_authorities
 from strangler.stage_evidence import MOST_COUNTED, StageEvidence
 from strangler.stages import Move, Stage, StageRow, StageTable, stage_of
@@ -30,7 +31,11 @@ MOVE_LOCK_TIMEOUT: LiteralString = "SELECT set_config('lock_timeout', '5s', true
 # One statement, so one snapshot: epoch and rows belong together.
 READ_STAGES: LiteralString = """
 SELECT current.epoch, stage.step, stage.stage, stage.ramp_bp, stage.salt
-FROM strangler.epoch AS current LEFT JOIN strangler.stage ON true
+FROM strangler.epoch AS current LEFT JOIN strangler.stage ON stage.kind = 'step'
+ORDER BY stage.step"""
+READ_STAGES_OF_READS: LiteralString = """
+SELECT current.epoch, stage.step, stage.stage, stage.ramp_bp, stage.salt
+FROM strangler.epoch AS current LEFT JOIN strangler.stage ON stage.kind = 'read'
 ORDER BY stage.step"""
 
 NEXT_EPOCH: LiteralString = "UPDATE strangler.epoch SET epoch = epoch + 1 RETURNING epoch"
@@ -103,9 +108,10 @@ def lock_stages(connection: PsycopgConnection) -> None:
     connection.execute(MOVE_LOCK, {"key": STAGE_LOCK})
 
 
-def read_stages(connection: PsycopgConnection) -> StageTable:
-    """The table as of one snapshot."""
-    return stage_table(connection.execute(READ_STAGES).fetchall())
+def read_stages(connection: PsycopgConnection, kind: Literal["step", "read"] = "step") -> StageTable:
+    """The table as of one snapshot: the steps, whose owners subjects are pinned to, or the reads."""
+    sql = READ_STAGES if kind == "step" else READ_STAGES_OF_READS
+    return stage_table(connection.execute(sql).fetchall())
 
 
 def stage_table(rows: Sequence[tuple[Any, ...]]) -> StageTable:
@@ -164,12 +170,14 @@ def read_evidence(connection: PsycopgConnection, step: str) -> StageEvidence:
 
 
 def ensure_steps(connection: PsycopgConnection, plan: Plan) -> Sequence[str]:
-    """One row, at legacy, for each step that has a new side; the names that were added. Rows that exist stay.
+    """One row, at legacy, for each step that has a new side, and each read; the names that were added. Rows that exist
+    stay.
 
     The same for the authority over each resource that the plan declares as shared.
     """
     ensure_authorities(connection, plan.shared)
-    return [step.name for step in plan.taken_over() if _added(connection, step.name)]
+    steps = [step.name for step in plan.taken_over() if _added(connection, step.name)]
+    return [*steps, *ensure_reads(connection, plan.reads)]
 
 
 def _added(connection: PsycopgConnection, step: str) -> bool:

@@ -27,6 +27,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "local": ("up", "doctor"),
     "facade": ("facade",),
     "claims": ("claims",),
+    "reads": ("reads",),
     "reconcile": ("reconcile",),
     "plant": ("plant",),
     "pressure": ("pressure",),

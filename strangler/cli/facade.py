@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 
 from outbox import flags
@@ -125,6 +126,7 @@ def run(invocation: Invocation) -> int:
     way.address()
     way.base()
     way.tls()
+    settings = replace(settings, candidates=_candidates(plan, invocation.environ))
     invocation.talk(
         f"facade on http://{settings.host}:{settings.port} in front of {settings.upstream}; SIGTERM stops it"
     )
@@ -150,6 +152,21 @@ def _check_admission(plan: Plan, settings: FacadeSettings) -> None:
             f"the plan's admission has {plan.admission.slots} slots for {settings.workers} workers, which share them; "
             "give fewer --workers or more slots"
         )
+
+
+def _candidates(plan: Plan, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The addresses of who takes over reads, from the variables that the plan names."""
+    found = {}
+    for read in plan.reads:
+        found[read.name] = environ.get(read.url, "")
+        if not found[read.name]:
+            raise BadInput(
+                f"{read.url} is not set: plan {plan.name!r} names it for read {read.name!r}; set http://HOST:PORT"
+            )
+        way = UpstreamSettings(found[read.name], variable=read.url)
+        way.address()
+        way.base()
+    return found
 
 
 def _settings(invocation: Invocation) -> FacadeSettings:

@@ -14,6 +14,7 @@ from strangler.errors import Refused
 from strangler.hand_back import HandBack, count_unstarted, hand_back
 from strangler.moves import Moved, advance, rollback
 from strangler.ownership import BUCKETS
+from strangler.plan import Step
 from strangler.stages import Stage
 from strangler.status import read_status, status_lines
 from strangler.store import AuditedMove, stage_moves
@@ -25,23 +26,27 @@ STAGES = [stage.value for stage in Stage]
 
 def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add the verbs."""
-    subparsers.add_parser("status", help="where every step is, and the next command").set_defaults(run=run_status)
+    subparsers.add_parser("status", help="where each step and read is, and the next command").set_defaults(
+        run=run_status
+    )
     history = subparsers.add_parser("history", help="the audit of moves, newest first")
     history.add_argument("--limit", type=flags.count, default=50, help="moves to show (default 50)")
     history.set_defaults(run=run_history)
-    forward = _mover(subparsers, "advance", "move a step to its next stage, or change its ramp")
+    forward = _mover(subparsers, "advance", "move a step or a read to its next stage, or change its ramp")
     forward.add_argument("--ramp", type=basis_points, metavar="5%|500bp", help="share of subjects for the new side")
     forward.add_argument("--to", type=str, choices=STAGES[1:], help="the next stage (default)")
     forward.add_argument(
         "--anyway",
         action="store_true",
-        help="move also where the judge has not compared the step since its last move, or has found something",
+        help="move also where it has not been compared since its last move, or something was found",
     )
     forward.set_defaults(run=run_advance)
-    back = _mover(subparsers, "rollback", "move a step one stage back, or all the way to --to")
+    back = _mover(subparsers, "rollback", "move a step or a read one stage back, or all the way to --to")
     back.add_argument("--to", type=str, choices=STAGES[:3], help="how far back (default: one stage)")
     back.set_defaults(run=run_rollback)
-    returned = _mover(subparsers, "hand-back", "give subjects that the new side has not started to legacy")
+    returned = _mover(
+        subparsers, "hand-back", "give subjects that the new side has not started to legacy", "a step of the plan"
+    )
     returned.add_argument(
         "--timeout", type=flags.seconds(), default=30.0, metavar="S", help="seconds to try (default 30)"
     )
@@ -67,7 +72,7 @@ def run_advance(invocation: Invocation) -> int:
     args, plan = invocation.args, invocation.plan()
     to = Stage(args.to) if args.to else Stage.RAMP if args.ramp is not None else None
     told = {"actor": invocation.actor, "reason": args.reason, "dry_run": args.dry_run, "anyway": args.anyway}
-    plan.step(args.step)
+    plan.movable(args.step)
     with invocation.connect() as connection:
         moved = advance(connection, plan, args.step, to=to, ramp_bp=args.ramp, **told)
     return _tell(invocation, moved)
@@ -77,10 +82,11 @@ def run_rollback(invocation: Invocation) -> int:
     args, plan = invocation.args, invocation.plan()
     to = Stage(args.to) if args.to else None
     told = {"actor": invocation.actor, "reason": args.reason}
-    plan.step(args.step)
+    of_step = isinstance(plan.movable(args.step), Step)
     with invocation.connect() as connection:
         moved = rollback(connection, plan, args.step, to=to, dry_run=args.dry_run, **told)
-    following = f"{plan.subject.plural} pinned before, not started yet: strangler hand-back {args.step} --reason ..."
+    pinned = f"{plan.subject.plural} pinned before, not started yet: strangler hand-back {args.step} --reason ..."
+    following = pinned if of_step else "every facade follows within a second"
     return _tell(invocation, moved, following)
 
 
@@ -121,9 +127,11 @@ def basis_points(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no share from 0% to 100%; write 5%, 2.5% or 500bp")
 
 
-def _mover(subparsers: Subparsers[argparse.ArgumentParser], name: str, what: str) -> argparse.ArgumentParser:
+def _mover(
+    subparsers: Subparsers[argparse.ArgumentParser], name: str, what: str, named: str = "a step or read of the plan"
+) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=what, description=what)
-    parser.add_argument("step", metavar="STEP", help="a step of the plan")
+    parser.add_argument("step", metavar="STEP", help=named)
     audited(parser)
     return parser
 

@@ -22,6 +22,7 @@ from strangler.facade.message import Headers, Request, Response, options
 from strangler.facade.overrides import meanings
 from strangler.facade.owned import OwnedWrites
 from strangler.facade.problem import CLIENT_GONE, NO_TUNNEL, NO_UPGRADE, Problem, request_refused
+from strangler.facade.read_ways import ReadWays
 from strangler.facade.targets import AmbiguousTarget, Match, NotOwned, Owned, Reserved, Targets
 from strangler.facade.wire import RequestHead, ResponseHead
 
@@ -41,9 +42,10 @@ class Facade:
         measures: Measures,
         limit_bytes: int,
         entrance: Entrance | None = None,
+        reads: ReadWays | None = None,
     ) -> None:
         self._limit_bytes = limit_bytes
-        self._entrance = entrance
+        self._entrance, self._reads = entrance, reads
         self._targets = targets
         self._owned = owned
         self._upstream = upstream
@@ -90,7 +92,8 @@ class Facade:
                 body = b"" if head.framing.empty else client
                 passing = _passing(head, client)
                 onwards = partial(forward, body=body, framing=head.framing, upstream=self._upstream, on_interim=passing)
-                return await self._let_in(request, client, onwards)
+                way = onwards if self._reads is None else self._reads.way(request, head.framing, onwards)
+                return await self._let_in(request, client, way)
             case _:
                 assert_never(match)
 

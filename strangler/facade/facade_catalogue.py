@@ -10,6 +10,7 @@ from strangler.admission.work import Clause
 from strangler.facade.message import RequestOutcome
 from strangler.facade.problem import CAUSES
 from strangler.ownership import Owner
+from strangler.reads.account import ReadOutcome, Why
 
 OTHER_ROUTE = "other"  # of what is forwarded for no route of the plan
 
@@ -113,6 +114,13 @@ COUNTED = (
         "workers that cannot read how far behind a consumer is whose lag is promised: its classes are not held back",
     ),
     Described(
+        "facade_reads",
+        "counter",
+        ("read", "became", "why"),
+        "reads that another application takes over: `eligible` is `same`, `different`, `dropped` and `failed` together "
+        "but for what is under way, `answered`, `fell_back` and `refused` are answers to clients",
+    ),
+    Described(
         "facade_fields_dropped",
         "counter",
         (),
@@ -129,6 +137,8 @@ def label_values(
     classes: Iterable[str] = (),
     consumers: Iterable[str] = (),
     modes: Iterable[str] = (),
+    *,
+    reads: Iterable[str] = (),
 ) -> Mapping[str, Sequence[str]]:
     """Each label's values: all that a series can be made of, so that no request makes one."""
     return {
@@ -145,5 +155,8 @@ def label_values(
         "work": [*dict.fromkeys(classes)],
         "consumer": [*dict.fromkeys(consumers)],
         "mode": [*dict.fromkeys(modes)],
+        "read": [*dict.fromkeys(reads)],
+        "became": [*ReadOutcome],
+        "why": ["", *Why],
         "said": ["granted", *Clause, "left"],
     }

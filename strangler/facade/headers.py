@@ -58,6 +58,11 @@ def to_client(headers: Headers) -> list[tuple[str, str]]:
     return [*kept, ("Transfer-Encoding", ", ".join(codings))] if codings else kept
 
 
+def without(headers: Headers, secret: Collection[str]) -> list[tuple[str, str]]:
+    """The fields that are none of these, in lower case, in either spelling that a WSGI server reads as one."""
+    return [(name, value) for name, value in headers if name.lower().replace("_", "-") not in secret]
+
+
 def is_field_value(text: str) -> bool:
     """Whether a field carries this text unchanged: printable ASCII without blanks at its ends."""
     return text.isascii() and text.isprintable() and text == text.strip() != ""

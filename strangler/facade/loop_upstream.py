@@ -49,7 +49,7 @@ class UpstreamSettings:
     """The way to the application. Times are per wait: for a connection, for the next bytes.
 
     By https its certificate must be of the URL's host, signed by one of `ca_file`, or of the system's where that is
-    None.
+    None. `variable`: where an operator has set the URL.
     """
 
     url: str
@@ -58,6 +58,7 @@ class UpstreamSettings:
     connect_timeout_s: float = 2.0
     read_timeout_s: float = 30.0
     wait_s: float = 2.0
+    variable: str = "LEGACY_URL"
 
     def address(self) -> tuple[str, int]:
         """Host and port; `BadInput` for anything but HTTP or HTTPS to a host."""
@@ -83,7 +84,7 @@ class UpstreamSettings:
         seen = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
         return BadInput(
             f"the application's address must be http://HOST:PORT, perhaps with https and a /BASE, found {seen!r}; "
-            "set LEGACY_URL"
+            f"set {self.variable}"
         )
 
     def tls(self) -> ssl.SSLContext | None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import product
 from typing import Protocol
 
-from outbox.catalogue import BUCKETS_S, Described
+from outbox.catalogue import BUCKETS_S
 from outbox.metrics import Counters
 from strangler.errors import BadOwnership
 from strangler.facade import problem
 from strangler.facade.exchange_timer import ExchangeTimer
 from strangler.facade.facade_catalogue import COUNTED, FACADE, LIMIT, Bounded, ClaimState, Sent, label_values
 from strangler.facade.message import RequestOutcome, Response
+from strangler.facade.series import Series
 from strangler.facade.shared_cells import SharedCells
 from strangler.ownership import Ownership
 
@@ -38,36 +38,6 @@ _OUTCOMES = {
     RequestOutcome.REPLAYED: ClaimState.REPLAYED,
     RequestOutcome.FOUND: ClaimState.FOUND,
 }
-
-
-class Series:
-    """Every series that there can be, each with its place in a row of cells. Pure."""
-
-    def __init__(self, described: Sequence[Described], values: Mapping[str, Sequence[str]]) -> None:
-        self.described = described
-        self.places: dict[tuple[str, ...], int] = {}
-        self.gauges: list[int] = []
-        self.width = 0
-        for one in described:
-            for labels in product(*(values[label] for label in one.labels)):
-                self.places[one.name, *labels] = self.width
-                if one.kind == "gauge":
-                    self.gauges.append(self.width)
-                self.width += len(BUCKETS_S) + 2 if one.kind == "histogram" else 1
-
-    def fill(self, counters: Counters, cells: Sequence[float]) -> None:
-        """Gauges, and whatever has been counted."""
-        kinds = {one.name: one for one in self.described}
-        for (name, *values), place in self.places.items():
-            one = kinds[name]
-            found = dict(zip(one.labels, values, strict=True))
-            buckets = cells[place : place + len(BUCKETS_S) + 1]
-            if one.kind == "gauge":
-                counters.set(name, cells[place], **found)
-            elif one.kind == "counter" and cells[place]:
-                counters(name, int(cells[place]), **found)
-            elif one.kind == "histogram" and any(buckets):
-                counters.merge(name, [int(count) for count in buckets], cells[place + len(BUCKETS_S) + 1], **found)
 
 
 class Measures(Protocol):
@@ -102,6 +72,9 @@ class Measures(Protocol):
 
     def lag_unread(self, consumer: str, change: int) -> None:
         """One more worker cannot read how far that consumer is behind, or one fewer."""
+
+    def read(self, read: str, outcome: str, why: str) -> None:
+        """What became of a read that another application takes over."""
 
     def evicted(self) -> None:
         """A client made room for another."""
@@ -144,6 +117,9 @@ class Unmeasured:
         pass
 
     def lag_unread(self, consumer: str, change: int) -> None:
+        pass
+
+    def read(self, read: str, outcome: str, why: str) -> None:
         pass
 
     def evicted(self) -> None:
@@ -206,6 +182,9 @@ class WorkerMeasures:
 
     def lag_unread(self, consumer: str, change: int) -> None:
         self._add(change, "facade_lag_unread", consumer)
+
+    def read(self, read: str, outcome: str, why: str) -> None:
+        self._add(1, "facade_reads", read, outcome, why)
 
     def evicted(self) -> None:
         self._add(1, "facade_clients_evicted")
@@ -271,10 +250,11 @@ class SharedMeasures:
         classes: Iterable[str] = (),
         consumers: Iterable[str] = (),
         modes: Iterable[str] = (),
+        reads: Iterable[str] = (),
     ) -> None:
         self._steps = tuple(steps)
         self._limits = {what: workers * most for what, most in limits.items()}
-        self._series = Series(COUNTED, label_values(routes, self._steps, classes, consumers, modes))
+        self._series = Series(COUNTED, label_values(routes, self._steps, classes, consumers, modes, reads=reads))
         self._cells = SharedCells(self._series.width, workers)
 
     def of_worker(self) -> WorkerMeasures:

@@ -7,7 +7,7 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -34,6 +34,8 @@ from strangler.facade.measures import Measures, SharedMeasures, Unmeasured
 from strangler.facade.mode_at_the_edge import watch_modes
 from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
+from strangler.facade.read_serving import CONNECTIONS, ReadServing
+from strangler.facade.read_ways import ReadWays
 from strangler.facade.supervise import GRACE_S, supervise
 from strangler.facade.targets import Targets
 from strangler.facade.threads import Threads
@@ -60,6 +62,7 @@ class FacadeSettings:
     `upstream_ca_file`: by whom the application's certificate must be signed, None: by one that the system trusts.
     `internal_token` opens the toolkit's own routes in the application. `metrics`: where the page of them is served.
     `health_port`: where `/-/healthz` is answered beside the clients' port.
+    `candidates`: addresses of the applications that take over the plan's reads, by the read's name.
     `admission_bp`: the share of requests that the plan's admission is asked about. `lag`: where that of the contexts
     is read which it promises.
     `expire_every_s`: how often a worker looks for keys whose time is over.
@@ -85,6 +88,7 @@ class FacadeSettings:
     expire_every_s: float = EVERY_S
     admission_bp: int = 0
     lag: LagPlaces = NO_LAG
+    candidates: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
@@ -94,21 +98,34 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
     ports = [settings.port] if settings.health_port is None else [settings.port, settings.health_port]
     sockets = [_listening(settings.host, port) for port in ports]
     measured = None if settings.metrics is None else (_measures_of(plan, settings), listen(settings.metrics))
+    legacy = UpstreamSettings(settings.upstream, settings.upstream_ca_file)
+    reads = ReadServing(plan, settings.dsn, legacy, settings.candidates) if plan.reads else None
+
+    def measures_here() -> Measures:
+        if measured is None:
+            return Unmeasured()
+        shared, listener = measured
+        serve_metrics(shared, listener)  # from each process, so that none of them is missed
+        return shared.of_worker()
 
     def work() -> None:
-        measures: Measures = Unmeasured()
-        if measured is not None:
-            shared, listener = measured
-            measures = shared.of_worker()
-            serve_metrics(shared, listener)  # from each worker, so that none of them is missed
+        measures = measures_here()
         with asyncio.Runner(loop_factory=_new_loop()) as runner:
-            runner.run(_serve(plan, settings, fault_points, measures, sockets))
+            runner.run(_serve(plan, settings, fault_points, measures, sockets, reads=reads))
+
+    def compare() -> None:
+        for each in sockets:
+            each.close()  # else clients could connect to who never answers
+        if reads is not None:
+            asyncio.run(reads.compare(measures_here()))
 
     def close() -> None:
         for each in sockets:
             each.close()
+        if reads is not None:
+            reads.close()
 
-    supervise(work, settings.workers, close)
+    supervise(work, settings.workers, close, [] if reads is None else [compare])
 
 
 def facade_of(
@@ -119,6 +136,7 @@ def facade_of(
     measures: Measures,
     database: LoopDatabase,
     health: Health,
+    reads: ReadWays | None = None,
 ) -> Facade:
     """One worker's. Connections are opened when they are needed."""
     loop = asyncio.get_running_loop()
@@ -157,6 +175,7 @@ def facade_of(
         measures=measures,
         limit_bytes=settings.body_limit_bytes,
         entrance=entrance,
+        reads=reads,
     )
 
 
@@ -184,13 +203,16 @@ async def _serve(
     fault_points: FaultPoints,
     measures: Measures,
     sockets: list[socket.socket],
+    *,
+    reads: ReadServing | None,
 ) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     end_if_it_hangs(loop)
     health = Health(LoopDatabase(settings.dsn, Unmeasured(), size=1), loop)
     database = LoopDatabase(settings.dsn, measures, size=settings.database_connections, ahead=AHEAD)
-    facade = facade_of(plan, settings, fault_points, measures=measures, database=database, health=health)
+    ways = None if reads is None else reads.begin(loop, measures)
+    facade = facade_of(plan, settings, fault_points, measures=measures, database=database, health=health, reads=ways)
     expiry = loop.create_task(Expiry(database, measures, settings.expire_every_s).run())
     allowed_s = settings.client_timeout_s
     patience = Patience(head_s=allowed_s, body_s=allowed_s, answer_s=allowed_s)
@@ -214,6 +236,8 @@ async def _serve(
     if not await clients.close(GRACE_S):
         logger.warning("requests_cut_off")
     expiry.cancel()
+    if reads is not None:
+        await reads.end()
     if not await database.close(CLOSE_S):
         logger.warning("database_cut_off")
 
@@ -227,8 +251,16 @@ def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:
     }
     routes, steps = [route.target for route in plan.routes], [step.name for step in plan.steps]
     classes = [] if plan.admission is None else [one.name for one in plan.admission.classes]
-    consumers, modes = [one.name for one in settings.lag.contexts], [one.name for one in plan.modes]
-    return SharedMeasures(routes, steps, settings.workers, limits, classes=classes, consumers=consumers, modes=modes)
+    return SharedMeasures(
+        routes,
+        steps,
+        settings.workers,
+        limits,
+        classes=classes,
+        consumers=[one.name for one in settings.lag.contexts],
+        modes=[one.name for one in plan.modes],
+        reads=[read.name for read in plan.reads],
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -243,7 +275,8 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _most_clients(settings: FacadeSettings) -> int:
     """As many as are set, if there are descriptors for them: of these the process asks for as many as it may have."""
-    others = 2 * settings.connections + settings.database_connections + DESCRIPTORS
+    to_others = CONNECTIONS * len(settings.candidates)
+    others = 2 * settings.connections + to_others + settings.database_connections + DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = settings.clients + others if hard == resource.RLIM_INFINITY else min(hard, settings.clients + others)
     if soft < most:

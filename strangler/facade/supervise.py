@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from strangler.local.parent import dies_with_parent
 
@@ -20,19 +20,22 @@ _ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
 _WAITED_FOR = (*_ASKED_TO_STOP, signal.SIGCHLD, signal.SIGALRM)
 
 
-def supervise(work: Callable[[], None], workers: int, close: Callable[[], None]) -> None:
+def supervise(
+    work: Callable[[], None], workers: int, close: Callable[[], None], beside: Sequence[Callable[[], None]] = ()
+) -> None:
     """`work` runs in each of so many processes, and returns when that gets SIGTERM. Until this process gets one; then
-    it closes what it has opened for them, so that nobody is let in whom nobody serves.
+    it closes what it has opened for them, so that nobody is let in whom nobody serves. `beside`: one process more for
+    each of these.
 
     Called in a process of one thread. Workers die with it, at once.
     """
-    _Workers(work, workers).run(close)
+    _Workers([*[work] * workers, *beside]).run(close)
 
 
 class _Workers:
-    def __init__(self, work: Callable[[], None], workers: int) -> None:
-        self._work, self._most = work, workers
-        self._started: dict[int, float] = {}
+    def __init__(self, works: Sequence[Callable[[], None]]) -> None:
+        self._free = list(works)
+        self._started: dict[int, tuple[float, Callable[[], None]]] = {}
         self._not_before = 0.0
         self._ask = dies_with_parent(signal.SIGKILL)
 
@@ -50,18 +53,23 @@ class _Workers:
         self._stop()
 
     def _start(self) -> None:
-        while len(self._started) < self._most:
+        while self._free:
             rest_s = self._not_before - time.monotonic()
             if rest_s > 0:
                 signal.setitimer(signal.ITIMER_REAL, rest_s)
                 return
+            work = self._free.pop()
             pid = os.fork()
             if pid == 0:
-                self._child()
-            self._started[pid] = time.monotonic()
+                self._child(work)
+            self._started[pid] = (time.monotonic(), work)
 
     def _replace(self, pid: int, status: int) -> None:
-        lived_s = time.monotonic() - self._started.pop(pid, 0.0)
+        if pid not in self._started:
+            return
+        since, work = self._started.pop(pid)
+        self._free.append(work)
+        lived_s = time.monotonic() - since
         logger.error("worker_ended", extra={"worker": pid, "code": status, "lived_s": round(lived_s, 3)})
         if lived_s < REST_S:
             self._not_before = time.monotonic() + REST_S
@@ -83,7 +91,7 @@ class _Workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _child(self) -> None:
+    def _child(self, work: Callable[[], None]) -> None:
         """Does not return: nothing of the parent's may run here on the way out."""
         code = 1
         try:
@@ -93,7 +101,7 @@ class _Workers:
             for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
-            self._work()
+            work()
             code = 0
         except BaseException:
             logger.exception("worker_failed")

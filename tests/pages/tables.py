@@ -69,7 +69,8 @@ ROOMS = (
         "Stages, owners, requests, what legacy did, and verdicts. In the database of the application.",
         {
             "epoch": "one number, raised by every move of a stage",
-            "stage": "where each step is, and the share of a ramp",
+            "stage": "where each step and read is, and the share of a ramp",
+            "read_count": "what became of reads that another application takes over, by the move that came before",
             "stage_move": "the audit of moves",
             "ownership": "the owner of each step of a subject, pinned with its request",
             "subject_alias": "the reference of a subject that the application knows by an id of its own",

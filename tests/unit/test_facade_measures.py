@@ -12,9 +12,10 @@ from outbox.metrics import Counters
 from strangler.facade import problem
 from strangler.facade.exchange import NotSent, TooSlow
 from strangler.facade.facade_catalogue import COUNTED, Bounded, Sent, label_values
-from strangler.facade.measures import MOST_NAMED, Series, SharedMeasures, claim_state
+from strangler.facade.measures import MOST_NAMED, SharedMeasures, claim_state
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.problem import Problem
+from strangler.facade.series import Series
 from tests.support.logs import lines_of
 
 ROUTE = "POST /orders"
@@ -73,7 +74,8 @@ def test_more_workers_than_rows_do_not_fail(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_each_series_has_a_place_of_its_own() -> None:
-    series = Series(COUNTED, label_values([ROUTE, ROUTE], ["payment", "payment"], ["browse"], ["mail"], ["peak"]))
+    values = label_values([ROUTE, ROUTE], ["payment", "payment"], ["browse"], ["mail"], ["peak"], reads=["page"])
+    series = Series(COUNTED, values)
     places = sorted(series.places.values())
     assert len(set(places)) == len(places) == len(series.places)
     counters = Counters({"context": "facade"}, COUNTED)

@@ -2,6 +2,7 @@
 
 from outbox.schema.script import Execute
 from strangler.schema.claim_request import CLAIM_REQUEST
+from strangler.schema.pin_functions import PIN_ALIAS, PIN_PART
 from strangler.schema.record_seam import RECORD_SEAM, RECORD_SEAM_ANY
 from strangler.schema.unrecorded_changes import UNRECORDED_CHANGES
 
@@ -15,6 +16,7 @@ TABLES = (
     "INSERT INTO strangler.epoch (epoch) VALUES (1)",
     """CREATE TABLE strangler.stage (
         step    text    PRIMARY KEY,
+        kind    text    NOT NULL DEFAULT 'step' CHECK (kind IN ('step', 'read')),
         stage   text    NOT NULL CHECK (stage IN ('legacy', 'shadow', 'ramp', 'live', 'retired')),
         ramp_bp integer NOT NULL DEFAULT 0 CHECK (ramp_bp BETWEEN 0 AND 10000),
         salt    text    NOT NULL
@@ -31,6 +33,16 @@ TABLES = (
         reason     text        NOT NULL,
         evidence   jsonb       NOT NULL DEFAULT '{}',
         moved_at   timestamptz NOT NULL DEFAULT now()
+    )""",
+    # What facades have counted of reads that another application is to answer; `epoch` began the read's last move.
+    # `detail`: why, or a place in the answer.
+    """CREATE TABLE strangler.read_count (
+        read    text   NOT NULL,
+        epoch   bigint NOT NULL,
+        outcome text   NOT NULL,
+        detail  text   NOT NULL,
+        reads   bigint NOT NULL,
+        PRIMARY KEY (read, epoch, outcome, detail)
     )""",
     # The owner of each step of a subject; `owners` is the ownership header. Changed only by a hand-back. `part_of`: the
     # reference of the request that made several subjects, and has the claim for all of them.
@@ -238,44 +250,6 @@ BEGIN
     RETURN coalesce(found_holder, 'legacy');
 END $$"""
 
-# The reference of the subject that the application knows as `native`. With `ref`, that one from now on: the application
-# has just made the subject, so whoever has asked for the id before asked for something that was not there. Without, the
-# one that it has, or else KIND:ID.
-PIN_ALIAS = """
-CREATE FUNCTION strangler.pin_alias(alias_kind text, native text, ref text DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE found_ref text;
-BEGIN
-    IF ref IS NULL THEN
-        SELECT subject_ref INTO found_ref FROM strangler.subject_alias WHERE kind = alias_kind AND native_id = native;
-        IF FOUND THEN
-            RETURN found_ref;
-        END IF;
-    END IF;
-    INSERT INTO strangler.subject_alias AS known (kind, native_id, subject_ref)
-    VALUES (alias_kind, native, coalesce(ref, alias_kind || ':' || native))
-    ON CONFLICT (kind, native_id) DO UPDATE SET subject_ref = coalesce(ref, known.subject_ref)
-    RETURNING subject_ref INTO found_ref;
-    RETURN found_ref;
-END $$"""
-
-# One of several subjects that a request makes: `part` is BASE.1 and so on, with the owners that BASE was pinned with.
-# Returns its owners; NULL where nobody has pinned the base.
-PIN_PART = """
-CREATE FUNCTION strangler.pin_part(base text, part text) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE found_owners text;
-BEGIN
-    IF NOT starts_with(part, base || '.') THEN
-        RAISE EXCEPTION 'the part % of % must be called %.1 or another number', part, base, base
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    INSERT INTO strangler.ownership (subject_ref, epoch, owners, part_of)
-    SELECT part, epoch, owners, base FROM strangler.ownership WHERE subject_ref = base
-    ON CONFLICT (subject_ref) DO NOTHING;
-    SELECT owners INTO found_owners FROM strangler.ownership WHERE subject_ref = part;
-    RETURN found_owners;
-END $$"""
 NOT_FOR_ALL = (
     "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text) FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.pin_part(text, text) FROM PUBLIC",

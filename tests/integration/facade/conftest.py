@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -56,6 +56,7 @@ def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade
         plan: Path = PLAN,
         token: str = "",
         metrics: str = "",
+        more: Mapping[str, str] | None = None,
     ) -> Running:
         env = {
             "STRANGLER_INTERNAL_TOKEN": token,
@@ -63,6 +64,7 @@ def launch(stack: Stack, dsn: str, shared_app: HttpStub) -> Iterator[StartFacade
             "LEGACY_URL": upstream,
             "STRANGLER_PLAN": str(plan),
             "OUTBOX_METRICS_ADDRESS": metrics,
+            **(more or {}),
         }
         port = stack.take_port()
         running = stack.spawn(
