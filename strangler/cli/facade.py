@@ -26,7 +26,7 @@ METRICS = "OUTBOX_METRICS_ADDRESS=host:port serves all workers' metrics there, a
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb. Every flag has an environment variable of the same name, `FACADE_...`."""
+    """Add the verb."""
     parser = subparsers.add_parser(
         "facade", help="serve in front of the application: claim, pin, forward", epilog=METRICS
     )
