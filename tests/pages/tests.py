@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from tests.pages.modules import ROOT, first_line
@@ -11,8 +12,8 @@ from tests.pages.modules import ROOT, first_line
 OURS = ("outbox", "strangler", "legacy_app", "new_services", "migrations")
 TOP = """# Tests
 
-From a behaviour to its code: search for its words. Each file of tests says what it shows and which modules it opens
-(one that works from outside, by HTTP, SQL or a command, opens few), then come the behaviours, as its tests are called.
+From a behaviour to its code: search for its words. Each file of tests says what it shows and which modules it or its
+rig opens: what it reaches at first hand, for the rest see the room. Then come the behaviours, as its tests are called.
 Made by `python -m tests.pages`. What is proved about faults, and by which of these: [faults](faults.md).
 """
 
@@ -24,13 +25,29 @@ def page() -> str:
 
 
 def opened(test: Path) -> list[str]:
-    """Modules of ours that a file imports, as paths; of several of one package, each."""
-    names = {
-        one.module
-        for one in ast.walk(ast.parse(test.read_text()))
-        if isinstance(one, ast.ImportFrom) and one.module and one.module.partition(".")[0] in OURS
-    }
-    return sorted(f"{name.replace('.', '/')}{'.py' if _is_module(name) else ''}" for name in names)
+    """Modules of ours that a file imports, or a rig of its that is no support of all; of a package, where the name is
+    from.
+    """
+    found: set[str] = set()
+    for one in ast.walk(ast.parse(test.read_text())):
+        if isinstance(one, ast.ImportFrom) and one.module:
+            top = one.module.partition(".")[0]
+            if top in OURS:
+                found |= {_place(one.module, alias.name) for alias in one.names}
+            elif top == "tests" and not one.module.startswith("tests.support") and _is_module(one.module):
+                found |= set(opened(ROOT / f"{one.module.replace('.', '/')}.py"))
+    return sorted(found)
+
+
+def _place(module: str, name: str) -> str:
+    """Of the module that defines the name, as far as that can be told."""
+    if _is_module(module):
+        return f"{module.replace('.', '/')}.py"
+    if _is_module(f"{module}.{name}"):
+        return f"{module.replace('.', '/')}/{name}.py"
+    home = str(getattr(getattr(import_module(module), name), "__module__", module))
+    home = home if home.partition(".")[0] in OURS else module
+    return f"{home.replace('.', '/')}{'.py' if _is_module(home) else ''}"
 
 
 def _is_module(name: str) -> bool:
