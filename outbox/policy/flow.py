@@ -119,7 +119,7 @@ class Policy:
     versions: Versions | None = None
     rebuild: tuple[str, ...] = ()
     floor_per_s: float = 1.0
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
     modes: tuple[InMode, ...] = ()
 
     def __post_init__(self) -> None:

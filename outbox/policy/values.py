@@ -120,7 +120,7 @@ class InMode:
     mode: str
     sampling: Sampling | None = None
     calls_per_s: float | None = None
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_terms(self)

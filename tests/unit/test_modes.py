@@ -74,6 +74,11 @@ def test_what_is_sampled_in_a_mode_is_given_up_by_a_clause_of_its_own() -> None:
     assert Shedding.of(unsampled, permitted=lambda: True).samples
 
 
+def test_a_policy_with_numbers_may_stand_in_what_is_hashed() -> None:
+    numbered = replace(STANDARD, numbers={"limit": 1}, modes=(InMode("peak", numbers={"limit": 2}),))
+    assert len({numbered, replace(numbered, numbers={"limit": 1})}) == 1
+
+
 def test_a_policy_that_contradicts_itself_only_in_a_mode_says_in_which() -> None:
     (found,) = contradictions(replace(STANDARD, modes=(InMode("peak", sampling=HARD),)))
     assert (found.rule, found.what) == ("sample_lossless", "in mode peak it is lossless and samples")
