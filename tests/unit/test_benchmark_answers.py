@@ -55,7 +55,7 @@ def test_an_unknown_peer_ends_the_command_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["benchmarks", "--without", "nobody"])
     assert command.main() == 3
-    assert "no peer nobody; known: faststream, pyrallel" in capsys.readouterr().err
+    assert "no peer nobody; known: faststream, proxy, pyrallel" in capsys.readouterr().err
 
 
 def test_pythons_that_do_not_run_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
