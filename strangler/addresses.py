@@ -54,6 +54,10 @@ class Addresses:
         what = f"the database of {context.schema} ({context.dsn_env})"
         return self._connect(context.dsn_env, what, context.schema)
 
+    def dsn(self, context: Context) -> str:
+        """Of the context's database."""
+        return well_formed(self._required(context.dsn_env), context.dsn_env)
+
     def _connect(self, variable: str, what: str, schema: str | None = None) -> PsycopgConnection:
         judges = self.judging and variable == "STRANGLER_DSN"
         own = Settings.from_environ(self.environ).judge_dsn if judges else None

@@ -18,7 +18,7 @@ STRANGLER = frozenset(
     {
         *("authority", "authority_move", "backfill", "claim_release", "continuation", "epoch", "hand_back"),
         *("idempotency", "mode", "ownership", "read_count", "reconciliation_run", "seam_record", "stage", "stage_move"),
-        *("strangler_version", "subject_alias", "subject_change", "verdict"),
+        *("admission_share", "strangler_version", "subject_alias", "subject_change", "verdict"),
     }
 )
 OUTBOX = re.compile(r"outbox|outbox_version|outbox_\d{8}")

@@ -39,7 +39,7 @@ class Drain:
 
     def per_s(self, now: float, limit: int) -> float:
         """Slots that come free in a second while all are taken."""
-        return limit / max(self.service_s, self._held_s, self.age_s(now), 1e-6)
+        return max(1, limit) / max(self.service_s, self._held_s, self.age_s(now), 1e-6)
 
     def slot_seconds(self, now: float) -> float:
         """The slots that have been in use, times how long: its growth over a time is their mean number in it."""

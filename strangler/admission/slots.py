@@ -26,6 +26,7 @@ LATELY_S = 0.0101  # nobody is refused who has seen a lower class served within 
 MOST_WAITERS = 200  # ... as long as there is room to wait
 ROUNDING = 1e-9  # two slots' time, times slots a second, may be a little less than two
 RATE_OVER_S = 2.0
+LARGEST = 2**31 - 1
 FRESH_CREDIT = 2.0  # what must have been earned for fresh work while returns are owed: else it takes theirs
 
 
@@ -36,6 +37,7 @@ class ClassSlots:
         self, classes: Sequence[WorkClass], limit: int | FoundLimit, draw: Callable[[], float], now: float
     ) -> None:
         self.limit = limit if isinstance(limit, int) else limit.slots
+        self._most = LARGEST if isinstance(limit, FoundLimit) else limit
         self.drain = Drain()
         self.queues = [ClassQueue(one.floor) for one in classes]
         self._found = None if isinstance(limit, int) else limit
@@ -73,6 +75,13 @@ class ClassSlots:
         """A slot for what is not asked: it uses the application all the same."""
         return self._grant(work, now)
 
+    def resize(self, most: int) -> None:
+        """No more slots than that from now on; what is in flight comes to its end. A larger number counts from the next
+        tick.
+        """
+        self._most = most
+        self.limit = most if self._found is None else min(most, self._found.slots)
+
     def hold(self, rank: int, per_s: float, now: float, until: float) -> None:
         """Of the class so many a second are let in until then, whatever is free."""
         self.queues[rank].pace.set(per_s, now, until)
@@ -91,7 +100,7 @@ class ClassSlots:
         """Time has passed: floors have earned, rates are known, and who has waited too long is told so."""
         seconds, self._ticked = now - self._ticked, now
         if self._found is not None:
-            self.limit = self._found.look(now, self.drain)
+            self.limit = min(self._most, self._found.look(now, self.drain))
         per_s = self.drain.per_s(now, self.limit)
         kept = math.exp(-seconds / RATE_OVER_S)
         settled: list[Settled] = []

@@ -17,7 +17,7 @@ from strangler.cli.stages import basis_points
 from strangler.errors import BadInput
 from strangler.facade import server
 from strangler.facade.expiry import EVERY_S
-from strangler.facade.lag_watch import LIMITS, lag_places
+from strangler.facade.lag_watch import lag_places
 from strangler.facade.loop_upstream import UpstreamSettings
 from strangler.facade.server import FacadeSettings
 from strangler.plan import Plan
@@ -120,8 +120,7 @@ def run(invocation: Invocation) -> int:
         )
     _check_admission(plan, settings)
     if settings.admission_bp:
-        addresses = Addresses(invocation.environ, limits=LIMITS, judging=False)
-        settings = replace(settings, lag=lag_places(plan, addresses))
+        settings = replace(settings, lag=lag_places(plan, Addresses(invocation.environ)))
     way = UpstreamSettings(settings.upstream, settings.upstream_ca_file)
     way.address()
     way.base()

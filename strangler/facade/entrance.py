@@ -15,6 +15,7 @@ from strangler.admission.declared import Admission, FoundSlots
 from strangler.admission.degrading import Degrading
 from strangler.admission.found_limit import FoundLimit
 from strangler.admission.lag_holds import BELIEVED_S, LagHeard, LagHolds
+from strangler.admission.lease import Lease
 from strangler.admission.slots import TICK_S, ClassSlots
 from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Work
 from strangler.admission.work_class import WorkClass
@@ -35,18 +36,19 @@ TOO_MANY, SERVER_ERROR = 429, 500
 
 @dataclass(frozen=True, slots=True)
 class EntranceSettings:
-    """Of one of `workers`, which share the slots. `share_bp` of the requests are asked, the others are let in and
-    counted. `callers`: who a tenant is; where nobody can be identified, an address is one.
+    """Of one worker. `share_bp` of the requests are asked, the others are let in and counted. `callers`: who a tenant
+    is; where nobody can be identified, an address is one.
     """
 
     admission: Admission
-    workers: int = 1
     share_bp: int = SHARES
     callers: Callers = ()
 
 
 class Entrance:
-    """One loop's. `rank_of` method, path and fields is a request's class; fields only lower it."""
+    """One loop's. Until it is told of its part of the slots (`resize`) it has none. `rank_of` method, path and fields
+    is a request's class; fields only lower it.
+    """
 
     def __init__(
         self,
@@ -60,9 +62,11 @@ class Entrance:
         self._rank_of, self._loop, self._measures = rank_of, loop, measures
         draw = random.Random().random  # noqa: S311 - it spreads returns
         self._slots = ClassSlots(self._classes, _limit(settings, loop.time()), draw, loop.time())
-        self._holds, self._part = LagHolds(self._classes), 1.0 / settings.workers
+        self._lease: Lease | None = None
+        self._total = settings.admission.most_slots
+        self._holds, self._part = LagHolds(self._classes), 0.0
         self._degrading = Degrading()
-        self._told_slots = 0
+        self._told_slots, self._came, self._looked_at = 0, 0, loop.time()
         self._tell_slots()
         self._waiting: dict[Work, asyncio.Future[Grant | Refusal]] = {}
         self._ticking = False
@@ -105,6 +109,25 @@ class Entrance:
         self._measures.degraded(one.name)
         return replace(request, degrade=one.degrade)
 
+    def demand(self) -> tuple[int, float]:
+        """Slots in use, and how many it could use: these, and half of those that what comes in would. Any thread's."""
+        now, drain, came = self._loop.time(), self._slots.drain, self._came
+        per_s, self._came, self._looked_at = came / max(now - self._looked_at, 1e-3), 0, now
+        return drain.in_flight, drain.in_flight + 0.5 * per_s * drain.service_s
+
+    def resize(self, lease: Lease) -> None:
+        """Its part of the slots may have changed. Called on the loop, and often: a part is given up by time alone."""
+        self._lease = lease
+        self._keep_to_lease(self._loop.time())
+        self._tick_soon()
+
+    def _keep_to_lease(self, now: float) -> None:
+        if self._lease is not None:
+            limit = self._lease.limit(now)
+            self._part = limit / self._total
+            self._slots.resize(limit)
+            self._tell_slots()
+
     def heard(self, context: str, backlog: Backlog) -> None:
         """What a context has still to do whose lag is promised. Called on the loop."""
         now = self._loop.time()
@@ -125,6 +148,7 @@ class Entrance:
 
     async def _asked(self, work: Work) -> Grant | Response:
         now = self._loop.time()
+        self._came += 1
         if zlib.crc32(work.key.encode()) % SHARES >= self._share_bp:
             said: Grant | Refusal | Waits = self._slots.take(now, work)
         else:
@@ -169,7 +193,7 @@ class Entrance:
 
     def _tell_slots(self) -> None:
         if self._slots.limit != self._told_slots:
-            self._measures.slots(self._slots.limit - self._told_slots)
+            self._measures.level(self._slots.limit - self._told_slots, "facade_admission_slots")
             self._told_slots = self._slots.limit
 
     def _tick_soon(self) -> None:
@@ -181,6 +205,7 @@ class Entrance:
         """Only while there is something to look after."""
         self._ticking = False
         now = self._loop.time()
+        self._keep_to_lease(now)
         self._settle(self._slots.tick(now))
         self._tell_slots()
         if self._refused and now - self._said_at >= SAY_EVERY_S:
@@ -197,7 +222,7 @@ def _limit(settings: EntranceSettings, now: float) -> int | FoundLimit:
     if isinstance(slots, FoundSlots):
         shortest_s = min(one.deadline_s for one in settings.admission.classes)
         return FoundLimit(slots.most, shortest_s, now, start=slots.start)
-    return max(1, slots // settings.workers)
+    return 0
 
 
 def _is_served(answer: Response) -> bool:

@@ -108,6 +108,19 @@ COUNTED = (
         "requests that are let in at once, of all workers: the plan's slots, or as many as were found",
     ),
     Described(
+        "facade_admission_alone",
+        "gauge",
+        (),
+        "workers that cannot tell the others, by the database, which slots they hold: each keeps to an even part",
+    ),
+    Described(
+        "facade_admission_excess",
+        "gauge",
+        (),
+        "slots that all workers of all facades hold beyond the plan's, as each worker sees it, added up: 0, but for "
+        "a moment after the plan's number was lowered",
+    ),
+    Described(
         "facade_lag_unread",
         "gauge",
         ("consumer",),

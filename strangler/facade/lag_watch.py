@@ -19,7 +19,8 @@ from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka_settings import KafkaSettings
 from strangler.addresses import Addresses
 from strangler.contexts import Context
-from strangler.errors import BadInput, StranglerError
+from strangler.errors import BadInput
+from strangler.facade.brief import brief
 from strangler.facade.measures import Measures
 from strangler.plan import Plan
 
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 SAY_EVERY_S = 60.0
-LIMITS = "-c lock_timeout=2s -c statement_timeout=2s"
 UNTOLD = "check the context's database, and Kafka; until then its classes are not held back"
 
 Heard = Callable[[str, Backlog], object]
@@ -73,7 +73,8 @@ def lag_places(plan: Plan, addresses: Addresses) -> LagPlaces:
 
 def _place(name: str, context: Context, addresses: Addresses) -> LagPlace:
     group, topics = addresses.group(context), tuple(addresses.topics(context))
-    return LagPlace(name, group, topics, lambda: addresses.context(context))
+    dsn = addresses.dsn(context)
+    return LagPlace(name, group, topics, lambda: brief(dsn, "strangler-facade-lag", context.schema))
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class LagWatch:
     def _look_at(self, one: _Context) -> None:
         try:
             found = read_backlog(one.connected(), self._opened(), one.place.group, one.place.topics)
-        except (psycopg.Error, StranglerError) as error:
+        except psycopg.Error as error:
             one.forget()
             self._not_read(one, error)
         except Exception as error:  # noqa: BLE001 - a thread's edge, and whatever Kafka's client says
@@ -139,7 +140,7 @@ class LagWatch:
             self._heard(one.place.name, found)
             if one.unread:
                 one.unread = False
-                self._measures.lag_unread(one.place.name, -1)
+                self._measures.level(-1, "facade_lag_unread", one.place.name)
                 logger.info("lag_read_again", extra={"consumer": one.place.name})
 
     def _opened(self) -> Admin:
@@ -157,7 +158,7 @@ class LagWatch:
     def _not_read(self, one: _Context, error: Exception) -> None:
         if not one.unread:
             one.unread, one.said_at = True, 0.0
-            self._measures.lag_unread(one.place.name, 1)
+            self._measures.level(1, "facade_lag_unread", one.place.name)
         if time.monotonic() - one.said_at >= SAY_EVERY_S or not one.said_at:
             one.said_at = time.monotonic()
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -67,11 +67,8 @@ class Measures(Protocol):
     def admitted(self, work: str, said: str) -> None:
         """What a request was told that asked to be let in."""
 
-    def slots(self, change: int) -> None:
-        """So many more slots of the application are this worker's, or fewer."""
-
-    def lag_unread(self, consumer: str, change: int) -> None:
-        """One more worker cannot read how far that consumer is behind, or one fewer."""
+    def level(self, change: int, *gauge: str) -> None:
+        """A gauge of the catalogue, with its labels' values, is so much higher, or lower."""
 
     def read(self, read: str, outcome: str, why: str) -> None:
         """What became of a read that another application takes over."""
@@ -113,10 +110,7 @@ class Unmeasured:
     def admitted(self, work: str, said: str) -> None:
         pass
 
-    def slots(self, change: int) -> None:
-        pass
-
-    def lag_unread(self, consumer: str, change: int) -> None:
+    def level(self, change: int, *gauge: str) -> None:
         pass
 
     def read(self, read: str, outcome: str, why: str) -> None:
@@ -177,11 +171,8 @@ class WorkerMeasures:
     def admitted(self, work: str, said: str) -> None:
         self._add(1, "facade_admission", work, said)
 
-    def slots(self, change: int) -> None:
-        self._add(change, "facade_admission_slots")
-
-    def lag_unread(self, consumer: str, change: int) -> None:
-        self._add(change, "facade_lag_unread", consumer)
+    def level(self, change: int, *gauge: str) -> None:
+        self._add(change, *gauge)
 
     def read(self, read: str, outcome: str, why: str) -> None:
         self._add(1, "facade_reads", read, outcome, why)

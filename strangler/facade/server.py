@@ -12,21 +12,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 
+from outbox.event import uuid7
 from outbox.fault_points import FaultPoints
 from outbox.metrics import listen
 from outbox.metrics import serve as serve_metrics
 from strangler.errors import RefusedError
+from strangler.facade.admitting import AdmittingSettings, admitting_of
 from strangler.facade.app import Facade
 from strangler.facade.claims import AHEAD
 from strangler.facade.client_link import Patience
 from strangler.facade.clients import Clients
 from strangler.facade.conversation import converse
-from strangler.facade.entrance import Entrance, EntranceSettings
+from strangler.facade.entrance import Entrance
 from strangler.facade.expiry import EVERY_S, Expiry
 from strangler.facade.facade_catalogue import Bounded
 from strangler.facade.hang import end_if_it_hangs
 from strangler.facade.health import Health
-from strangler.facade.lag_watch import NO_LAG, LagPlaces, LagWatch
+from strangler.facade.lag_watch import NO_LAG, LagPlaces
 from strangler.facade.look_up import Places
 from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.loop_upstream import LoopUpstream, UpstreamSettings
@@ -36,10 +38,11 @@ from strangler.facade.outcome import Bounds, Outcomes
 from strangler.facade.owned import ClaimSettings, OwnedWrites
 from strangler.facade.read_serving import CONNECTIONS, ReadServing
 from strangler.facade.read_ways import ReadWays
+from strangler.facade.seats import Seats
+from strangler.facade.shared_cells import SPARE_ROWS
 from strangler.facade.supervise import GRACE_S, supervise
 from strangler.facade.targets import Targets
 from strangler.facade.threads import Threads
-from strangler.facade.work_classes import WorkClasses
 from strangler.ownership import reference_header
 from strangler.plan import Plan
 from strangler.routes import INTERNAL_PREFIX
@@ -90,6 +93,10 @@ class FacadeSettings:
     lag: LagPlaces = NO_LAG
     candidates: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def admitting(self) -> AdmittingSettings:
+        return AdmittingSettings(self.dsn, self.workers, self.admission_bp, self.lag)
+
 
 def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None:
     """Serve until SIGTERM. `RefusedError` where a port is taken, `ConfigurationError` where the page of metrics cannot
@@ -108,10 +115,13 @@ def run(plan: Plan, settings: FacadeSettings, fault_points: FaultPoints) -> None
         serve_metrics(shared, listener)  # from each process, so that none of them is missed
         return shared.of_worker()
 
+    seats, facade = Seats(2 * settings.workers + SPARE_ROWS), uuid7().hex
+
     def work() -> None:
         measures = measures_here()
         with asyncio.Runner(loop_factory=_new_loop()) as runner:
-            runner.run(_serve(plan, settings, fault_points, measures, sockets, reads=reads))
+            worker = f"{facade}/{seats.take()}"
+            runner.run(_serve(plan, settings, fault_points, measures, sockets=sockets, worker=worker, reads=reads))
 
     def compare() -> None:
         for each in sockets:
@@ -137,6 +147,7 @@ def facade_of(
     database: LoopDatabase,
     health: Health,
     reads: ReadWays | None = None,
+    entrance: Entrance | None = None,
 ) -> Facade:
     """One worker's. Connections are opened when they are needed."""
     loop = asyncio.get_running_loop()
@@ -165,7 +176,6 @@ def facade_of(
     )
     internal = [plan.subject.hand_back_path, INTERNAL_PREFIX + "{rest:path}"]
     targets = Targets(plan.routes, internal, below_a_base=bool(way.base().path))
-    entrance = _entrance_of(plan, settings, loop, measures)
     watch_modes(plan, settings.dsn, entrance, loop, measures)
     return Facade(
         targets,
@@ -179,31 +189,14 @@ def facade_of(
     )
 
 
-def _entrance_of(
-    plan: Plan, settings: FacadeSettings, loop: asyncio.AbstractEventLoop, measures: Measures
-) -> Entrance | None:
-    """None where nobody is asked. Each worker has its part of the slots."""
-    if plan.admission is None or not settings.admission_bp:
-        return None
-    asked = EntranceSettings(
-        plan.admission,
-        workers=settings.workers,
-        share_bp=settings.admission_bp,
-        callers=() if plan.subject.caller is None else plan.subject.caller,
-    )
-    entrance = Entrance(asked, WorkClasses(plan.admission).rank, loop, measures)
-    if settings.lag.contexts:
-        LagWatch(settings.lag, lambda *read: loop.call_soon_threadsafe(entrance.heard, *read), measures).start()
-    return entrance
-
-
 async def _serve(
     plan: Plan,
     settings: FacadeSettings,
     fault_points: FaultPoints,
     measures: Measures,
-    sockets: list[socket.socket],
     *,
+    sockets: list[socket.socket],
+    worker: str,
     reads: ReadServing | None,
 ) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
@@ -211,8 +204,11 @@ async def _serve(
     end_if_it_hangs(loop)
     health = Health(LoopDatabase(settings.dsn, Unmeasured(), size=1), loop)
     database = LoopDatabase(settings.dsn, measures, size=settings.database_connections, ahead=AHEAD)
-    ways = None if reads is None else reads.begin(loop, measures)
-    facade = facade_of(plan, settings, fault_points, measures=measures, database=database, health=health, reads=ways)
+    admitting = admitting_of(plan, settings.admitting, worker, measures)
+    ways, entrance = None if reads is None else reads.begin(loop, measures), admitting.entrance
+    facade = facade_of(
+        plan, settings, fault_points, measures=measures, database=database, health=health, reads=ways, entrance=entrance
+    )
     expiry = loop.create_task(Expiry(database, measures, settings.expire_every_s).run())
     allowed_s = settings.client_timeout_s
     patience = Patience(head_s=allowed_s, body_s=allowed_s, answer_s=allowed_s)
@@ -225,6 +221,7 @@ async def _serve(
         on_evicted=measures.evicted,
     )
     probes = Clients(loop, patience, partial(converse, answers=health), most=PROBES)
+    await admitting.begin()
     servers = [
         await loop.create_server(behind.link, sock=each, backlog=BACKLOG)
         for behind, each in zip((clients, probes), sockets, strict=False)
@@ -240,6 +237,7 @@ async def _serve(
         await reads.end()
     if not await database.close(CLOSE_S):
         logger.warning("database_cut_off")
+    await admitting.end()
 
 
 def _measures_of(plan: Plan, settings: FacadeSettings) -> SharedMeasures:

@@ -90,14 +90,14 @@ _RELAY = (
     "SELECT ON outbox.outbox",
     "EXECUTE ON FUNCTION outbox.make_partition(date)",
 )
-# Pins ownership, keeps claims and answers, throws away what has expired; counts what became of reads.
+# Pins ownership, keeps claims and answers, throws away what has expired; counts what became of reads; shares slots.
 _FACADE = (
     "USAGE ON SCHEMA strangler",
     "SELECT ON strangler.epoch, strangler.stage, strangler.stage_move, strangler.mode",
     "SELECT, INSERT, UPDATE ON strangler.read_count",
     "SELECT, INSERT, DELETE ON strangler.ownership",
     "SELECT, INSERT ON strangler.subject_alias",
-    f"{ROWS} ON strangler.idempotency",
+    f"{ROWS} ON strangler.idempotency, strangler.admission_share",
 )
 # Appends, records at its seams, goes on with subjects that wait, asks who holds what subjects share.
 _MONOLITH = (

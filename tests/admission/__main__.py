@@ -12,7 +12,8 @@ import time
 
 from outbox import flags
 from outbox.written import destination, write_whole
-from tests.admission.scenarios import SCENARIOS, Found
+from tests.admission.loads import Found
+from tests.admission.scenarios import SCENARIOS
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """The scenarios: loads and troubles, the figures that a run of each gives, and the bars that they must clear.
 
-The provider serves 20 at once in 20 ms on average, so 1,000 a second; unloaded, its p99 is 56.5 ms.
+`tests.admission.loads` says of whom and to what.
 """
 
 from __future__ import annotations
@@ -14,26 +14,33 @@ from functools import partial
 from strangler.admission.dry_run import Arrival, Assumed, dry_run
 from strangler.admission.found_limit import FoundLimit
 from strangler.admission.lag_holds import LagHolds
-from strangler.admission.slots import ClassSlots
-from strangler.admission.work_class import LagPromise, WorkClass
+from strangler.admission.work_class import LagPromise
 from tests.admission.cost import Timed, WithoutCollector
 from tests.admission.figures import Figures
 from tests.admission.lagging import CONSUMER, READ_S, Lagging
-from tests.admission.provider import Provider, Trouble
-from tests.admission.rules import Everybody, FixedLimit, QueueTime, Rule
-from tests.admission.world import Clients, Flow, World
-
-CONTINUE, CHECKOUT, STATUS, BROWSE, BULK = range(5)
-CLASSES = (
-    WorkClass("continue", deadline_s=1.0),
-    WorkClass("checkout", deadline_s=1.0),
-    WorkClass("status", deadline_s=1.0),
-    WorkClass("browse", deadline_s=1.0, floor=0.02),
-    WorkClass("bulk", deadline_s=1.0, floor=0.01),
+from tests.admission.loads import (
+    BROWSE,
+    BULK,
+    CHECKOUT,
+    CLASSES,
+    CONTINUE,
+    PLACES,
+    SATURATION,
+    SHARES,
+    UNLOADED_P99_S,
+    Found,
+    decided,
+    mix,
+    promised,
+    rule_of,
+    slots,
+    well,
+    world,
 )
-SHARES = (0.05, 0.10, 0.10, 0.45, 0.30)
-PLACES, SATURATION, UNLOADED_P99_S = 20, 1_000.0, 0.0565
-Found = Mapping[str, float]
+from tests.admission.provider import Trouble
+from tests.admission.several import several
+from tests.admission.world import Flow
+
 Bar = Callable[[float], bool]
 
 
@@ -51,41 +58,6 @@ class Scenario:
         low = [(name, "<", bar) for name, bar in self.at_least.items() if found[name] < bar]
         high = [(name, ">", bar) for name, bar in self.at_most.items() if found[name] > bar]
         return [f"{name} {found[name]:.4f} {sign} {bar}" for name, sign, bar in low + high if name not in but]
-
-
-def slots(seed: int, limit: int | FoundLimit = PLACES, classes: Sequence[WorkClass] = CLASSES) -> ClassSlots:
-    return ClassSlots(classes, limit, random.Random(seed + 1_000_000).random, 0.0)
-
-
-def rule_of(name: str, seed: int) -> Rule:
-    match name:
-        case "everybody":
-            return Everybody()
-        case "fixed":
-            return FixedLimit(PLACES)
-        case "queue_time":
-            return QueueTime(random.Random(seed + 1_000_000).random, PLACES)
-        case _:
-            return slots(seed)
-
-
-def mix(times: float, of: Sequence[float] = SHARES) -> list[Flow]:
-    """Each class's share of so many times what the provider can serve."""
-    return [Flow(rank, times * SATURATION * share) for rank, share in enumerate(of)]
-
-
-def world(
-    rule: Rule, flows: Sequence[Flow], seed: int, *, trouble: Trouble | None = None, places: int = PLACES, **more: float
-) -> World:
-    return World(
-        rule,
-        lambda one: Provider(one.at, one.rng, places=places, trouble=trouble),
-        flows,
-        seed=seed,
-        classes=len(CLASSES) + 1,
-        clients=Clients(obedient=more.pop("obedient", 0.8)),
-        **more,
-    )
 
 
 def overload(times: float, rule: str, seed: int, seconds: float) -> Found:
@@ -239,30 +211,10 @@ def cost(times: float, seed: int, seconds: float) -> Found:
     return timed.figures()
 
 
-def well(found: Figures, rank: int) -> float:
-    """Of a class's requests that have ended, those that were answered in time, at whichever attempt."""
-    one = found.classes[rank]
-    return one.good / max(1, one.good + one.lost)
-
-
-def decided(found: Figures) -> dict[str, float]:
-    return {"decisions": found.decisions, "inversions": found.inversions, "inversions_10ms": found.lately}
-
-
-def promised(found: Figures, seconds: float) -> dict[str, float]:
-    """Of all classes together: how many were promised, how far off, and whether who obeyed was served."""
-    returned = sum(one.returned for one in found.classes)
-    errors = [error for one in found.classes if len(one.promises) >= 100 and (error := one.error(seconds)) is not None]
-    return {
-        "promises": sum(len(one.promises) for one in found.classes),
-        "returned_well": sum(one.returned_well for one in found.classes) / returned if returned else 1.0,
-        "retry_after_error": max(errors, default=0.0),
-    }
-
-
 GOOD = {"goodput": 0.95, "returned_well": 0.90, "continue_good": 0.999}
 FAIR = {"p99_of_unloaded": 2.0, "inversions": 0, "retry_after_error": 0.25}
 CHEAP = {"refusal_p99_us": 20.0, "waits_p99_us": 20.0, "release_p99_us": 20.0}
+TOGETHER = {"excess": 0, "excess_held": 0}
 ENDS = {"recovered_s": 5.0, "refused_after": 0.01}
 SCENARIOS: Mapping[str, Scenario] = {
     "overload_2x": Scenario(partial(overload, 2, "slots"), 60, {**GOOD, "checkout_good": 0.999}, FAIR),
@@ -289,6 +241,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "knee_quiet": Scenario(partial(knee, 20, 0.6), 60, {"goodput": 0.95}, {"limit_most": 20}),
     "lag": Scenario(
         lag, 90, {"checkout_per_s": 95.0}, {"bulk_over": 0.05, "felt_s": 1.0, "after_it_stands_per_s": 0.0}
+    ),
+    "workers_4": Scenario(partial(several, 2.0, (1, 1, 1, 1)), 60, {"goodput": 0.95, "checkout_good": 0.99}, TOGETHER),
+    "workers_4_skewed": Scenario(partial(several, 2.0, (4, 1, 1, 1)), 60, {"goodput": 0.95}, TOGETHER),
+    "workers_8": Scenario(partial(several, 4.0, (1,) * 8), 60, {"goodput": 0.95}, TOGETHER),
+    "worker_dies": Scenario(
+        partial(several, 2.0, (1, 1, 1, 1), dies=True), 60, {"goodput": 0.93}, {**TOGETHER, "whole_again_s": 3.5}
     ),
     "cost_2x": Scenario(partial(cost, 2.0), 20, {}, CHEAP),
     "cost_10x": Scenario(partial(cost, 10.0), 20, {}, CHEAP),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.admission import __main__ as command
-from tests.admission.scenarios import SCENARIOS, Found
+from tests.admission.loads import Found
+from tests.admission.scenarios import SCENARIOS
 
 # The first promises are a crowd, since their seconds are whole: of them only a long run tells.
 LONG = ("top_attempts", "returned_well", "retry_after_error", "p99_of_unloaded")

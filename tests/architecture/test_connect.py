@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OTHERWISE = {
     "outbox/connection.py": "the one way",
     "outbox/relay/wal.py": "to replicate",
+    "strangler/facade/brief.py": "it looks every second, and a server that falls silent is given up sooner",
     "strangler/facade/loop_connection.py": "a server that falls silent is given up sooner",
     "strangler/local/postgres.py": "whether a server that starts answers yet",
     "strangler/service/shedding.py": "an answer that is late is a no",

@@ -75,6 +75,7 @@ ROOMS = (
             "ownership": "the owner of each step of a subject, pinned with its request",
             "subject_alias": "the reference of a subject that the application knows by an id of its own",
             "idempotency": "requests that were claimed, and their first answers",
+            "admission_share": "the slots of a plan's admission that each worker of a facade holds",
             "claim_release": "of which of them an operator has said that nothing came, with who and why",
             "hand_back": "subjects that went back to legacy, with who and why",
             "seam_record": "what legacy's steps did",
@@ -89,7 +90,7 @@ ROOMS = (
         },
     ),
 )
-CREATE = re.compile(r'CREATE TABLE (?:"?\w+"?)\.(\w+) ?\(')
+CREATE = re.compile(r'CREATE (?:UNLOGGED )?TABLE (?:"?\w+"?)\.(\w+) ?\(')
 
 
 def page() -> str:

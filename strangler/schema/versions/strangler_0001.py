@@ -1,6 +1,7 @@
 """Stages, ownership, idempotency, hand-backs, seam records, verdicts, waits, shared state, backfills."""
 
 from outbox.schema.script import Execute
+from strangler.schema.admission_share import ADMISSION_SHARE
 from strangler.schema.claim_request import CLAIM_REQUEST
 from strangler.schema.pin_functions import PIN_ALIAS, PIN_PART
 from strangler.schema.record_seam import RECORD_SEAM, RECORD_SEAM_ANY
@@ -82,6 +83,7 @@ TABLES = (
     )""",
     # Made in its order, so a claim adds at its end. By it are found: what is under way, and what has expired.
     "CREATE INDEX idempotency_lease ON strangler.idempotency (lease_until)",
+    ADMISSION_SHARE,
     # The audit: one row for each claim of which an operator has said that nothing came of it, never updated.
     """CREATE TABLE strangler.claim_release (
         claim       text        NOT NULL,
@@ -251,10 +253,8 @@ BEGIN
 END $$"""
 
 NOT_FOR_ALL = (
-    "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text) FROM PUBLIC",
-    "REVOKE EXECUTE ON FUNCTION strangler.pin_part(text, text) FROM PUBLIC",
-    "REVOKE EXECUTE ON FUNCTION strangler.record_seam FROM PUBLIC",
-    "REVOKE EXECUTE ON FUNCTION strangler.record_seam_any FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION strangler.pin_alias(text, text, text), strangler.pin_part(text, text) FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION strangler.record_seam, strangler.record_seam_any FROM PUBLIC",
     "REVOKE EXECUTE ON FUNCTION strangler.unrecorded_changes FROM PUBLIC",
 )
 
