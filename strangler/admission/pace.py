@@ -18,7 +18,7 @@ class Pace:
 
     def set(self, per_s: float, now: float, until: float) -> None:
         """So many a second until then; who is not told anew by then knows nothing, and holds nobody back."""
-        if self._holds(now):
+        if self.holds(now):
             self._earn(now)
         else:
             self._has = 0.0
@@ -29,17 +29,18 @@ class Pace:
         return self._per_s < math.inf
 
     def allows(self, now: float, count: float) -> bool:
-        if not self._holds(now):
+        if not self.holds(now):
             return True
         self._earn(now)
         return self._has >= count
 
     def took_one(self, now: float) -> None:
-        if self.is_set and self._holds(now):
+        if self.is_set and self.holds(now):
             self._earn(now)
             self._has = max(-MOST_OWED_S * self._per_s, self._has - 1.0)
 
-    def _holds(self, now: float) -> bool:
+    def holds(self, now: float) -> bool:
+        """Whether somebody knows a limit now."""
         return self._per_s < math.inf and now < self._until
 
     def _earn(self, now: float) -> None:

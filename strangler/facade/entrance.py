@@ -102,7 +102,7 @@ class Entrance:
     def _costing(self, request: Request, work: Work) -> Request:
         """The request with what the application may leave out of it now."""
         slots, now = self._slots, self._loop.time()
-        full = slots.drain.in_flight >= slots.limit or slots.queues[work.rank].pace.is_set or bool(self._waiting)
+        full = slots.drain.in_flight >= slots.limit or slots.queues[work.rank].pace.holds(now) or bool(self._waiting)
         one = self._classes[work.rank]
         if not self._degrading.let_in(now, full=full) or not one.degrade:
             return request

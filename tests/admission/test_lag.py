@@ -102,6 +102,7 @@ def test_nobody_is_held_back_by_what_nobody_has_read_lately() -> None:
     slots = ClassSlots(CLASSES, 20, lambda: 0.5, 0.0)
     slots.hold(2, 0.0, 1.0, 1.0 + BELIEVED_S)
     assert clauses([admit(slots, at, 2) for at in (5.9, 6.0)]) == [Clause.LAG, None]
+    assert [slots.queues[2].pace.holds(at) for at in (5.9, 6.0)] == [True, False]
 
 
 def test_who_is_promised_a_return_while_held_back_has_it() -> None:
