@@ -20,6 +20,7 @@ from benchmarks import (
     facade_overhead,
     relay_drain,
     seam_overhead,
+    shadow_reads,
 )
 from benchmarks.peers.environments import NoPeer
 from benchmarks.peers.run import leave_out
@@ -35,6 +36,7 @@ QUESTIONS: dict[str, Question] = {
     "facade_overhead": facade_overhead.measure,
     "relay_drain": relay_drain.measure,
     "seam_overhead": seam_overhead.measure,
+    "shadow_reads": shadow_reads.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

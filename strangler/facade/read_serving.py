@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ from strangler.facade.shadow_reads import ShadowReads
 from strangler.plan import Plan
 
 CONNECTIONS = 64  # to each candidate, from each process
+NICE = 15
 
 
 class ReadServing:
@@ -50,7 +52,8 @@ class ReadServing:
             await self._record.stop()
 
     async def compare(self, measures: Measures) -> None:
-        """Until it is told to stop and no worker is left."""
+        """Until it is told to stop and no worker is left. Where cores are short, workers go first."""
+        os.nice(NICE)
         self._sending.close()
         loop, told = asyncio.get_running_loop(), asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, told.set)
