@@ -75,6 +75,7 @@ def test_a_slot_is_held_until_the_answers_end_and_some_wait_for_it(
     granted, shared = ((ASKED, ("browse", said)) for said in ("granted", "share"))
     before = scraped(metrics)
     asked = crowd(bending, clients, key)
+    wait_until(lambda: len(app.seen) >= 2)  # a refusal is quicker
     assert len(app.seen) == 2, "two slots, and what they answer has not ended"
     app.release()
     said = Counter(one.result().status for one in asked)
