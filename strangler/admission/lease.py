@@ -67,9 +67,11 @@ class Lease:
         taken = sum(one.slots for one in others)
         free = max(0, self._total - taken)
         demands = {one.worker: one.demand for one in others} | {self._worker: demand}
-        limit = min(parts(self._total, demands)[self._worker], free)
+        # With fewer slots than workers one each passes the total, and is told; who had none would refuse all its clients.
+        least = 1 if len(demands) > self._total else 0
+        limit = max(least, min(parts(self._total, demands)[self._worker], free))
         self._limit = min(self._limit, limit)
-        held = min(max(limit, before, in_flight), free)
+        held = max(least, min(max(limit, before, in_flight), free))
         excess = max(0, taken + held - self._total)
         return Renewal(SlotPart(self._worker, held, demand), limit, now, len(demands), excess)
 

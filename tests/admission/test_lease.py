@@ -42,6 +42,14 @@ def test_alone_it_has_them_all() -> None:
     assert lease.limit(0.1) == 20
 
 
+def test_with_fewer_slots_than_workers_each_has_one_and_the_excess_is_told() -> None:
+    last = Lease("c", 2, 1)
+    exchange = last.exchange(0.0, [SlotPart("a", 1, 5.0), SlotPart("b", 1, 5.0)], 0, 5.0)
+    assert (exchange.limit, exchange.held.slots, exchange.excess) == (1, 1, 1)
+    last.written(exchange)
+    assert last.limit(0.1) == 1
+
+
 def test_it_is_lowered_at_once_and_given_away_when_no_more_is_in_use() -> None:
     lease = Lease("a", 20, 2)
     exchange(lease, 0.0)
