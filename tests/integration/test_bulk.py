@@ -41,11 +41,11 @@ def admitted(folder: Path, *argv: str, **terms: float) -> Iterator[subprocess.Po
         yield process
     finally:
         process.kill()
-        process.communicate()
-        for name in ("child", "grandchild"):
+        for name in ("child", "grandchild"):  # they have its output open, too
             if (folder / name).exists():
                 with suppress(ProcessLookupError):
                     os.kill(number(folder, name), signal.SIGKILL)
+        process.communicate(timeout=60)
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
