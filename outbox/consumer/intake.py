@@ -14,7 +14,7 @@ from outbox.errors import AccessDenied, DependencyDown, PositionLost, Unreadable
 from outbox.kafka.port import GroupMember, Record, TopicPartition
 
 REST_AFTER_ERROR_S = 0.5
-WHILE_PAUSED_S = 0.005
+WHILE_PAUSED_S = 0.01
 
 
 class Intake:

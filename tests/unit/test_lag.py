@@ -179,6 +179,7 @@ def test_tenants_are_told_apart_by_class_the_longest_wait_first() -> None:
         (30.0, 40.0, True, 0.1, [Standing(StandingCause.BREAKER_OPEN, 9.0)], None),  # its member said why
         (30.0, 40.0, True, 0.1, [Standing(StandingCause.LANE_STANDS, 9.0, *PLACE)], None),
         (30.0, 40.0, True, 0.1, [Standing(StandingCause.TOPIC_MISSING, 9.0, PLACE.topic)], None),
+        (30.0, 40.0, True, 0.1, [Standing(StandingCause.WAITS_ITS_TURN, 9.0, *PLACE)], None),  # it is worked off
         (
             30.0,
             40.0,

@@ -176,8 +176,9 @@ def seen_standing(
 
 
 def lasting(said: Iterable[Standing]) -> list[Standing]:
-    """Without the hiccups."""
-    return [one for one in said if one.for_s >= STANDS_AFTER_S or one.cause in AT_ONCE_SAID]
+    """Without the hiccups, and without what is worked off in its turn."""
+    worth = [one for one in said if one.cause is not StandingCause.WAITS_ITS_TURN]
+    return [one for one in worth if one.for_s >= STANDS_AFTER_S or one.cause in AT_ONCE_SAID]
 
 
 # No retry ends these, or it is no hiccup from the start.

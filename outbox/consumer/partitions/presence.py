@@ -34,8 +34,8 @@ DELETE FROM member WHERE group_name = %(group)s AND seen_at < now() - interval '
 
 
 def standing_of(assignments: Assignments, board: LaneScheduler, report: Report) -> list[Standing]:
-    """All that a member knows to stand: its partitions, its lanes, or all of them."""
-    found = [*assignments.standing(), *lanes_standing(board)]
+    """All that a member knows to stand: its partitions, its lanes, or all of them; and which lanes wait their turn."""
+    found = [*assignments.standing(), *lanes_standing(board), *lanes_waiting(board)]
     open_s = report.breaker_open_s()
     if open_s is not None:
         found.append(Standing(StandingCause.BREAKER_OPEN, open_s, detail="what the handlers depend on does not answer"))
@@ -56,17 +56,17 @@ def lanes_standing(board: LaneScheduler) -> list[Standing]:
             found.append(
                 Standing(StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="at work")
             )
-    return [*found, *_queued(board)]
+    return found
 
 
-def _queued(board: LaneScheduler) -> list[Standing]:
+def lanes_waiting(board: LaneScheduler) -> list[Standing]:
     """Of each partition the lane that has waited longest for a worker."""
     longest: dict[TopicPartition, Standing] = {}
     for partition, lane, offset, for_s in board.queued():
         before = longest.get(partition)
         if for_s > AT_WORK_S and (before is None or for_s > before.for_s):
             longest[partition] = Standing(
-                StandingCause.LANE_STANDS, for_s, *partition, lane=lane, offset=offset, detail="waits for a worker"
+                StandingCause.WAITS_ITS_TURN, for_s, *partition, lane=lane, offset=offset, detail="for a worker"
             )
     return list(longest.values())
 

@@ -8,7 +8,11 @@ from enum import StrEnum
 
 
 class StandingCause(StrEnum):
-    """Why nothing moves, or less than could. The first seven a member says, the others are seen from outside."""
+    """Why nothing moves, or less than could. The first eight a member says, the others are seen from outside.
+
+    A lane that waits for its turn stands no longer than the others are worked off: that is said to readers of the lag,
+    which else could not tell it from one that is forgotten, and to nobody else.
+    """
 
     POSITION_LOST = "position_lost"
     UNREADABLE = "partition_unreadable"
@@ -16,6 +20,7 @@ class StandingCause(StrEnum):
     ASSIGNMENT_WAITS = "assignment_waits"
     BREAKER_OPEN = "breaker_open"
     LANE_STANDS = "lane_stands"
+    WAITS_ITS_TURN = "waits_its_turn"
     GIVES_WAY = "gives_way"  # slowed down, by its policy
     TOPIC_MISSING = "topic_missing"
     NO_MEMBER = "no_member"
