@@ -67,7 +67,7 @@ class Lease:
         taken = sum(one.slots for one in others)
         free = max(0, self._total - taken)
         demands = {one.worker: one.demand for one in others} | {self._worker: demand}
-        # With fewer slots than workers one each passes the total, and is told: who had none would refuse all it is asked.
+        # With fewer slots than workers one each passes the total, and is told: who had none would refuse everything.
         least = 1 if len(demands) > self._total else 0
         limit = max(least, min(parts(self._total, demands)[self._worker], free))
         self._limit = min(self._limit, limit)
