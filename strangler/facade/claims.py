@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 from strangler.errors import DependencyDown, StranglerError
@@ -27,6 +28,8 @@ from strangler.facade.statement import Statement, array
 from strangler.stages import StageTable, ownership_for
 from strangler.step.intents import Json
 from strangler.store import STAGE_LOCK, stage_table
+
+logger = logging.getLogger(__name__)
 
 TRIES = 8  # a reference that was guessed may be another
 WITHOUT_LOCK = 3  # of them: then the stages are kept from moving while they are read
@@ -75,7 +78,7 @@ async def claim_command(connection: LoopConnection, claim: RequestClaim) -> Held
 
 async def take_over(connection: LoopConnection, claim: RequestClaim) -> Held | None:
     """A claim whose lease is over, or that was released, committed. None: another request has it, or its answer."""
-    rows = (await connection.ask(TAKE_OVER, {**_name(claim), "lease_s": claim.lease_s})).rows
+    rows = (await connection.ask(TAKE_OVER, {**_own(claim), "lease_s": claim.lease_s})).rows
     return Held(claim, rows[0][0], again=True) if rows else None
 
 
@@ -97,13 +100,23 @@ def finishing(claim: RequestClaim, answer: FirstAnswer) -> tuple[Statement, dict
 
 
 async def end_lease(connection: LoopConnection, claim: RequestClaim) -> None:
-    """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed."""
-    await connection.ask(END_LEASE if claim.repeatable else FORGET, _name(claim))
+    """The attempt is over without an answer: the next request with this key need not wait to resolve it. Committed.
+
+    A claim that another attempt has taken over stays that one's.
+    """
+    if not claim.repeatable:
+        await connection.ask(FORGET, _name(claim))
+        return
+    said = await connection.ask(END_LEASE, _own(claim))
+    if said.count != 1:
+        _tell_late(claim, "its lease was not ended")
 
 
 async def release(connection: LoopConnection, held: Held) -> None:
-    """Nothing was sent: the key is free again, committed."""
-    await connection.ask(RELEASE, {**_name(held.claim), "pinned_now": held.pinned_now})
+    """Nothing was sent: the key is free again, committed; unless another attempt has taken it over."""
+    said = await connection.ask(RELEASE, {**_own(held.claim), "pinned_now": held.pinned_now})
+    if said.count != 1:
+        _tell_late(held.claim, "its key was not freed")
 
 
 async def _asked(
@@ -124,6 +137,7 @@ async def _asked(
         "kind": kind,
         "native_id": native_id,
         "stage_lock": STAGE_LOCK,
+        "attempt": claim.attempt,
         **pin,
     }
     rows = (await connection.ask(CLAIM, values)).rows
@@ -152,3 +166,12 @@ def _first_answer(status: int, headers: dict[str, Json], body: bytes | None) -> 
 
 def _name(claim: RequestClaim) -> dict[str, object]:
     return {"tenant": claim.tenant, "key": claim.key}
+
+
+def _own(claim: RequestClaim) -> dict[str, object]:
+    return {**_name(claim), "attempt": claim.attempt}
+
+
+def _tell_late(claim: RequestClaim, consequence: str) -> None:
+    """Another attempt works on it, or it has an answer by now: there is nothing to do."""
+    logger.warning("attempt_was_late", extra={"route": claim.route, "consequence": consequence})

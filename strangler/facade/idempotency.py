@@ -32,7 +32,7 @@ class RequestClaim:
     `tenant` is the scope of the key; a claim in one of `other_scopes` may be the same caller's. A claim of the last
     `within_s` seconds under a key of `near` is the same request's. Not `repeatable`: nobody can ask for it again.
     `native`: kind and id by which the application knows the subject; `subject_ref` is a guess until it is pinned.
-    `route`: its target in the plan, for people.
+    `route`: its target in the plan, for people. `attempt`: one request's number, by which a lease is known as its own.
     """
 
     tenant: str
@@ -47,6 +47,7 @@ class RequestClaim:
     repeatable: bool = True
     native: tuple[str, str] | None = None
     route: str = ""
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from strangler.routes import Callers, listed
 
 logger = logging.getLogger(__name__)
 
+ATTEMPT_BITS = 63  # a bigint's; two of one key that are the same come up in one of 10^18
 LARGE_BYTES = 64 * 1024  # as many are read and digested in well below a millisecond
 
 
@@ -128,6 +130,7 @@ class OwnedWrites:
             found.repeatable,
             None if match.native_id is None else (self._settings.work, match.native_id),
             match.route.target,
+            secrets.randbits(ATTEMPT_BITS),
         )
 
     async def _key_of(self, request: Request, match: Owned) -> RequestKey | Problem | CallerFailed:

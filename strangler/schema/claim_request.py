@@ -1,8 +1,9 @@
 """The function by which the facade claims a request, pins its subject and finds what was stored: one round trip."""
 
 # A volatile function in READ COMMITTED: each statement has a snapshot of its own, so whatever is read after a lock is
-# younger than the lock. Called outside a transaction, locks and rows end together with it. `a_epoch`: the epoch that
-# `some_owners` are of, NULL for a subject that is there already. `a_kind` and `a_native`: its name in the application.
+# younger than the lock. Called outside a transaction, locks and rows end together with it. `an_epoch`: the epoch that
+# `some_owners` are of, NULL for a subject that is there already. `an_attempt`: whose lease it is.
+# `a_kind` and `a_native`: its name in the application.
 #
 # `said`: `claimed`; `stored`, and nothing was written; `moved`: the stages have, ask again with the new ones; `named`:
 # the subject has another reference than was guessed, ask again with that; `vanished`: claims came and went.
@@ -10,7 +11,7 @@ CLAIM_REQUEST = """
 CREATE FUNCTION strangler.claim_request(
     a_tenant text, a_key text, a_fingerprint bytea, a_ref text, a_route text, lease_s float8, retention_s float8,
     other_scopes text[], near_keys text[], within_s float8, a_kind text, a_native text,
-    stage_lock bigint, an_epoch bigint, some_owners text)
+    stage_lock bigint, an_epoch bigint, some_owners text, an_attempt bigint)
 RETURNS TABLE (
     said text, pinned boolean, its_ref text, its_owners text, its_key text, its_fingerprint bytea, lease_over boolean,
     its_state text, its_status integer, its_headers json, its_body bytea, same_scope boolean)
@@ -50,7 +51,8 @@ BEGIN
             RETURN QUERY SELECT 'stored', false, kept.subject_ref, NULL::text, kept.key, kept.fingerprint,
                 kept.lease_until <= now(), kept.state, kept.status, kept.headers, kept.body, kept.tenant = a_tenant
             FROM strangler.idempotency AS kept
-            WHERE kept.expires_at > now() AND (
+            -- A key does not end while somebody works on it.
+            WHERE (kept.expires_at > now() OR (kept.state = 'started' AND kept.lease_until > now())) AND (
                 (kept.tenant = ANY (other_scopes || a_tenant) AND kept.key = a_key)
                 OR (kept.tenant = a_tenant AND kept.key = ANY (near_keys)
                     AND kept.created_at > now() - make_interval(secs => within_s)))
@@ -60,13 +62,15 @@ BEGIN
             END IF;
         END IF;
         IF attempt > 1 THEN
-            DELETE FROM strangler.idempotency WHERE tenant = a_tenant AND key = a_key AND expires_at <= now();
+            DELETE FROM strangler.idempotency
+            WHERE tenant = a_tenant AND key = a_key AND expires_at <= now()
+              AND (state <> 'started' OR lease_until <= now());
         END IF;
         -- An update of the row in the way would lock it, and so write, for each repeat.
         INSERT INTO strangler.idempotency
-            (tenant, key, fingerprint, subject_ref, route, state, lease_until, expires_at)
+            (tenant, key, fingerprint, subject_ref, route, state, lease_until, expires_at, attempt)
         VALUES (a_tenant, a_key, a_fingerprint, a_ref, a_route, 'started', now() + make_interval(secs => lease_s),
-                now() + make_interval(secs => retention_s))
+                now() + make_interval(secs => retention_s), an_attempt)
         ON CONFLICT (tenant, key) DO NOTHING;
         IF FOUND THEN
             said := 'claimed';

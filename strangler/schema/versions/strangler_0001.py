@@ -74,6 +74,7 @@ TABLES = (
         route       text        NOT NULL DEFAULT '',
         state       text        NOT NULL CHECK (state IN ('started', 'done', 'released')),
         lease_until timestamptz NOT NULL,
+        attempt     bigint      NOT NULL DEFAULT 0,
         status      integer,
         headers     json,
         body        bytea,
