@@ -134,9 +134,9 @@ def _reading(schema: str) -> Sequence[str]:
 
 
 def _lag(context: Context) -> Sequence[str]:
-    """How far it has come: a class of work has promised that."""
+    """How far it has come, and what stands: a class of work has promised that."""
     schema = quoted(context.schema)
-    return f"USAGE ON SCHEMA {schema}", f"SELECT ON {schema}.position"
+    return f"USAGE ON SCHEMA {schema}", f"SELECT ON {schema}.position, {schema}.member"
 
 
 def _giving_way(fed: Context) -> Sequence[str]:

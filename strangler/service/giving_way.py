@@ -11,10 +11,10 @@ from typing import LiteralString
 from outbox.connection import PsycopgConnection
 from outbox.consumer.gauges import LagLook
 from outbox.consumer.give_way import GIVE_WAY_AT, GiveWay, Waits
+from outbox.consumer.lag.backlog import stuck_lanes
 from outbox.consumer.lag.gauges import LOOK_S
 from outbox.consumer.lag.read import LagReader, Looked
-from outbox.consumer.partitions.standing import StandingCause
-from outbox.kafka.port import TopicPartition
+from outbox.consumer.partitions.standing import FOR_A_PERSON
 from outbox.kafka.python_admin import PythonAdmin
 from outbox.kafka.python_reader import PythonReader
 from outbox.one_look import OneLook
@@ -24,12 +24,6 @@ from strangler.service.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
-FOR_A_PERSON = {
-    StandingCause.POSITION_LOST,
-    StandingCause.UNREADABLE,
-    StandingCause.SOURCE_BROKEN,
-    StandingCause.TOPIC_MISSING,
-}
 # Calls that the service has still to make; what an operator must settle waits for nobody.
 CALLS: LiteralString = """
 SELECT count(*) FROM effect
@@ -108,11 +102,12 @@ def pressed_s(looked: Looked, calls: int, rate_per_s: float) -> float | None:
     if not lag.members:
         return None
     ended = {(one.topic, one.partition) for one in lag.standing if one.cause in FOR_A_PERSON}
+    stuck_at = {one.partition: stuck_lanes(one, lag.standing) for one in looked.positions}
     due = [
         one.appended_ms
         for place, waiting in looked.waiting.items()
         if tuple(place) not in ended
-        for stuck in [_stuck(looked, place)]
+        for stuck in [stuck_at.get(place, set())]
         for one in waiting
         if one.lane not in stuck
     ]
@@ -120,14 +115,3 @@ def pressed_s(looked: Looked, calls: int, rate_per_s: float) -> float | None:
         return None
     records = sum(one.records for one in lag.partitions if (one.topic, one.partition) not in ended)
     return max(lag.at - min(due, default=lag.at * 1000) / 1000, (records + calls) / rate_per_s)
-
-
-def _stuck(looked: Looked, place: TopicPartition) -> set[int | None]:
-    """Lanes that stand, where they are the smaller part."""
-    found = {
-        one.lane
-        for one in looked.lag.standing
-        if one.cause is StandingCause.LANE_STANDS and (one.topic, one.partition) == place
-    }
-    lanes = next((len(one.lanes) for one in looked.positions if one.partition == place), 0)
-    return found if 2 * len(found) < lanes else set()

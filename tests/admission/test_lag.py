@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from outbox.consumer.lag.backlog import backlog_of
 from outbox.consumer.lag.stored import StoredPosition
+from outbox.consumer.partitions.standing import Standing, StandingCause
 from outbox.kafka.port import TopicPartition
 from strangler.admission.lag_holds import BELIEVED_S, LagHeard, LagHolds
 from strangler.admission.lag_rate import LagRate
@@ -134,6 +136,23 @@ def test_a_backlog_is_of_the_groups_own_topics_and_ends() -> None:
     ]
     found = backlog_of(positions, {orders: 120, TopicPartition("orders", 1): 5})
     assert (found.end, found.done, found.waiting) == (125, 100, 25)
+
+
+def test_what_waits_for_a_person_is_nobodys_backlog() -> None:
+    orders, lost = TopicPartition("orders", 0), TopicPartition("orders", 1)
+    positions = [
+        StoredPosition(orders, (10, 110, 110, 110), ("a",), 0.0, 0.0),
+        StoredPosition(lost, (0, 0), ("a",), 0.0, 0.0),
+    ]
+    ends = {orders: 110, lost: 50}
+    stands = Standing(StandingCause.LANE_STANDS, 9.0, *orders, lane=0, offset=10)
+    gone = Standing(StandingCause.POSITION_LOST, 9.0, *lost)
+    assert backlog_of(positions, ends).waiting == 75
+    assert backlog_of(positions, ends, [stands]).waiting == 50
+    assert backlog_of(positions, ends, [stands]).done == backlog_of(positions, ends).done, "nothing was worked off"
+    assert backlog_of(positions, ends, [stands, gone]).waiting == 0
+    half = [replace(stands, lane=lane) for lane in (0, 1)]
+    assert backlog_of(positions, ends, [*half, gone]).waiting == 25, "no matter of some keys"
 
 
 def test_lag_is_kept_by_the_lower_class_first_and_felt_before_a_promise_is_broken() -> None:

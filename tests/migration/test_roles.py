@@ -297,4 +297,7 @@ def test_the_facade_may_read_how_far_a_promised_consumer_is_and_no_other() -> No
     admission = Admission((promising,), (), others="all", slots=1)
     (facade,) = [one for one in roles_of(replace(plan, admission=admission, modes=()), "shop") if one.kind == "facade"]
     (before,) = [one for one in roles_of(plan, "shop") if one.kind == "facade"]
-    assert set(facade.grants) - set(before.grants) == {'USAGE ON SCHEMA "search"', 'SELECT ON "search".position'}
+    assert set(facade.grants) - set(before.grants) == {
+        'USAGE ON SCHEMA "search"',
+        'SELECT ON "search".position, "search".member',
+    }

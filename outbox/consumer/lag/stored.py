@@ -94,12 +94,12 @@ def stored(connection: PsycopgConnection, group: str) -> Stored:
     with connection.transaction():
         positions = stored_positions(connection, group)
         clock = connection.execute(_CLOCK).fetchone() or (0.0,)
-        members = connection.execute(_MEMBERS, [group]).fetchall()
+        members = stored_members(connection, group)
         parked = connection.execute(PARKED, [group]).fetchall()
     return Stored(
         clock[0],
         positions,
-        [_member(*row) for row in members],
+        members,
         [StoredParked(TopicPartition(*row[:2]), *row[2:]) for row in parked],
     )
 
@@ -108,6 +108,11 @@ def stored_positions(connection: PsycopgConnection, group: str) -> Sequence[Stor
     """Of every partition that a member of the group was ever given, in their order."""
     rows = connection.execute(_POSITIONS, [group]).fetchall()
     return [StoredPosition(TopicPartition(*row[:2]), tuple(row[2]), tuple(row[3]), *row[4:]) for row in rows]
+
+
+def stored_members(connection: PsycopgConnection, group: str) -> Sequence[StoredMember]:
+    """What members said last, the newest first."""
+    return [_member(*row) for row in connection.execute(_MEMBERS, [group]).fetchall()]
 
 
 def _member(seen_s: float, held: Sequence[tuple[str, int]] | None, standing: Sequence[dict[str, Any]]) -> StoredMember:

@@ -27,6 +27,17 @@ class StandingCause(StrEnum):
     NOT_MOVING = "not_moving"
 
 
+# What an operator must settle: no work of others waits for it.
+FOR_A_PERSON = frozenset(
+    {
+        StandingCause.POSITION_LOST,
+        StandingCause.UNREADABLE,
+        StandingCause.SOURCE_BROKEN,
+        StandingCause.TOPIC_MISSING,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`for_s`: seconds that it has stood. `topic` and `partition` are None where the whole group stands, `offset` is

@@ -90,7 +90,7 @@ def test_lag_is_felt_by_its_class_alone_and_ends_with_it(facade: Lagging, rig: R
     running = rig.runtime(partial(stands, gate))
     wait_until(lambda: bool(rig.sql("SELECT 1 FROM position")))
     assert facade.clause() == ""
-    rig.send_many(keys=3, each=5)
+    rig.send_many(keys=40, each=2)
     wait_until(lambda: facade.clause() == "admission:feeds.lag", facade.clause)
     assert facade.ask("/orders/7").status != 503, "nobody has promised anything of this class"
     gate.set()
@@ -111,7 +111,7 @@ def test_what_was_read_holds_back_no_longer_once_it_cannot_be_read_any_more(faca
     gate = threading.Event()
     running = rig.runtime(partial(stands, gate))
     wait_until(lambda: bool(rig.sql("SELECT 1 FROM position")))
-    rig.send_many(keys=3, each=5)
+    rig.send_many(keys=40, each=2)
     wait_until(lambda: facade.clause() == "admission:feeds.lag", facade.clause)
     rig.sql("ALTER TABLE position RENAME TO position_lost")
     wait_until(lambda: facade.unread == 1, lambda: facade.unread)
