@@ -17,6 +17,7 @@ DITHER = 0.85  # every third window
 WINDOWS = 6
 SATURATED = 0.85  # of the slots in use: else nobody knows what one more would bring
 FLAT, STEEP = 0.3, 0.55  # d ln(answers) / d ln(slots) below and above which the limit moves
+LATE = 0.5  # of what its class allows: answers that take that long are soon of no use
 RESTORED = 1.5  # in each window, once what made the guard act is over
 
 
@@ -34,16 +35,15 @@ class _Seen:
     at: float
     served: int
     ended: int
-    ended_s: float
+    of_allowed: float
     slot_seconds: float
 
 
 class FoundLimit:
-    """From `start` on, between `least` and `most`. `deadline_s` is the shortest of the classes'."""
+    """From `start` on, between `least` and `most`. With slots to spare it stays: nobody knows what fewer would bring."""
 
-    def __init__(self, most: int, deadline_s: float, now: float, *, start: int = 20, least: int = 2) -> None:
+    def __init__(self, most: int, now: float, *, start: int = 20, least: int = 2) -> None:
         self._least, self._most = float(min(least, most)), float(most)
-        self._longest_s = deadline_s / 2
         self._limit = float(min(start, most))
         self._before_guard = 0.0
         self._index = 0
@@ -58,27 +58,29 @@ class FoundLimit:
     def _is_low(self) -> bool:
         return self._index % 3 == 2
 
-    def look(self, now: float, drain: Drain) -> int:
-        """Often; the slots from now on."""
+    def look(self, now: float, drain: Drain, most: int) -> int:
+        """Often; the slots from now on. `most`: no more than that can be in use, whatever is found."""
         seconds = now - self._seen.at
         served = drain.served - self._seen.served
         if seconds >= SHORTEST_S and (served >= SERVED or seconds >= LONGEST_S):
-            self._end_window(now, drain, seconds, served)
+            self._end_window(now, drain, seconds, most)
         return self.slots
 
-    def _end_window(self, now: float, drain: Drain, seconds: float, served: int) -> None:
+    def _end_window(self, now: float, drain: Drain, seconds: float, most: int) -> None:
         slot_seconds = drain.slot_seconds(now)
         used = slot_seconds - self._seen.slot_seconds
         ended = drain.ended - self._seen.ended
-        answer_s = max((drain.ended_s - self._seen.ended_s) / ended if ended else 0.0, drain.age_s(now))
+        answered = (drain.of_allowed - self._seen.of_allowed) / ended if ended else 0.0
         if used > SATURATED * self.slots * seconds:
-            self._windows.append(_Window(self._is_low, seconds, served, used))
+            self._windows.append(_Window(self._is_low, seconds, drain.served - self._seen.served, used))
         if len(self._windows) >= WINDOWS:
             self._move(elasticity(self._windows))
             self._windows.clear()
-        self._guard(answer_s, used / seconds)
+        in_flight, slots = used / seconds, min(self.slots, most)
+        late = max(answered, drain.age_of_allowed(now, slots))
+        self._guard(late, in_flight, full=in_flight > SATURATED * slots)
         self._index += 1
-        self._seen = _Seen(now, drain.served, drain.ended, drain.ended_s, slot_seconds)
+        self._seen = _Seen(now, drain.served, drain.ended, drain.of_allowed, slot_seconds)
 
     def _move(self, found: float | None) -> None:
         if found is None:
@@ -90,15 +92,16 @@ class FoundLimit:
         elif found > STEEP:
             self._set(self._limit * 1.1)
 
-    def _guard(self, answer_s: float, in_flight: float) -> None:
-        """Answers that take half of a deadline are soon of no use: no more in flight than come back in time.
+    def _guard(self, answered: float, in_flight: float, *, full: bool) -> None:
+        """No more in flight than come back in time. With slots to spare fewer of them would make nothing quicker.
 
-        What it took away comes back when answers are quick again: by elasticity alone that took over a minute.
+        What it took away comes back when answers are quick again, or it is not used: by elasticity alone that took
+        over a minute.
         """
-        if answer_s > self._longest_s:
+        if full and answered > LATE:
             self._before_guard = max(self._before_guard, self._limit)
-            self._set(min(self._limit, in_flight * self._longest_s / answer_s))
-        elif self._before_guard and answer_s < self._longest_s / 2:
+            self._set(min(self._limit, in_flight * LATE / answered))
+        elif self._before_guard and (not full or answered < LATE / 2):
             self._set(min(self._before_guard, self._limit * RESTORED))
             if self._limit >= self._before_guard:
                 self._before_guard = 0.0

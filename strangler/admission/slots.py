@@ -47,7 +47,7 @@ class ClassSlots:
         self._draw, self._ticked = draw, now
 
     def redeclare(self, classes: Sequence[WorkClass]) -> None:
-        """Other floors and quotas from now on, for classes of the same places; what a floor has earned stays earned."""
+        """Other floors, quotas and deadlines from now on, for classes of the same places; what a floor has earned stays earned."""
         for rank, (one, before) in enumerate(zip(classes, self._classes, strict=True)):
             self.queues[rank].floor = one.floor
             if one.quota_per_s != before.quota_per_s:
@@ -88,7 +88,7 @@ class ClassSlots:
 
     def release(self, grant: Grant, now: float, *, served: bool) -> list[Settled]:
         """The slot is free; what was decided of those who waited for it."""
-        self.drain.end(grant.at, now, served=served)
+        self.drain.end(grant.at, now, grant.allowed_s, served=served)
         self.queues[grant.work.rank].end(grant.work)
         return list(self._pump(now))
 
@@ -100,7 +100,7 @@ class ClassSlots:
         """Time has passed: floors have earned, rates are known, and who has waited too long is told so."""
         seconds, self._ticked = now - self._ticked, now
         if self._found is not None:
-            self.limit = min(self._most, self._found.look(now, self.drain))
+            self.limit = min(self._most, self._found.look(now, self.drain, self._most))
         per_s = self.drain.per_s(now, self.limit)
         kept = math.exp(-seconds / RATE_OVER_S)
         settled: list[Settled] = []
@@ -122,8 +122,9 @@ class ClassSlots:
 
     def _grant(self, work: Work, now: float, *, by_floor: bool = False) -> Grant:
         self.queues[work.rank].start(work, now)
-        self.drain.start(now)
-        return Grant(work, now, by_floor)
+        allowed_s = self._classes[work.rank].deadline_s
+        self.drain.start(now, allowed_s)
+        return Grant(work, now, allowed_s, by_floor)
 
     def _wait_or_refuse(self, work: Work, now: float, *, promised: bool) -> Admitted:
         queue = self.queues[work.rank]

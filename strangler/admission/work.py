@@ -33,10 +33,13 @@ class Work:
 
 
 class Grant(NamedTuple):
-    """A slot, held from `at` until it is released. `by_floor`: a class above may have waited meanwhile."""
+    """A slot, held from `at` until it is released. `allowed_s`: its class's deadline, then. `by_floor`: a class above
+    may have waited meanwhile.
+    """
 
     work: Work
     at: float
+    allowed_s: float = 1.0
     by_floor: bool = False
 
 

@@ -50,7 +50,7 @@ class ToldToEnd:
 
 @dataclass(slots=True)
 class Admit:
-    """`pressed` and `holds_locks` return at once. `say` is told what changes, in words for people."""
+    """`pressed` returns at once, `holds_locks` within a second. `say` is told what changes, in words for people."""
 
     bulk: Bulk
     pressed: Pressed
@@ -131,6 +131,7 @@ class Admit:
         self.found.ended = why
         self.say(f"the command is told to end: {why}")
         child.end(by)
+        gate.refuse()  # who waits there for its next unit would not come to its end
         kill_at = self.clock() + self.bulk.grace_s
         while child.group_lives() and self.clock() < kill_at:
             gate.wait(LOOK_S)

@@ -15,7 +15,8 @@ from strangler.errors import BadInput
 
 class Child:
     """A group of its own in our session: should we be killed while it is stopped, the system continues it (SIGHUP,
-    then SIGCONT), and Ctrl-C is ours to pass on. `ended` is called, from a thread, when the command ends.
+    then SIGCONT) unless who inherits it is of the session, too; and Ctrl-C is ours to pass on. What makes a group or
+    session of its own, as GNU timeout and setsid do, is out of reach. `ended` is called, from a thread, at its end.
     """
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], ended: Callable[[], None]) -> None:

@@ -10,18 +10,25 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
+from strangler.errors import BadInput
+
 MOST_ASKERS = 256  # processes of one command; others wait to be connected
 LINES_BYTES = 4096
 
 
 class Gate:
-    """Of one thread. `wake` may be called from others."""
+    """Of one thread. `wake` may be called from others. `BadInput` where no socket can be made."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="bulk-"))  # 0700: nobody else's
         self.path = str(self._folder / "gate")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(self.path)
+        try:
+            self._listener.bind(self.path)
+        except OSError as error:
+            self._listener.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise BadInput(f"no socket can be made at {self.path}: {error}; set TMPDIR to a short path") from error
         self._listener.listen(MOST_ASKERS)
         self._waker, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -67,9 +74,17 @@ class Gate:
         except OSError:
             self._forget(asker)
 
+    def refuse(self) -> None:
+        """Whoever asks, or will, hears that no unit begins any more."""
+        for asker in tuple(self._askers):
+            self._forget(asker)
+        if self._listener.fileno() >= 0:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+
     def close(self) -> None:
-        """Whoever still asks hears that it has ended."""
-        for one in (*self._askers, self._listener, self._waker, self._woken):
+        self.refuse()
+        for one in (self._waker, self._woken):
             one.close()
         self._selector.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +20,7 @@ from strangler.service.giving_way import giving_way
 from strangler.service.settings import RunSettings
 
 FIRST_LOOK_S = 15.0  # then a command begins without it: hours of work do not end where nobody sees
+ANSWER_S = 1.0  # a database that hangs must not keep a command stopped, nor us from a signal
 
 # Of another role's sessions one without pg_read_all_stats sees the name and nothing else: then one is taken for open.
 OPEN: LiteralString = """
@@ -91,30 +93,67 @@ class _PressureLooks:
 
 
 class Transactions:
-    """Those of the sessions that bear a name, as libpq gives it by PGAPPNAME. Close it."""
+    """Those of the sessions that bear a name, as libpq gives it by PGAPPNAME. Asked in a thread. Close it."""
 
-    def __init__(self, connect: Callable[[], PsycopgConnection], name: str, say: Callable[[str], None]) -> None:
-        self._connect, self._name, self._say = connect, name, say
-        self._connection: PsycopgConnection | None = None
+    def __init__(
+        self,
+        connect: Callable[[], PsycopgConnection],
+        name: str,
+        say: Callable[[str], None],
+        within_s: float = ANSWER_S,
+    ) -> None:
+        self._connect, self._name, self._say, self._within_s = connect, name, say, within_s
         self._said = False
+        self._asked: queue.SimpleQueue[queue.SimpleQueue[bool | str] | None] = queue.SimpleQueue()
+        self._answer: queue.SimpleQueue[bool | str] | None = None  # that did not come in time
+        self._thread = threading.Thread(target=self._run, name="transactions", daemon=True)
+        self._thread.start()
 
     def any(self) -> bool:
-        """Whether one is open. Where nobody can tell, one is: what is not stopped does no harm for it."""
+        """Whether one is open, within a second. Where nobody can tell, one is: what is not stopped does no harm."""
+        late = self._answer
+        answer = late or queue.SimpleQueue()
+        if late is None:
+            self._asked.put(answer)
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            row = self._connection.execute(OPEN, {"name": self._name}).fetchone()
-        except psycopg.Error as error:
-            self.close()
-            if not self._said:
-                self._said = True
-                self._say(f"the command is not slowed: nobody can tell what it holds ({type(error).__name__})")
-            return True
+            found = answer.get(timeout=0.0 if late else self._within_s)
+        except queue.Empty:
+            self._answer = answer
+            return self._unknown(f"no answer within {self._within_s:g} s")
+        self._answer = None
+        if late is not None:  # it tells how it was
+            return self.any()
+        if isinstance(found, str):
+            return self._unknown(found)
         self._said = False
-        return row is None or bool(row[0])
+        return found
 
     def close(self) -> None:
-        if self._connection is not None:
-            with suppress(psycopg.Error):
-                self._connection.close()
-        self._connection = None
+        self._asked.put(None)
+        self._thread.join(self._within_s)
+
+    def _unknown(self, why: str) -> bool:
+        if not self._said:
+            self._said = True
+            self._say(f"the command is not slowed: nobody can tell what it holds ({why})")
+        return True
+
+    def _run(self) -> None:
+        connection: PsycopgConnection | None = None
+        while (answer := self._asked.get()) is not None:
+            try:
+                if connection is None:
+                    connection = self._connect()
+                row = connection.execute(OPEN, {"name": self._name}).fetchone()
+                answer.put(row is None or bool(row[0]))
+            except psycopg.Error as error:
+                _close(connection)
+                connection = None
+                answer.put(type(error).__name__)
+        _close(connection)
+
+
+def _close(connection: PsycopgConnection | None) -> None:
+    if connection is not None:
+        with suppress(psycopg.Error):
+            connection.close()

@@ -63,12 +63,13 @@ def run_bulk(invocation: Invocation) -> int:
 
         if args.dry_run:
             return _tell(invocation, bulk, pressed())
-        before = {number: signal.signal(number, told) for number in SIGNALS}
+        heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+        before = {number: signal.signal(number, told) for number in heeded}
         name = f"bulk-{os.getpid()}"
         try:
             with closing(Transactions(partial(settings.connect, "public", autocommit=True), name, say)) as transactions:
                 admit = Admit(bulk, pressed, transactions.any, say, told)
-                ended = admit.run(args.command, {"PGAPPNAME": name, **os.environ})
+                ended = admit.run(args.command, {**os.environ, "PGAPPNAME": name})
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -220,8 +220,7 @@ class Entrance:
 def _limit(settings: EntranceSettings, now: float) -> int | FoundLimit:
     slots = settings.admission.slots
     if isinstance(slots, FoundSlots):
-        shortest_s = min(one.deadline_s for one in settings.admission.classes)
-        return FoundLimit(slots.most, shortest_s, now, start=slots.start)
+        return FoundLimit(slots.most, now, start=slots.start)
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 SAY_EVERY_S = 60.0
+HANGS_S = 5.0  # a look that takes longer is ended: the others wait for it
 UNTOLD = "check the context's database, and Kafka; until then its classes are not held back"
 
 Heard = Callable[[str, Backlog], object]
@@ -91,6 +94,14 @@ class _Context:
             self.connection = self.place.connect()
         return self.connection
 
+    def hang_up(self) -> None:
+        """From another thread: what waits there for an answer has an error. To close it is for its own thread."""
+        connection = self.connection
+        with suppress(psycopg.Error, OSError):
+            if connection is not None:
+                with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+                    wire.shutdown(socket.SHUT_RDWR)
+
     def forget(self) -> None:
         if self.connection is not None:
             self.connection.close()
@@ -98,7 +109,7 @@ class _Context:
 
 
 class LagWatch:
-    """A worker's, in a thread that ends with the process. `heard` is told there what each context has still to do,
+    """A worker's, in threads that end with the process. `heard` is told there what each context has still to do,
     unless that could not be read.
     """
 
@@ -108,9 +119,12 @@ class LagWatch:
         self._admin: Admin | None = None
         self._clients = ExitStack()
         self._stopped = threading.Event()
+        self._telling = threading.Lock()
+        self._looking: tuple[_Context, float] | None = None  # at which, and since when
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="lag", daemon=True).start()
+        threading.Thread(target=self._run_clock, name="lag-clock", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -118,7 +132,20 @@ class LagWatch:
     def look(self) -> None:
         """Once, at each of them: one that cannot be read keeps nobody from reading the others."""
         for one in self._contexts:
+            self._looking = one, time.monotonic()
             self._look_at(one)
+            self._looking = None
+
+    def keep_time(self, now: float) -> None:
+        """Says of a look that hangs that nothing is read, and ends it."""
+        looking = self._looking
+        if looking is not None and now - looking[1] >= HANGS_S:
+            self._not_read(looking[0], TimeoutError(f"no answer within {HANGS_S:g} s"))
+            looking[0].hang_up()
+
+    def _run_clock(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.keep_time(time.monotonic())
 
     def _run(self) -> None:
         wait_s = 0.0
@@ -138,10 +165,12 @@ class LagWatch:
             self._not_read(one, error)
         else:
             self._heard(one.place.name, found)
-            if one.unread:
-                one.unread = False
-                self._measures.level(-1, "facade_lag_unread", one.place.name)
-                logger.info("lag_read_again", extra={"consumer": one.place.name})
+            self._looking = None
+            with self._telling:
+                if one.unread:
+                    one.unread = False
+                    self._measures.level(-1, "facade_lag_unread", one.place.name)
+                    logger.info("lag_read_again", extra={"consumer": one.place.name})
 
     def _opened(self) -> Admin:
         if self._admin is None and self._kafka is not None:
@@ -156,6 +185,10 @@ class LagWatch:
         self._clients.close()
 
     def _not_read(self, one: _Context, error: Exception) -> None:
+        with self._telling:
+            self._tell_not_read(one, error)
+
+    def _tell_not_read(self, one: _Context, error: Exception) -> None:
         if not one.unread:
             one.unread, one.said_at = True, 0.0
             self._measures.level(1, "facade_lag_unread", one.place.name)

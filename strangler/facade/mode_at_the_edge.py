@@ -6,16 +6,14 @@ import asyncio
 import threading
 from functools import partial
 
-from outbox.connection import connect
 from strangler.admission.declared import Admission
+from strangler.facade.brief import brief
 from strangler.facade.entrance import Entrance
 from strangler.facade.measures import Measures
 from strangler.modes.declared import admission_in
 from strangler.modes.table import HeldReader
 from strangler.modes.watch import ModeWatch
 from strangler.plan import Plan
-
-LIMITS = "-c statement_timeout=2s -c lock_timeout=2s"
 
 
 def watch_modes(
@@ -32,5 +30,5 @@ def watch_modes(
             admission: Admission = admission_in(plan.admission, modes.get(name))
             loop.call_soon_threadsafe(entrance.redeclare, admission.classes)
 
-    held = HeldReader(partial(connect, dsn, LIMITS, name="strangler-facade-mode", autocommit=True))
+    held = HeldReader(partial(brief, dsn, "strangler-facade-mode"))
     threading.Thread(target=ModeWatch("facade", held, changed).run, name="mode", daemon=True).start()

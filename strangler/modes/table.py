@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -15,13 +15,13 @@ from outbox.told import Told
 from strangler.errors import Refused
 from strangler.modes.declared import Mode
 
-MODE_LOCK = 0x5354_4D4F_4445  # "STMODE": who declares and who ends wait for each other
-
 # By the database's clock, so that all processes end it together. Not now(): a transaction may have begun before.
 MODE_HELD: LiteralString = """
 SELECT mode, extract(epoch FROM until - clock_timestamp())::float8 FROM strangler.mode
 WHERE ended_at IS NULL AND until > clock_timestamp() ORDER BY id DESC LIMIT 1"""
-LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%(lock)s)"
+# Who declares and who ends wait for each other. Readers do not. Of all that waits this takes no snapshot before it: a
+# SELECT would see what was before, under REPEATABLE READ.
+LOCK: LiteralString = "LOCK TABLE strangler.mode IN SHARE ROW EXCLUSIVE MODE"
 DECLARE: LiteralString = """
 INSERT INTO strangler.mode (mode, actor, reason, declared_at, until)
 VALUES (%(mode)s, %(actor)s, %(reason)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(for_s)s))
@@ -93,22 +93,32 @@ def declare(connection: PsycopgConnection, mode: Mode, for_s: float, told: Told)
     if mode.declared_by and told.actor not in mode.declared_by:
         names = ", ".join(mode.declared_by)
         return Refused(f"{told.actor} may not declare {mode.name}", f"ask one who may: {names}; or say who, by --actor")
-    connection.execute(LOCK, {"lock": MODE_LOCK})
-    held = read_held(connection)
-    if held is not None and held.mode != mode.name:
-        return Refused(f"{held.mode} holds, and one mode does at a time", "`strangler mode end --reason ...` ends it")
-    connection.execute(END, {"actor": told.actor, "reason": f"declared again: {told.reason}"})
-    values = {"mode": mode.name, "actor": told.actor, "reason": told.reason, "for_s": for_s}
-    until: datetime
-    [(until,)] = connection.execute(DECLARE, values).fetchall()
-    return until
+    with _locked(connection):
+        held = read_held(connection)
+        if held is not None and held.mode != mode.name:
+            return Refused(
+                f"{held.mode} holds, and one mode does at a time", "`strangler mode end --reason ...` ends it"
+            )
+        connection.execute(END, {"actor": told.actor, "reason": f"declared again: {told.reason}"})
+        values = {"mode": mode.name, "actor": told.actor, "reason": told.reason, "for_s": for_s}
+        until: datetime
+        [(until,)] = connection.execute(DECLARE, values).fetchall()
+        return until
 
 
 def end(connection: PsycopgConnection, told: Told) -> str | None:
     """The mode that held, and does no longer; None where none did. In the caller's transaction. Anybody may who can."""
-    connection.execute(LOCK, {"lock": MODE_LOCK})
-    row = connection.execute(END, {"actor": told.actor, "reason": told.reason}).fetchone()
+    with _locked(connection):
+        row = connection.execute(END, {"actor": told.actor, "reason": told.reason}).fetchone()
     return None if row is None else str(row[0])
+
+
+@contextmanager
+def _locked(connection: PsycopgConnection) -> Iterator[None]:
+    """Until the transaction ends: the caller's, or one of its own in autocommit."""
+    with connection.transaction() if connection.autocommit else nullcontext():
+        connection.execute(LOCK)
+        yield
 
 
 def history(connection: PsycopgConnection, limit: int) -> Sequence[AuditedMode]:

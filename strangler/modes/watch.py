@@ -17,14 +17,15 @@ from strangler.modes.table import HeldMode
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+HANGS_S = 5.0  # a look that takes longer
 ENDED_WITHIN_S = 1.0  # a daemon: a look that hangs is left behind
 
 
 class ModeWatch:
-    """`read` asks the database; `changed` is told, in the watch's thread, which mode begins to hold: "" none.
+    """`read` asks the database; `changed` is told, in a thread of the watch's, which mode begins to hold: "" none.
 
     `now` is as of the last look, from any thread. Of a mode that was read the time that was left counts, by our own
-    clock: so a database that is away neither keeps nor ends it.
+    clock: so a database that is away, or hangs, neither keeps nor ends it.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class ModeWatch:
         self._who, self._read, self._changed, self._clock = who, read, changed, clock
         self._held, self._ends_at = "", 0.0
         self._said, self._failed = "", False
+        self._asked_at = float("inf")
+        self._telling = threading.RLock()
         self._stopping = threading.Event()
 
     def gauges(self) -> Iterator[Sample]:
@@ -50,6 +53,7 @@ class ModeWatch:
 
     def run(self) -> None:
         """Until `stop`."""
+        threading.Thread(target=self._run_clock, name="mode-clock", daemon=True).start()
         while not self._stopping.is_set():
             self.look()
             self._stopping.wait(LOOK_S)
@@ -59,17 +63,33 @@ class ModeWatch:
 
     def look(self) -> None:
         """Once."""
-        asked_at = self._clock()
+        asked_at = self._asked_at = self._clock()
         try:
             held = self._read()
         except (psycopg.Error, StranglerError) as error:
-            if not self._failed:
-                logger.warning("mode_not_read", extra={"who": self._who, "error": type(error).__name__})
-            self._failed = True
+            self._not_read(type(error).__name__)
         else:
             self._failed = False
-            self._held, self._ends_at = ("", 0.0) if held is None else (held.mode, asked_at + held.for_s)
-        self._tell(self.now())
+            with self._telling:
+                self._held, self._ends_at = ("", 0.0) if held is None else (held.mode, asked_at + held.for_s)
+        self._asked_at = float("inf")
+        self.keep_time()
+
+    def keep_time(self) -> None:
+        """Tells of a mode that is over, and of a look that hangs: also while it does."""
+        if self._clock() - self._asked_at >= HANGS_S:
+            self._not_read("no answer")
+        with self._telling:
+            self._tell(self.now())
+
+    def _run_clock(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            self.keep_time()
+
+    def _not_read(self, why: str) -> None:
+        if not self._failed:
+            self._failed = True
+            logger.warning("mode_not_read", extra={"who": self._who, "error": why})
 
     def _tell(self, now: str) -> None:
         if now == self._said:

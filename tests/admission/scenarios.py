@@ -119,7 +119,7 @@ def recovered_s(found: Figures, end: float, until: float, per_s: float) -> float
 def knee(start: int, times: float, seed: int, seconds: float, *, slow: bool = False) -> Found:
     """The provider serves 20 at once, and nobody says so: up to 100 could be sent."""
     trouble = Trouble(seconds / 3, seconds / 3 + 20) if slow else None
-    rule = slots(seed, FoundLimit(100, 1.0, 0.0, start=start))
+    rule = slots(seed, FoundLimit(100, 0.0, start=start))
     found = world(rule, mix(times), seed, trouble=trouble, since=seconds / 2).run(seconds)
     late = [limit for at, limit in found.limits if at >= seconds / 2] or [rule.limit]
     return {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 
-from outbox.connection import connect
+from outbox.connection import PsycopgConnection, connect
 from outbox.kafka.python_admin import PythonAdmin
 from strangler.bulk.pressure import Transactions
 from strangler.cli import main
@@ -23,8 +24,8 @@ __all__ = ["environ"]  # the fixture
 
 
 @contextmanager
-def admitted(environ: dict[str, str], *argv: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "strangler", "admit", "bulk", "--json", "--", *argv]
+def admitted(environ: dict[str, str], *argv: str, under: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    command = [*under, sys.executable, "-m", "strangler", "admit", "bulk", "--json", "--", *argv]
     process = subprocess.Popen(command, env={**environ, "PATH": "/usr/bin:/bin"}, stdout=-1, stderr=-1, text=True)
     try:
         yield process
@@ -106,6 +107,35 @@ def test_a_transaction_of_the_commands_is_seen_and_one_that_cannot_be_seen_count
     assert unreachable.any()
     assert unreachable.any()
     assert said == ["the command is not slowed: nobody can tell what it holds (OperationalError)"]
+
+
+@pytest.mark.no_kafka
+def test_a_database_that_hangs_is_waited_for_no_longer_than_said_and_asked_again(database: str) -> None:
+    said, answers = list[str](), threading.Event()
+
+    def hangs() -> PsycopgConnection:
+        answers.wait(60)
+        return connect(database, autocommit=True)
+
+    with closing(Transactions(hangs, "bulk-1", said.append, within_s=0.05)) as transactions:
+        assert transactions.any()
+        assert transactions.any()
+        assert said == ["the command is not slowed: nobody can tell what it holds (no answer within 0.05 s)"]
+        answers.set()
+        wait_until(lambda: not transactions.any())
+
+
+def test_its_sessions_bear_our_name_whatever_they_bore_before(environ: dict[str, str]) -> None:
+    with admitted({**environ, "PGAPPNAME": "nightly"}, "sh", "-c", 'echo "as $PGAPPNAME"') as process:
+        said, trouble = process.communicate(timeout=60)
+    assert said.startswith(f"as bulk-{process.pid}"), trouble
+
+
+def test_what_is_ignored_when_it_starts_stays_ignored(environ: dict[str, str]) -> None:
+    with admitted(environ, "sh", "-c", "kill -HUP $PPID; sleep 1; exit 7", under=["nohup"]) as process:
+        said, trouble = process.communicate(timeout=60)
+    assert process.returncode == 7, trouble
+    assert json.loads(said.splitlines()[-1])["ended"] == "by itself"
 
 
 def test_a_plan_without_bulk_and_a_command_that_is_not_there_are_usage(

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strangler.bulk import BulkEnded, units
+from strangler.bulk.gate import Gate
+from strangler.errors import BadInput
 from tests.support.waiting import wait_until
 
 UNITS = """
@@ -31,6 +35,22 @@ sys.exit(7)"""
 # A shell and what it started: both are of the group, and neither asks for anything.
 GROUP = 'sleep 3000 & echo $! > "$0/grandchild"; echo $$ > "$0/child"; wait'
 DEAF = 'trap "" TERM INT; echo $$ > "$0/child"; while true; do sleep 0.1; done'
+
+
+HEEDS = """
+import pathlib, signal, sys, time
+from strangler.bulk import BulkEnded, units
+folder = pathlib.Path(sys.argv[1])
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+try:
+    for number in units(range(5)):
+        with (folder / "log").open("a") as file:
+            file.write("unit\\n")
+        while number == 0 and not (folder / "asks").exists():
+            time.sleep(0.01)
+except BulkEnded:
+    sys.exit(5 if told else 6)"""
 
 
 @contextmanager
@@ -182,6 +202,18 @@ def test_what_is_deaf_is_killed(tmp_path: Path) -> None:
     assert found["ended"] == "told to by SIGTERM, and killed 0.2 s later"
 
 
+def test_who_asks_and_ends_by_itself_when_told_to_is_not_killed(tmp_path: Path) -> None:
+    with admitted(tmp_path, sys.executable, "-c", HEEDS, str(tmp_path), grace_s=50.0) as process:
+        wait_until(lambda: done(tmp_path / "log") == 1)
+        press(tmp_path)
+        wait_until((tmp_path / "waits").exists)
+        (tmp_path / "asks").touch()
+        process.send_signal(signal.SIGTERM)
+        found = ended(process)
+    assert (found["ended"], found["exit_code"]) == ("told to by SIGTERM", 5)
+    assert done(tmp_path / "log") == 1
+
+
 def test_ctrl_c_is_passed_on_and_all_end(tmp_path: Path) -> None:
     with admitted(tmp_path, "sh", "-c", 'echo $$ > "$0/child"; exec sleep 3000', str(tmp_path)) as process:
         wait_until(lambda: state(tmp_path, "child"))
@@ -207,6 +239,39 @@ def test_what_stands_does_not_stand_for_ever_where_we_are_killed(tmp_path: Path)
         process.kill()
         wait_until(lambda: state(tmp_path, "child") != "T")
         wait_until(lambda: state(tmp_path, "grandchild") != "T")
+
+
+def test_more_that_ask_at_once_than_can_wait_to_be_connected_all_get_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(Gate()) as gate, ExitStack() as others:
+        monkeypatch.setenv("BULK_SOCKET", gate.path)
+        with suppress(BlockingIOError):
+            while True:
+                other = others.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                other.setblocking(False)
+                other.connect(gate.path)
+        got = list[int]()
+        asks = threading.Thread(target=lambda: got.extend(units([1])), daemon=True)
+        asks.start()
+
+        def let() -> bool:
+            gate.wait(0.01)
+            while gate.asking:
+                gate.let_one()
+            return got == [1]
+
+        wait_until(let)
+        asks.join()
+
+
+def test_a_folder_too_deep_for_a_socket_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 110)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(BadInput, match="set TMPDIR to a short path"):
+        Gate()
+    assert not list(deep.iterdir())
 
 
 def test_a_job_whose_watcher_is_gone_ends_between_two_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

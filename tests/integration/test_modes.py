@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,32 @@ def test_declared_again_it_ends_anew_and_both_stand_in_the_audit(database: str) 
     assert (first.holds, first.ended_by, first.ended_for) == (False, "bob", "declared again: it goes on")
     assert (second.holds, second.ended_by) == (True, "")
     assert (second.until - second.declared_at).total_seconds() == pytest.approx(600, abs=1)
+
+
+def test_two_at_once_are_one_also_where_a_transaction_sees_what_was_before_it(database: str) -> None:
+    repeatable = "SET default_transaction_isolation = 'repeatable read'"
+    said = list[object]()
+    with psycopg.connect(database) as first, psycopg.connect(database) as second, psycopg.connect(database) as looks:
+        for one in (first, second):
+            one.execute(repeatable)
+            one.commit()
+        declare(first, PEAK, 60, ANN)
+        declares = threading.Thread(target=lambda: said.append(declare(second, QUIET, 60, ANN)), daemon=True)
+        declares.start()
+        looks.autocommit = True
+        waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+        wait_until(lambda: looks.execute(waits, [second.info.backend_pid]).fetchone() is not None)
+        first.commit()
+        declares.join()
+    assert [one.reason for one in said if isinstance(one, Refused)] == ["peak holds, and one mode does at a time"]
+    assert held(database) == "peak"
+
+
+def test_in_autocommit_it_is_one_transaction_too(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        declare(connection, PEAK, 60, ANN)
+        assert held(database) == "peak"
+        assert end(connection, ANN) == "peak"
 
 
 def test_a_contexts_numbers_are_those_of_the_mode(database: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import psycopg
@@ -95,9 +97,11 @@ class Base:
     def __init__(self) -> None:
         self.now, self.held, self.away = 100.0, HeldMode("peak", 10.0), False
         self.told: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self.watch = ModeWatch("test", self.read, self.told.append, lambda: self.now)
 
     def read(self) -> HeldMode | None:
+        self.meanwhile()
         if self.away:
             raise psycopg.OperationalError("away")
         return self.held
@@ -138,3 +142,25 @@ def test_other_floors_and_quotas_hold_from_then_on_and_who_waits_keeps_its_place
     assert slots.queues[1].floor == 0.25
     slots.redeclare(usual)
     assert isinstance(ask(1.0), Grant)
+
+
+def test_a_mode_ends_at_its_time_also_while_a_look_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    base, hangs = Base(), threading.Event()
+    base.watch.look()
+
+    def hang() -> None:
+        hangs.set()
+        assert answered.wait(60)
+
+    answered, base.meanwhile = threading.Event(), hang
+    looking = threading.Thread(target=base.watch.look)
+    looking.start()
+    assert hangs.wait(60)
+    base.now = 111.0
+    base.watch.keep_time()
+    assert (base.watch.now(), base.told) == ("", ["peak", ""])
+    answered.set()
+    looking.join()
+    said = [one.message for one in lines_of(caplog, "strangler.modes.watch")]
+    assert said.count("mode_not_read") == 1
+    assert base.told == ["peak", ""], "the answer was of when it was asked"

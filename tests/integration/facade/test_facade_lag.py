@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -119,6 +121,23 @@ def test_what_was_read_holds_back_no_longer_once_it_cannot_be_read_any_more(faca
     rig.sql("ALTER TABLE position_lost RENAME TO position")
     wait_until(lambda: facade.unread == 0, lambda: facade.unread)
     gate.set()
+    running.stop()
+
+
+def test_a_look_that_hangs_is_told_while_it_does_and_ended(facade: Lagging, rig: Rig) -> None:
+    running = rig.runtime()
+    wait_until(lambda: bool(rig.sql("SELECT 1 FROM position")))
+    looks = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+    wait_until(lambda: bool(rig.sql(looks, "strangler-facade-lag")))
+    pids = [pid for (pid,) in rig.sql(looks, "strangler-facade-lag")]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: b"no answer within" in facade.running.said(), facade.running.said)
+        wait_until(lambda: facade.unread == 0, lambda: facade.unread)  # over another connection
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
     running.stop()
 
 
