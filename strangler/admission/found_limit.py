@@ -40,7 +40,7 @@ class _Seen:
 
 
 class FoundLimit:
-    """From `start` on, between `least` and `most`. With slots to spare it stays: nobody knows what fewer would bring."""
+    """From `start` on, between `least` and `most`. With slots to spare it stays: who knows what fewer would bring."""
 
     def __init__(self, most: int, now: float, *, start: int = 20, least: int = 2) -> None:
         self._least, self._most = float(min(least, most)), float(most)

@@ -47,7 +47,9 @@ class ClassSlots:
         self._draw, self._ticked = draw, now
 
     def redeclare(self, classes: Sequence[WorkClass]) -> None:
-        """Other floors, quotas and deadlines from now on, for classes of the same places; what a floor has earned stays earned."""
+        """Other floors, quotas and deadlines from now on, for classes of the same places; what a floor has earned stays
+        earned.
+        """
         for rank, (one, before) in enumerate(zip(classes, self._classes, strict=True)):
             self.queues[rank].floor = one.floor
             if one.quota_per_s != before.quota_per_s:
