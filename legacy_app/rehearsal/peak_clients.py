@@ -30,17 +30,19 @@ class Flow:
     came: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     took: list[float] = field(default_factory=list)
+    good_meanwhile: int = 0
     returned: int = 0
     returned_well: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """`good`, `refused`, `late` and `failed` add up to `came`; of those that `returned`, some went well."""
+        """`good`, `refused`, `late` and `failed` add up to `came`; of those that `returned`, some went well.
+        `good_meanwhile`: good answers between `skip_s` and `seconds`, whenever it was asked for them.
+        """
         times = sorted(self.took)
         took_s = {name: round(times[min(len(times) - 1, int(len(times) * part))], 4) for name, part in PARTS if times}
         ended = {name: self.ended[name] for name in ("good", "refused", "late", "failed")}
-        return {"came": self.came, **ended, "returned": self.returned, "returned_well": self.returned_well} | {
-            "took_s": took_s
-        }
+        returned = {"returned": self.returned, "returned_well": self.returned_well}
+        return {"came": self.came, **ended, "good_meanwhile": self.good_meanwhile, **returned, "took_s": took_s}
 
 
 async def run(load: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,17 +63,19 @@ async def _arrivals(
     while (due := due + draw.expovariate(flow.told["per_s"])) < begin + load["seconds"]:
         await asyncio.sleep(due - loop.time())
         data = _written(flow.told, draw)
-        group.create_task(_request(flow, load["port"], data, due, counts=due >= begin + load["skip_s"]))
+        counted = begin + load["skip_s"], begin + load["seconds"]
+        group.create_task(_request(flow, load["port"], data, due, counted))
 
 
-async def _request(flow: Flow, port: int, data: bytes, due: float, *, counts: bool) -> None:
-    deadline_s, loop = flow.told["deadline_s"], asyncio.get_running_loop()
+async def _request(flow: Flow, port: int, data: bytes, due: float, counted: tuple[float, float]) -> None:
+    counts, deadline_s, loop = due >= counted[0], flow.told["deadline_s"], asyncio.get_running_loop()
     said, again_s = await _asked(port, data, due + deadline_s)
     comes_back = again_s is not None
     if again_s is not None:
         await asyncio.sleep(again_s)
         due = loop.time()
         said, _ = await _asked(port, data, due + deadline_s)
+    flow.good_meanwhile += said == "good" and counted[0] <= loop.time() < counted[1]
     if counts:
         flow.came += 1
         flow.ended[said] += 1

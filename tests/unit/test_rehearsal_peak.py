@@ -29,6 +29,7 @@ def test_each_order_has_a_client_and_a_key_of_its_own() -> None:
         len({one.value("Idempotency-Key") for one in app.seen}) == len({one.body for one in app.seen}) == found["came"]
     )
     assert {one.value("X-Partner") for one in app.seen} == {"a"}
+    assert 0 < found["good_meanwhile"] <= found["came"]
     assert found["took_s"]["p50"] <= found["took_s"]["p99"] <= found["took_s"]["most"]
 
 
