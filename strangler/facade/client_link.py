@@ -184,6 +184,9 @@ class ClientLink(LoopLink[RequestEvent]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._on_gone(self)
+        if self.task is None:
+            self._on_gone(self)
+            return
+        self.task.add_done_callback(lambda _: self._on_gone(self))  # what is carried out for it goes on to its end
         if self.interruptible:
             self.end()

@@ -14,7 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class Clients:
-    """`on_use` hears of each that comes (1) or has gone (-1), `on_evicted` of each that was hung up on for another."""
+    """`on_use` hears of each that comes (1) or has gone, its request at its end (-1).
+
+    `on_evicted` hears of each that was hung up on for another.
+    """
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 PORTS = {"http": 80, "https": 443}
 # RFC 9110 section 9.2.2: these may be sent again when a kept-alive connection turns out to be closed.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+WRITES = frozenset({"PUT", "DELETE"})  # of these
 # Servers close idle connections after 2 s (gunicorn), 5 s (Apache) and more. What may not be sent twice only goes
 # over one that was used just now, so that it does not meet the closing.
 REUSE_WITHIN_S = 1.0
@@ -127,11 +128,17 @@ class LoopUpstream:
             link, reused = await self._take(REUSE_IDEMPOTENT_WITHIN_S if again else REUSE_WITHIN_S)
             try:
                 return await self._send(link, outgoing, on_interim, by)
-            except HungUp:
+            except HungUp as hung_up:
                 if not (again and reused):
                     raise
-            link, _ = await self._take(-1.0)
-            return await self._send(link, outgoing, on_interim, by)
+                first = hung_up
+            try:
+                link, _ = await self._take(-1.0)
+                return await self._send(link, outgoing, on_interim, by)
+            except NotSent as error:
+                if outgoing.method not in WRITES:
+                    raise  # the application cannot have acted
+                raise HungUp(f"{first}, and the second time nothing was sent: {error}") from error
 
     def close(self) -> None:
         """What is idle is closed."""

@@ -57,10 +57,10 @@ class ResponseReader:
                 self.reusable = False
             yield event
 
-    def close(self) -> Iterator[ResponseEvent]:
-        """The application has closed the connection."""
+    def close(self, *, cut: bool = False) -> Iterator[ResponseEvent]:
+        """The application has closed the connection; or it was `cut`, by which no answer can be known to be whole."""
         self.reusable = False
-        if self._at is _At.UNTIL_CLOSE:
+        if self._at is _At.UNTIL_CLOSE and not cut:
             self._at = _At.END
             yield ENDED
         elif self._at is not _At.END:

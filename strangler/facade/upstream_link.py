@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import Iterator
 
 from strangler.facade.link import LoopLink, Silence
@@ -71,16 +72,26 @@ class UpstreamLink(LoopLink[ResponseEvent]):
             self._put(self._reader.feed(data))
 
     def eof_received(self) -> None:
-        self._closed()
+        self._closed(cut=self._cut_off())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._read_the_rest()
-        self._closed()
+        ended = self._read_the_rest()
+        self._closed(cut=not ended and (exc is not None or self._cut_off()))
         super().connection_lost(exc)
 
-    def _closed(self) -> None:
+    def _closed(self, *, cut: bool) -> None:
         if self._reader is not None and not self.failed:
-            self._put(self._reader.close())
+            self._put(self._reader.close(cut=cut))
+
+    def _cut_off(self) -> bool:
+        """By TLS who ends says so (RFC 8446 section 6.1): without it, anybody on the way may have cut it off."""
+        secured: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        if secured is None:
+            return False
+        try:
+            return secured.read(1) != b""  # a goodbye alone reads as the end
+        except ssl.SSLError:
+            return True
 
     def _put(self, events: Iterator[ResponseEvent]) -> None:
         try:
@@ -88,13 +99,18 @@ class UpstreamLink(LoopLink[ResponseEvent]):
         except BadResponse as bad:
             self.fail(bad)
 
-    def _read_the_rest(self) -> None:
-        """A write that fails ends a connection at once, and an answer may be there that nobody has read yet."""
+    def _read_the_rest(self) -> bool:
+        """A write that fails ends a connection at once, and an answer may be there that nobody has read yet; whether
+        its end was.
+        """
+        ended = False
         if self._spare >= 0 and self._reader is not None:
             with contextlib.suppress(OSError):
                 while data := os.read(self._spare, _PIECE_BYTES):
                     self.data_received(data)
+                ended = True
         self._drop_spare()
+        return ended
 
     def _drop_spare(self) -> None:
         if self._spare >= 0:
