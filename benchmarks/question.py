@@ -18,7 +18,8 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` names it.
+    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` names it, and
+    None where that came to nothing.
 
     A peer that was left out is in the document too, under `left_out`, with its next step.
     """
@@ -38,7 +39,7 @@ class Answer:
             "unit": self.unit,
             "ours": round(self.ours, 3),
             "peers": {name: round(value, 3) for name, value in measured.items()},
-            "ratio": round(self.ours / measured[first], 3),
+            "ratio": round(self.ours / measured[first], 3) if measured[first] else None,
             "ratio_to": first,
             "left_out": left_out,
             "settings": dict(self.settings),

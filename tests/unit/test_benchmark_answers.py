@@ -29,6 +29,10 @@ def test_a_peer_that_is_left_out_is_in_the_document_with_the_next_step() -> None
     }
 
 
+def test_a_peer_that_came_to_nothing_leaves_no_ratio() -> None:
+    assert Answer("peak", "share", 1.0, {"none": 0.0}).to_json()["ratio"] is None
+
+
 def test_only_what_the_command_line_leaves_out_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "left_out", {"faststream"})
     assert peer("faststream_batch") == LeftOut(NEXT_STEP)
