@@ -18,7 +18,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` names it, and
+    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, which `ratio_to` names.
     None where that came to nothing.
 
     A peer that was left out is in the document too, under `left_out`, with its next step.
