@@ -18,9 +18,9 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, which `ratio_to` names.
-    None where that came to nothing.
+    """`ours` and `peers` in `unit`; `ratio` is ours divided by the first peer that was measured, `ratio_to` its name.
 
+    There is none where that peer came to nothing.
     A peer that was left out is in the document too, under `left_out`, with its next step.
     """
 
