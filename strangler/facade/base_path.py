@@ -10,6 +10,7 @@ from strangler.facade.message import Headers
 
 _BASE = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?")  # RFC 3986 section 3.3, unescaped
 _PLACE = re.compile(r"(?P<to>(?:https?:)?//(?P<host>[^/?#]*))?(?P<path>/[^?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_ELSEWHERE = re.compile(r"[/\\\x00-\x20]{2,}")  # at its beginning a browser may take what follows for a host
 _PLACES = frozenset({"location", "content-location"})
 
 
@@ -51,7 +52,10 @@ class BasePath:
         found = _PLACE.fullmatch(value) if name in _PLACES else None
         if found is None or (found["to"] and found["host"].lower() not in {host.lower() for host in hosts}):
             return value
-        return (found["to"] or "") + self._without(found["path"]) + found["rest"]
+        path = self._without(found["path"])
+        if path != found["path"] and (led := _ELSEWHERE.match(path)):
+            path = f"/{path[led.end() :]}"
+        return (found["to"] or "") + path + found["rest"]
 
     def _attribute(self, text: str) -> str:
         name, equals, path = text.partition("=")

@@ -59,8 +59,13 @@ def to_client(headers: Headers) -> list[tuple[str, str]]:
 
 
 def without(headers: Headers, secret: Collection[str]) -> list[tuple[str, str]]:
-    """The fields that are none of these, in lower case, in either spelling that a WSGI server reads as one."""
-    return [(name, value) for name, value in headers if name.lower().replace("_", "-") not in secret]
+    """The fields that are none of these. `X_A` is `X-A`, on both sides: a WSGI server reads them as one.
+
+    >>> without([("x_account", "ann"), ("Accept", "*/*")], ["X-Account"])
+    [('Accept', '*/*')]
+    """
+    folded = {_folded(name) for name in secret}
+    return [(name, value) for name, value in headers if _folded(name) not in folded]
 
 
 def is_field_value(text: str) -> bool:
@@ -76,6 +81,10 @@ def to_keep(headers: Headers) -> list[tuple[str, str]]:
 def to_look_up(headers: Headers, also: Collection[str] = ()) -> list[tuple[str, str]]:
     """Of fields for the upstream, those with which the same client may ask for its subject; `also` in lower case."""
     return [(name, value) for name, value in headers if name.lower() in _OF_THE_ASKER or name.lower() in also]
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _hop_by_hop(headers: Headers) -> frozenset[str]:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from strangler.facade.message import Headers
+from strangler.reads.account import Why
 
 BODY_BYTES = 64 * 1024  # of an answer; the larger ones are dropped
 MESSAGE_BYTES = BODY_BYTES + 128 * 1024  # with a request's head, which is bounded, too
@@ -51,10 +52,15 @@ def message_pair() -> tuple[socket.socket, socket.socket]:
     return sending, receiving
 
 
-def handed_over(sending: socket.socket, copy: ReadCopy) -> bool:
-    """False, at once, where there is no room or nobody who compares."""
+def refused_hand_over(sending: socket.socket, copy: ReadCopy) -> Why | None:
+    """Why it was not handed over, at once: it is longer than is read there, or no room, or nobody who compares. None
+    where it was.
+    """
+    message = copy.packed()
+    if len(message) > MESSAGE_BYTES:
+        return Why.TOO_LARGE
     try:
-        sending.send(copy.packed())
+        sending.send(message)
     except OSError:
-        return False
-    return True
+        return Why.QUEUE_FULL
+    return None

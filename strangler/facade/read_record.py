@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
 
-from strangler.errors import StranglerError
+from strangler.errors import BadInput, StranglerError
 from strangler.facade.loop_connection import LoopConnection
 from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.statement import statement
@@ -71,6 +71,9 @@ class ReadRecord:
         told, self._counts = self._counts, Counter()
         try:
             self._stages = await self._database.run(lambda connection: self._exchange(connection, told))
+        except BadInput as error:  # whoever tells them, and however often
+            logger.error("reads_refused", extra={"reason": str(error), "counts": len(told), "reads": _reads(told)})
+            return
         except StranglerError as error:
             self._counts.update(told)
             if not self._down:
@@ -86,3 +89,7 @@ class ReadRecord:
             await connection.ask(_ADD, columns_of([Counted(*key, reads=reads) for key, reads in told.items()]))
             told.clear()  # what fails from here on must not tell them again
         return stages_in((await connection.ask(_STAGES)).rows)
+
+
+def _reads(told: Counter[Key]) -> list[str]:
+    return sorted({read for read, *_ in told})

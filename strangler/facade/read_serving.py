@@ -28,7 +28,7 @@ class ReadServing:
 
     def __init__(self, plan: Plan, dsn: str, legacy: UpstreamSettings, candidates: Mapping[str, str]) -> None:
         self._plan, self._dsn, self._legacy, self._addresses = plan, dsn, legacy, candidates
-        self._secret = caller_fields(plan.subject.caller or ())
+        self._secret = _secret_fields(plan)
         self._sending, self._receiving = message_pair()
         self._record: ReadRecord | None = None
 
@@ -84,3 +84,10 @@ class ReadServing:
             for url in set(self._addresses.values())
         }
         return {read.name: made[self._addresses[read.name]] for read in self._plan.reads}
+
+
+def _secret_fields(plan: Plan) -> frozenset[str]:
+    """By which the plan knows a caller, wherever it says so."""
+    named = [plan.subject.caller, *(route.caller for route in plan.routes)]
+    named += [] if plan.admission is None else [one.caller or None for one in plan.admission.belongs]
+    return frozenset().union(*(caller_fields(callers) for callers in named if callers is not None))

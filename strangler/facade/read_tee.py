@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from strangler.facade.caller import fields
+from strangler.facade.exchange import Broke
 from strangler.facade.message import Headers, Response, Streamed, values
 from strangler.facade.read_copy import BODY_BYTES
 from strangler.reads.account import Why
@@ -51,6 +52,45 @@ class Tee:
 
     def give(self, size: int) -> None:
         self._left += size
+
+
+class Followed:
+    """A streamed body that says once how it ended: None, also if the client has left, or how it broke."""
+
+    def __init__(self, body: Streamed, ended: Callable[[Broke | None], None]) -> None:
+        self._body, self._ended = body, ended
+        self._told = False
+
+    @property
+    def uploading(self) -> bool:
+        return self._body.uploading
+
+    def ready(self) -> tuple[bytes, bool]:
+        piece, ended = self._body.ready()
+        if ended:
+            self._tell(None)
+        return piece, ended
+
+    async def read(self) -> bytes:
+        try:
+            piece = await self._body.read()
+        except Broke as broke:
+            self._tell(broke)
+            raise
+        if not piece:
+            self._tell(None)
+        return piece
+
+    def close(self) -> None:
+        try:
+            self._body.close()
+        finally:
+            self._tell(None)
+
+    def _tell(self, broke: Broke | None) -> None:
+        if not self._told:
+            self._told = True
+            self._ended(broke)
 
 
 class _Copied:

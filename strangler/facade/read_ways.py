@@ -18,8 +18,8 @@ from strangler.facade.measures import Measures
 from strangler.facade.message import Framing, Outgoing, Request, Response
 from strangler.facade.overrides import meanings
 from strangler.facade.patterns import PathPattern, encoded
-from strangler.facade.read_copy import ReadCopy, handed_over
-from strangler.facade.read_tee import MARKER, Tee, refused_copy
+from strangler.facade.read_copy import ReadCopy, refused_hand_over
+from strangler.facade.read_tee import MARKER, Followed, Tee, refused_copy
 from strangler.facade.readings import decoded, has_one_reading
 from strangler.facade.targets import origin_form
 from strangler.ownership import Owner
@@ -117,11 +117,12 @@ class ReadWays:
             return answer
 
         def hand_over(body: bytes) -> None:
-            sent = outgoing(request, b"", Framing()).headers
-            read = found.read.name
-            copy = ReadCopy(read, found.stage.epoch, request.target, sent, answer.status, answer.headers, body)
-            if not handed_over(self._copies, copy):
-                self._count(found, ReadOutcome.DROPPED, Why.QUEUE_FULL)
+            sent = outgoing(request, b"", Framing())
+            read, epoch = found.read.name, found.stage.epoch
+            copy = ReadCopy(read, epoch, sent.target, sent.headers, answer.status, answer.headers, body)
+            refused = refused_hand_over(self._copies, copy)
+            if refused is not None:
+                self._count(found, ReadOutcome.DROPPED, refused)
 
         return self._tee.copied(answer, hand_over, lambda reason: self._count(found, ReadOutcome.DROPPED, reason))
 
@@ -138,8 +139,8 @@ class ReadWays:
         falls_back = read.on_failure == "legacy" and found.stage.row.stage is not Stage.RETIRED
         if exchange is not None:
             if exchange.status < 500:
-                self._count(found, ReadOutcome.ANSWERED)
-                return Response(exchange.status, exchange.reason, to_client(exchange.headers), exchange)
+                body = Followed(exchange, lambda broke: self._ended(found, broke))
+                return Response(exchange.status, exchange.reason, to_client(exchange.headers), body)
             self._failed(found, Why.STATUS, str(exchange.status), falls_back=falls_back)
             if not falls_back:
                 return Response(exchange.status, exchange.reason, to_client(exchange.headers), exchange)
@@ -151,6 +152,13 @@ class ReadWays:
     def _to_candidate(self, read: ReadRoute, request: Request) -> Outgoing:
         whole = outgoing(request, b"", Framing())
         return whole if read.credentials else replace(whole, headers=without(whole.headers, self._secret))
+
+    def _ended(self, found: FoundRead, broke: Broke | None) -> None:
+        """Of an answer whose head was sent: nobody else can answer any more."""
+        if broke is None:
+            self._count(found, ReadOutcome.ANSWERED)
+        else:
+            self._failed(found, why_of(broke), str(broke), falls_back=False)
 
     def _failed(self, found: FoundRead, why: Why, reason: str, *, falls_back: bool) -> None:
         outcome = ReadOutcome.FELL_BACK if falls_back else ReadOutcome.REFUSED

@@ -21,8 +21,19 @@ from strangler.facade.read_copy import BODY_BYTES, MESSAGE_BYTES, ReadCopy
 from strangler.facade.read_tee import MARKER
 from strangler.facade.read_ways import CREDENTIALS, Record, why_of
 from strangler.reads.account import DIFFERS_AT, MOST_PLACES, NOISE_AT, OTHER_PLACES, ReadOutcome, Why
-from strangler.reads.canonical import STATUS, ReadAnswer, StillCoded, places, shape, spoken_place, uncoded
-from strangler.reads.compare import Noise, Places, unexplained
+from strangler.reads.canonical import (
+    BODY,
+    ROOT,
+    STATUS,
+    ReadAnswer,
+    StillCoded,
+    TooManyPlaces,
+    places,
+    shape,
+    spoken_place,
+    uncoded,
+)
+from strangler.reads.compare import Noise, Places, of_two_kinds, unexplained
 from strangler.reads.declared import ReadRoute
 
 logger = logging.getLogger(__name__)
@@ -83,7 +94,7 @@ class ShadowReads:
                 self._loop.remove_reader(receiving)
                 ended.set_result(None)
                 return
-            self._take(ReadCopy.unpacked(message))
+            self._take(ReadCopy.unpacked(message))  # a worker hands over none that is cut
 
     def _take(self, copy: ReadCopy) -> None:
         if self._stopped:
@@ -129,6 +140,8 @@ class ShadowReads:
             outcome, why = ReadOutcome.FAILED, Why.CODED
         except _TooLong:
             outcome, why = ReadOutcome.FAILED, Why.TOO_LONG
+        except TooManyPlaces:
+            outcome, why = ReadOutcome.FAILED, Why.TOO_LARGE
         except Exception:  # the task's edge: a mistake of ours must not end the process, nor go uncounted
             logger.exception("read_not_compared", extra={"read": copy.read})
             outcome, why = ReadOutcome.FAILED, Why.ERROR
@@ -139,16 +152,18 @@ class ShadowReads:
         first = self._placed(read, ReadAnswer(copy.status, copy.fields, copy.body))
         fields = copy.sent if read.credentials else without(copy.sent, self._secret)
         candidate = self._placed(read, await self._ask(self._candidates[read.name], read, copy.target, fields))
-        second = None
-        if noise.learning or self._wanted(read, noise, unexplained(candidate, first, None)):
+        found = self._wanted(read, noise, unexplained(candidate, first, None))
+        if noise.learning or found:
             again = await self._again(read, copy)
-            if again is None:
-                return ReadOutcome.FAILED, Why.LEGACY
-            second = self._placed(read, again)
+            second = None if again is None else self._placed(read, again)
             for place in noise.learn(first, second):
                 self._record.count(copy.read, copy.epoch, NOISE_AT, place)
                 logger.info("noise_learned", extra={"read": read.name, "place": place})
-        found = self._wanted(read, noise, unexplained(candidate, first, second))
+            if found and (second is None or of_two_kinds(candidate, first, second)):
+                return ReadOutcome.FAILED, Why.UNJUDGED
+            found = self._wanted(read, noise, unexplained(candidate, first, second))
+        if not found and self._is_all_noise(read, noise, first):
+            return ReadOutcome.FAILED, Why.UNJUDGED
         found = [STATUS] if STATUS in found else found  # then the rest is of another kind of answer
         for place in dict.fromkeys(spoken_place(one) for one in found):
             self._differs(copy, place, found, first, candidate)
@@ -180,6 +195,13 @@ class ShadowReads:
 
     def _wanted(self, read: ReadRoute, noise: Noise, found: Sequence[str]) -> list[str]:
         return [place for place in found if not (read.ignores(spoken := spoken_place(place)) or spoken in noise)]
+
+    def _is_all_noise(self, read: ReadRoute, noise: Noise, first: Places) -> bool:
+        """Nothing of the body was compared, and the plan does not say so."""
+        if not noise.places:
+            return False
+        body = [place for place in first if place == BODY or place.startswith(ROOT)]
+        return not self._wanted(read, noise, body) and any(spoken_place(place) in noise for place in body)
 
     def _differs(self, copy: ReadCopy, place: str, found: Sequence[str], first: Places, candidate: Places) -> None:
         """Said without values, which are the customers'."""

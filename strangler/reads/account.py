@@ -20,7 +20,7 @@ class ReadOutcome(StrEnum):
     FAILED = "failed"  # no two answers that could be compared
     ANSWERED = "answered"  # by the other application, to a client
     FELL_BACK = "fell_back"  # it failed, and legacy answered the client
-    REFUSED = "refused"  # it failed, and the client was told so
+    REFUSED = "refused"  # it failed, and the client was told so, or its answer broke off
     NOT_STICKY = "not_sticky"  # legacy's, because the request does not say whose it is
 
 
@@ -30,6 +30,7 @@ class Why(StrEnum):
     QUEUE_FULL = "queue_full"
     TOO_OLD = "too_old"  # it waited too long: legacy may say something else by now
     TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"  # with its head, or taken apart
     CONDITIONAL = "conditional"  # it asks for a part, or for what has changed
     CUT_OFF = "cut_off"  # the client left, or legacy's answer broke off
     CODED = "coded"  # a content coding other than gzip
@@ -39,6 +40,7 @@ class Why(StrEnum):
     BROKE = "broke"
     TOO_SLOW = "too_slow"
     STATUS = "status"  # 5xx
+    UNJUDGED = "unjudged"  # legacy's second answer was none or of another kind, or all of the body is noise
     ERROR = "error"  # a mistake of the facade's
 
 

@@ -13,6 +13,9 @@ from hashlib import blake2b
 Headers = Sequence[tuple[str, str]]
 
 STATUS, BODY, ROOT = "status", "body", "$"
+LONGEST_PLACE = 300  # characters of a place as it is spoken of; it is a key of a table
+MOST_FLAT = 8 * 1024 * 1024  # bytes, about, of an answer taken apart: a path is written with each leaf
+_EACH_PLACE = 64  # bytes that one takes beside its text
 MISSING = "missing"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")  # other keys may be a customer's: they are not named
 _INDEX = re.compile(r"\[\d+\]")
@@ -38,8 +41,13 @@ class StillCoded(Exception):
     """A body in a coding that is not read here, or that is longer than it may be."""
 
 
+class TooManyPlaces(Exception):
+    """A body that takes more than `MOST_FLAT` bytes when it is taken apart."""
+
+
 def places(answer: ReadAnswer, headers: Collection[str]) -> dict[str, str]:
     """Each place and what stands there. JSON is taken apart, whatever the order of its keys; all else is a digest.
+    `TooManyPlaces` for what would be too large then.
 
     >>> places(ReadAnswer(200, [("Content-Type", "application/json")], b'{"a": [1.0, true]}'), ["ETag"])
     {'status': '200', 'header etag': '', '$.a[0]': '1', '$.a[1]': 'true'}
@@ -49,19 +57,23 @@ def places(answer: ReadAnswer, headers: Collection[str]) -> dict[str, str]:
     if _JSON.match(answer.field("content-type")):
         try:
             value = json.loads(answer.body, parse_float=Decimal, parse_int=Decimal)
-            return found | dict(_flat(ROOT, value))
+            return found | _bounded(_flat(ROOT, value))
         except (ValueError, ArithmeticError, RecursionError):
             pass  # it is not what it says; bytes can be compared all the same
     return found | {BODY: blake2b(answer.body, digest_size=16).hexdigest()}
 
 
 def spoken_place(place: str) -> str:
-    """As people and the plan name it: no index, and no key that may be a customer's name.
+    """As people and the plan name it: no index, and no key that may be a customer's name. What is longer than
+    `LONGEST_PLACE` ends in a digest.
 
     >>> spoken_place('$.lines[3].by["a@example"].sum')
     '$.lines[].by[*].sum'
     """
-    return _INDEX.sub("[]", _NAMED_KEY.sub("[*]", place))
+    spoken = _INDEX.sub("[]", _NAMED_KEY.sub("[*]", place))
+    if len(spoken) <= LONGEST_PLACE:
+        return spoken
+    return f"{spoken[: LONGEST_PLACE - 34]}..{blake2b(spoken.encode(), digest_size=16).hexdigest()}"
 
 
 def shape(text: str | None) -> str:
@@ -88,6 +100,17 @@ def uncoded(body: bytes, codings: str, most_bytes: int) -> bytes:
     if not reading.eof:
         raise StillCoded(f"{coding}, longer than {most_bytes} bytes")
     return plain
+
+
+def _bounded(flat: Iterator[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    size = 0
+    for place, text in flat:
+        size += len(place) + len(text) + _EACH_PLACE
+        if size > MOST_FLAT:
+            raise TooManyPlaces
+        found[place] = text
+    return found
 
 
 def _flat(place: str, value: object) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from strangler.errors import Refused
-from strangler.reads.account import ReadAccount
+from strangler.reads.account import ReadAccount, Why
 from strangler.reads.declared import ReadRoute
 from strangler.stage_evidence import counted, needs_evidence
 from strangler.stages import Move, Stage, spoken
@@ -51,6 +51,12 @@ class ReadEvidence:
         if account.candidate_failed:
             said.append(f"the other application failed {account.candidate_failed} time(s)")
             steps.append(f"mend it and begin again: {_begin_again(name)}")
+        if unjudged := account.failed.get(Why.UNJUDGED, 0):
+            said.append(f"{unjudged} read(s) could not be judged by what legacy says (noise: {_noise(account)})")
+            steps.append(
+                "let legacy answer a read twice in the same way (limits, one-time tokens), or ignore in the plan what "
+                f"may differ, and begin again: {_begin_again(name)}"
+            )
         if not said:
             return None
         at = f"{name} is at {spoken(move.from_stage, move.from_bp)} since epoch {self.epoch}"
@@ -62,13 +68,17 @@ class ReadEvidence:
         return (
             f"reads since epoch {self.epoch}: {account.compared} compared, differing: {differ}; "
             f"{account.answered} answered by the other application, which failed {account.candidate_failed} time(s); "
-            f"noise: {', '.join(account.noise) or 'none'}"
+            f"{account.failed.get(Why.UNJUDGED, 0)} not judged; noise: {_noise(account)}"
         )
 
     def to_json(self, anyway: Refused | None) -> dict[str, Json]:
         """As the audit keeps it; `anyway`: what was lacking when the move was made all the same."""
         kept = {**asdict(self.account), "noise": list(self.account.noise)}
         return kept if anyway is None else {**kept, "anyway": anyway.reason}
+
+
+def _noise(account: ReadAccount) -> str:
+    return ", ".join(account.noise) or "none"
 
 
 def _begin_again(name: str) -> str:

@@ -14,7 +14,7 @@ plan = Plan(
         caller="header:X-Account",
     ),
     steps=(Step("payment"),),
-    routes=(Route("POST /orders", creates="order"),),
+    routes=(Route("POST /orders", creates="order", caller="header:X_Partner_Key"),),
     reads=(
         ReadRoute("order_page", "GET /pages/{ref}", "PAGES_URL", sticky="subject", ignored=("$.made",)),
         ReadRoute("mine", "GET /mine", "PAGES_URL", sticky="cookie:session", credentials=True, on_failure="refuse"),

@@ -34,6 +34,12 @@ SHOP = BasePath("/shop")
         (("Set-Cookie", "Path=/shop"), "Path=/shop"),
         (("Set-Cookie", "s=1; Path=/"), "s=1; Path=/"),
         (("X-Place", "/shop/orders/1"), "/shop/orders/1"),
+        (("Location", "/shop//evil.example/"), "/evil.example/"),
+        (("Location", "/shop/\\evil.example"), "/evil.example"),
+        (("Location", "/shop/\t/evil.example"), "/evil.example"),
+        (("Content-Location", "/shop///evil.example"), "/evil.example"),
+        (("Location", "//front.example:8080/shop//x"), "//front.example:8080/x"),
+        (("Location", "//evil.example/shop"), "//evil.example/shop"),
     ],
 )
 def test_places_lose_the_base_where_they_are_the_applications(field: tuple[str, str], shown: str) -> None:

@@ -33,6 +33,7 @@ def lacking(move: Move, **counted: Any) -> str:
         (TO_RAMP, {"same": 1, "failed": {"too_slow": 2}}, "the other application failed 2 time(s)"),
         (WIDER, {"same": 1, "answered": 1, "fell_back": {"broke": 1}}, "the other application failed 1 time(s)"),
         (WIDER, {}, "nothing has been compared since"),
+        (TO_RAMP, {"same": 1, "failed": {"unjudged": 2}, "noise": ("$.a",)}, "2 read(s) could not be judged"),
     ],
 )
 def test_what_is_lacking_is_said_with_what_to_type(move: Move, counted: dict[str, Any], said: str) -> None:

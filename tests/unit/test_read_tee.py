@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from strangler.facade.exchange import Broke
 from strangler.facade.message import RequestOutcome, Response
-from strangler.facade.read_copy import BODY_BYTES, ReadCopy, handed_over, message_pair
-from strangler.facade.read_tee import Tee, refused_copy
+from strangler.facade.read_copy import BODY_BYTES, MESSAGE_BYTES, ReadCopy, message_pair, refused_hand_over
+from strangler.facade.read_tee import Followed, Tee, refused_copy
 from strangler.reads.account import Why
 
 
@@ -106,10 +107,34 @@ def test_what_cannot_be_compared_is_known_before_it_is_copied(
 def test_a_copy_survives_its_way_and_none_is_waited_for() -> None:
     sending, receiving = message_pair()
     copy = ReadCopy("page", 7, "/pages/é", [("Host", "a"), ("X", "\x80")], 200, [("ETag", '"e"')], b"\n\x00body\n")
-    assert handed_over(sending, copy)
+    assert refused_hand_over(sending, copy) is None
     assert ReadCopy.unpacked(receiving.recv(1_000_000)) == copy
-    while handed_over(sending, copy):
+    while refused_hand_over(sending, copy) is None:
         pass
     receiving.close()
-    assert not handed_over(sending, copy)
+    assert refused_hand_over(sending, copy) is Why.QUEUE_FULL
     sending.close()
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_copy_that_is_longer_than_is_read_is_not_handed_over(over: int) -> None:
+    def of(padding: int) -> ReadCopy:
+        return ReadCopy("page", 7, "/", [("X", "x" * padding)], 200, [], b"")
+
+    longest = of(MESSAGE_BYTES - len(of(0).packed()) + over)
+    sending, receiving = message_pair()
+    with sending, receiving:
+        assert refused_hand_over(sending, longest) == (Why.TOO_LARGE if over else None)
+        if not over:
+            assert ReadCopy.unpacked(receiving.recv(MESSAGE_BYTES)) == longest
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_body_that_is_followed_says_once_how_it_ended(leaves: bool) -> None:
+    heard: list[Broke | None] = []
+    body = Followed(Pieces([] if leaves else [b"a"]), heard.append)
+    while not leaves and asyncio.run(body.read()):
+        assert heard == []
+    body.close()
+    body.close()
+    assert heard == [None]

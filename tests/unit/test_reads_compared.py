@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.reads.canonical import ReadAnswer, StillCoded, places, shape, spoken_place, uncoded
+from strangler.reads.canonical import (
+    LONGEST_PLACE,
+    ReadAnswer,
+    StillCoded,
+    TooManyPlaces,
+    places,
+    shape,
+    spoken_place,
+    uncoded,
+)
 from strangler.reads.compare import LEARNED_FROM, Noise, differing, unexplained
 
 values: st.SearchStrategy[Any] = st.recursive(
@@ -110,3 +119,35 @@ def test_what_legacy_does_not_say_twice_explains_a_difference_there_and_nowhere_
     first, second = {"$.at": "1", "$.sum": "5"}, {"$.at": "2", "$.sum": "5"}
     assert unexplained({"$.at": "3", "$.sum": "6"}, first, second) == ["$.sum"]
     assert unexplained({"$.at": "1", "$.sum": "5"}, first, None) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"status": "200", "$.a": "1"}, {"status": "429", "$.error": "1"}),
+        ({"status": "200", "$.a": "1"}, None),
+        ({"status": "200", "body": "1"}, {"status": "200", "body": "2"}),
+        ({"status": "200", "$": "[]"}, {"status": "200", "$": "1"}),
+    ],
+)
+def test_an_answer_of_another_kind_teaches_no_noise(first: dict[str, str], second: dict[str, str] | None) -> None:
+    noise = Noise()
+    for _ in range(LEARNED_FROM):
+        assert noise.learning
+        assert noise.learn(first, second) == []
+    assert (noise.places, noise.learning) == ([], False)
+
+
+def test_a_place_is_no_longer_than_a_key_of_a_table_may_be() -> None:
+    long = [f"$.{'.'.join(['k' * 39] * 80)}.{end}" for end in "ab"]
+    spoken = {spoken_place(one) for one in long}
+    assert len(spoken) == 2
+    assert {len(one) for one in spoken} == {LONGEST_PLACE}
+
+
+def test_what_would_be_too_large_taken_apart_is_not_taken_apart() -> None:
+    depth = 100
+    deep = f'{{"{"k" * 40}":' * depth + f"[{','.join('0' * 12_000)}]" + "}" * depth
+    with pytest.raises(TooManyPlaces):
+        said(deep)
+    assert len(said(json.dumps([{"id": n, "sku": f"s{n}", "n": n} for n in range(17_000)]))) == 51_002

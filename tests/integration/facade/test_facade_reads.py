@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Iterator
 from itertools import count
@@ -16,8 +17,9 @@ from strangler.ownership import bucket
 from strangler.reads.table import read_stages_of_reads
 from strangler.stages import Stage
 from strangler.store import ensure_steps
+from tests.integration.facade.client import ask, send
 from tests.integration.facade.conftest import StartFacade
-from tests.integration.facade.reads_rig import ReadsRig, says
+from tests.integration.facade.reads_rig import JSON, ReadsRig, says
 from tests.support import facade_reads_plan
 from tests.support.facade_reads_plan import plan
 from tests.support.http_stub import HANG_UP, HttpStub, Seen, answer, http_stub
@@ -109,10 +111,69 @@ def test_what_legacy_itself_does_not_say_twice_is_noise(rig: ReadsRig) -> None:
 
 def test_a_write_that_comes_between_is_no_difference(rig: ReadsRig) -> None:
     """Legacy said 1, then a write came: the candidate says 2, and so does legacy when it is asked again."""
-    rig.legacy.reply = lambda seen: says('{"total": 2}' if seen.value("Strangler-Shadow") else '{"total": 1}')
-    rig.candidate.reply = lambda _: says('{"total": 2}')
+    rig.legacy.reply = lambda seen: says(PAGE.replace("12.50", "2" if seen.value("Strangler-Shadow") else "1"))
+    rig.candidate.reply = lambda _: says(PAGE.replace("12.50", "2"))
     account = rig.shadow("order_page", "/pages/r1")
     assert (account.different, account.same) == (0, account.eligible)
+
+
+def test_a_second_answer_of_another_kind_teaches_nothing_and_blinds_nobody(
+    rig: ReadsRig, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limiter counts what is asked again; then the candidate says nonsense."""
+    rig.legacy.reply = lambda seen: answer(429, b"{}", JSON) if seen.value("Strangler-Shadow") else says(PAGE % "r1")
+    before = rig.shadow("order_page", "/pages/r1")
+    rig.candidate.reply = lambda _: answer(404, b'{"total": "?"}', JSON)
+    wait_until(lambda: rig.get("/pages/r1") and rig.account("order_page").failed.get("unjudged", 0) > 2)
+    after = rig.account("order_page")
+    assert (after.same, after.different, after.noise) == (before.same, 0, ())
+    flags = ["--plan", str(PLAN), "--dsn", dsn]
+    assert main(["advance", "order_page", "--ramp", "5%", "--reason", "too early", *flags]) == 1
+    assert "read(s) could not be judged" in capsys.readouterr().err
+
+    rig.legacy.reply = lambda _: says(PAGE % "r1")
+    wait_until(lambda: rig.get("/pages/r1") and rig.account("order_page").places)
+    assert set(rig.account("order_page").places) == {"status"}
+
+
+def test_a_body_of_which_all_is_noise_is_not_the_same(rig: ReadsRig) -> None:
+    numbers = count()
+    rig.legacy.reply = lambda _: says(json.dumps({"id": next(numbers)}))
+    rig.candidate.reply = lambda _: says('{"id": -1}')
+    rig.shadow("order_page", "/pages/r1")
+    wait_until(lambda: rig.get("/pages/r1") and rig.account("order_page").failed.get("unjudged", 0) > 2)
+    account = rig.account("order_page")
+    assert (account.noise, account.different) == (("$.id",), 0)
+
+
+def test_an_absolute_target_is_asked_as_legacy_was_asked(rig: ReadsRig) -> None:
+    before = rig.shadow("order_page", "/pages/r1")
+    send(rig.facade, b"GET http://front.example/pages/r9 HTTP/1.1\r\nHost: front.example\r\nConnection: close\r\n\r\n")
+    rig.settled("order_page", before.eligible + 1)
+    asked = [seen.target for stub in (rig.legacy, rig.candidate) for seen in stub.seen if "r9" in seen.target]
+    assert set(asked) == {"/pages/r9"}
+    assert len(asked) >= 2
+
+
+def test_a_head_that_fits_in_no_message_is_dropped_by_name(rig: ReadsRig) -> None:
+    before = rig.shadow("order_page", "/pages/r1")
+    head = b"GET /pages/r1 HTTP/1.1\r\nHost: f\r\nConnection: close\r\nX-Odd: %b\r\n\r\n" % (b"\xff" * 40 * 1024)
+    assert b" 200 " in send(rig.facade, head)
+    assert rig.settled("order_page", before.eligible + 1).dropped == {"too_large": 1}
+
+
+@pytest.mark.parametrize("name", ["X-Account", "X_Account", "X-Partner-Key", "X_Partner_Key"])
+@pytest.mark.parametrize("stage", [Stage.SHADOW, Stage.RAMP, Stage.LIVE])
+def test_no_stage_and_no_spelling_gives_a_caller_to_the_candidate(rig: ReadsRig, name: str, stage: Stage) -> None:
+    rig.go("order_page", Stage.SHADOW)
+    if stage is not Stage.SHADOW:
+        rig.go("order_page", Stage.RAMP, 10_000)
+    if stage is Stage.LIVE:
+        rig.go("order_page", Stage.LIVE)
+    rig.noticed("order_page", "/pages/r1")
+    assert ask(rig.facade, "GET", "/pages/secret", fields={name: "SECRET"}).status == 200
+    wait_until(lambda: any("secret" in seen.target for seen in rig.candidate.seen))
+    assert not any(b"SECRET" in seen.head for seen in rig.candidate.seen)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +221,17 @@ def test_a_candidate_that_fails_is_counted_and_legacy_answers(rig: ReadsRig) -> 
 
     wait_until(lambda: rig.account("order_page").fell_back == {"broke": 1, "status": 1})
     assert b"candidate_failed" in rig.facade.said()
+
+
+def test_a_candidate_that_breaks_off_in_its_body_has_failed(rig: ReadsRig) -> None:
+    rig.go("order_page", Stage.SHADOW)
+    rig.go("order_page", Stage.RAMP, 10_000)
+    rig.noticed("order_page", "/pages/r1")
+    rig.candidate.reply = lambda _: b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"a'
+    with pytest.raises(http.client.IncompleteRead):
+        rig.get("/pages/r1")
+    wait_until(lambda: rig.account("order_page").candidate_failed == 1)
+    assert rig.account("order_page").refused == {"broke": 1}
 
 
 def test_clients_are_sticky_by_what_names_them_and_refused_where_the_plan_says_so(rig: ReadsRig) -> None:
