@@ -45,6 +45,9 @@ FAILURES: dict[type[BaseException], Sent] = {
 OnInterim: TypeAlias = Callable[[ResponseHead], None]
 
 
+HOSTS = ("host", "x-forwarded-host")  # of which applications make a place
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings:
     """The way to the application. Times are per wait: for a connection, for the next bytes.
@@ -182,7 +185,8 @@ class LoopUpstream:
                 upload = self._loop.create_task(self._upload(link, streamed, chunked=outgoing.framing.chunked))
             head = await self._head(link, on_interim, by)
             if self._base.path:
-                head = replace(head, headers=self._base.shown(head.headers, values(outgoing.headers, "host")))
+                hosts = [one for name in HOSTS for one in values(outgoing.headers, name)]
+                head = replace(head, headers=self._base.shown(head.headers, hosts))
         except BaseException as error:
             hung_up = isinstance(error, Broke) and not link.answered
             if upload is not None:

@@ -25,6 +25,12 @@ def test_targets_get_the_base_and_places_lose_it(facade: Running, app: HttpStub)
     assert (got.field("Location"), got.field("Set-Cookie")) == ("/next", "s=1; Path=/")
 
 
+def test_a_place_made_of_the_host_that_was_forwarded_loses_the_base_too(facade: Running, app: HttpStub) -> None:
+    app.reply = lambda seen: answer(302, b"", f"Location: http://{seen.value('x-forwarded-host')}/shop/next")
+    got = ask(facade, "GET", "/x", fields={"X-Forwarded-Host": "shop.example"})
+    assert got.field("Location") == "http://shop.example/next"
+
+
 def test_owned_requests_are_claimed_and_given_again_without_the_base(facade: Running, app: HttpStub, key: str) -> None:
     app.reply = lambda seen: answer(201, b"{}", f"Location: http://{seen.value('host')}/shop/orders/1")
     first, again = order(facade, key), order(facade, key)
