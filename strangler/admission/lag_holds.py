@@ -38,7 +38,9 @@ class LagHolds:
         above = 0.0
         for rank in feeding:
             allowed = self._rates[rank][heard.context].look(heard.at, heard.backlog, heard.done)
-            self._allowed[rank, heard.context] = max(0.0, allowed * part - above), heard.at + BELIEVED_S
+            # Of no limit a part is none either, also for a worker that has no part yet: 0 times inf is nan.
+            mine = math.inf if allowed == math.inf else max(0.0, allowed * part - above)
+            self._allowed[rank, heard.context] = mine, heard.at + BELIEVED_S
             above += got_per_s[rank]
         return {rank: self._least(rank, heard.at) for rank in feeding}
 

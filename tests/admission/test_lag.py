@@ -71,6 +71,10 @@ def test_the_lower_class_gets_what_the_upper_one_leaves() -> None:
     assert halves[2] == pytest.approx(20.0, abs=1.0)
 
 
+def test_who_has_no_slots_yet_holds_nobody_back_for_a_lag_that_is_none() -> None:
+    assert LagHolds(CLASSES).heard(LagHeard("ledger", 0.0, 0.0, 0.0), NOBODY, 0.0) == {0: math.inf, 2: math.inf}
+
+
 def test_the_worst_promise_counts_as_long_as_it_is_known() -> None:
     holds = LagHolds(CLASSES)
     for second in range(7):
