@@ -11,6 +11,8 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.headers import without
@@ -42,6 +44,7 @@ AT_ONCE = 16  # reads under way
 MOST_WAITING = 1_000
 MOST_BYTES = 16 * 1024 * 1024  # of what waits and is under way
 OLD_S = 5.0  # what has waited longer is compared with a past that legacy may have left
+Ended: TypeAlias = tuple[ReadOutcome, Why | None]
 SAID_EACH = 3  # differences at one place that are all said; later ones at powers of two
 
 
@@ -65,7 +68,7 @@ class ShadowReads:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[float, ReadCopy]] = deque()
         self._bytes = 0
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Ended]] = set()
         self._noise: dict[tuple[str, int], Noise] = {}
         self._places: dict[tuple[str, int], dict[str, int]] = {}
         self._stopped = False
@@ -114,10 +117,12 @@ class ShadowReads:
                 continue
             task = self._loop.create_task(self._compared(copy))
             self._under_way.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, copy))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, copy: ReadCopy, task: asyncio.Task[Ended]) -> None:
+        """Also of one that was given up before it had begun."""
         self._under_way.discard(task)
+        self._end(copy, *((ReadOutcome.DROPPED, Why.STOPPED) if task.cancelled() else task.result()))
         self._begin()
 
     def _stop(self) -> None:
@@ -127,27 +132,16 @@ class ShadowReads:
         for task in self._under_way:
             task.cancel()
 
-    async def _compared(self, copy: ReadCopy) -> None:
+    async def _compared(self, copy: ReadCopy) -> Ended:
         try:
-            outcome, why = await self._outcome(copy)
-        except asyncio.CancelledError:
-            outcome, why = ReadOutcome.DROPPED, Why.STOPPED
-        except (NotSent, Broke) as error:
-            outcome, why = ReadOutcome.FAILED, why_of(error)
-        except TimeoutError:
-            outcome, why = ReadOutcome.FAILED, Why.TOO_SLOW
-        except StillCoded:
-            outcome, why = ReadOutcome.FAILED, Why.CODED
-        except _TooLong:
-            outcome, why = ReadOutcome.FAILED, Why.TOO_LONG
-        except TooManyPlaces:
-            outcome, why = ReadOutcome.FAILED, Why.TOO_LARGE
-        except Exception:  # the task's edge: a mistake of ours must not end the process, nor go uncounted
-            logger.exception("read_not_compared", extra={"read": copy.read})
-            outcome, why = ReadOutcome.FAILED, Why.ERROR
-        self._end(copy, outcome, why)
+            return await self._outcome(copy)
+        except Exception as error:  # the task's edge: a mistake of ours must not end the process, nor go uncounted
+            why = why_of(error) if isinstance(error, NotSent | Broke) else _WHY.get(type(error), Why.ERROR)
+            if why is Why.ERROR:
+                logger.exception("read_not_compared", extra={"read": copy.read})
+            return ReadOutcome.FAILED, why
 
-    async def _outcome(self, copy: ReadCopy) -> tuple[ReadOutcome, Why | None]:
+    async def _outcome(self, copy: ReadCopy) -> Ended:
         read, noise = self._reads[copy.read], self._noise.setdefault((copy.read, copy.epoch), Noise())
         first = self._placed(read, ReadAnswer(copy.status, copy.fields, copy.body))
         fields = copy.sent if read.credentials else without(copy.sent, self._secret)
@@ -226,3 +220,11 @@ class ShadowReads:
 
 class _TooLong(Exception):
     """An answer of more than `BODY_BYTES`."""
+
+
+_WHY: Mapping[type[Exception], Why] = {
+    TimeoutError: Why.TOO_SLOW,
+    StillCoded: Why.CODED,
+    _TooLong: Why.TOO_LONG,
+    TooManyPlaces: Why.TOO_LARGE,
+}
