@@ -21,8 +21,9 @@ from strangler.admission.work import Clause, Grant, Refusal, Settled, Waits, Wor
 from strangler.admission.work_class import WorkClass
 from strangler.facade.caller import ANONYMOUS_SCOPE, UNKNOWN_SCOPE, scope_of
 from strangler.facade.client_link import ClientLink
+from strangler.facade.followed import Followed
 from strangler.facade.measures import Measures
-from strangler.facade.message import Headers, Request, Response, Streamed, values
+from strangler.facade.message import Headers, Request, Response, values
 from strangler.facade.overrides import meanings
 from strangler.facade.problem import NO_ROOM, OVER_QUOTA
 from strangler.routes import Callers, listed
@@ -97,7 +98,7 @@ class Entrance:
         if isinstance(answer.body, bytes):
             self._leave(said, served=_is_served(answer))
             return answer
-        return replace(answer, body=_Holding(answer.body, lambda: self._leave(said, served=_is_served(answer))))
+        return replace(answer, body=Followed(answer.body, lambda _: self._leave(said, served=_is_served(answer))))
 
     def _costing(self, request: Request, work: Work) -> Request:
         """The request with what the application may leave out of it now."""
@@ -229,38 +230,3 @@ def _is_served(answer: Response) -> bool:
     refused because there is too much of it.
     """
     return not answer.cause and answer.status < SERVER_ERROR and answer.status != TOO_MANY
-
-
-class _Holding:
-    """An answer on its way, and the slot that it holds until its end."""
-
-    def __init__(self, body: Streamed, leave: Callable[[], None]) -> None:
-        self._body, self._leave = body, leave
-        self._holds = True
-
-    @property
-    def uploading(self) -> bool:
-        return self._body.uploading
-
-    def ready(self) -> tuple[bytes, bool]:
-        piece, ended = self._body.ready()
-        if ended:
-            self._let_go()
-        return piece, ended
-
-    async def read(self) -> bytes:
-        piece = await self._body.read()
-        if not piece:
-            self._let_go()
-        return piece
-
-    def close(self) -> None:
-        try:
-            self._body.close()
-        finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        if self._holds:
-            self._holds = False
-            self._leave()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from strangler.facade.caller import fields
-from strangler.facade.exchange import Broke
-from strangler.facade.message import Headers, Response, Streamed, values
+from strangler.facade.followed import BodyEnd, Followed, Whole
+from strangler.facade.message import Headers, Response, values
 from strangler.facade.read_copy import BODY_BYTES
 from strangler.reads.account import Why
 
@@ -41,7 +41,8 @@ class Tee:
         if isinstance(answer.body, bytes):
             done(answer.body)
             return answer
-        return replace(answer, body=_Copied(answer.body, self, done, drop))
+        copy = _Copy(self, done, drop)
+        return replace(answer, body=Followed(answer.body, copy.ended, copy.came))
 
     def take(self, size: int) -> bool:
         """Room for so many bytes more."""
@@ -54,77 +55,15 @@ class Tee:
         self._left += size
 
 
-class Followed:
-    """A streamed body that says once how it ended: None, also if the client has left, or how it broke."""
+class _Copy:
+    """What has come of one answer, or nothing once it was given up."""
 
-    def __init__(self, body: Streamed, ended: Callable[[Broke | None], None]) -> None:
-        self._body, self._ended = body, ended
-        self._told = False
-
-    @property
-    def uploading(self) -> bool:
-        return self._body.uploading
-
-    def ready(self) -> tuple[bytes, bool]:
-        piece, ended = self._body.ready()
-        if ended:
-            self._tell(None)
-        return piece, ended
-
-    async def read(self) -> bytes:
-        try:
-            piece = await self._body.read()
-        except Broke as broke:
-            self._tell(broke)
-            raise
-        if not piece:
-            self._tell(None)
-        return piece
-
-    def close(self) -> None:
-        try:
-            self._body.close()
-        finally:
-            self._tell(None)
-
-    def _tell(self, broke: Broke | None) -> None:
-        if not self._told:
-            self._told = True
-            self._ended(broke)
-
-
-class _Copied:
-    def __init__(self, body: Streamed, tee: Tee, done: Callable[[bytes], None], drop: Drop) -> None:
-        self._body, self._tee, self._done, self._drop = body, tee, done, drop
+    def __init__(self, tee: Tee, done: Callable[[bytes], None], drop: Drop) -> None:
+        self._tee, self._done, self._drop = tee, done, drop
         self._pieces: list[bytes] | None = []
         self._size = 0
 
-    @property
-    def uploading(self) -> bool:
-        return self._body.uploading
-
-    def ready(self) -> tuple[bytes, bool]:
-        piece, ended = self._body.ready()
-        self._keep(piece)
-        if ended:
-            self._end()
-        return piece, ended
-
-    async def read(self) -> bytes:
-        piece = await self._body.read()
-        if piece:
-            self._keep(piece)
-        else:
-            self._end()
-        return piece
-
-    def close(self) -> None:
-        try:
-            self._body.close()
-        finally:
-            self._give_up(Why.CUT_OFF)
-
-    def _keep(self, piece: bytes) -> None:
+    def came(self, piece: bytes) -> None:
         if self._pieces is None or not piece:
             return
         if self._size + len(piece) > BODY_BYTES:
@@ -135,8 +74,10 @@ class _Copied:
             self._pieces.append(piece)
             self._size += len(piece)
 
-    def _end(self) -> None:
-        if self._pieces is not None:
+    def ended(self, end: BodyEnd) -> None:
+        if end is not Whole.YES:
+            self._give_up(Why.CUT_OFF)
+        elif self._pieces is not None:
             whole = b"".join(self._pieces)
             self._release()
             self._done(whole)

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from strangler.facade.caller import cookies, fields
 from strangler.facade.exchange import Broke, Exchange, NotSent, TooSlow
+from strangler.facade.followed import BodyEnd, Followed
 from strangler.facade.forward import failed, outgoing
 from strangler.facade.headers import to_client, without
 from strangler.facade.loop_upstream import LoopUpstream
@@ -19,7 +20,7 @@ from strangler.facade.message import Framing, Outgoing, Request, Response
 from strangler.facade.overrides import meanings
 from strangler.facade.patterns import PathPattern, encoded
 from strangler.facade.read_copy import ReadCopy, refused_hand_over
-from strangler.facade.read_tee import MARKER, Followed, Tee, refused_copy
+from strangler.facade.read_tee import MARKER, Tee, refused_copy
 from strangler.facade.readings import decoded, has_one_reading
 from strangler.facade.targets import origin_form
 from strangler.ownership import Owner
@@ -139,7 +140,7 @@ class ReadWays:
         falls_back = read.on_failure == "legacy" and found.stage.row.stage is not Stage.RETIRED
         if exchange is not None:
             if exchange.status < 500:
-                body = Followed(exchange, lambda broke: self._ended(found, broke))
+                body = Followed(exchange, lambda end: self._ended(found, end))
                 return Response(exchange.status, exchange.reason, to_client(exchange.headers), body)
             self._failed(found, Why.STATUS, str(exchange.status), falls_back=falls_back)
             if not falls_back:
@@ -153,12 +154,12 @@ class ReadWays:
         whole = outgoing(request, b"", Framing())
         return whole if read.credentials else replace(whole, headers=without(whole.headers, self._secret))
 
-    def _ended(self, found: FoundRead, broke: Broke | None) -> None:
-        """Of an answer whose head was sent: nobody else can answer any more."""
-        if broke is None:
-            self._count(found, ReadOutcome.ANSWERED)
+    def _ended(self, found: FoundRead, end: BodyEnd) -> None:
+        """Of an answer whose head was sent: nobody else can answer any more. A client that leaves was answered."""
+        if isinstance(end, Broke):
+            self._failed(found, why_of(end), str(end), falls_back=False)
         else:
-            self._failed(found, why_of(broke), str(broke), falls_back=False)
+            self._count(found, ReadOutcome.ANSWERED)
 
     def _failed(self, found: FoundRead, why: Why, reason: str, *, falls_back: bool) -> None:
         outcome = ReadOutcome.FELL_BACK if falls_back else ReadOutcome.REFUSED

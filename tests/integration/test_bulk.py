@@ -239,6 +239,7 @@ def test_what_stands_does_not_stand_for_ever_where_we_are_killed(tmp_path: Path)
         process.kill()
         wait_until(lambda: state(tmp_path, "child") != "T")
         wait_until(lambda: state(tmp_path, "grandchild") != "T")
+        assert process.wait(30) == -signal.SIGKILL, "nobody else was there to continue them"
 
 
 def test_more_that_ask_at_once_than_can_wait_to_be_connected_all_get_their_turn(
@@ -263,6 +264,7 @@ def test_more_that_ask_at_once_than_can_wait_to_be_connected_all_get_their_turn(
 
         wait_until(let)
         asks.join()
+        assert got == [1]
 
 
 def test_a_folder_too_deep_for_a_socket_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

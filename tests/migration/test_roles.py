@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -16,7 +15,6 @@ from legacy_app.plan.plan import plan
 from migrations.grants import statements as own_grants
 from outbox.consumer.reprocessing.rebuild import Projection, rebuild
 from outbox.consumer.reprocessing.rights import Rights
-from strangler import Admission, LagPromise, WorkClass
 from strangler.cli import main as strangler
 from strangler.local.databases import database_of
 from strangler.local.stack import Stack
@@ -28,7 +26,6 @@ from tests.support.kafka.memory_reader import MemoryReader
 from tests.support.waiting import wait_until
 
 PLAN = Path(plan_module.__file__)
-IN_SEARCH = 'SCHEMA "search"', '"search".position, "search".member'
 CLAIM = "search.claim (subject_ref, step, number, kind, epoch) VALUES ('a', 'search', 1, 'applied', 1)"
 INSERT_EVENT = """
 INSERT INTO outbox.outbox (id, aggregatetype, aggregateid, aggregate_version, type, payload)
@@ -283,18 +280,3 @@ def test_each_process_runs_as_its_own_role(stack: Stack, database: str, topic_pr
         assert not [dsn for dsn in passwords if dsn.rpartition("@")[0].rpartition(":")[2] in logs]
     finally:
         system.stop()
-
-
-@pytest.mark.no_kafka
-def test_a_long_prefix_keeps_its_roles_apart() -> None:
-    long = "x" * 80
-    names = {role.name for role in roles_of(plan, long)}
-    assert len(names) == len(roles_of(plan, long))
-    assert all(len(one.encode()) <= 63 for one in names)
-
-
-def test_the_facade_may_read_how_far_a_promised_consumer_is_and_no_other() -> None:
-    promising = WorkClass("all", deadline_s=1.0, lag_promises=(LagPromise("search", within_s=60.0),))
-    promised = replace(plan, admission=Admission((promising,), (), others="all", slots=1), modes=())
-    facade, before = [next(one for one in roles_of(of, "shop") if one.kind == "facade") for of in (promised, plan)]
-    assert {*facade.grants} - {*before.grants} == {f"USAGE ON {IN_SEARCH[0]}", f"SELECT ON {IN_SEARCH[1]}"}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from strangler.facade.exchange import Broke
+from strangler.facade.followed import BodyEnd, Followed, Whole
 from strangler.facade.message import RequestOutcome, Response
 from strangler.facade.read_copy import BODY_BYTES, MESSAGE_BYTES, ReadCopy, message_pair, refused_hand_over
-from strangler.facade.read_tee import Followed, Tee, refused_copy
+from strangler.facade.read_tee import Tee, refused_copy
 from strangler.reads.account import Why
 
 
@@ -131,10 +131,10 @@ def test_a_copy_that_is_longer_than_is_read_is_not_handed_over(over: int) -> Non
 
 @pytest.mark.parametrize("leaves", [True, False])
 def test_a_body_that_is_followed_says_once_how_it_ended(leaves: bool) -> None:
-    heard: list[Broke | None] = []
+    heard: list[BodyEnd] = []
     body = Followed(Pieces([] if leaves else [b"a"]), heard.append)
     while not leaves and asyncio.run(body.read()):
         assert heard == []
     body.close()
     body.close()
-    assert heard == [None]
+    assert heard == [Whole.NO if leaves else Whole.YES]

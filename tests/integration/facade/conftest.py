@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -92,6 +93,13 @@ def facade(launch: StartFacade) -> Running:
 def connection(dsn: str) -> Iterator[PsycopgConnection]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def clients() -> Iterator[ThreadPoolExecutor]:
+    """Of a facade, at once; what they were answered is awaited at the end."""
+    with ThreadPoolExecutor(64) as threads:
+        yield threads
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ def bending(launch: StartFacade, metrics: str) -> Running:
     return launch("--admission", "100%", plan=PLAN, metrics=metrics)
 
 
-@pytest.fixture
-def clients() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(64) as threads:
-        yield threads
-
-
 def crowd(bending: Running, clients: ThreadPoolExecutor, key: str) -> list[Future[Answer]]:
     """Asks until two are refused: more may wait for 10 ms after a lower class, another test's, has had a slot."""
     asked = [clients.submit(ask, bending, "GET", f"/{key}") for _ in range(5)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,12 +29,6 @@ def metrics(stack: Stack) -> str:
 @pytest.fixture(scope="module")
 def bending(launch: StartFacade, metrics: str) -> Running:
     return launch("--admission", "100%", plan=PLAN, metrics=metrics)
-
-
-@pytest.fixture
-def clients() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
 
 
 def told(seen: Seen) -> list[str]:

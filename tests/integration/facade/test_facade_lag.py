@@ -118,6 +118,7 @@ def test_what_was_read_holds_back_no_longer_once_it_cannot_be_read_any_more(faca
     rig.sql("ALTER TABLE position RENAME TO position_lost")
     wait_until(lambda: facade.unread == 1, lambda: facade.unread)
     wait_until(lambda: facade.clause() == "", facade.clause)
+    assert b"lag_not_read" in facade.running.said()
     rig.sql("ALTER TABLE position_lost RENAME TO position")
     wait_until(lambda: facade.unread == 0, lambda: facade.unread)
     gate.set()
@@ -139,6 +140,7 @@ def test_a_look_that_hangs_is_told_while_it_does_and_ended(facade: Lagging, rig:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     running.stop()
+    assert facade.clause() == "", "nothing waits"
 
 
 def test_slots_that_are_found_begin_with_the_start_and_are_shown(facade: Lagging, app: HttpStub) -> None:

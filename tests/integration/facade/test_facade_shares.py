@@ -99,6 +99,7 @@ def test_one_that_is_asked_gets_what_the_other_does_not_need(
             return len(app.seen) >= SLOTS - 2
 
         wait_until(most_taken, lambda: (len(app.seen), shares(connection)))
+        assert sum(shares(connection).values()) <= SLOTS
         app.release()
 
 
