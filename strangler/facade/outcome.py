@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 STORED_WITHIN_S = 1.0  # of a lease, before its end
+AGAIN_S, MOST_AGAIN_S = 0.1, 1.0  # between two tries to store an answer
+MOST_UNSTORED = 100  # answers that wait for another try
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Outcomes:
         self._bounds, self._loop = bounds, loop
         self._stages = Stages()
         self._storing: dict[str, asyncio.Future[None]] = {}  # by key: answers of which the result is awaited
+        self._unstored: set[asyncio.Task[None]] = set()
 
     async def answer(self, ask: Ask) -> object:
         """What `ask` is answered, as its type says."""
@@ -116,19 +119,51 @@ class Outcomes:
             if self._loop.time() >= ask.sole_until:
                 return await self._database.run(partial(claims.finish, claim=claim, answer=ask.answer))
             stored: asyncio.Future[None] = self._loop.create_future()
-            await self._database.begin(*claims.finishing(claim, ask.answer), partial(self._stored, claim, stored))
+            await self._database.begin(*claims.finishing(claim, ask.answer), partial(self._stored, ask, stored))
             self._storing[claim.key] = stored
-        except StranglerError as error:  # the write is done: the client must hear of it; a repeat will look it up
-            logger.warning("answer_not_stored", extra={"reason": str(error)})
+        except StranglerError as error:  # the write is done: the client must hear of it
+            self._not_stored(claim, ask.answer, error)
         return ask.answer
 
-    def _stored(self, claim: RequestClaim, stored: asyncio.Future[None], said: Result | StranglerError) -> None:
+    def _stored(self, ask: KeepAnswer, stored: asyncio.Future[None], said: Result | StranglerError) -> None:
+        claim = ask.claim
         stored.set_result(None)
         if self._storing.get(claim.key) is stored:
             del self._storing[claim.key]
-        if isinstance(said, StranglerError) or (claim.repeatable and said.count != 1):
-            reason = str(said) if isinstance(said, StranglerError) else "its claim has ended meanwhile"
+        if isinstance(said, StranglerError):
+            self._not_stored(claim, ask.answer, said)
+        elif claim.repeatable and said.count != 1:
+            logger.warning("answer_not_stored", extra={"reason": "its claim has ended meanwhile"})
+
+    def _not_stored(self, claim: RequestClaim, answer: FirstAnswer, error: StranglerError) -> None:
+        """One connection that breaks must not lose an answer: a repeat of a command could find it nowhere else."""
+        if isinstance(error, BadInput) or not claim.repeatable or len(self._unstored) >= MOST_UNSTORED:
+            logger.warning("answer_not_stored", extra={"reason": str(error)})
+            return
+        task = self._loop.create_task(self._store_again(claim, answer, str(error)))
+        self._unstored.add(task)
+        task.add_done_callback(self._unstored.discard)
+
+    async def _store_again(self, claim: RequestClaim, answer: FirstAnswer, reason: str) -> None:
+        """While the claim's lease stands. The first answer counts, so one more try can do no harm."""
+        until, pause_s = self._loop.time() + claim.lease_s / 2, AGAIN_S
+        try:
+            while self._loop.time() < until:
+                await asyncio.sleep(pause_s)
+                pause_s = min(MOST_AGAIN_S, 2 * pause_s)
+                try:
+                    await self._database.run(partial(claims.finish, claim=claim, answer=answer))
+                except DependencyDown as error:
+                    reason = str(error)
+                else:
+                    logger.info("answer_stored_again", extra={"reason": reason})
+                    return
+        except BadInput as error:
+            reason = str(error)
+        except asyncio.CancelledError:
             logger.warning("answer_not_stored", extra={"reason": reason})
+            raise
+        logger.warning("answer_not_stored", extra={"reason": reason})
 
     async def _quietly(self, event: str, work: Callable[[LoopConnection], Awaitable[None]]) -> None:
         """The client's answer does not depend on it: the lease ends by itself."""
