@@ -119,6 +119,11 @@ async def release(connection: LoopConnection, held: Held) -> None:
         _tell_late(held.claim, "its key was not freed")
 
 
+async def free(connection: LoopConnection, claim: RequestClaim) -> bool:
+    """Whether there was a claim of this attempt, which nothing was done under; it is gone, committed. A pin stays."""
+    return (await connection.ask(RELEASE, {**_own(claim), "pinned_now": False})).count == 1
+
+
 async def _asked(
     connection: LoopConnection, claim: RequestClaim, pin: dict[str, object]
 ) -> tuple[str, tuple[Json, ...]]:

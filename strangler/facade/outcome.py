@@ -28,6 +28,7 @@ from strangler.facade.claims import Stages
 from strangler.facade.exchange import Broke, NotSent
 from strangler.facade.headers import to_client
 from strangler.facade.idempotency import FirstAnswer, Held, RequestClaim, Stored
+from strangler.facade.later import Later, Owed
 from strangler.facade.loop_connection import LoopConnection
 from strangler.facade.loop_database import LoopDatabase
 from strangler.facade.loop_upstream import LoopUpstream
@@ -40,8 +41,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 STORED_WITHIN_S = 1.0  # of a lease, before its end
-AGAIN_S, MOST_AGAIN_S = 0.1, 1.0  # between two tries to store an answer
-MOST_UNSTORED = 100  # answers that wait for another try
+CLAIMED_WITHIN_S = 12.0  # a statement that we gave up on may still be carried out by the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Outcomes:
         self._bounds, self._loop = bounds, loop
         self._stages = Stages()
         self._storing: dict[str, asyncio.Future[None]] = {}  # by key: answers of which the result is awaited
-        self._unstored: set[asyncio.Task[None]] = set()
+        self._later = Later(database, loop)
 
     async def answer(self, ask: Ask) -> object:
         """What `ask` is answered, as its type says."""
@@ -95,18 +95,23 @@ class Outcomes:
         now = self._loop.time()  # the lease begins later, and ends later
         if ask.pins:
             work = partial(claims.pin, claim=claim, stages=self._stages)
-            said = await self._asked("claim_not_stored", work)
         else:
-            said = await self._asked("claim_not_stored", partial(claims.claim_command, claim=claim))
+            work = partial(claims.claim_command, claim=claim)
+        said = await self._asked("claim_not_stored", work, unsure=claim)
         if isinstance(said, Held):
             return replace(said, sole_until=now + claim.lease_s / 2, by=now + claim.lease_s - STORED_WITHIN_S)
         return said
 
-    async def _asked(self, event: str, work: Callable[[LoopConnection], Awaitable[R]]) -> R | Problem:
+    async def _asked(
+        self, event: str, work: Callable[[LoopConnection], Awaitable[R]], unsure: RequestClaim | None = None
+    ) -> R | Problem:
+        """`unsure`: what the server may have claimed although it did not say so."""
         try:
             return await self._database.run(work)
         except DependencyDown as error:
             logger.warning(event, extra={"reason": str(error)})
+            if unsure is not None:
+                self._not_claimed(unsure, error)
             return DATABASE_DOWN
         except BadInput as error:
             logger.warning(event, extra={"reason": str(error)})
@@ -136,34 +141,27 @@ class Outcomes:
             logger.warning("answer_not_stored", extra={"reason": "its claim has ended meanwhile"})
 
     def _not_stored(self, claim: RequestClaim, answer: FirstAnswer, error: StranglerError) -> None:
-        """One connection that breaks must not lose an answer: a repeat of a command could find it nowhere else."""
-        if isinstance(error, BadInput) or not claim.repeatable or len(self._unstored) >= MOST_UNSTORED:
+        """One connection that breaks must not lose an answer: a repeat of a command could find it nowhere else. While
+        the claim's lease stands one more try can do no harm: the first answer counts.
+        """
+        if isinstance(error, BadInput) or not claim.repeatable:
             logger.warning("answer_not_stored", extra={"reason": str(error)})
             return
-        task = self._loop.create_task(self._store_again(claim, answer, str(error)))
-        self._unstored.add(task)
-        task.add_done_callback(self._unstored.discard)
 
-    async def _store_again(self, claim: RequestClaim, answer: FirstAnswer, reason: str) -> None:
-        """While the claim's lease stands. The first answer counts, so one more try can do no harm."""
-        until, pause_s = self._loop.time() + claim.lease_s / 2, AGAIN_S
-        try:
-            while self._loop.time() < until:
-                await asyncio.sleep(pause_s)
-                pause_s = min(MOST_AGAIN_S, 2 * pause_s)
-                try:
-                    await self._database.run(partial(claims.finish, claim=claim, answer=answer))
-                except DependencyDown as error:
-                    reason = str(error)
-                else:
-                    logger.info("answer_stored_again", extra={"reason": reason})
-                    return
-        except BadInput as error:
-            reason = str(error)
-        except asyncio.CancelledError:
-            logger.warning("answer_not_stored", extra={"reason": reason})
-            raise
-        logger.warning("answer_not_stored", extra={"reason": reason})
+        async def store(connection: LoopConnection) -> bool:
+            await claims.finish(connection, claim, answer)
+            return True
+
+        until = self._loop.time() + claim.lease_s / 2
+        self._later.add(Owed(store, until, str(error), "answer_stored_again", "answer_not_stored"))
+
+    def _not_claimed(self, claim: RequestClaim, error: StranglerError) -> None:
+        """Its client was told that nothing was done, but the server may claim it yet: then its repeats were told that
+        it is in progress, and later that it is lost.
+        """
+        if claim.repeatable:
+            free = partial(claims.free, claim=claim)
+            self._later.add(Owed(free, self._loop.time() + CLAIMED_WITHIN_S, str(error), "claim_freed"))
 
     async def _quietly(self, event: str, work: Callable[[LoopConnection], Awaitable[None]]) -> None:
         """The client's answer does not depend on it: the lease ends by itself."""
